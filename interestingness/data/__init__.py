@@ -1,0 +1,1 @@
+"""Pairs, splits, shards, images and feature caches become batches."""

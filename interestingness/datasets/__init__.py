@@ -1,0 +1,1 @@
+"""One file per public data set: raw files become our tables."""

@@ -1,0 +1,1 @@
+"""Tables on disk become preferences; no torch."""

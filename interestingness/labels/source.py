@@ -1,0 +1,106 @@
+"""What a label source is: a named rule that gives each pair a preference."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interestingness.errors import LabelError
+from interestingness.labels.tables import Tables
+from interestingness.schema import Pairs
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Preferences for some pairs.
+
+    Attributes:
+        preference: probability that left is preferred, in [0, 1]; NaN none, shape (pairs,).
+        weight: non-negative, 1 unless the source knows better, shape (pairs,).
+        consensus: share of a pair's votes on its majority side, in [0.5, 1]; NaN where the source
+            has no votes, shape (pairs,).
+        facts: plain values to print beside the labels (order term, number of ties, …).
+    """
+
+    preference: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    consensus: NDArray[np.float64]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = self.preference[~np.isnan(self.preference)]
+        if len(known) and (known.min() < 0 or known.max() > 1):
+            raise LabelError(
+                f"preferences from {known.min():g} to {known.max():g}",
+                expected="probabilities that left is preferred, in [0, 1], or NaN",
+                todo="correct the label source",
+            )
+        if not (self.weight >= 0).all():
+            raise LabelError(
+                "a label weight is negative or NaN",
+                expected="weights of 0 or more",
+                todo="correct the label source",
+            )
+
+    @classmethod
+    def of(cls, preference: NDArray[np.float64], **facts: Any) -> Labels:
+        """Labels with weight 1 and no consensus."""
+        return cls(
+            preference, np.ones(len(preference)), np.full(len(preference), np.nan), facts
+        )
+
+    def __len__(self) -> int:
+        return len(self.preference)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Where the source says anything at all, ties included, shape (pairs,)."""
+        return ~np.isnan(self.preference)
+
+    @property
+    def decided(self) -> NDArray[np.bool_]:
+        """Where it prefers one side, shape (pairs,)."""
+        return self.known & (self.preference != 0.5)
+
+
+class LabelSource(ABC):
+    """A named rule that gives each pair a preference.
+
+    A source reads tables and nothing else: it opens no socket and trains nothing heavy. Strangers
+    subclass this, point a YAML file of the ``label_source`` group at it, and run
+    ``interestingness.testing.LabelSourceContract`` on it.
+
+    Attributes:
+        name: shown in tables.
+        tables: the prepared data set.
+    """
+
+    def __init__(self, tables: Tables, *, name: str) -> None:
+        """Keep the tables; reading waits for ``labels``."""
+        self.name = name
+        self.tables = tables
+
+    def fit(self, pairs: Pairs) -> Self:
+        """Estimate what the rule needs (calibration, order term) from training pairs only.
+
+        Sources without parameters return themselves.
+        """
+        return self
+
+    @abstractmethod
+    def labels(self, pairs: Pairs) -> Labels:
+        """Preferences for these pairs, in their order; NaN for pairs the source does not know."""
+
+    @abstractmethod
+    def missing(self) -> str | None:
+        """None if the tables have what the source reads; else one sentence: what is missing and
+        which command obtains it."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Hash of the rule and of the tables that it reads."""

@@ -1,0 +1,512 @@
+"""The tables of a prepared data set: columns, checks, reading and writing. See docs/data_format.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from interestingness.errors import DataError
+from interestingness.schema import DEFAULT_QUESTION, FORMAT_VERSION, Pairs
+
+SIDES = ("left", "right")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its type, whether it must be there, and which values it may hold."""
+
+    type: pa.DataType
+    required: bool = True
+    nullable: bool = False
+    default: Any = None
+    values: tuple[str, ...] | None = None
+    range: tuple[float, float] | None = None
+
+
+_text = pa.string()
+SPECS: dict[str, dict[str, Column]] = {
+    "images": {
+        "image_id": Column(_text),
+        "path": Column(_text, required=False, nullable=True),
+        "sha256": Column(_text, required=False, nullable=True),
+    },
+    "pairs": {
+        "pair_id": Column(_text),
+        "left": Column(_text),
+        "right": Column(_text),
+    },
+    "votes": {
+        "pair_id": Column(_text),
+        "rater_id": Column(_text),
+        "choice": Column(_text, nullable=True, values=(*SIDES, "tie")),
+        "first": Column(_text, required=False, nullable=True, values=SIDES),
+        "question": Column(_text, required=False, default=DEFAULT_QUESTION),
+        "rater_kind": Column(_text, required=False, default="human", values=("human", "model")),
+        "probability": Column(pa.float64(), required=False, nullable=True, range=(0.0, 1.0)),
+        "reason": Column(_text, required=False, nullable=True),
+        "persona": Column(_text, required=False, nullable=True),
+        "sample": Column(pa.int32(), required=False, default=0),
+        "time": Column(pa.timestamp("us", tz="UTC"), required=False, nullable=True),
+        "provenance": Column(_text, required=False, nullable=True),
+    },
+    "judgments": {
+        "image_id": Column(_text),
+        "rater_id": Column(_text),
+        "answer": Column(pa.bool_(), nullable=True),
+        "question": Column(_text, required=False, default=DEFAULT_QUESTION),
+        "rater_kind": Column(_text, required=False, default="human", values=("human", "model")),
+        "reason": Column(_text, required=False, nullable=True),
+        "persona": Column(_text, required=False, nullable=True),
+        "sample": Column(pa.int32(), required=False, default=0),
+        "time": Column(pa.timestamp("us", tz="UTC"), required=False, nullable=True),
+        "provenance": Column(_text, required=False, nullable=True),
+    },
+    "ratings": {
+        "image_id": Column(_text),
+        "rater_id": Column(_text),
+        "rating": Column(pa.float64()),
+        "question": Column(_text, required=False, default=DEFAULT_QUESTION),
+        "sample": Column(pa.int32(), required=False, default=0),
+    },
+    "scores": {
+        "image_id": Column(_text),
+        "name": Column(_text),
+        "score": Column(pa.float64(), nullable=True),
+        "provenance": Column(_text, required=False, nullable=True),
+    },
+}
+"""Columns by table. A table may carry further columns; they are kept and never checked."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a prepared data set says of itself (``dataset.json``).
+
+    Attributes:
+        name: short name, shown in every table.
+        domain: "photographs" or "synthetic"; decides which weights may be used.
+        simulated: sentence that goes with every number if raters are simulated, else "".
+        image_root: folder that relative image paths start from, or "" for the data set's own.
+        facts: free plain values (counts, seeds, how it was prepared).
+    """
+
+    name: str
+    domain: str
+    simulated: str = ""
+    image_root: str = ""
+    format_version: int = FORMAT_VERSION
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_table(kind: str, table: pa.Table, *, where: str) -> pa.Table:
+    """Cast to the schema, fill defaults, refuse what does not fit.
+
+    Args:
+        kind: a key of ``SPECS``.
+        table: what was read.
+        where: file name for messages.
+
+    Raises:
+        DataError: unknown kind, missing column, wrong type, value out of range, null where none may be.
+    """
+    columns, names = [], []
+    spec = SPECS[kind]
+    for name, column in spec.items():
+        if name not in table.column_names:
+            if column.required:
+                raise DataError(
+                    f"{where}: column {name!r} is missing; found {', '.join(table.column_names)}",
+                    expected=f"columns {', '.join(k for k, c in spec.items() if c.required)}",
+                    todo="rename or add the column; docs/data_format.md lists them all",
+                )
+            values = pa.array([column.default] * table.num_rows, type=column.type)
+        else:
+            values = _cast(table[name], column.type, where, name)
+            if column.default is not None and values.null_count:
+                values = pc.fill_null(values, column.default)
+        _check_values(values, name, column, where)
+        columns.append(values)
+        names.append(name)
+    for name in table.column_names:
+        if name not in spec:
+            columns.append(table[name])
+            names.append(name)
+    return pa.table(dict(zip(names, columns, strict=True)))
+
+
+def _cast(values: pa.ChunkedArray, kind: pa.DataType, where: str, name: str) -> pa.ChunkedArray:
+    try:
+        if pa.types.is_timestamp(kind) and pa.types.is_timestamp(values.type) and not values.type.tz:
+            values = pc.assume_timezone(values, "UTC")
+        return values.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(
+            f"{where}: column {name!r} holds {values.type}, which does not read as {kind}: {error}",
+            expected=f"values of type {kind}",
+            todo="correct the column",
+        ) from None
+
+
+def _check_values(
+    values: pa.Array | pa.ChunkedArray, name: str, column: Column, where: str
+) -> None:
+    if values.null_count and not column.nullable:
+        raise DataError(
+            f"{where}: column {name!r} has {values.null_count} empty cells",
+            expected="a value in every row",
+            todo="fill them or remove the rows",
+        )
+    if column.values is not None:
+        present = [v for v in pc.unique(values).to_pylist() if v is not None]
+        strange = sorted(set(present) - set(column.values))
+        if strange:
+            raise DataError(
+                f"{where}: column {name!r} holds {strange[:3]}",
+                expected=f"one of {', '.join(column.values)}" + (" or empty" if column.nullable else ""),
+                todo="correct the values",
+            )
+    if column.range is not None:
+        low, high = column.range
+        finite = pc.drop_null(values).to_numpy(zero_copy_only=False) if len(values) else np.empty(0)
+        if len(finite) and not ((finite >= low) & (finite <= high)).all():
+            raise DataError(
+                f"{where}: column {name!r} has values outside [{low:g}, {high:g}]",
+                expected=f"numbers in [{low:g}, {high:g}] or empty",
+                todo="correct the values",
+            )
+
+
+def read_table(kind: str, path: str | Path) -> pa.Table:
+    """Read a Parquet table of ours and check it.
+
+    Raises:
+        DataError: absent, not Parquet, another format version, or failing ``check_table``.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(
+            f"{path}: there is no {kind} table",
+            expected=f"a Parquet file of {kind}",
+            todo="prepare the data set again, or name another one",
+        )
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(
+            f"{path}: cannot be read as Parquet ({error})",
+            expected="a whole Parquet file",
+            todo="remove the file and prepare the data set again",
+        ) from None
+    metadata = table.schema.metadata or {}
+    version = int(metadata.get(b"interestingness.format_version", FORMAT_VERSION))
+    if version != FORMAT_VERSION:
+        raise DataError(
+            f"{path}: format version {version}",
+            expected=f"version {FORMAT_VERSION}",
+            todo="prepare the data set again with this version",
+        )
+    return check_table(kind, table, where=str(path))
+
+
+def write_table(kind: str, table: pa.Table, path: str | Path) -> None:
+    """Check, then write Parquet so that the file appears whole or not at all."""
+    path = Path(path)
+    table = check_table(kind, table, where=str(path))
+    metadata = {
+        b"interestingness.format_version": str(FORMAT_VERSION).encode(),
+        b"interestingness.table": kind.encode(),
+    }
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")
+    temporary.replace(path)
+
+
+@dataclass(frozen=True, eq=False)
+class Votes:
+    """Votes on one question as columns.
+
+    Attributes:
+        key: pair identities, shape (votes,), uint64.
+        rater: index into ``raters``, shape (votes,), int32.
+        raters: rater ids.
+        first: +1 left was shown first, -1 right, 0 unknown, shape (votes,), int8.
+        preference: 1 left chosen, 0 right, 0.5 a tie, NaN no usable answer, shape (votes,).
+        probability: the rater's own probability for left, NaN where it gave none, shape (votes,).
+        sample: repetition number, shape (votes,), int32.
+    """
+
+    key: NDArray[np.uint64]
+    rater: NDArray[np.int32]
+    raters: tuple[str, ...]
+    first: NDArray[np.int8]
+    preference: NDArray[np.float64]
+    probability: NDArray[np.float64]
+    sample: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.key)
+
+    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.integer]) -> Votes:
+        """The chosen votes over the same raters."""
+        return Votes(
+            self.key[rows],
+            self.rater[rows],
+            self.raters,
+            self.first[rows],
+            self.preference[rows],
+            self.probability[rows],
+            self.sample[rows],
+        )
+
+    @classmethod
+    def from_table(cls, table: pa.Table) -> Votes:
+        """Columns of a checked vote table (all questions that it holds)."""
+        raters = table["rater_id"].combine_chunks().dictionary_encode()
+        code = {"left": 1.0, "right": 0.0, "tie": 0.5, None: np.nan}
+        side = {"left": 1, "right": -1, None: 0}
+        return cls(
+            keys_of(table["pair_id"]),
+            raters.indices.to_numpy(zero_copy_only=False).astype(np.int32),
+            tuple(raters.dictionary.to_pylist()),
+            _decode(table["first"], side, np.dtype(np.int8)),
+            _decode(table["choice"], code, np.dtype(np.float64)),
+            table["probability"].to_numpy().astype(np.float64),
+            table["sample"].to_numpy().astype(np.int32),
+        )
+
+
+def _decode(
+    column: pa.ChunkedArray, code: Mapping[str | None, float], dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    values = np.array([code[v] for v in encoded.dictionary.to_pylist()] or [0], dtype=dtype)
+    return values[encoded.indices.to_numpy(zero_copy_only=False)]
+
+
+def keys_of(pair_ids: pa.ChunkedArray | Sequence[str]) -> NDArray[np.uint64]:
+    """Hexadecimal pair ids as numbers, shape (rows,).
+
+    Raises:
+        DataError: for an id that is not 16 hexadecimal digits.
+    """
+    values = pair_ids.to_pylist() if isinstance(pair_ids, pa.ChunkedArray) else pair_ids
+    try:
+        return np.fromiter((int(v, 16) for v in values), dtype=np.uint64, count=len(values))
+    except (ValueError, OverflowError) as error:
+        raise DataError(
+            f"pair_id is not 16 hexadecimal digits ({error})",
+            expected="ids as made by interestingness.schema.pair_id",
+            todo="let `dataset=folder` make the tables, or use schema.pair_id",
+        ) from None
+
+
+class Tables:
+    """A prepared data set: a folder of checked Parquet tables and its manifest.
+
+    Tables are read on first use. Everything that is learnt or judged comes from here.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        """Open a folder that holds ``dataset.json``.
+
+        Raises:
+            DataError: if there is no manifest, or one of another format version.
+        """
+        self.root = Path(root)
+        path = self.root / "dataset.json"
+        if not path.is_file():
+            raise DataError(
+                f"{self.root}: no dataset.json",
+                expected="a folder that a data set was prepared in",
+                todo="name a data set (`dataset=folder dataset.images=…`) or prepare it again",
+            )
+        values = json.loads(path.read_text())
+        if values.get("format_version") != FORMAT_VERSION:
+            raise DataError(
+                f"{path}: format version {values.get('format_version')}",
+                expected=f"version {FORMAT_VERSION}",
+                todo="prepare the data set again",
+            )
+        self.manifest = Manifest(**values)
+
+    @staticmethod
+    def write(root: str | Path, manifest: Manifest, tables: Mapping[str, pa.Table]) -> Tables:
+        """Write tables, then the manifest (last: its presence says that all is there)."""
+        root = Path(root)
+        root.mkdir(parents=True, exist_ok=True)
+        for kind, table in tables.items():
+            write_table(kind, table, root / f"{kind}.parquet")
+        (root / "dataset.json").write_text(json.dumps(asdict(manifest), indent=1) + "\n")
+        return Tables(root)
+
+    def has(self, kind: str) -> bool:
+        """Whether the data set has such a table."""
+        return (self.root / f"{kind}.parquet").is_file()
+
+    def table(self, kind: str) -> pa.Table:
+        """One checked table; see ``SPECS`` for kinds."""
+        return read_table(kind, self.root / f"{kind}.parquet")
+
+    @cached_property
+    def images(self) -> pa.Table:
+        """The image table; ids are distinct.
+
+        Raises:
+            DataError: if an image id occurs twice.
+        """
+        table = self.table("images")
+        counts = pc.value_counts(table["image_id"])
+        twice = [c["values"].as_py() for c in counts if c["counts"].as_py() > 1]
+        if twice:
+            raise DataError(
+                f"{self.root / 'images.parquet'}: image id {twice[0]!r} occurs more than once",
+                expected="distinct image ids",
+                todo="remove or rename the repeated rows",
+            )
+        return table
+
+    @cached_property
+    def image_ids(self) -> NDArray[np.object_]:
+        """Image ids in table order, shape (images,)."""
+        return self.images["image_id"].to_numpy()
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """All pairs, distinct and canonical, over the image table's ids."""
+        table = self.table("pairs")
+        left, right = table["left"].to_pylist(), table["right"].to_pylist()
+        pairs, _, _ = Pairs.from_ids(left, right, self.image_ids.tolist())
+        return pairs
+
+    def votes(
+        self, *, question: str = DEFAULT_QUESTION, raters: Sequence[str] = ("*",), kind: str = "any"
+    ) -> Votes:
+        """Votes on one question by raters whose id matches a glob pattern.
+
+        Args:
+            question: what was asked.
+            raters: patterns of rater ids (``gpt-4o*``).
+            kind: "human", "model" or "any".
+
+        Raises:
+            DataError: if there is no vote table, or a vote names a pair that is not in the pair table.
+        """
+        table = self.vote_table
+        mask = pc.equal(table["question"], question)
+        if kind != "any":
+            mask = pc.and_(mask, pc.equal(table["rater_kind"], kind))
+        if tuple(raters) != ("*",):
+            named = [pc.match_like(table["rater_id"], _like(pattern)) for pattern in raters]
+            chosen = named[0]
+            for other in named[1:]:
+                chosen = pc.or_(chosen, other)
+            mask = pc.and_(mask, chosen)
+        return Votes.from_table(table.filter(mask))
+
+    @cached_property
+    def vote_table(self) -> pa.Table:
+        """The vote table; every vote belongs to a known pair.
+
+        Raises:
+            DataError: for a vote on an unknown pair.
+        """
+        table = self.table("votes")
+        unknown = self.pairs.find(keys_of(table["pair_id"])) < 0
+        if unknown.any():
+            first = table["pair_id"][int(np.argmax(unknown))].as_py()
+            raise DataError(
+                f"{self.root / 'votes.parquet'}: {int(unknown.sum())} votes are for unknown pairs, "
+                f"the first for {first!r}",
+                expected="pair ids of pairs.parquet",
+                todo="add the pairs, or remove the votes",
+            )
+        return table
+
+    def scores(self, name: str) -> NDArray[np.float64]:
+        """One score per image in the order of ``image_ids``, NaN where there is none.
+
+        Raises:
+            DataError: if no score has this name, or an image has it twice.
+        """
+        table = self.table("scores")
+        rows = table.filter(pc.equal(table["name"], name))
+        if rows.num_rows == 0:
+            raise DataError(
+                f"{self.root / 'scores.parquet'}: no score is called {name!r}",
+                expected=f"one of {', '.join(self.score_names())}",
+                todo="choose a name from the list, or add the scores",
+            )
+        at = pc.index_in(rows["image_id"], value_set=pa.array(self.image_ids)).to_numpy()
+        known = ~np.isnan(at.astype(np.float64))
+        where = at[known].astype(np.int64)
+        if len(np.unique(where)) != len(where):
+            raise DataError(
+                f"{self.root / 'scores.parquet'}: an image has the score {name!r} twice",
+                expected="one score of a name per image",
+                todo="remove or average the repeated rows",
+            )
+        values = np.full(len(self.image_ids), np.nan)
+        values[where] = rows["score"].to_numpy().astype(np.float64)[known]
+        return values
+
+    def score_names(self) -> list[str]:
+        """Names that the score table holds, sorted; empty without such a table."""
+        if not self.has("scores"):
+            return []
+        return sorted(pc.unique(self.table("scores")["name"]).to_pylist())
+
+    def image_path(self, row: int) -> Path:
+        """Where one image lies.
+
+        Raises:
+            DataError: if the table has no path for it.
+        """
+        path = self.images["path"][row].as_py()
+        if path is None:
+            raise DataError(
+                f"image {self.image_ids[row]!r} has no path",
+                expected="a path in images.parquet",
+                todo="prepare the data set with its images, or use cached features",
+            )
+        root = Path(self.manifest.image_root) if self.manifest.image_root else self.root
+        return root / path
+
+    def fingerprint(self, *kinds: str) -> str:
+        """Hash of the content of some tables (not of file dates or paths)."""
+        digest = hashlib.sha256()
+        for kind in kinds or tuple(SPECS):
+            if self.has(kind):
+                digest.update(kind.encode())
+                digest.update(table_fingerprint(self.table(kind)).encode())
+        return digest.hexdigest()[:16]
+
+
+def table_fingerprint(table: pa.Table) -> str:
+    """Hash of column names and values; the same for equal tables however they were written."""
+    digest = hashlib.sha256()
+    table = table.combine_chunks()
+    for name in sorted(table.column_names):
+        digest.update(name.encode())
+        sink = pa.BufferOutputStream()
+        column = pa.table({name: table[name]}).replace_schema_metadata(None)
+        with pa.ipc.new_stream(sink, column.schema) as writer:
+            writer.write_table(column)
+        digest.update(sink.getvalue())
+    return digest.hexdigest()
+
+
+def _like(pattern: str) -> str:
+    """A glob pattern as SQL LIKE."""
+    return pattern.replace("%", r"\%").replace("_", r"\_").replace("*", "%").replace("?", "_")

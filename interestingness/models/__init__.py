@@ -1,0 +1,1 @@
+"""nn.Modules that take tensors only: backbones, heads, scorers."""

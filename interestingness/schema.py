@@ -1,0 +1,206 @@
+"""The words of the house as types: sides, pairs, votes, preferences.
+
+A *preference* is the probability that the **left** image of a pair is preferred, in [0, 1]; 0.5 is a
+tie and NaN means that nothing is known. Slots are not presentation order: ``left < right`` by image
+id, whoever was shown first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from interestingness.errors import DataError
+
+FORMAT_VERSION = 1
+DEFAULT_QUESTION = "interesting"
+TIE = 0.5
+
+
+class Side(StrEnum):
+    """A slot of a pair."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+    @property
+    def other(self) -> Side:
+        """The opposite slot."""
+        return Side.RIGHT if self is Side.LEFT else Side.LEFT
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two images in canonical order."""
+
+    pair_id: str
+    left: str
+    right: str
+
+    @classmethod
+    def of(cls, one: str, other: str) -> Pair:
+        """The pair of two image ids given in any order.
+
+        Raises:
+            DataError: if both ids are the same.
+        """
+        if one == other:
+            raise DataError(
+                f"a pair of image {one!r} with itself",
+                expected="two different images",
+                todo="remove the row",
+            )
+        left, right = sorted((one, other))
+        return cls(pair_id(left, right), left, right)
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One answer of one rater to one pair in one order, to one question.
+
+    ``choice`` is "left", "right", "tie", or None where the rater gave no usable answer (a refusal).
+    ``first`` is the side that was shown first, or None where that is not known.
+    """
+
+    pair_id: str
+    rater_id: str
+    choice: str | None
+    first: Side | None = None
+    question: str = DEFAULT_QUESTION
+    rater_kind: str = "human"
+    reason: str | None = None
+    persona: str | None = None
+    sample: int = 0
+    time: datetime | None = None
+    provenance: str | None = None
+
+
+def pair_key(left: str, right: str) -> int:
+    """A 64-bit identity of the unordered pair; ``left < right`` is the caller's duty."""
+    digest = hashlib.blake2b(f"{left}\0{right}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
+
+
+def pair_id(left: str, right: str) -> str:
+    """The pair's name in tables and shards: 16 hexadecimal digits, free of dots and slashes."""
+    return f"{pair_key(left, right):016x}"
+
+
+def swap(preference: ArrayLike) -> NDArray[np.float64]:
+    """The preference after left and right change places: p becomes 1 - p."""
+    return 1.0 - np.asarray(preference, dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Many pairs as columns, small enough for millions.
+
+    Attributes:
+        image_ids: distinct image ids, shape (images,), dtype object.
+        left: row of the left image in ``image_ids``, shape (pairs,), int32.
+        right: row of the right image, shape (pairs,), int32.
+        key: 64-bit pair identities, shape (pairs,), uint64; ``pair_id`` is their hexadecimal form.
+    """
+
+    image_ids: NDArray[np.object_]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    key: NDArray[np.uint64]
+
+    def __len__(self) -> int:
+        return len(self.key)
+
+    @classmethod
+    def from_ids(
+        cls, one: Sequence[str], other: Sequence[str], image_ids: Iterable[str] | None = None
+    ) -> tuple[Pairs, NDArray[np.int64], NDArray[np.bool_]]:
+        """Canonical, distinct pairs from two columns of image ids in any order.
+
+        Args:
+            one, other: image ids, equal length.
+            image_ids: the image vocabulary (kept as it is); None takes the ids that occur, sorted.
+
+        Returns:
+            The pairs in order of first appearance; for every input row, the row of its pair,
+            shape (rows,); and whether the input had the pair the other way round, shape (rows,).
+
+        Raises:
+            DataError: for a pair of an image with itself, or an id outside ``image_ids``.
+        """
+        vocabulary = sorted(set(one) | set(other)) if image_ids is None else list(image_ids)
+        row_of = {name: row for row, name in enumerate(vocabulary)}
+        position: dict[int, int] = {}
+        left, right, keys = [], [], []
+        inverse = np.empty(len(one), dtype=np.int64)
+        swapped = np.zeros(len(one), dtype=bool)
+        for i, (a, b) in enumerate(zip(one, other, strict=True)):
+            if a == b:
+                raise DataError(
+                    f"row {i}: a pair of image {a!r} with itself",
+                    expected="two different images",
+                    todo="remove the row",
+                )
+            if a not in row_of or b not in row_of:
+                missing = a if a not in row_of else b
+                raise DataError(
+                    f"row {i}: pair names image {missing!r}, which is not in the image table",
+                    expected=f"one of {len(vocabulary)} known image ids",
+                    todo="correct the id or add the image",
+                )
+            if a > b:
+                a, b = b, a
+                swapped[i] = True
+            key = pair_key(a, b)
+            at = position.setdefault(key, len(position))
+            if at == len(keys):
+                keys.append(key)
+                left.append(row_of[a])
+                right.append(row_of[b])
+            inverse[i] = at
+        names = np.empty(len(vocabulary), dtype=object)
+        names[:] = vocabulary
+        pairs = cls(
+            names,
+            np.asarray(left, dtype=np.int32),
+            np.asarray(right, dtype=np.int32),
+            np.asarray(keys, dtype=np.uint64),
+        )
+        return pairs, inverse, swapped
+
+    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.integer] | slice) -> Pairs:
+        """The chosen pairs over the same image vocabulary."""
+        return Pairs(self.image_ids, self.left[rows], self.right[rows], self.key[rows])
+
+    def pair(self, row: int) -> Pair:
+        """One pair as a record."""
+        left, right = self.image_ids[self.left[row]], self.image_ids[self.right[row]]
+        return Pair(f"{int(self.key[row]):016x}", str(left), str(right))
+
+    @property
+    def pair_ids(self) -> list[str]:
+        """Hexadecimal pair ids, in order."""
+        return [f"{key:016x}" for key in self.key.tolist()]
+
+    def images_used(self) -> NDArray[np.int32]:
+        """Rows of the distinct images that occur, ascending."""
+        return np.unique(np.concatenate([self.left, self.right]))
+
+    def find(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Row of each key, or -1 where the pair is unknown, shape of ``keys``."""
+        return lookup(self.key, keys)
+
+
+def lookup(known: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Position of each wanted key among known distinct keys, or -1."""
+    if len(known) == 0:
+        return np.full(len(wanted), -1, dtype=np.int64)
+    order = np.argsort(known, kind="stable")
+    at = np.minimum(np.searchsorted(known, wanted, sorter=order), len(known) - 1)
+    rows = order[at]
+    return np.where(known[rows] == wanted, rows, -1).astype(np.int64)
