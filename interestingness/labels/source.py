@@ -96,6 +96,11 @@ class LabelSource(ABC):
     def labels(self, pairs: Pairs) -> Labels:
         """Preferences for these pairs, in their order; NaN for pairs the source does not know."""
 
+    def image_scores(self) -> NDArray[np.float64] | None:
+        """One number per image of the tables, shape (images,), NaN where there is none; None if
+        the source speaks of pairs only."""
+        return None
+
     @abstractmethod
     def missing(self) -> str | None:
         """None if the tables have what the source reads; else one sentence: what is missing and

@@ -1,0 +1,52 @@
+"""One batch of pairs: distinct images once, pairs as rows into them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class PairBatch:
+    """What the learner is given.
+
+    Attributes:
+        images: distinct images (U, 3, H, W) or cached features (U, dim) of this batch.
+        left: row of the left image in ``images``, shape (B,), int64.
+        right: row of the right image, shape (B,), int64.
+        preference: probability that left is preferred, in [0, 1], shape (B,); 0.5 where unused.
+        weight: non-negative, 0 for placeholders, shape (B,).
+        row: row of the pair in the data set's ``Pairs``, -1 for a placeholder, shape (B,), int64.
+        normalizer: total weight of the global batch divided by the number of ranks, scalar. The
+            loss is ``sum(weight * loss) / normalizer``, so that the mean over ranks of its gradient
+            is the gradient of the global weighted mean, however unevenly a last batch was cut.
+    """
+
+    images: Tensor
+    left: Tensor
+    right: Tensor
+    preference: Tensor
+    weight: Tensor
+    row: Tensor
+    normalizer: Tensor
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> PairBatch:
+        """The batch on another device."""
+        return PairBatch(*(t.to(device, non_blocking=non_blocking) for t in self._tensors()))
+
+    def pin_memory(self) -> PairBatch:
+        """The batch in page-locked memory (called by DataLoader)."""
+        return PairBatch(*(t.pin_memory() for t in self._tensors()))
+
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return (
+            self.images,
+            self.left,
+            self.right,
+            self.preference,
+            self.weight,
+            self.row,
+            self.normalizer,
+        )
