@@ -1,0 +1,147 @@
+"""The LightningModule: a Siamese scorer that learns from preferences. The only file that knows
+Lightning's module API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from interestingness.data.batch import PairBatch
+from interestingness.errors import DataError, WeightsError
+from interestingness.learning.losses import bradley_terry_loss, l2_penalty
+from interestingness.learning.metrics import PairScores
+from interestingness.models.scorer import Scorer
+
+OptimizerFactory = Callable[[Iterable[Tensor]], Optimizer]
+SchedulerFactory = Callable[[Optimizer], LRScheduler]
+CHECKPOINT_KEY = "interestingness"
+
+
+class PreferenceLearner(L.LightningModule):
+    """Scores both images of a pair with one scorer and learns from the difference.
+
+    ``margin = score(left) - score(right)``; ``sigmoid(margin)`` is the predicted preference. An image
+    that occurs in several pairs of a batch is scored once.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        *,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
+        l2: float = 0.0,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            scorer: image or feature → score in logits.
+            optimizer: makes the optimiser from the trainable parameters.
+            scheduler: makes the learning-rate schedule from the optimiser, stepped every epoch.
+            l2: strength of L2 on the head's weights, added to the mean loss as ``l2 / 2 * |w|²``.
+        """
+        super().__init__()
+        self.scorer = scorer
+        self._make_optimizer = optimizer
+        self._make_scheduler = scheduler
+        self.l2 = l2
+        self.train_scores = PairScores()
+        self.validation_scores = PairScores()
+        self.test_scores = PairScores()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scores in logits, shape (images,), of images (U, 3, H, W) or features (U, dim)."""
+        return self.scorer(images)
+
+    def training_step(self, batch: PairBatch, batch_index: int) -> Tensor:
+        """Loss of one batch; its gradient, averaged over ranks, is that of the global batch."""
+        scores = self.scorer(batch.images)
+        left, right = scores[batch.left], scores[batch.right]
+        loss = bradley_terry_loss(
+            left - right, batch.preference, weight=batch.weight, normalizer=batch.normalizer
+        )
+        if self.l2 > 0:
+            loss = loss + l2_penalty(self.scorer.head_weights(), self.l2)
+        if not torch.isfinite(loss):
+            raise DataError(
+                f"the loss is {float(loss)} in epoch {self.current_epoch}, batch {batch_index}",
+                expected="a finite number",
+                todo="lower the learning rate (optimizer.lr), or scale features "
+                "(model.scaling=standardize); the last good checkpoint is kept",
+            )
+        self.train_scores.update(
+            batch.row, left.detach(), right.detach(), batch.preference, batch.weight
+        )
+        return loss
+
+    def validation_step(self, batch: PairBatch, batch_index: int) -> None:
+        """Collect scores; no collective runs here."""
+        self._collect(self.validation_scores, batch)
+
+    def test_step(self, batch: PairBatch, batch_index: int) -> None:
+        """Collect scores; no collective runs here."""
+        self._collect(self.test_scores, batch)
+
+    def _collect(self, metric: PairScores, batch: PairBatch) -> None:
+        scores = self.scorer(batch.images)
+        metric.update(
+            batch.row, scores[batch.left], scores[batch.right], batch.preference, batch.weight
+        )
+
+    def on_train_epoch_end(self) -> None:
+        """Log the mean loss and accuracy over the epoch's batches as they were seen."""
+        self._log("train", self.train_scores)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log loss and accuracy, each pair counted once."""
+        self._log("validation", self.validation_scores)
+
+    def on_test_epoch_end(self) -> None:
+        """Gather all ranks' scores, so that every rank holds all of them."""
+        self.gathered_test_scores = self.test_scores.gathered()
+        self.test_scores.reset()
+
+    def _log(self, side: str, metric: PairScores) -> None:
+        loss, accuracy = metric.compute()
+        metric.reset()
+        self.log_dict(
+            {f"{side}/loss": loss, f"{side}/accuracy": accuracy},
+            prog_bar=True,
+            rank_zero_only=False,
+        )
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser over trainable parameters, with the schedule if there is one."""
+        optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
+        if self._make_scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": self._make_scheduler(optimizer)}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what is needed to rebuild the scorer from plain values, and nothing frozen."""
+        state = checkpoint["state_dict"]
+        for name in self.scorer.frozen_names(prefix="scorer."):
+            state.pop(name, None)
+        checkpoint[CHECKPOINT_KEY] = {"scorer": self.scorer.spec(), "l2": self.l2}
+        checkpoint["rng"] = {"torch": torch.get_rng_state()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse another model's checkpoint; put back frozen parts and the random state."""
+        own = checkpoint.get(CHECKPOINT_KEY)
+        if own is None:
+            raise WeightsError(
+                "the checkpoint was not written by interestingness",
+                expected="a checkpoint of `python train.py`",
+                todo="name a run folder or a file of its checkpoints/",
+            )
+        self.scorer.check_spec(own["scorer"])
+        state = self.state_dict()
+        for name in self.scorer.frozen_names(prefix="scorer."):
+            checkpoint["state_dict"][name] = state[name]
+        torch.set_rng_state(checkpoint["rng"]["torch"])
