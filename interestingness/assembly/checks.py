@@ -1,0 +1,172 @@
+"""Before anything is built: is every class trusted, does every argument bind, what is the effective
+config, and which identity does it give the run."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from interestingness.errors import ConfigError
+
+OWN_PACKAGES = ("interestingness", "torch", "lightning")
+
+# Arguments that the assembly passes itself, by the place of the node in the config.
+SUPPLIED = {
+    "label_source": {"tables"},
+    "references.": {"tables"},
+    "dataset": {"progress"},
+    "model.head": {"dim"},
+    "optimizer": {"params"},
+    "scheduler": {"optimizer"},
+    "split": {"pairs", "images"},
+    "trainer": {"callbacks", "logger"},
+}
+
+# What a run does not depend on: where files lie, what is shown, and how sweeps go about it.
+OUTSIDE_IDENTITY = ("paths", "logger", "trust", "resume", "skip_finished", "callbacks.progress")
+
+
+def targets(node: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every mapping with a ``_target_`` that is not null, with its place in the config."""
+    if isinstance(node, dict):
+        if node.get("_target_"):
+            yield path, node
+        for key, value in node.items():
+            yield from targets(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, list):
+        for i, value in enumerate(node):
+            yield from targets(value, f"{path}[{i}]")
+
+
+def check(config: Mapping[str, Any], *, trusted: tuple[str, ...] = ()) -> None:
+    """Refuse untrusted classes, then bind every node's arguments to its signature.
+
+    Args:
+        config: resolved plain containers.
+        trusted: packages beside our own whose classes may be named (plugins and ``trust=[…]``).
+
+    Raises:
+        ConfigError: one for all that is wrong, so that nobody fixes errors one at a time.
+    """
+    allowed = (*OWN_PACKAGES, *trusted)
+    problems = []
+    for path, node in targets(dict(config)):
+        name = str(node["_target_"])
+        if name.split(".")[0] not in allowed:
+            problems.append(
+                f"{path}._target_ = {name}: package {name.split('.')[0]!r} is not trusted "
+                f"(add it with trust=[{name.split('.')[0]}] if you mean to run its code)"
+            )
+            continue
+        try:
+            function = locate(name)
+        except (ImportError, AttributeError) as error:
+            problems.append(f"{path}._target_ = {name}: {error}")
+            continue
+        problems.extend(f"{path}: {problem}" for problem in _binding(path, node, function))
+    if problems:
+        raise ConfigError(
+            "\n  ".join([f"{len(problems)} option(s) cannot be used:", *problems]),
+            todo="`python train.py --cfg job` shows the composed config",
+        )
+
+
+def locate(name: str) -> Callable[..., Any]:
+    """The class or function that a dotted name stands for.
+
+    Raises:
+        ImportError, AttributeError: if there is none.
+    """
+    module, _, attribute = name.rpartition(".")
+    found = getattr(import_module(module), attribute)
+    if not callable(found):
+        raise AttributeError(f"{name} is not callable")
+    return found  # type: ignore[no-any-return]
+
+
+def _binding(path: str, node: Mapping[str, Any], function: Callable[..., Any]) -> list[str]:
+    given = {k for k in node if k not in {"_target_", "_partial_", "_convert_", "_recursive_"}}
+    supplied = supplied_by_assembly(path)
+    parameters = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        unknown: set[str] = set()
+    else:
+        unknown = given - set(parameters)
+    required = {
+        n
+        for n, p in parameters.items()
+        if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    }
+    problems = [
+        f"there is no option {name!r}; there are {', '.join(sorted(set(parameters) - supplied))}"
+        for name in sorted(unknown)
+    ]
+    problems += [f"option {name!r} is missing" for name in sorted(required - given - supplied)]
+    return problems
+
+
+def supplied_by_assembly(path: str) -> set[str]:
+    """Names of arguments that the assembly passes to the node at this place."""
+    for prefix, names in SUPPLIED.items():
+        if path == prefix or (prefix.endswith(".") and path.startswith(prefix)):
+            return names
+    # Sources nested in a source (mix) read the same tables.
+    return {"tables"} if path.startswith("label_source.") else set()
+
+
+def effective(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with the code defaults that it relies on written out."""
+    result: dict[str, Any] = json.loads(json.dumps(dict(config), default=str))
+    for path, node in list(targets(result)):
+        for name, parameter in inspect.signature(locate(str(node["_target_"]))).parameters.items():
+            plain = isinstance(parameter.default, bool | int | float | str | None | tuple | list)
+            if parameter.default is not parameter.empty and plain:
+                default = parameter.default
+                node.setdefault(name, list(default) if isinstance(default, tuple) else default)  # type: ignore[attr-defined]
+        _ = path
+    return result
+
+
+def identity(effective_config: Mapping[str, Any], fingerprints: Mapping[str, str]) -> str:
+    """Hash of what a run's numbers depend on, 16 hexadecimal digits.
+
+    Args:
+        effective_config: from ``effective``.
+        fingerprints: of data, labels and split.
+    """
+    kept = json.loads(json.dumps(effective_config))
+    for name in OUTSIDE_IDENTITY:
+        *parents, last = name.split(".")
+        node = kept
+        for parent in parents:
+            node = node.get(parent) or {}
+        node.pop(last, None)
+    for _, node in targets(kept):
+        if isinstance(node, dict):
+            # Folders of this machine are not part of what was computed.
+            for key in ("root", "dirpath", "save_dir"):
+                node.pop(key, None)
+    text = json.dumps([kept, dict(fingerprints)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def plain(cfg: DictConfig | ListConfig) -> dict[str, Any]:
+    """Resolved plain containers.
+
+    Raises:
+        ConfigError: if a mandatory value (``???``) was not given.
+    """
+    missing = OmegaConf.missing_keys(cfg)
+    if missing:
+        raise ConfigError(
+            f"no value for {', '.join(sorted(missing))}",
+            expected="a value for every option marked ???",
+            todo=f"give it on the command line: {sorted(missing)[0]}=…",
+        )
+    return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]

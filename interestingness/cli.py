@@ -1,0 +1,95 @@
+"""``interestingness …``: the doors. Nothing heavy is imported before a job is known to run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from interestingness.errors import InterestingnessError
+
+USAGE = """usage: interestingness COMMAND …
+
+  train [OPTION=VALUE …]       train a scorer; -m for a sweep; --help lists the options
+  evaluate ckpt=RUN …          judge a checkpoint by every reference
+  shards write|verify …        pair shards: write them, check them
+
+`interestingness COMMAND --help` says more."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    command, arguments = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
+    commands: dict[str, Callable[[Sequence[str]], None]] = {
+        "train": train,
+        "evaluate": evaluate,
+        "shards": shards,
+    }
+    if command in commands:
+        commands[command](arguments)
+    elif command in {"-h", "--help", "help"}:
+        print(USAGE)
+    else:
+        print(USAGE, file=sys.stderr)
+        raise SystemExit(2)
+
+
+def train(arguments: Sequence[str] | None = None) -> None:
+    """Compose ``conf/train.yaml`` with overrides and train."""
+    def job(cfg: Any) -> Any:
+        from interestingness.assembly.run import train as run
+
+        return run(cfg)
+
+    _hydra(job, "train", arguments)
+
+
+def evaluate(arguments: Sequence[str] | None = None) -> None:
+    """Compose ``conf/evaluate.yaml`` with overrides and judge a checkpoint."""
+
+    def job(cfg: Any) -> Any:
+        from interestingness.assembly.run import evaluate as run
+
+        return run(cfg)
+
+    _hydra(job, "evaluate", arguments)
+
+
+def shards(arguments: Sequence[str]) -> None:
+    """``shards write`` and ``shards verify``."""
+    raise NotImplementedError(arguments)
+
+
+def conf_folder() -> Path:
+    """Our ``conf``: inside an installed wheel, beside the package in a clone."""
+    inside = Path(__file__).parent / "conf"
+    return inside if inside.is_dir() else Path(__file__).parents[1] / "conf"
+
+
+def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | None) -> None:
+    import hydra
+
+    from interestingness import plugins
+
+    plugins.register()
+    original = list(sys.argv)
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+
+    @hydra.main(version_base="1.3", config_path=str(conf_folder().resolve()), config_name=config)
+    def run(cfg: Any) -> Any:
+        # Lightning starts further ranks by running the command line again, so it must be whole.
+        sys.argv = original
+        try:
+            return job(cfg)
+        except InterestingnessError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
+        except KeyboardInterrupt:
+            print("interrupted; `resume=<run folder>` goes on from the last epoch", file=sys.stderr)
+            raise SystemExit(130) from None
+
+    if arguments is not None:
+        sys.argv = [original[0], *arguments]
+    run()
