@@ -1,0 +1,77 @@
+"""A prepared data set is made once, by one process, and appears whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from filelock import FileLock
+
+from interestingness.labels.tables import Manifest, Tables
+from interestingness.schema import FORMAT_VERSION
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int, str], None]
+"""Called as ``progress(done, total, what)`` while something long goes on."""
+
+Build = Callable[[Path], tuple[Manifest, Mapping[str, pa.Table]]]
+"""Writes whatever else belongs to the data set below the folder, and returns what goes into it."""
+
+
+def input_key(inputs: Mapping[str, Any]) -> str:
+    """Hash of everything that a preparation depends on, 16 hexadecimal digits.
+
+    Args:
+        inputs: plain values (options, hashes of files, a version of the preparing code).
+    """
+    text = json.dumps([FORMAT_VERSION, dict(inputs)], sort_keys=True, ensure_ascii=False)
+    # surrogatepass: a file name that is no valid UTF-8 may be part of the inputs.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def prepare_once(root: str | Path, folder: str, build: Build) -> Tables:
+    """The data set below ``root/folder``; built if it is not there yet.
+
+    Processes that come at the same time wait for the first. A build that is killed leaves nothing
+    that could be taken for a data set: the next one starts anew.
+
+    Args:
+        root: where prepared data sets are kept; ``~`` is expanded, the folder is made.
+        folder: name that contains the hash of all inputs (``input_key``).
+        build: called with an empty folder; must not depend on anything outside the inputs.
+    """
+    parent = Path(root).expanduser()
+    final = parent / folder
+    if _finished(final):
+        return _reused(final)
+    parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(parent / f".{folder}.lock"):
+        if _finished(final):
+            return _reused(final)
+        unfinished = parent / f".{folder}.unfinished"
+        for leftover in (unfinished, final):
+            if leftover.exists():
+                shutil.rmtree(leftover)
+        unfinished.mkdir()
+        manifest, tables = build(unfinished)
+        Tables.write(unfinished, manifest, tables)
+        unfinished.rename(final)
+    log.info("prepared %s", final)
+    return Tables(final)
+
+
+def _finished(final: Path) -> bool:
+    # The manifest is written last, and the folder appears by a rename.
+    return (final / "dataset.json").is_file()
+
+
+def _reused(final: Path) -> Tables:
+    log.info("using the data set prepared before in %s", final)
+    return Tables(final)
