@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from interestingness.data.batch import PairBatch
 from interestingness.errors import DataError, WeightsError
 from interestingness.learning.losses import bradley_terry_loss, l2_penalty
-from interestingness.learning.metrics import PairScores
+from interestingness.learning.pair_scores import GatheredScores, PairScores, loss_and_accuracy
 from interestingness.models.scorer import Scorer
 
 OptimizerFactory = Callable[[Iterable[Tensor]], Optimizer]
@@ -104,17 +104,13 @@ class PreferenceLearner(L.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Gather all ranks' scores, so that every rank holds all of them."""
-        self.gathered_test_scores = self.test_scores.gathered()
+        self.gathered_test_scores: GatheredScores = self.test_scores.compute()
         self.test_scores.reset()
 
     def _log(self, side: str, metric: PairScores) -> None:
-        loss, accuracy = metric.compute()
+        loss, accuracy = loss_and_accuracy(metric.compute())
         metric.reset()
-        self.log_dict(
-            {f"{side}/loss": loss, f"{side}/accuracy": accuracy},
-            prog_bar=True,
-            rank_zero_only=False,
-        )
+        self.log_dict({f"{side}/loss": loss, f"{side}/accuracy": accuracy}, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
         """Optimiser over trainable parameters, with the schedule if there is one."""

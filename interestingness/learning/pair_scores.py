@@ -1,0 +1,95 @@
+"""Scores of both sides of every pair, gathered from batches and ranks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics import Metric
+from typing_extensions import override
+
+from interestingness.stats.agreement import accuracy
+
+COLUMNS = ("row", "left", "right", "preference", "weight")
+GatheredScores = dict[str, NDArray[Any]]
+
+
+class PairScores(Metric):
+    """Collects columns of pairs; each pair counts once however it was dealt out to ranks.
+
+    Placeholders (row -1) are dropped when they arrive; pairs without a preference (weight 0) are
+    kept, since another reference may judge them.
+    """
+
+    full_state_update = False
+    is_differentiable = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Set up empty columns."""
+        super().__init__(**kwargs)
+        for name in COLUMNS:
+            self.add_state(name, default=[], dist_reduce_fx="cat")
+
+    def update(
+        self, row: Tensor, left: Tensor, right: Tensor, preference: Tensor, weight: Tensor
+    ) -> None:
+        """Add a batch.
+
+        Args:
+            row: row of the pair in the data set's ``Pairs``, -1 for a placeholder, shape (B,).
+            left: scores of the left images in logits, shape (B,).
+            right: scores of the right images, shape (B,).
+            preference: in [0, 1], shape (B,).
+            weight: non-negative, 0 where there is no preference, shape (B,).
+        """
+        real = row >= 0
+        values = {"row": row, "left": left, "right": right, "preference": preference}
+        for name, value in {**values, "weight": weight}.items():
+            dtype = torch.int64 if name == "row" else torch.float32
+            getattr(self, name).append(value[real].detach().to(dtype))
+
+    @override
+    def sync(self, *args: Any, **kwargs: Any) -> None:
+        """Gather columns; a rank without pairs takes part with empty columns of the right type."""
+        for name in COLUMNS:
+            state = getattr(self, name)
+            if isinstance(state, list) and not state:
+                dtype = torch.int64 if name == "row" else torch.float32
+                state.append(torch.empty(0, dtype=dtype, device=self.device))
+        super().sync(*args, **kwargs)
+
+    @property
+    @override
+    def update_called(self) -> bool:
+        """True: a rank without pairs is nothing to warn about."""
+        return True
+
+    @override
+    def compute(self) -> GatheredScores:
+        """Columns over all ranks, each pair once, in ascending order of rows."""
+        columns = {name: _column(getattr(self, name)) for name in COLUMNS}
+        _, first = np.unique(columns["row"], return_index=True)
+        return {name: values[first] for name, values in columns.items()}
+
+
+def loss_and_accuracy(scores: GatheredScores) -> tuple[float, float]:
+    """Weighted Bradley-Terry loss in nats and accuracy on decided pairs; NaN without any.
+
+    Args:
+        scores: what ``PairScores.compute`` gave.
+    """
+    judged = scores["weight"] > 0
+    margin = (scores["left"] - scores["right"])[judged].astype(np.float64)
+    preference, weight = scores["preference"][judged], scores["weight"][judged]
+    if not judged.any():
+        return float("nan"), float("nan")
+    each = np.logaddexp(0.0, margin) - preference * margin
+    return float(weight @ each / weight.sum()), accuracy(margin, preference)
+
+
+def _column(state: list[Tensor] | Tensor) -> NDArray[Any]:
+    parts = state if isinstance(state, list) else [state]
+    return torch.cat([part.reshape(-1) for part in parts]).cpu().numpy() if parts else np.empty(0)
