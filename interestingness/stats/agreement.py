@@ -1,0 +1,108 @@
+"""Who chooses the same side: a model and a reference, two sources, the votes on one pair."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from interestingness.stats.columns import Array, check_preference, columns, weighted_mean
+
+TIE = 0.5
+
+
+def correct(margin: ArrayLike, preference: ArrayLike) -> Array:
+    """Per pair: 1 where the margin has the preferred side's sign, 0 where not, 0.5 for margin 0.
+
+    Args:
+        margin: score of left minus score of right, shape (pairs,).
+        preference: probability that left is preferred, in [0, 1]; only its side counts here.
+
+    Returns:
+        Shape (pairs,); NaN where the preference is a tie or NaN (undecided) or the margin is NaN.
+    """
+    margins, preferences, _ = columns(margin, preference)
+    check_preference(preferences)
+    decided = ~np.isnan(preferences) & (preferences != TIE)
+    same = 0.5 + 0.5 * np.sign(margins) * np.sign(preferences - TIE)
+    return np.where(decided, same, np.nan)
+
+
+def accuracy(margin: ArrayLike, preference: ArrayLike, *, weight: ArrayLike | None = None) -> float:
+    """Share of decided pairs on which the sign of the margin is the preferred side.
+
+    A margin of exactly 0 counts one half. Ties and NaN preferences are not decided and do not
+    count. A NaN margin on a decided pair makes the result NaN: a model must answer every pair,
+    and a diverged model must not look right on the rest.
+
+    Args:
+        margin: score of left minus score of right, in logits, shape (pairs,).
+        preference: the reference's probability that left is preferred, in [0, 1] or NaN.
+        weight: non-negative; None weighs pairs alike.
+
+    Returns:
+        In [0, 1]; NaN if no pair is decided.
+
+    Raises:
+        LabelError: for different lengths, a preference outside [0, 1] or a bad weight.
+
+    Source:
+        Accuracy of Abdullahu and Grabner 2025, whose labels have no ties.
+    """
+    margins, preferences, weights = columns(margin, preference, weight=weight)
+    decided = ~np.isnan(preferences) & (preferences != TIE) & (weights > 0)
+    return weighted_mean(correct(margins, preferences)[decided], weights[decided])
+
+
+def agreement(p: ArrayLike, q: ArrayLike, *, weight: ArrayLike | None = None) -> float:
+    """Share of pairs, labelled and untied in both sources, on which they choose the same side.
+
+    Args:
+        p: preference of one source, in [0, 1] or NaN, shape (pairs,).
+        q: preference of the other.
+        weight: non-negative; None weighs pairs alike.
+
+    Returns:
+        In [0, 1]; NaN if no pair is decided by both. Chance is 0.5; see ``cohen_kappa``.
+
+    Source:
+        A^(M,N)(S) of Abdullahu and Grabner 2025; ties are excluded from S here.
+    """
+    one, other, weights = columns(p, q, weight=weight)
+    check_preference(one)
+    check_preference(other)
+    decided = ~np.isnan(one) & ~np.isnan(other) & (one != TIE) & (other != TIE)
+    same = (one > TIE) == (other > TIE)
+    return weighted_mean(same[decided].astype(np.float64), weights[decided])
+
+
+def cohen_kappa(p: ArrayLike, q: ArrayLike, *, weight: ArrayLike | None = None) -> float:
+    """Agreement beyond what the two sources' shares of "left" would give by chance.
+
+    Slots are arbitrary, so both sources choose left about half the time and kappa is close to
+    ``2 * agreement - 1``.
+
+    Returns:
+        At most 1; 0 at chance; NaN where nothing is decided or both always choose one same side.
+    """
+    one, other, weights = columns(p, q, weight=weight)
+    decided = ~np.isnan(one) & ~np.isnan(other) & (one != TIE) & (other != TIE)
+    one, other, weights = one[decided] > TIE, other[decided] > TIE, weights[decided]
+    observed = weighted_mean((one == other).astype(np.float64), weights)
+    a = weighted_mean(one.astype(np.float64), weights)
+    b = weighted_mean(other.astype(np.float64), weights)
+    chance = a * b + (1 - a) * (1 - b)
+    return (observed - chance) / (1 - chance) if chance < 1 else float("nan")
+
+
+def consensus(share: ArrayLike) -> Array:
+    """Share of a pair's votes on its majority side.
+
+    Args:
+        share: share of votes for left, a tie vote counted as half for each side, in [0, 1] or NaN.
+
+    Returns:
+        In [0.5, 1], NaN where the share is NaN; the same for left and right swapped.
+    """
+    (shares, _) = columns(share)
+    check_preference(shares)
+    return np.maximum(shares, 1.0 - shares)

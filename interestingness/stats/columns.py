@@ -1,0 +1,56 @@
+"""Equal-length columns and their weights, checked once for all statistics."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from interestingness.errors import LabelError
+
+Array = NDArray[np.float64]
+
+
+def columns(*values: ArrayLike, weight: ArrayLike | None = None) -> tuple[Array, ...]:
+    """Columns as float arrays of one length, with a weight (1 where none is given) as the last.
+
+    Raises:
+        LabelError: for different lengths, or a weight that is negative or NaN.
+    """
+    arrays = [np.asarray(v, dtype=np.float64).reshape(-1) for v in values]
+    rows = len(arrays[0])
+    given = np.ones(rows) if weight is None else np.asarray(weight, dtype=np.float64).reshape(-1)
+    lengths = [len(a) for a in (*arrays, given)]
+    if len(set(lengths)) > 1:
+        raise LabelError(
+            f"columns of {', '.join(map(str, lengths))} rows",
+            expected="one row per pair (or image) in every column",
+            todo="join the columns by id before comparing them",
+        )
+    if not (given >= 0).all():
+        raise LabelError(
+            "a weight is negative or NaN",
+            expected="weights of 0 or more",
+            todo="set the weight of rows that do not count to 0",
+        )
+    return (*arrays, given)
+
+
+def weighted_mean(values: Array, weight: Array) -> float:
+    """Mean by weight; NaN where the weights add up to nothing."""
+    total = weight.sum()
+    return float(values @ weight / total) if total > 0 else float("nan")
+
+
+def check_preference(preference: Array) -> None:
+    """Refuse numbers that cannot be a preference.
+
+    Raises:
+        LabelError: for a value outside [0, 1]; NaN is allowed (none is known).
+    """
+    known = preference[~np.isnan(preference)]
+    if len(known) and (known.min() < 0 or known.max() > 1):
+        raise LabelError(
+            f"preferences from {known.min():g} to {known.max():g}",
+            expected="probabilities that left is preferred, in [0, 1], or NaN",
+            todo="pass preferences, not margins or vote counts",
+        )
