@@ -38,6 +38,7 @@ def main() -> None:
 
 def train(arguments: Sequence[str] | None = None) -> None:
     """Compose ``conf/train.yaml`` with overrides and train."""
+
     def job(cfg: Any) -> Any:
         from interestingness.assembly.run import train as run
 

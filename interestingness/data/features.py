@@ -56,7 +56,7 @@ class FeatureBatches:
         """Batches of one epoch for this rank, from batch ``start`` on."""
         order = self.rows
         if self.seed is not None:
-            order = self.rows[shuffled(len(self.rows), self.seed, epoch)]
+            order = self.rows[shuffled(len(self.rows), seed=self.seed, epoch=epoch)]
         plan = EpochPlan(order, batch_size=self.batch_size, ranks=self.ranks)
         for step in range(start, plan.steps):
             total = float(self.weight[plan.global_rows(step)].sum())

@@ -102,7 +102,11 @@ def choose_l2(
         DataError: if too few pairs lie within the folds to judge by.
     """
     rng = np.random.default_rng(seed)
-    units = np.arange(len(pairs.image_ids)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    units = (
+        np.arange(len(pairs.image_ids))
+        if groups is None
+        else np.unique(groups, return_inverse=True)[1]
+    )
     fold_of_unit = rng.permutation(np.arange(units.max() + 1) % folds)
     fold = fold_of_unit[units]
     descending = sorted(strengths, reverse=True)
@@ -117,9 +121,7 @@ def choose_l2(
         w: Array | None = None
         for i, l2 in enumerate(descending):
             # From strong to weak: each solution is a good start for the next.
-            w = fit_linear(
-                features, train, preference[outside], weight[outside], l2=l2, start=w
-            )
+            w = fit_linear(features, train, preference[outside], weight[outside], l2=l2, start=w)
             margin = (features[held.left] - features[held.right]) @ w
             each = np.logaddexp(0.0, margin) - preference[inside] * margin
             losses[i] += weight[inside] @ each
@@ -131,6 +133,4 @@ def choose_l2(
             todo="give the strength yourself (model.l2=0.01) or use more pairs",
         )
     best = int(np.argmin(losses))
-    return L2Choice(
-        descending[best], tuple(descending), tuple(float(v) for v in losses / judged)
-    )
+    return L2Choice(descending[best], tuple(descending), tuple(float(v) for v in losses / judged))

@@ -1,0 +1,124 @@
+"""From the config to tables, labels and a split: all that a run's identity depends on. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from interestingness.errors import DataError, LabelError
+from interestingness.labels.source import Labels, LabelSource
+from interestingness.labels.tables import Tables
+from interestingness.schema import Pairs
+
+if TYPE_CHECKING:
+    from interestingness.data.splits import PairSplit
+
+
+@dataclass(frozen=True, eq=False)
+class RunTables:
+    """What a run learns from and is judged by.
+
+    Attributes:
+        tables: the prepared data set.
+        pairs: all its pairs.
+        split: which pairs train, validate and test.
+        source: what is learnt.
+        labels: its preferences for all pairs (fitted on training pairs only).
+        references: what judges, by name; a source that the data set has nothing for is left out.
+        absent: why the other references are left out, by name.
+    """
+
+    tables: Tables
+    pairs: Pairs
+    split: PairSplit
+    source: LabelSource
+    labels: Labels
+    references: dict[str, LabelSource]
+    absent: dict[str, str]
+
+    def fingerprints(self) -> dict[str, str]:
+        """Hashes of data, labels and split, by name."""
+        split = hashlib.sha256(
+            b"".join(np.packbits(side).tobytes() for side in self.split.sides().values())
+        ).hexdigest()[:16]
+        return {
+            "data": self.tables.fingerprint("images", "pairs"),
+            "labels": self.source.fingerprint(),
+            "split": split,
+            **{f"reference.{n}": s.fingerprint() for n, s in sorted(self.references.items())},
+        }
+
+
+def prepare(cfg: DictConfig, *, progress: Any = None) -> RunTables:
+    """Prepare the data set, label its pairs and split them.
+
+    Raises:
+        LabelError: if the data set has nothing for the label source, or no training pair a label.
+        DataError: for an unusable data set or split.
+    """
+    cfg.paths.cache = str(Path(cfg.paths.cache).expanduser())
+    tables: Tables = instantiate(cfg.dataset, progress=progress)
+    pairs = tables.pairs
+    if len(pairs) == 0:
+        raise DataError(
+            f"{tables.root}: the data set has no pairs",
+            expected="pairs, votes or scores to make pairs from",
+            todo="give dataset.votes, dataset.pairs or dataset.scores",
+        )
+    source = _source(cfg.label_source, tables)
+    lacking = source.missing()
+    if lacking is not None:
+        raise LabelError(
+            f"label source {source.name!r} has nothing to read in {tables.manifest.name}: {lacking}",
+            todo="obtain the labels, or choose another label_source",
+        )
+    split: PairSplit = instantiate(cfg.split)(pairs, tables.images)
+    labels = source.fit(pairs[split.train]).labels(pairs)
+    if not (labels.known & split.train).any():
+        raise LabelError(
+            f"label source {source.name!r} labels none of the {int(split.train.sum())} training pairs",
+            expected="a preference for at least one training pair",
+            todo="choose another label source, aggregation or split",
+        )
+    references, absent = _references(cfg, tables)
+    references.setdefault(source.name, source)
+    absent.pop(source.name, None)
+    return RunTables(tables, pairs, split, source, labels, references, absent)
+
+
+def _source(node: DictConfig, tables: Tables) -> LabelSource:
+    made: LabelSource = instantiate(with_tables(node, tables), _convert_="all")
+    return made
+
+
+def with_tables(node: DictConfig, tables: Tables) -> dict[str, Any]:
+    """The node with ``tables`` handed to it and to every source nested in it."""
+
+    def give(value: Any) -> Any:
+        if isinstance(value, dict):
+            inner = {k: give(v) for k, v in value.items()}
+            return {**inner, "tables": tables} if "_target_" in inner else inner
+        return [give(v) for v in value] if isinstance(value, list) else value
+
+    given = give(OmegaConf.to_container(node, resolve=True))
+    assert isinstance(given, dict)
+    return given
+
+
+def _references(cfg: DictConfig, tables: Tables) -> tuple[dict[str, LabelSource], dict[str, str]]:
+    references: dict[str, LabelSource] = {}
+    absent: dict[str, str] = {}
+    for name, node in (cfg.get("references") or {}).items():
+        source = _source(node, tables)
+        lacking = source.missing()
+        if lacking is None:
+            references[str(name)] = source
+        else:
+            absent[str(name)] = lacking
+    return references, absent

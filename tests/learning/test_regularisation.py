@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from interestingness.errors import DataError
+from interestingness.learning.regularisation import choose_l2, fit_linear
+from interestingness.schema import Pairs
+
+
+def _planted(images: int, dim: int, noise: float, seed: int = 0):
+    """Features, pairs, hard preferences and the true weights of a planted linear utility."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(images, dim))
+    truth = rng.normal(size=dim)
+    names = [f"i{k:04d}" for k in range(images)]
+    one = rng.integers(0, images, 6 * images)
+    other = (one + rng.integers(1, images, len(one))) % images
+    pairs, _, _ = Pairs.from_ids([names[k] for k in one], [names[k] for k in other], names)
+    margin = (features[pairs.left] - features[pairs.right]) @ truth
+    preference = (margin + noise * rng.logistic(size=len(pairs)) > 0).astype(float)
+    return features, pairs, preference, truth
+
+
+def test_agrees_with_scikit_learn_on_feature_differences() -> None:
+    features, pairs, preference, _ = _planted(80, 6, 1.0)
+    weight = np.random.default_rng(1).uniform(0.5, 2, len(pairs))
+    l2 = 0.05
+    ours = fit_linear(features, pairs, preference, weight, l2=l2)
+    reference = LogisticRegression(
+        C=1 / (l2 * weight.sum()), fit_intercept=False, tol=1e-10, max_iter=10_000
+    ).fit(features[pairs.left] - features[pairs.right], preference, weight)
+    np.testing.assert_allclose(ours, reference.coef_[0], atol=1e-4)
+
+
+def test_chooses_stronger_l2_where_there_is_less_to_learn() -> None:
+    clean = _planted(150, 40, 0.1)
+    noisy = _planted(150, 40, 30.0)
+    chosen = [choose_l2(f, p, y, np.ones(len(p)), seed=0).l2 for f, p, y, _ in (clean, noisy)]
+    assert chosen[0] < chosen[1]
+
+
+def test_inner_validation_keeps_groups_whole() -> None:
+    # Every group has its own direction: only a fold that splits groups could profit from it.
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(30), 5).astype(object)
+    features = np.eye(30)[groups.astype(int)] + 0.01 * rng.normal(size=(150, 30))
+    names = [f"i{k:03d}" for k in range(150)]
+    utility = rng.normal(size=30)[groups.astype(int)]
+    one, other = np.triu_indices(150, 1)
+    take = rng.choice(len(one), 1500, replace=False)
+    pairs, _, _ = Pairs.from_ids(
+        [names[k] for k in one[take]], [names[k] for k in other[take]], names
+    )
+    preference = (utility[pairs.left] > utility[pairs.right]).astype(float)
+    weight = np.ones(len(pairs))
+    by_image = choose_l2(features, pairs, preference, weight, seed=0)
+    by_group = choose_l2(features, pairs, preference, weight, seed=0, groups=groups)
+    assert min(by_image.losses) < 0.45
+    assert min(by_group.losses) > 0.6
+
+
+def test_says_when_there_are_too_few_pairs() -> None:
+    pairs, _, _ = Pairs.from_ids(["a"], ["b"])
+    with pytest.raises(DataError, match="too few"):
+        choose_l2(np.eye(2), pairs, np.ones(1), np.ones(1), seed=0)
