@@ -1,7 +1,7 @@
 """The door for strangers: installed packages that bring options of their own.
 
-A package announces itself with an entry point in the group ``interestingness.plugins``; its ``conf/``
-folder then joins Hydra's search path, and its classes are trusted as ours are.
+A package announces itself with an entry point in the group ``interestingness.plugins``; its
+``conf/`` folder then joins Hydra's search path, and its classes are trusted as ours are.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _entries() -> list:  # type: ignore[type-arg]
 
 
 class InstalledPlugins(SearchPathPlugin):
-    """Adds every plugin's ``conf`` folder after our own: strangers add options, never replace ours."""
+    """Adds every plugin's ``conf`` after our own: strangers add options, never replace ours."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Called by Hydra when it composes."""

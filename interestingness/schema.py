@@ -1,8 +1,8 @@
 """The words of the house as types: sides, pairs, votes, preferences.
 
-A *preference* is the probability that the **left** image of a pair is preferred, in [0, 1]; 0.5 is a
-tie and NaN means that nothing is known. Slots are not presentation order: ``left < right`` by image
-id, whoever was shown first.
+A *preference* is the probability that the **left** image of a pair is preferred, in [0, 1]; 0.5 is
+a tie and NaN means that nothing is known. Slots are not presentation order: ``left < right`` by
+image id, whoever was shown first.
 """
 
 from __future__ import annotations

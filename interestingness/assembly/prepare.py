@@ -75,14 +75,16 @@ def prepare(cfg: DictConfig, *, progress: Any = None) -> RunTables:
     lacking = source.missing()
     if lacking is not None:
         raise LabelError(
-            f"label source {source.name!r} has nothing to read in {tables.manifest.name}: {lacking}",
+            f"label source {source.name!r} has nothing to read in "
+            f"{tables.manifest.name}: {lacking}",
             todo="obtain the labels, or choose another label_source",
         )
     split: PairSplit = instantiate(cfg.split)(pairs, tables.images)
     labels = source.fit(pairs[split.train]).labels(pairs)
     if not (labels.known & split.train).any():
         raise LabelError(
-            f"label source {source.name!r} labels none of the {int(split.train.sum())} training pairs",
+            f"label source {source.name!r} labels none of the "
+            f"{int(split.train.sum())} training pairs",
             expected="a preference for at least one training pair",
             todo="choose another label source, aggregation or split",
         )

@@ -50,9 +50,7 @@ class Labels:
     @classmethod
     def of(cls, preference: NDArray[np.float64], **facts: Any) -> Labels:
         """Labels with weight 1 and no consensus."""
-        return cls(
-            preference, np.ones(len(preference)), np.full(len(preference), np.nan), facts
-        )
+        return cls(preference, np.ones(len(preference)), np.full(len(preference), np.nan), facts)
 
     def __len__(self) -> int:
         return len(self.preference)

@@ -1,4 +1,4 @@
-"""The tables of a prepared data set: columns, checks, reading and writing. See docs/data_format.md."""
+"""The tables of a prepared data set: columns, checks, reading, writing (docs/data_format.md)."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def check_table(kind: str, table: pa.Table, *, where: str) -> pa.Table:
         where: file name for messages.
 
     Raises:
-        DataError: unknown kind, missing column, wrong type, value out of range, null where none may be.
+        DataError: missing column, wrong type, value out of range, null where none may be.
     """
     columns, names = [], []
     spec = SPECS[kind]
@@ -148,7 +148,8 @@ def check_table(kind: str, table: pa.Table, *, where: str) -> pa.Table:
 
 def _cast(values: pa.ChunkedArray, kind: pa.DataType, where: str, name: str) -> pa.ChunkedArray:
     try:
-        if pa.types.is_timestamp(kind) and pa.types.is_timestamp(values.type) and not values.type.tz:
+        both = pa.types.is_timestamp(kind) and pa.types.is_timestamp(values.type)
+        if both and not values.type.tz:
             values = pc.assume_timezone(values, "UTC")
         return values.cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -174,7 +175,7 @@ def _check_values(
         if strange:
             raise DataError(
                 f"{where}: column {name!r} holds {strange[:3]}",
-                expected=f"one of {', '.join(column.values)}" + (" or empty" if column.nullable else ""),
+                expected=f"one of {', '.join(column.values)}{' or empty' * column.nullable}",
                 todo="correct the values",
             )
     if column.range is not None:
@@ -401,7 +402,7 @@ class Tables:
             kind: "human", "model" or "any".
 
         Raises:
-            DataError: if there is no vote table, or a vote names a pair that is not in the pair table.
+            DataError: if there is no vote table, or a vote is for a pair not in the pair table.
         """
         table = self.vote_table
         mask = pc.equal(table["question"], question)

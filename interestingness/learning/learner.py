@@ -26,8 +26,8 @@ CHECKPOINT_KEY = "interestingness"
 class PreferenceLearner(L.LightningModule):
     """Scores both images of a pair with one scorer and learns from the difference.
 
-    ``margin = score(left) - score(right)``; ``sigmoid(margin)`` is the predicted preference. An image
-    that occurs in several pairs of a batch is scored once.
+    ``margin = score(left) - score(right)``; ``sigmoid(margin)`` is the predicted preference. An
+    image that occurs in several pairs of a batch is scored once.
     """
 
     def __init__(
