@@ -63,7 +63,7 @@ def _ranks(values: Array, weight: Array) -> Array:
     """Middle ranks of the rows as if each stood ``weight`` times."""
     _, group = np.unique(values, return_inverse=True)
     size = np.bincount(group, weights=weight) if len(values) else np.empty(0)
-    middle: Array = np.cumsum(size) - size / 2
+    middle: Array = np.cumsum(size, dtype=np.float64) - size / 2
     return middle[group]
 
 

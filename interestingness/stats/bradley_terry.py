@@ -1,0 +1,198 @@
+"""Utilities of images from preferences on pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import splu
+from scipy.special import expit, log_expit
+
+from interestingness.errors import LabelError
+from interestingness.stats.columns import Array, check_preference, columns
+
+
+@dataclass(frozen=True, eq=False)
+class BradleyTerry:
+    """Fitted utilities.
+
+    Attributes:
+        utility: in logits, mean 0 within each component; NaN for images without a comparison,
+            shape (images,).
+        standard_error: posterior standard deviation of a utility (Laplace), NaN likewise or where
+            it was not asked for, shape (images,).
+        component: number of the connected group of compared images, −1 for images without a
+            comparison, shape (images,). Utilities compare only within one component.
+        components: how many such groups there are; 1 is a connected graph.
+    """
+
+    utility: Array
+    standard_error: Array
+    component: NDArray[np.int64]
+    components: int
+
+    def margin(self, left: ArrayLike, right: ArrayLike) -> Array:
+        """Difference of utilities, shape (pairs,); NaN across components."""
+        one, other = np.asarray(left, dtype=np.int64), np.asarray(right, dtype=np.int64)
+        apart = self.component[one] != self.component[other]
+        return np.where(apart, np.nan, self.utility[one] - self.utility[other])
+
+
+def bradley_terry(
+    left: ArrayLike,
+    right: ArrayLike,
+    preference: ArrayLike,
+    *,
+    images: int,
+    weight: ArrayLike | None = None,
+    ridge: float = 0.1,
+    standard_errors: bool = True,
+) -> BradleyTerry:
+    """Maximise Σ w [p log σ(u_l − u_r) + (1 − p) log σ(u_r − u_l)] − ridge/2 · Σ u².
+
+    Newton's method on a sparse Hessian. The ridge is a Gaussian prior of variance 1/ridge; it
+    keeps utilities finite where an image won or lost every comparison, and shrinks them.
+
+    Args:
+        left: row of each pair's left image, shape (pairs,).
+        right: row of the right image, shape (pairs,).
+        preference: probability that left is preferred, in [0, 1]; NaN pairs are dropped.
+        images: number of images.
+        weight: non-negative, e.g. the number of votes; None weighs pairs alike.
+        ridge: 0 or more; 0 is maximum likelihood, which must then exist.
+        standard_errors: False saves the inverse Hessian for very many images.
+
+    Raises:
+        LabelError: for a negative ridge; or for ridge 0 where some group of images never lost to
+            the rest, so that no finite maximum exists.
+
+    Source:
+        Bradley and Terry 1952; existence: Ford 1957; soft preferences are fractions of a win.
+    """
+    p, w = columns(preference, weight=weight)
+    one = np.asarray(left, dtype=np.int64).reshape(-1)
+    other = np.asarray(right, dtype=np.int64).reshape(-1)
+    columns(one, other, p)
+    check_preference(p)
+    if not ridge >= 0:
+        raise LabelError(f"ridge = {ridge}", expected="0 or more", todo="choose a positive ridge")
+    known = ~np.isnan(p) & (w > 0)
+    one, other, p, w = one[known], other[known], p[known], w[known]
+    component, components = _components(one, other, images)
+    if ridge == 0:
+        _check_maximum_exists(one, other, p, images, component)
+    some = component >= 0
+    row = np.cumsum(some) - 1
+    n = int(some.sum())
+    u, hessian = _newton(row[one], row[other], p, w, component[some], components, n, ridge)
+    utility = np.full(images, np.nan)
+    utility[some] = u
+    error = np.full(images, np.nan)
+    if standard_errors and n:
+        error[some] = _errors(hessian, component[some], components, ridge)
+    return BradleyTerry(utility, error, component, components)
+
+
+def _newton(
+    one: NDArray[np.int64],
+    other: NDArray[np.int64],
+    p: Array,
+    w: Array,
+    component: NDArray[np.int64],
+    components: int,
+    n: int,
+    ridge: float,
+) -> tuple[Array, sparse.csc_matrix]:
+    size = np.maximum(np.bincount(component, minlength=components), 1)
+    # a level per component is free without a ridge; this pins it and leaves the rest as it is
+    floor = ridge if ridge > 0 else 1e-9 * max(float(w.sum()), 1.0)
+
+    def value(u: Array) -> float:
+        margin = u[one] - u[other]
+        return float(
+            ridge / 2 * (u @ u) - w @ (p * log_expit(margin) + (1 - p) * log_expit(-margin))
+        )
+
+    def curvature(u: Array) -> sparse.csc_matrix:
+        s = expit(u[one] - u[other])
+        h = w * s * (1 - s)
+        rows = np.concatenate([one, other, one, other, np.arange(n)])
+        cols = np.concatenate([one, other, other, one, np.arange(n)])
+        cells = np.concatenate([h, h, -h, -h, np.full(n, floor)])
+        return sparse.csc_matrix((cells, (rows, cols)), shape=(n, n))
+
+    u = np.zeros(n)
+    current = value(u)
+    for _ in range(100):
+        residual = w * (expit(u[one] - u[other]) - p)
+        gradient = (
+            np.bincount(one, residual, minlength=n)
+            - np.bincount(other, residual, minlength=n)
+            + ridge * u
+        )
+        if n == 0 or np.abs(gradient).max() <= 1e-10 * max(1.0, float(w.max())):
+            break
+        step = splu(curvature(u)).solve(gradient)
+        length = 1.0
+        while (lower := value(u - length * step)) > current and length > 1e-8:
+            length /= 2
+        u, current = u - length * step, min(lower, current)
+        u = u - (np.bincount(component, u, minlength=components) / size)[component]
+    return u, curvature(u)
+
+
+def _errors(
+    hessian: sparse.csc_matrix, component: NDArray[np.int64], components: int, ridge: float
+) -> Array:
+    """Square roots of the diagonal of the inverse, columns taken in blocks.
+
+    Without a ridge the level of a component is unknown; the contrast to its mean is what counts.
+    """
+    n = hessian.shape[0]
+    factor = splu(hessian)
+    variance = np.empty(n)
+    size = np.bincount(component, minlength=components)
+    for start in range(0, n, 512):
+        rows = np.arange(start, min(start + 512, n))
+        target = np.zeros((n, len(rows)))
+        target[rows, np.arange(len(rows))] = 1.0
+        if ridge == 0:
+            target -= (component[:, None] == component[rows][None, :]) / size[component[rows]]
+        solved = factor.solve(target)
+        variance[rows] = np.einsum("ij,ij->j", target, solved)
+    return np.sqrt(np.maximum(variance, 0.0))
+
+
+def _components(
+    one: NDArray[np.int64], other: NDArray[np.int64], images: int
+) -> tuple[NDArray[np.int64], int]:
+    graph = sparse.coo_matrix((np.ones(len(one)), (one, other)), shape=(images, images))
+    _, label = connected_components(graph, directed=False)
+    used = np.zeros(images, dtype=bool)
+    used[one] = used[other] = True
+    component = np.full(images, -1, dtype=np.int64)
+    names, component[used] = np.unique(label[used], return_inverse=True)
+    return component, len(names)
+
+
+def _check_maximum_exists(
+    one: NDArray[np.int64],
+    other: NDArray[np.int64],
+    p: Array,
+    images: int,
+    component: NDArray[np.int64],
+) -> None:
+    winner = np.concatenate([one[p > 0], other[p < 1]])
+    loser = np.concatenate([other[p > 0], one[p < 1]])
+    graph = sparse.coo_matrix((np.ones(len(winner)), (winner, loser)), shape=(images, images))
+    _, strong = connected_components(graph, directed=True, connection="strong")
+    used = component >= 0
+    if len(np.unique(strong[used])) > len(np.unique(component[used])):
+        raise LabelError(
+            "some images never lost to the rest of their group, so their utilities run to infinity",
+            expected="for ridge 0: wins and losses between every two parts of a compared group",
+            todo="use a positive ridge",
+        )

@@ -1,0 +1,310 @@
+"""Take the order of presentation out of votes: logit P(left) = margin of the pair ± b of the rater.
+
+Sign: b > 0 favours the image shown first, b < 0 the one shown second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, sparse, stats
+from scipy.special import expit, log_expit, logsumexp
+
+from interestingness.errors import LabelError
+from interestingness.stats.columns import Array, check_preference, columns
+from interestingness.stats.vote_patterns import Patterns, vote_patterns
+
+TAU_PRIOR = (1.5, 1.0)
+"""Median of the log-normal prior on tau, in logits, and standard deviation of log tau."""
+B_SCALE = 5.0
+"""Standard deviation of the normal prior on b, in logits."""
+_TAU_RANGE = (1e-2, 9.0)
+_NODES = 81
+_OBSERVED_GROUPS = 40
+
+
+@dataclass(frozen=True, eq=False)
+class OrderEffect:
+    """The fitted order model.
+
+    Attributes:
+        names: of the groups of raters that share one b: a rater's own name, or "other <kind>".
+        group: group of each rater, shape (raters,).
+        b: order term in logits, shape (groups,).
+        standard_error: of b; NaN where no vote says which image was first, shape (groups,).
+        votes: usable votes of known order, shape (groups,).
+        tau: standard deviation of the pairs' margins, in logits.
+        preference: E[σ(margin) | the pair's votes], NaN without a usable vote, shape (pairs,).
+    """
+
+    names: tuple[str, ...]
+    group: NDArray[np.int64]
+    b: Array
+    standard_error: Array
+    votes: NDArray[np.int64]
+    tau: float
+    preference: Array
+
+    def interval(self, level: float = 0.95) -> tuple[Array, Array]:
+        """Ends of the normal interval of each b, shape (groups,) each."""
+        reach = stats.norm.ppf((1 + level) / 2) * self.standard_error
+        return self.b - reach, self.b + reach
+
+
+def order_effect(
+    pair: ArrayLike,
+    rater: ArrayLike,
+    first: ArrayLike,
+    preference: ArrayLike,
+    *,
+    pairs: int,
+    raters: Sequence[str],
+    kinds: Sequence[str] | None = None,
+    weight: ArrayLike | None = None,
+    min_votes: int = 30,
+) -> OrderEffect:
+    """Fit b per rater with the pairs' margins as random effects, m_p ~ N(0, tau²).
+
+    A vote has logit P(left) = m_p + s·b, s = +1 where left was shown first, −1 where right was,
+    0 where that is unknown. The marginal likelihood integrates over m_p by Gauss–Hermite
+    quadrature; log tau and b maximise it together with weak priors (log-normal around 1.5 on tau,
+    normal of scale 5 on b). The priors matter only where the votes leave a scale open: one vote per
+    pair, a judge that never contradicts itself within an order, or one that always answers the
+    same place.
+
+    Pairs answered in one order only serve as well: slots are arbitrary, so margins have mean 0.
+    Swapping left and right of any pair changes no b, not tau, and maps its preference p to 1 − p,
+    exactly. A pair that got the same number of votes for the first shown in both orders gets 0.5.
+
+    Args:
+        pair: row of each vote's pair, in [0, pairs), shape (votes,).
+        rater: index into ``raters``, shape (votes,).
+        first: +1, −1 or 0 as s above, shape (votes,).
+        preference: 1 left chosen, 0 right; a tie 0.5 or a probability p counts as p votes for
+            left and 1 − p for right; NaN is dropped, shape (votes,).
+        pairs: number of pairs.
+        raters: names.
+        kinds: kind of each rater ("human", "model"); raters of fewer than ``min_votes`` votes of
+            known order share one b per kind. None takes them as one kind.
+        weight: non-negative weight of each pair (image bootstrap), shape (pairs,).
+        min_votes: see ``kinds``.
+
+    Raises:
+        LabelError: for columns of different lengths or rows outside ``pairs`` or ``raters``.
+
+    Source:
+        Order effect in paired comparisons: Davidson and Beaver 1977; random effects of pairs take
+        the place of utilities, so that nothing about images is assumed.
+    """
+    choice, shown, _ = columns(preference, first)
+    check_preference(choice)
+    row = _index(pair, pairs, len(choice), "pair")
+    who = _index(rater, len(raters), len(choice), "rater")
+    known = ~np.isnan(choice)
+    row, who, shown, choice = row[known], who[known], np.sign(shown[known]), choice[known]
+    names, group = _groups(who[shown != 0], raters, kinds, min_votes)
+    patterns = vote_patterns(row, group[who], shown, choice, pairs=pairs, groups=len(names))
+    (pair_weight,) = columns(np.ones(pairs) if weight is None else weight)[:1]
+    fit = _Fit(patterns, patterns.multiplicity(pair_weight), len(names))
+    log_tau, b = fit.maximise()
+    votes = np.bincount(group[who[shown != 0]], minlength=len(names))
+    error = np.where(votes > 0, fit.standard_error(log_tau, b), np.nan)
+    return OrderEffect(
+        names,
+        group,
+        b,
+        error,
+        votes,
+        float(np.exp(log_tau)),
+        patterns.spread(fit.mean_preference(log_tau, b)),
+    )
+
+
+def order_effect_of_probabilities(
+    pair: ArrayLike, rater: ArrayLike, first: ArrayLike, probability: ArrayLike, *, raters: int
+) -> tuple[Array, Array, NDArray[np.int64]]:
+    """Order term of raters who give probabilities: b = mean of ½ (logit p_left-first − logit p′).
+
+    Here p is the rater's probability for *left* in each of the two orders, so that the half sum of
+    the logits of "first" is half their difference in terms of left. Only pairs answered in both
+    orders by the rater count; repeats are averaged within an order first.
+
+    Args:
+        pair: number of each vote's pair, shape (votes,).
+        rater: row of each vote's rater, in [0, raters).
+        first: +1 where left was shown first, −1 right, 0 unknown (not used).
+        probability: for left, strictly inside (0, 1); clip certainty first.
+        raters: number of raters.
+
+    Returns:
+        b, its standard error (NaN below two pairs) and the pairs it rests on, shape (raters,)
+        each; b is 0 for a rater without a pair in both orders.
+
+    Source:
+        Half sum and half difference of the two orders' logits, as in CalibraEval-like
+        calibrations (arXiv 2410.15393); the swap cancels every additive preference for a place.
+    """
+    logit, shown, _ = columns(probability, first)
+    logit = np.log(logit) - np.log1p(-logit)
+    who = np.asarray(rater, dtype=np.int64).reshape(-1)
+    _, names = np.unique(np.asarray(pair).reshape(-1), return_inverse=True)
+    cells, cell = np.unique(names.astype(np.int64) * raters + who, return_inverse=True)
+    mean = []
+    for order in (1, -1):
+        used = shown == order
+        number = np.bincount(cell[used], minlength=len(cells))
+        total = np.bincount(cell[used], weights=logit[used], minlength=len(cells))
+        mean.append(np.where(number > 0, total / np.maximum(number, 1), np.nan))
+    half = (mean[0] - mean[1]) / 2
+    both = ~np.isnan(half)
+    owner, half = (cells % raters)[both], half[both]
+    number = np.bincount(owner, minlength=raters)
+    b = np.bincount(owner, weights=half, minlength=raters) / np.maximum(number, 1)
+    spread = np.bincount(owner, weights=(half - b[owner]) ** 2, minlength=raters)
+    error = np.sqrt(spread / np.maximum(number - 1, 1) / np.maximum(number, 1))
+    return b, np.where(number > 1, error, np.nan), number
+
+
+class _Fit:
+    """Penalised marginal likelihood of (log tau, b) over distinct vote patterns.
+
+    Shapes: K patterns, C = 6 · groups cells (see ``vote_patterns``), Q quadrature nodes.
+    """
+
+    def __init__(self, patterns: Patterns, multiplicity: Array, groups: int) -> None:
+        nodes, weights = np.polynomial.hermite.hermgauss(_NODES)
+        # exact mirror symmetry, which the quadrature has up to rounding
+        self.node_Q = (nodes - nodes[::-1]) / np.sqrt(2.0)
+        self.log_weight_Q = np.log((weights + weights[::-1]) / 2 / np.sqrt(np.pi))
+        used = multiplicity > 0
+        self.all_counts_KC = patterns.counts
+        self.mirrored = patterns.self_mirrored
+        self.counts_KC = patterns.counts[used]
+        self.weight_K = multiplicity[used]
+        self.groups = groups
+        cell = np.arange(6 * groups)
+        self.group_C, self.order_C, self.sign_C = (
+            cell // 6,
+            (cell // 2) % 3 - 1.0,
+            1.0 - 2 * (cell % 2),
+        )
+
+    def maximise(self) -> tuple[float, Array]:
+        start = np.concatenate([[0.0], np.zeros(self.groups)])
+        low, high = np.log(_TAU_RANGE)
+        bounds = [(low, high), *([(-25.0, 25.0)] * self.groups)]
+        found = optimize.minimize(
+            self.loss,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=bounds,
+            options={"maxiter": 1000, "ftol": 1e-14, "gtol": 1e-7},
+        )
+        return float(found.x[0]), found.x[1:]
+
+    def loss(self, theta: Array) -> tuple[float, Array]:
+        """Negative penalised log likelihood and its gradient in (log tau, b)."""
+        tau, b = np.exp(theta[0]), theta[1:]
+        logit_CQ = self._logits(tau, b)
+        joint_KQ = self.counts_KC @ log_expit(logit_CQ) + self.log_weight_Q
+        log_marginal_K = logsumexp(joint_KQ, axis=1)
+        posterior_KQ = np.exp(joint_KQ - log_marginal_K[:, None]) * self.weight_K[:, None]
+        slope_CQ = (self.counts_KC.T @ posterior_KQ) * expit(-logit_CQ) * self.sign_C[:, None]
+        by_cell_C = slope_CQ.sum(axis=1) * self.order_C
+        gradient_b = np.bincount(self.group_C, weights=by_cell_C, minlength=self.groups)
+        gradient_log_tau = tau * float((slope_CQ @ self.node_Q).sum())
+        value = self.weight_K @ log_marginal_K
+        pull = (theta[0] - np.log(TAU_PRIOR[0])) / TAU_PRIOR[1] ** 2
+        value -= (pull * TAU_PRIOR[1]) ** 2 / 2 + (b @ b) / B_SCALE**2 / 2
+        gradient = np.concatenate([[gradient_log_tau - pull], gradient_b - b / B_SCALE**2])
+        return -float(value), -gradient
+
+    def standard_error(self, log_tau: float, b: Array) -> Array:
+        """Of b, from the information matrix; tau is held where it has run into its bounds."""
+        theta = np.concatenate([[log_tau], b])
+        observed = self.groups <= _OBSERVED_GROUPS
+        information = self._observed(theta) if observed else self._outer_products(theta)
+        low, high = np.log(_TAU_RANGE)
+        if low + 1e-3 < log_tau < high - 1e-3:
+            covariance = np.linalg.pinv(information)[1:, 1:]
+        else:
+            covariance = np.linalg.pinv(information[1:, 1:])
+        return np.sqrt(np.maximum(np.diag(covariance), 0.0))
+
+    def _observed(self, theta: Array) -> Array:
+        """Curvature of the loss, by central differences of its gradient."""
+        step = 1e-4
+        information = np.empty((len(theta), len(theta)))
+        for i in range(len(theta)):
+            move = np.zeros(len(theta))
+            move[i] = step
+            information[i] = (self.loss(theta + move)[1] - self.loss(theta - move)[1]) / (2 * step)
+        return (information + information.T) / 2
+
+    def _outer_products(self, theta: Array) -> Array:
+        """Sum of the patterns' squared gradients (BHHH) and the priors' curvature.
+
+        One pass whatever the number of groups, where differences would take one each.
+        """
+        tau, b = np.exp(theta[0]), theta[1:]
+        logit_CQ = self._logits(tau, b)
+        joint_KQ = self.counts_KC @ log_expit(logit_CQ) + self.log_weight_Q
+        posterior_KQ = np.exp(joint_KQ - logsumexp(joint_KQ, axis=1)[:, None])
+        slope_CQ = expit(-logit_CQ) * self.sign_C[:, None]
+        entry = self.counts_KC.tocoo()
+        mean = np.empty((2, entry.nnz))
+        for start in range(0, entry.nnz, 100_000):
+            part = slice(start, start + 100_000)
+            share = posterior_KQ[entry.row[part]] * slope_CQ[entry.col[part]]
+            mean[0, part] = tau * (share @ self.node_Q)
+            mean[1, part] = share.sum(axis=1) * self.order_C[entry.col[part]]
+        column = np.concatenate([np.zeros_like(entry.col), 1 + self.group_C[entry.col]])
+        score_KG = sparse.csr_matrix(
+            ((mean * entry.data).reshape(-1), (np.tile(entry.row, 2), column)),
+            shape=(len(self.weight_K), 1 + self.groups),
+        )
+        squares = (score_KG.T @ sparse.diags_array(self.weight_K) @ score_KG).toarray()
+        prior = np.r_[1 / TAU_PRIOR[1] ** 2, np.full(self.groups, 1 / B_SCALE**2)]
+        return np.asarray(squares + np.diag(prior))
+
+    def mean_preference(self, log_tau: float, b: Array) -> Array:
+        """E[σ(m)] per distinct pattern, shape (K,)."""
+        tau = np.exp(log_tau)
+        joint_KQ = self.all_counts_KC @ log_expit(self._logits(tau, b)) + self.log_weight_Q
+        posterior_KQ = np.exp(joint_KQ - logsumexp(joint_KQ, axis=1)[:, None])
+        mean: Array = posterior_KQ @ expit(tau * self.node_Q)
+        return np.where(self.mirrored, 0.5, mean)
+
+    def _logits(self, tau: float, b: Array) -> Array:
+        shift_C = self.order_C * b[self.group_C]
+        return self.sign_C[:, None] * (tau * self.node_Q[None, :] + shift_C[:, None])
+
+
+def _groups(
+    who: NDArray[np.int64], raters: Sequence[str], kinds: Sequence[str] | None, min_votes: int
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Names of the groups and the group of each rater."""
+    number = np.bincount(who, minlength=len(raters))
+    kind_of = ["raters"] * len(raters) if kinds is None else [f"{k} raters" for k in kinds]
+    label = [
+        name if votes >= min_votes else f"other {kind}"
+        for name, votes, kind in zip(raters, number.tolist(), kind_of, strict=True)
+    ]
+    names = tuple(dict.fromkeys(label))
+    place = {name: i for i, name in enumerate(names)}
+    return names, np.array([place[name] for name in label], dtype=np.int64)
+
+
+def _index(values: ArrayLike, limit: int, rows: int, what: str) -> NDArray[np.int64]:
+    index = np.asarray(values, dtype=np.int64).reshape(-1)
+    if len(index) != rows or (rows and (index.min() < 0 or index.max() >= limit)):
+        raise LabelError(
+            f"{len(index)} {what} rows for {rows} votes, or one outside the {limit} there are",
+            expected=f"for every vote a row in [0, {limit})",
+            todo="look the rows up in the same list",
+        )
+    return index

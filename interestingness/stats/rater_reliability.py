@@ -1,0 +1,90 @@
+"""How far raters agree with each other and with themselves: the ceiling of any model."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from interestingness.stats.columns import Array, columns, weighted_mean
+
+
+def human_ceiling(
+    pair: ArrayLike, rater: ArrayLike, preference: ArrayLike, *, weight: ArrayLike | None = None
+) -> float:
+    """Accuracy of one rater against the majority of the others, averaged over the votes.
+
+    For a vote ``v`` (left or right) of rater ``r`` on pair ``p`` let ``M`` be the majority side of
+    the votes on ``p`` by raters other than ``r``, a tie vote counting half for each side:
+
+        ceiling = Σ_v w_v (1[v = M] + ½·1[M is a tie]) / Σ_v w_v
+
+    over all decided votes that have another rater's vote beside them. A tie of the others counts
+    one half, as a coin would. It is the accuracy of a typical *single* rater; a model that
+    predicts the majority well can exceed it.
+
+    Args:
+        pair: any number that names the vote's pair, shape (votes,).
+        rater: any number that names the rater, shape (votes,).
+        preference: 1 left chosen, 0 right, 0.5 a tie, NaN no usable answer, shape (votes,).
+        weight: non-negative weight of the vote as the one left out (its pair's weight in an image
+            bootstrap); the majority of the others is not weighted.
+
+    Returns:
+        In [0, 1]; NaN where no pair has votes of two raters.
+    """
+    own, w = columns(preference, weight=weight)
+    known = ~np.isnan(own)
+    own, w = own[known], w[known]
+    _, p = np.unique(np.asarray(pair).reshape(-1)[known], return_inverse=True)
+    _, r = np.unique(np.asarray(rater).reshape(-1)[known], return_inverse=True)
+    if len(own) == 0:
+        return float("nan")
+    # everything one rater said on one pair is left out together, repeats included
+    _, block = np.unique(p.astype(np.int64) * (r.max() + 1) + r, return_inverse=True)
+    lead = own - 0.5
+    others = np.bincount(p, weights=lead)[p] - np.bincount(block, weights=lead)[block]
+    number = np.bincount(p)[p] - np.bincount(block)[block]
+    used = (number > 0) & (lead != 0)
+    right = 0.5 + 0.5 * np.sign(lead) * np.sign(others)
+    return weighted_mean(right[used], w[used])
+
+
+def repetition_stability(
+    pair: ArrayLike, rater: ArrayLike, first: ArrayLike, preference: ArrayLike
+) -> tuple[float, int]:
+    """Mean share of the commonest answer when one rater sees one pair in one order again.
+
+    Args:
+        pair: any number that names the vote's pair, shape (votes,).
+        rater: any number that names the rater, shape (votes,).
+        first: +1 where left was shown first, −1 right, 0 unknown, shape (votes,).
+        preference: 1 left chosen, 0 right, 0.5 a tie, NaN no usable answer, shape (votes,).
+
+    Returns:
+        The mean, in (0, 1], and the number of (rater, pair, order) cells with two or more answers
+        that it is taken over; NaN and 0 without such cells. A coin gives 0.75 for two answers,
+        so compare only cells of one size.
+
+    Source:
+        Repetition stability: Shi et al. 2024 (arXiv 2406.07791).
+    """
+    answer, shown, _ = columns(preference, first)
+    known = ~np.isnan(answer)
+    cells = np.column_stack(
+        [
+            np.unique(np.asarray(name).reshape(-1)[known], return_inverse=True)[1]
+            for name in (pair, rater, shown)
+        ]
+    )
+    if len(cells) == 0:
+        return float("nan"), 0
+    _, cell = np.unique(cells, axis=0, return_inverse=True)
+    cell = cell.reshape(-1)
+    size = np.bincount(cell)
+    modal: Array = np.zeros(len(size))
+    for value in (0.0, 0.5, 1.0):
+        modal = np.maximum(modal, np.bincount(cell[answer[known] == value], minlength=len(size)))
+    repeated = size > 1
+    if not repeated.any():
+        return float("nan"), 0
+    return float((modal[repeated] / size[repeated]).mean()), int(repeated.sum())
