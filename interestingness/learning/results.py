@@ -1,0 +1,153 @@
+"""What an evaluation says, as plain frozen values that go into JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CHANCE = 0.5
+"""Accuracy of guessing: slots are arbitrary, so any constant answer is right half of the time."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval over resampled images; None where there is none."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """How often one human rater agrees with the majority of the others on the judged pairs.
+
+    It is the accuracy of a typical single rater; a model that predicts the majority can exceed it.
+    """
+
+    accuracy: float
+    raters: int
+    pairs: int
+
+
+@dataclass(frozen=True)
+class ConsensusLevel:
+    """Accuracy on the pairs whose votes agree to the same degree, e.g. "80 %"."""
+
+    label: str
+    pairs: int
+    accuracy: Estimate
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Pairs with similar predictions: what was predicted and what the reference prefers."""
+
+    predicted: float
+    observed: float
+    pairs: float
+
+
+@dataclass(frozen=True)
+class ReferenceResult:
+    """One row of the final table.
+
+    Attributes:
+        reason: why it could not judge, or "".
+        pairs: decided test pairs with scores on both images; accuracy is over these.
+        ties: test pairs that the reference calls equal (they count in calibration only).
+        unscored: decided test pairs that lack a score.
+        images: distinct images on ``pairs``.
+        ranking: "scores" if the reference has a number per image, "win share" if its order of the
+            images is the share of their test pairs that they win.
+        spearman, kendall: model scores against that order over the test images.
+        ece, brier: of ``sigmoid(margin)`` against the preference.
+        average_precision: where the reference's image scores are binary.
+        ndcg: where it has image scores; gains are these scores scaled to [0, 1] on the test images.
+        notes: why a number that one might expect is absent.
+    """
+
+    name: str
+    learnt: bool
+    reason: str = ""
+    pairs: int = 0
+    ties: int = 0
+    unscored: int = 0
+    images: int = 0
+    accuracy: Estimate = Estimate(None)
+    chance: float = CHANCE
+    ranking: str | None = None
+    spearman: float | None = None
+    kendall: float | None = None
+    ece: float | None = None
+    brier: float | None = None
+    average_precision: float | None = None
+    ndcg: float | None = None
+    consensus: tuple[ConsensusLevel, ...] = ()
+    reliability: tuple[ReliabilityBin, ...] = ()
+    ceiling: Ceiling | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is an accuracy."""
+        return not self.reason
+
+
+@dataclass(frozen=True)
+class RankedImage:
+    """A test image with its score in logits and the share of test images that score lower."""
+
+    image_id: str
+    score: float
+    percentile: float
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A test pair on which the model and the main reference choose different sides."""
+
+    pair_id: str
+    left: str
+    right: str
+    left_score: float
+    right_score: float
+    margin: float
+    probability: float
+    preference: float
+    consensus: float | None
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of test-image scores between ascending edges (one more edge than counts)."""
+
+    edges: tuple[float, ...] = ()
+    counts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that a run says of its model.
+
+    Attributes:
+        pairs: test pairs, whoever judges them.
+        images: test images with a score.
+        unscored_images: test images without one (unreadable, or no feature).
+        main: the reference that mistakes are counted against; None if none could judge.
+    """
+
+    pairs: int
+    images: int
+    unscored_images: int
+    main: str | None
+    references: tuple[ReferenceResult, ...]
+    mistakes: tuple[Mistake, ...]
+    highest: tuple[RankedImage, ...]
+    middle: tuple[RankedImage, ...]
+    lowest: tuple[RankedImage, ...]
+    histogram: Histogram
+
+    @property
+    def main_result(self) -> ReferenceResult | None:
+        """The main reference's row."""
+        return next((r for r in self.references if r.name == self.main), None)
