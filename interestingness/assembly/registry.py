@@ -1,4 +1,4 @@
-"""Run folders: what a run is, how it ended, and where a finished run with the same identity lies."""
+"""Run folders: what a run is, how it ended, and where a finished run of the same identity lies."""
 
 from __future__ import annotations
 
@@ -71,7 +71,12 @@ def fail(run: Path, error: BaseException | str) -> None:
 
 
 def skip(run: Path, identity: str, overrides: Sequence[str], of: Path) -> None:
-    """Mark the run as not run, because ``of`` is a finished run with the same identity."""
+    """Mark the run as not run, because ``of`` is a finished run with the same identity.
+
+    A sweep that is started again in its old folder finds its own runs: these stay finished.
+    """
+    if run.resolve() == of.resolve():
+        return
     start(run, identity, overrides)
     record = read(run) or {}
     _write(run, {**record, "status": "skipped", "finished": _now(), "of": str(of)})
@@ -80,8 +85,8 @@ def skip(run: Path, identity: str, overrides: Sequence[str], of: Path) -> None:
 def find_finished(runs: Path, identity: str) -> Path | None:
     """Folder of a finished run with this identity, or None.
 
-    The index is only a hint: it is believed if the folder still has metrics, and a ``run.json`` that
-    says finished with this very identity.
+    The index is only a hint: it is believed if the folder still has metrics, and a ``run.json``
+    that says finished with this very identity.
     """
     entry = _entry(runs, identity)
     try:

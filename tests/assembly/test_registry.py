@@ -109,6 +109,8 @@ def test_a_skipped_run_says_of_which_and_is_not_found_itself(tmp_path: Path) -> 
     assert record is not None
     assert (record["status"], record["of"]) == ("skipped", str(run))
     assert registry.find_finished(tmp_path, ID) == run
+    registry.skip(run, ID, ["seed=1"], run)
+    assert registry.find_finished(tmp_path, ID) == run
 
 
 def test_readers_never_see_half_a_record(tmp_path: Path) -> None:
