@@ -18,8 +18,8 @@ from interestingness.schema import FORMAT_VERSION
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[int, int, str], None]
-"""Called as ``progress(done, total, what)`` while something long goes on."""
+Progress = Callable[[int, int], None]
+"""Called as ``progress(done, total)`` while something long goes on."""
 
 Build = Callable[[Path], tuple[Manifest, Mapping[str, pa.Table]]]
 """Writes whatever else belongs to the data set below the folder, and returns what goes into it."""
@@ -60,8 +60,12 @@ def prepare_once(root: str | Path, folder: str, build: Build) -> Tables:
             if leftover.exists():
                 shutil.rmtree(leftover)
         unfinished.mkdir()
-        manifest, tables = build(unfinished)
-        Tables.write(unfinished, manifest, tables)
+        try:
+            manifest, tables = build(unfinished)
+            Tables.write(unfinished, manifest, tables)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
         unfinished.rename(final)
     log.info("prepared %s", final)
     return Tables(final)

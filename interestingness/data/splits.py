@@ -1,0 +1,386 @@
+"""Which pairs train, validate and test: by image, pair, group, fold or time. Pure and seeded.
+
+The seed of a split is its own: another training seed leaves the split as it is. Only images that
+occur in pairs are dealt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from interestingness.errors import DataError
+from interestingness.schema import Pairs
+
+NAMES = ("train", "validation", "test")
+NONE = -1
+
+
+@dataclass(frozen=True, eq=False)
+class PairSplit:
+    """Three disjoint sides of the pairs; pairs that straddle two sides are on none.
+
+    Attributes:
+        train: which pairs are learnt from, shape (pairs,), bool.
+        validation: which pairs choose between epochs or settings, shape (pairs,), bool.
+        test: which pairs judge, shape (pairs,), bool.
+        rule: how it was made, for people: ``by image, 50 : 0 : 50, seed 0``.
+        facts: counts to print: pairs and images per side, pairs dropped.
+    """
+
+    train: NDArray[np.bool_]
+    validation: NDArray[np.bool_]
+    test: NDArray[np.bool_]
+    rule: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.train)
+
+    def sides(self) -> dict[str, NDArray[np.bool_]]:
+        """The three masks by name, in order."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    @property
+    def dropped(self) -> int:
+        """Number of pairs on no side."""
+        return int((~(self.train | self.validation | self.test)).sum())
+
+    def names(self) -> NDArray[np.object_]:
+        """Side of each pair, "none" for dropped ones, shape (pairs,)."""
+        side = np.full(len(self), "none", dtype=object)
+        for name, mask in self.sides().items():
+            side[mask] = name
+        return side
+
+    def image_sides(self, pairs: Pairs) -> dict[str, NDArray[np.bool_]]:
+        """Which images occur on each side, shape (images,) each; split by pair, they overlap."""
+        result = {}
+        for name, mask in self.sides().items():
+            occurs = np.zeros(len(pairs.image_ids), dtype=bool)
+            occurs[pairs.left[mask]] = occurs[pairs.right[mask]] = True
+            result[name] = occurs
+        return result
+
+
+def by_image(
+    pairs: Pairs, images: pa.Table, *, train: float, validation: float, test: float, seed: int
+) -> PairSplit:
+    """Deal images to sides; a pair belongs to a side if both its images do.
+
+    Halves keep a quarter of randomly drawn pairs each; the other half straddles and is dropped.
+
+    Args:
+        pairs: all pairs of a data set.
+        images: its image table, in the order of ``pairs.image_ids``.
+        train, validation, test: shares of the images; they sum to 1, and 0 leaves a side empty.
+        seed: of the dealing.
+
+    Raises:
+        DataError: impossible shares, fewer images than sides, or a side without pairs.
+
+    Source:
+        Abdullahu and Grabner 2025 "split in half"; that images, not pairs, are split is our reading
+        (docs/references).
+    """
+    used = _used(pairs, images)
+    shares = _shares(train, validation, test, len(used), "images")
+    side = np.full(len(pairs.image_ids), NONE, dtype=np.int8)
+    side[np.random.default_rng(seed).permutation(used)] = np.repeat([0, 1, 2], shares)
+    return _of_images(pairs, side, f"by image, {_spoken(train, validation, test)}, seed {seed}")
+
+
+def by_pair(
+    pairs: Pairs, images: pa.Table, *, train: float, validation: float, test: float, seed: int
+) -> PairSplit:
+    """Deal pairs to sides. Images then occur on both sides; see ``leak_report``.
+
+    Args:
+        pairs, images, seed: as for ``by_image``.
+        train, validation, test: shares of the pairs.
+
+    Raises:
+        DataError: impossible shares, fewer pairs than sides.
+    """
+    _used(pairs, images)
+    shares = _shares(train, validation, test, len(pairs), "pairs")
+    side = np.empty(len(pairs), dtype=np.int8)
+    side[np.random.default_rng(seed).permutation(len(pairs))] = np.repeat([0, 1, 2], shares)
+    return _of_pairs(pairs, side, f"by pair, {_spoken(train, validation, test)}, seed {seed}")
+
+
+def by_group(
+    pairs: Pairs,
+    images: pa.Table,
+    *,
+    column: str,
+    train: float,
+    validation: float,
+    test: float,
+    seed: int,
+) -> PairSplit:
+    """Deal whole groups of images (a concept, an owner) to sides.
+
+    The largest groups are dealt first, each to the side that lacks most images, so that shares come
+    out as near as the groups allow; groups of equal size are dealt in random order.
+
+    Args:
+        pairs, images, seed: as for ``by_image``.
+        column: of the image table; equal values are a group.
+        train, validation, test: shares of the images.
+
+    Raises:
+        DataError: as ``by_image``; no such column, an image without a group, fewer groups than
+            sides.
+    """
+    used = _used(pairs, images)
+    values = np.asarray(_complete(images, column, used), dtype=object).astype(str)
+    groups, member, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    wanted = np.asarray(_fractions(train, validation, test)) * len(used)
+    if len(groups) < (wanted > 0).sum():
+        raise DataError(
+            f"column {column!r} has {len(groups)} group(s) for {int((wanted > 0).sum())} sides",
+            expected="at least one group for each side",
+            todo="choose another column, or split by image",
+        )
+    order = np.random.default_rng(seed).permutation(len(groups))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    # A side of share 0 never gets anything, however full the others are.
+    lacking, of_group = np.where(wanted > 0, wanted, -np.inf), np.empty(len(groups), dtype=np.int8)
+    for i, group in enumerate(order.tolist()):
+        empty = np.flatnonzero((wanted > 0) & (lacking == wanted))
+        # The last groups go to sides that still have none.
+        last = len(empty) and len(order) - i <= len(empty)
+        to = int(empty[0]) if last else int(np.argmax(lacking))
+        of_group[group] = to
+        lacking[to] -= sizes[group]
+    side = np.full(len(pairs.image_ids), NONE, dtype=np.int8)
+    side[used] = of_group[member]
+    rule = f"by group ({column}), {_spoken(train, validation, test)}, seed {seed}"
+    return _of_images(pairs, side, rule)
+
+
+def by_fold(
+    pairs: Pairs, images: pa.Table, *, column: str, test: int, validation: int | None
+) -> PairSplit:
+    """One fold tests, one may validate, the others train.
+
+    Args:
+        pairs, images: as for ``by_image``.
+        column: of the image table, with the number of each image's fold.
+        test: number of the fold that tests.
+        validation: number of the fold that validates; None for no validation side.
+
+    Raises:
+        DataError: no such column, an image without a fold, no such fold, or a side without pairs.
+    """
+    used = _used(pairs, images)
+    folds = _numbers(images, column, used)
+    known = sorted({int(f) if f % 1 == 0 else f for f in folds.tolist()})
+    for name, fold in (("test", test), ("validation", validation)):
+        if fold is not None and fold not in known:
+            raise DataError(
+                f"split.{name}={fold}: column {column!r} has no such fold",
+                expected=f"one of {', '.join(map(str, known[:12]))}",
+                todo=f"choose split.{name} from these",
+            )
+    if test == validation:
+        raise DataError(
+            f"fold {test} is to test and to validate",
+            expected="two different folds",
+            todo="change split.validation, or set it to null",
+        )
+    side = np.full(len(pairs.image_ids), NONE, dtype=np.int8)
+    side[used] = np.where(folds == test, 2, 0)
+    if validation is not None:
+        side[used[folds == validation]] = 1
+    rule = f"by fold ({column}), test {test}, validation {validation}"
+    needed = ("train", "test") if validation is None else NAMES
+    return _of_images(pairs, side, rule, needed=needed)
+
+
+def by_time(
+    pairs: Pairs, images: pa.Table, *, column: str, train: float, validation: float, test: float
+) -> PairSplit:
+    """The oldest images train, the newest test. Images of one time stay together.
+
+    Args:
+        pairs, images: as for ``by_image``.
+        column: of the image table: numbers, dates or times, or text such as ``2025-03-01T14:30``.
+        train, validation, test: shares of the images.
+
+    Raises:
+        DataError: as ``by_image``; no such column, an image without a time, text that is no time.
+    """
+    used = _used(pairs, images)
+    times = _times(images, column, used)
+    shares = _shares(train, validation, test, len(used), "images")
+    order = np.argsort(times, kind="stable")
+    ordered = times[order]
+    # A cut that would part images of one time moves behind them.
+    cuts = [
+        0 if cut == 0 else int(np.searchsorted(ordered, ordered[cut - 1], side="right"))
+        for cut in np.cumsum(shares)[:2].tolist()
+    ]
+    dealt = np.full(len(used), 2, dtype=np.int8)
+    dealt[: cuts[1]] = 1
+    dealt[: cuts[0]] = 0
+    side = np.full(len(pairs.image_ids), NONE, dtype=np.int8)
+    side[used[order]] = dealt
+    needed = [name for name, share in zip(NAMES, shares, strict=True) if share]
+    rule = f"by time ({column}), {_spoken(train, validation, test)}"
+    return _of_images(pairs, side, rule, needed=tuple(needed))
+
+
+def _used(pairs: Pairs, images: pa.Table) -> NDArray[np.int32]:
+    ids = images["image_id"].to_numpy()
+    assert len(ids) == len(pairs.image_ids) and (ids == pairs.image_ids).all(), (
+        "pairs and images must be of the same data set"
+    )
+    if len(pairs) == 0:
+        raise DataError(
+            "there are no pairs to split",
+            expected="pairs",
+            todo="give votes, scores or pairs to the data set",
+        )
+    return pairs.images_used()
+
+
+def _fractions(train: float, validation: float, test: float) -> tuple[float, float, float]:
+    fractions = (float(train), float(validation), float(test))
+    if not (min(fractions) >= 0 and abs(sum(fractions) - 1) < 1e-6) or train <= 0:
+        raise DataError(
+            f"shares of train, validation and test: {', '.join(f'{f:g}' for f in fractions)}",
+            expected="numbers from 0 to 1 that sum to 1, train above 0",
+            todo="change split.train, split.validation and split.test",
+        )
+    return fractions
+
+
+def _shares(train: float, validation: float, test: float, count: int, what: str) -> list[int]:
+    """How many go to each side: the rounded-down shares, then the largest remainders."""
+    fractions = np.asarray(_fractions(train, validation, test))
+    exact = fractions * count
+    # A share such as .2 * 5 must not lose one to rounding in binary.
+    whole = np.floor(exact + 1e-9).astype(int)
+    rest = np.argsort(-(exact - whole), kind="stable")
+    whole[rest[: count - whole.sum()]] += 1
+    if ((fractions > 0) & (whole == 0)).any():
+        raise DataError(
+            f"{count} {what} for shares of {_spoken(train, validation, test)}",
+            expected=f"enough {what} for every side",
+            todo="add images or pairs, or set a share to 0",
+        )
+    return whole.tolist()
+
+
+def _spoken(train: float, validation: float, test: float) -> str:
+    return " : ".join(f"{100 * share:g}" for share in (train, validation, test))
+
+
+def _of_images(
+    pairs: Pairs,
+    side: NDArray[np.int8],
+    rule: str,
+    *,
+    needed: tuple[str, ...] | None = None,
+) -> PairSplit:
+    left, right = side[pairs.left], side[pairs.right]
+    wanted = needed or tuple(NAMES[i] for i in np.unique(side[side != NONE]).tolist())
+    dealt = {name: int((side == i).sum()) for i, name in enumerate(NAMES)}
+    return _of_pairs(pairs, np.where(left == right, left, NONE), rule, wanted, dealt)
+
+
+def _of_pairs(
+    pairs: Pairs,
+    side: NDArray[np.int8],
+    rule: str,
+    needed: tuple[str, ...] = (),
+    dealt: Mapping[str, int] | None = None,
+) -> PairSplit:
+    masks = {name: side == i for i, name in enumerate(NAMES)}
+    for name in needed:
+        if not masks[name].any():
+            images = f" ({dealt[name]} images)" if dealt else ""
+            raise DataError(
+                f"split {rule}: the {name} side has no pairs{images}",
+                expected="both images of some pairs on every side",
+                todo="give the side a larger share, add pairs (dataset.pairs_per_image=…) "
+                "or split by pair",
+            )
+    split = PairSplit(masks["train"], masks["validation"], masks["test"], rule)
+    occurring = {name: int(s.sum()) for name, s in split.image_sides(pairs).items()}
+    facts = {
+        "rule": rule,
+        "pairs": {name: int(mask.sum()) for name, mask in masks.items()},
+        "images": occurring,
+        "dropped": split.dropped,
+    }
+    if dealt is not None:
+        facts["images_dealt"] = dict(dealt)
+    return PairSplit(split.train, split.validation, split.test, rule, facts)
+
+
+def _complete(images: pa.Table, column: str, used: NDArray[np.int32]) -> list[Any]:
+    """A column's cells for the images that occur in pairs."""
+    own = ("image_id", "path", "sha256")
+    if column not in images.column_names:
+        found = [name for name in images.column_names if name not in own]
+        raise DataError(
+            f"split.column={column}: the image table has no such column",
+            expected=f"one of {', '.join(found)}" if found else "a table with such a column",
+            todo="name a column of dataset.scores or dataset.groups",
+        )
+    cells = images[column].combine_chunks().take(pa.array(used)).to_pylist()
+    empty = [i for i, cell in enumerate(cells) if cell is None or cell != cell]
+    if empty:
+        names = [repr(images["image_id"][int(used[i])].as_py()) for i in empty[:3]]
+        raise DataError(
+            f"column {column!r} is empty for {len(empty)} of {len(used)} images: "
+            f"{', '.join(names)}",
+            expected="a value for every image that is in a pair",
+            todo="fill the column, or remove these images from the pairs",
+        )
+    return cells
+
+
+def _numbers(images: pa.Table, column: str, used: NDArray[np.int32]) -> NDArray[np.float64]:
+    cells = _complete(images, column, used)
+    try:
+        return np.asarray([float(cell) for cell in cells])
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"column {column!r} holds no numbers ({error})",
+            expected="the number of each image's fold",
+            todo="name the column of fold numbers: split.column=…",
+        ) from None
+
+
+def _times(images: pa.Table, column: str, used: NDArray[np.int32]) -> NDArray[np.float64]:
+    cells = _complete(images, column, used)
+    try:
+        return np.asarray([_seconds(cell) for cell in cells])
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"column {column!r} holds something that is no time ({error})",
+            expected="numbers, or dates and times such as 2025-03-01T14:30",
+            todo="name the column of times: split.column=…",
+        ) from None
+
+
+def _seconds(cell: Any) -> float:
+    if isinstance(cell, str):
+        cell = datetime.fromisoformat(cell)
+    if isinstance(cell, date) and not isinstance(cell, datetime):
+        cell = datetime(cell.year, cell.month, cell.day)
+    if isinstance(cell, datetime):
+        # Without a zone: as if UTC, so that the order does not depend on where it is run.
+        moment = cell.replace(tzinfo=None) - (cell.utcoffset() or timedelta(0))
+        return (moment - datetime(1970, 1, 1)).total_seconds()
+    return float(cell)

@@ -1,0 +1,390 @@
+"""``dataset=folder``: anybody's photographs with anybody's votes, scores or ratings.
+
+The photographs stay where they are. What is said of them is checked and written as the tables of
+docs/data_format.md; docs/add/dataset.md shows what the input files may look like.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from interestingness.datasets.csv_tables import TextTable, existing_file, read_text_table
+from interestingness.datasets.image_files import (
+    ImageFile,
+    frame_sizes,
+    hashes_of_possible_copies,
+    list_images,
+)
+from interestingness.datasets.image_names import ON_MISSING, ImageNames, KeyedNames, keyed
+from interestingness.datasets.pairing import random_regular_pairs, shared_rater_pairs
+from interestingness.datasets.preparing import Progress, input_key, prepare_once
+from interestingness.datasets.rating_files import (
+    EQUAL_RATINGS,
+    Ratings,
+    read_ratings,
+    votes_from_ratings,
+)
+from interestingness.datasets.score_files import (
+    ImageColumns,
+    as_arrow,
+    merged_columns,
+    read_image_columns,
+)
+from interestingness.datasets.vote_files import PairRows, read_pairs, read_votes
+from interestingness.errors import ConfigError, DataError
+from interestingness.labels.tables import Manifest, Tables
+from interestingness.schema import Pairs
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ("image", "left", "right", "choice", "first", "rater", "rating", "question")
+"""What ``columns`` may rename."""
+
+# Goes into the name of the prepared folder: raise it when the same input gives other tables.
+_RULES = 1
+
+
+def prepare_folder(
+    root: str | Path,
+    *,
+    images: str | Path | Iterable[str | Path],
+    votes: str | Path | None = None,
+    scores: str | Path | None = None,
+    pairs: str | Path | None = None,
+    ratings: str | Path | None = None,
+    groups: str | Path | None = None,
+    columns: Mapping[str, str | None] | None = None,
+    image_key: str | None = None,
+    question: str,
+    pairs_per_image: int,
+    votes_per_rater: int | None,
+    on_missing: str,
+    seed: int,
+    equal_ratings: str = "drop",
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> Tables:
+    """Tables of images in a folder and of what people say about them.
+
+    Pairs are, in this order: those of ``pairs``; those voted on; random ones of images which a
+    rater rated both; random ones of all images (that have a score, if there are scores). The result
+    is kept below ``root`` under a hash of all inputs and used again while these stay the same.
+
+    Args:
+        root: where prepared data sets are kept.
+        images: a folder (with its subfolders), a glob pattern, or a list of files.
+        votes: table ``left, right, choice`` and, where known, ``rater``, ``first``, ``reason``, ….
+        scores: table ``image`` and any number of columns; each column of numbers is a score, and
+            every column is a column of the image table that one can split by.
+        pairs: table ``left, right``.
+        ratings: long table ``image, rater, rating``; votes are made of it.
+        groups: table ``image`` and columns to split by (concept, owner, fold, date, …).
+        columns: the files' own names for ``COLUMNS``.
+        image_key: a column of scores or groups by which votes, pairs and ratings name images,
+            where they do not use file names.
+        question: what was asked, where a table has no such column.
+        pairs_per_image: random pairs that each image is in.
+        votes_per_rater: most votes that are made of one rater's ratings; None for all.
+        on_missing: what to do about rows whose image is not there: "error", or "skip" and count.
+        seed: of random pairs and of the choice among votes.
+        equal_ratings: "drop" pairs that a rater rated alike, or make them a "tie".
+        name: shown in reports; None takes the folder's name.
+        progress: told how far it is.
+
+    Raises:
+        DataError: for whatever is wrong with the input, with the file, the line and what to do.
+        ConfigError: for an option that does not exist.
+    """
+    mapping = _mapping(columns)
+    _one_of("on_missing", on_missing, ON_MISSING)
+    _one_of("equal_ratings", equal_ratings, EQUAL_RATINGS)
+    folder, files = list_images(images)
+    if len(files) < 2:
+        raise DataError(
+            f"dataset.images: one image only, {files[0].image_id}",
+            expected="at least two images",
+            todo="add images, or name another folder",
+        )
+    given = {"votes": votes, "scores": scores, "pairs": pairs, "ratings": ratings, "groups": groups}
+    paths = {kind: existing_file(path) for kind, path in given.items() if path is not None}
+    options = _Options(
+        mapping, image_key, question, pairs_per_image, votes_per_rater, on_missing, seed,
+        equal_ratings, name or _name(folder),
+    )  # fmt: skip
+    key = input_key(
+        {
+            "rules": _RULES,
+            "root": str(folder),
+            "images": [[f.image_id, f.size, f.modified] for f in files],
+            "tables": {kind: [path.name, _sha256(path)] for kind, path in paths.items()},
+            "options": asdict(options),
+        }
+    )
+
+    def build(_: Path) -> tuple[Manifest, Mapping[str, pa.Table]]:
+        tables = {kind: read_text_table(path) for kind, path in paths.items()}
+        return _build(folder, files, tables, options, progress)
+
+    return prepare_once(root, f"folder-{key}", build)
+
+
+@dataclass(frozen=True)
+class _Options:
+    mapping: dict[str, str]
+    image_key: str | None
+    question: str
+    pairs_per_image: int
+    votes_per_rater: int | None
+    on_missing: str
+    seed: int
+    equal_ratings: str
+    name: str
+
+
+def _build(
+    folder: Path,
+    files: tuple[ImageFile, ...],
+    tables: Mapping[str, TextTable],
+    options: _Options,
+    progress: Progress | None,
+) -> tuple[Manifest, Mapping[str, pa.Table]]:
+    names = ImageNames([file.image_id for file in files], folder)
+    about = {
+        kind: read_image_columns(
+            tables[kind],
+            names,
+            mapping=options.mapping,
+            on_missing=options.on_missing,
+            with_scores=kind == "scores",
+        )
+        for kind in ("scores", "groups")
+        if kind in tables
+    }
+    facts: dict[str, Any] = {"images": len(files)}
+    facts |= {kind: dict(table.facts) for kind, table in about.items()}
+    given = _key_names(names, about, options.image_key)
+    rows = {
+        kind: read_pairs(
+            tables[kind], given, mapping=options.mapping, on_missing=options.on_missing
+        )
+        for kind in ("pairs", "votes")
+        if kind in tables
+    }
+    rated = None
+    if "ratings" in tables:
+        rated = read_ratings(
+            tables["ratings"], given, mapping=options.mapping, on_missing=options.on_missing
+        )
+    pairs, origin = _choose_pairs(names, rows, rated, about.get("scores"), options)
+    result: dict[str, pa.Table] = {
+        "images": _image_table(folder, files, about, facts, progress),
+        "pairs": _pair_table(pairs),
+    }
+    facts["pairs"] = {"pairs": len(pairs), "origin": origin}
+    if "pairs" in rows:
+        facts["pairs"] |= rows["pairs"].facts
+    votes = []
+    if "votes" in rows:
+        table, counts = read_votes(
+            rows["votes"], given, mapping=options.mapping, question=options.question
+        )
+        facts["votes"] = {**rows["votes"].facts, **counts}
+        votes.append(_known_votes(table, rows["votes"], pairs, options, facts["votes"]))
+    if rated is not None:
+        table, counts = votes_from_ratings(
+            pairs,
+            rated,
+            votes_per_rater=options.votes_per_rater,
+            equal_ratings=options.equal_ratings,
+            question=options.question,
+            seed=options.seed,
+        )
+        facts["ratings"] = {**rated.facts, **counts}
+        votes.append(table)
+        result["ratings"] = rated.table(names.image_ids, options.question)
+    if votes:
+        result["votes"] = pa.concat_tables(votes, promote_options="default")
+    if "scores" in about:
+        result["scores"] = _score_table(about["scores"], names)
+    for kind, counts in facts.items():
+        log.info("%s: %s", kind, counts if isinstance(counts, int) else _sentence(counts))
+    manifest = Manifest(options.name, domain="photographs", image_root=str(folder), facts=facts)
+    return manifest, result
+
+
+def _choose_pairs(
+    names: ImageNames,
+    rows: Mapping[str, PairRows],
+    rated: Ratings | None,
+    scores: ImageColumns | None,
+    options: _Options,
+) -> tuple[Pairs, str]:
+    for kind in ("pairs", "votes"):
+        if kind in rows:
+            return rows[kind].pairs, f"the table dataset.{kind}"
+    if rated is not None:
+        once = rated.mean_of_repeats()
+        drawn = shared_rater_pairs(
+            once.rater, once.image, len(names), options.pairs_per_image, seed=options.seed
+        )
+        origin = "random pairs of images that share a rater"
+        if not len(drawn):
+            raise DataError(
+                "dataset.ratings: no rater has rated two images",
+                expected="raters with several ratings each",
+                todo="check that the right column names the rater: dataset.columns.rater=…",
+            )
+    else:
+        usable = np.arange(len(names))
+        origin = "random pairs of all images"
+        if scores is not None:
+            known = [np.isfinite(scores.columns[name]) for name in scores.scores]
+            usable = np.flatnonzero(np.any(known, axis=0))
+            origin = "random pairs of images with a score"
+            if len(usable) < 2:
+                raise DataError(
+                    f"{scores.table.path}: {len(usable)} of {len(names)} images have a score",
+                    expected="scores for at least two images",
+                    todo="add scores",
+                )
+        drawn = usable[
+            random_regular_pairs(len(usable), options.pairs_per_image, seed=options.seed)
+        ]
+    ids = np.asarray(names.image_ids, dtype=object)
+    one, other = ids[drawn[:, 0]].tolist(), ids[drawn[:, 1]].tolist()
+    return Pairs.from_ids(one, other, names.image_ids)[0], origin
+
+
+def _known_votes(
+    table: pa.Table, rows: PairRows, pairs: Pairs, options: _Options, facts: dict[str, Any]
+) -> pa.Table:
+    """Votes on pairs of the pair table; others are an error or skipped."""
+    unknown = pairs.find(rows.pairs.key)[rows.pair] < 0
+    if not unknown.any():
+        return table
+    if options.on_missing == "error" or unknown.all():
+        first = rows.pairs.pair(int(rows.pair[int(np.argmax(unknown))]))
+        raise DataError(
+            f"{rows.table.path}: {int(unknown.sum())} votes are on pairs that dataset.pairs does "
+            f"not list, the first on {first.left!r} and {first.right!r} "
+            f"({rows.table.lines(rows.kept[unknown].tolist())})",
+            expected="votes on listed pairs",
+            todo="add the pairs, leave dataset.pairs out (the voted pairs are then taken), or "
+            "leave such votes out with dataset.on_missing=skip",
+        )
+    facts["votes_on_unlisted_pairs"] = int(unknown.sum())
+    return table.filter(pa.array(~unknown))
+
+
+def _key_names(
+    names: ImageNames, about: Mapping[str, ImageColumns], key: str | None
+) -> ImageNames | KeyedNames:
+    if key is None:
+        return names
+    for table in about.values():
+        if key in table.table:
+            return keyed(names, table.table, key, table.row)
+    found = sorted({column for table in about.values() for column in table.table.columns})
+    raise DataError(
+        f"dataset.image_key={key}: no such column in dataset.scores or dataset.groups",
+        expected=f"one of {', '.join(found)}" if found else "a table of scores or groups",
+        todo="name the column that both tables have",
+    )
+
+
+def _image_table(
+    folder: Path,
+    files: tuple[ImageFile, ...],
+    about: Mapping[str, ImageColumns],
+    facts: dict[str, Any],
+    progress: Progress | None,
+) -> pa.Table:
+    sizes, damaged = frame_sizes(folder, files, progress)
+    if damaged:
+        facts["unreadable_image_headers"] = len(damaged)
+        log.warning(
+            "%d of %d images cannot be read, the first: %s",
+            len(damaged), len(files), ", ".join(damaged[:3]),
+        )  # fmt: skip
+    hashes = hashes_of_possible_copies(folder, files)
+    known = [h for h in hashes if h is not None]
+    if len(set(known)) < len(known):
+        facts["copies_of_other_images"] = len(known) - len(set(known))
+    columns: dict[str, pa.Array] = {
+        "image_id": pa.array([file.image_id for file in files]),
+        "path": pa.array([file.path for file in files]),
+        "sha256": pa.array(hashes, pa.string()),
+        "bytes": pa.array([file.size for file in files], pa.int64()),
+        "width": pa.array([size and size[0] for size in sizes], pa.int32()),
+        "height": pa.array([size and size[1] for size in sizes], pa.int32()),
+    }
+    columns |= {name: as_arrow(values) for name, values in merged_columns(about).items()}
+    return pa.table(columns)
+
+
+def _pair_table(pairs: Pairs) -> pa.Table:
+    return pa.table(
+        {
+            "pair_id": pa.array(pairs.pair_ids, pa.string()),
+            "left": pa.array(pairs.image_ids[pairs.left], pa.string()),
+            "right": pa.array(pairs.image_ids[pairs.right], pa.string()),
+        }
+    )
+
+
+def _score_table(scores: ImageColumns, names: ImageNames) -> pa.Table:
+    rows = np.sort(scores.row[scores.row >= 0])
+    ids = np.asarray(names.image_ids, dtype=object)[rows].tolist()
+    parts = []
+    for name in scores.scores:
+        values: NDArray[np.float64] = scores.columns[name][rows]
+        parts.append(
+            pa.table(
+                {
+                    "image_id": pa.array(ids, pa.string()),
+                    "name": pa.array([name] * len(ids), pa.string()),
+                    "score": pa.array(values, mask=~np.isfinite(values)),
+                    "provenance": pa.array([scores.table.path.name] * len(ids), pa.string()),
+                }
+            )
+        )
+    return pa.concat_tables(parts)
+
+
+def _mapping(columns: Mapping[str, str | None] | None) -> dict[str, str]:
+    mapping = {key: str(value) for key, value in (columns or {}).items() if value is not None}
+    for key in mapping:
+        _one_of("columns", key, COLUMNS)
+    return mapping
+
+
+def _one_of(option: str, value: str, values: tuple[str, ...]) -> None:
+    if value not in values:
+        raise ConfigError(
+            f"dataset.{option}={value}",
+            expected=f"one of {', '.join(values)}",
+            todo="correct the option",
+        )
+
+
+def _name(folder: Path) -> str:
+    generic = folder.name.casefold() in ("images", "photos", "pictures", "img", "data", "")
+    return (folder.parent.name if generic else "") or folder.name or "folder"
+
+
+def _sentence(counts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in counts.items())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,135 @@
+"""Which images meet in pairs, where nobody has said so."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interestingness.errors import DataError
+
+
+def random_regular_pairs(images: int, degree: int, *, seed: int) -> NDArray[np.int64]:
+    """Random distinct pairs so that every image is in ``degree`` of them.
+
+    Args:
+        images: how many images there are, at least 2.
+        degree: pairs that each image is in, at least 1; more than ``images - 1`` means all pairs.
+        seed: of the random generator.
+
+    Returns:
+        Rows of the two images of each pair, smaller first, sorted, shape (pairs, 2). Where
+        ``images * degree`` is odd, one image is in one pair fewer.
+
+    Raises:
+        DataError: for fewer than two images or a degree below 1.
+
+    Source:
+        The configuration model (Bollobás 1980), its loops and double edges removed by switching.
+        Abdullahu and Grabner 2025 have 1,000 images in five pairs each.
+    """
+    if images < 2:
+        raise DataError(
+            f"{images} image(s) to make pairs of",
+            expected="at least two images",
+            todo="add images",
+        )
+    if degree < 1:
+        raise DataError(
+            f"pairs_per_image={degree}", expected="1 or more", todo="choose a larger number"
+        )
+    degree = min(degree, images - 1)
+    # Dense graphs are drawn by what they leave out: few switches, and always possible.
+    dense = 2 * degree > images - 1
+    drawn = images - 1 - degree if dense else degree
+    stubs = np.repeat(np.arange(images), drawn)
+    rng = np.random.default_rng(seed)
+    if len(stubs) % 2:
+        odd = rng.integers(images)
+        stubs = np.append(stubs, odd) if dense else np.delete(stubs, odd * drawn)
+    pairs = _simple_graph(stubs, rng)
+    if dense:
+        low, high = np.triu_indices(images, 1)
+        left_out = np.isin(low * images + high, pairs[:, 0] * images + pairs[:, 1])
+        pairs = np.stack([low[~left_out], high[~left_out]], axis=1)
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+
+
+def _simple_graph(stubs: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    while True:
+        edges = rng.permutation(stubs).reshape(-1, 2)
+        edges.sort(axis=1)
+        if _switch_conflicts(edges, rng):
+            return edges
+
+
+def _switch_conflicts(edges: NDArray[np.int64], rng: np.random.Generator) -> bool:
+    """Exchange partners between a conflicting edge and a random one until none is left, in place;
+    False if this graph resists."""
+    size = int(edges.max(initial=0)) + 1
+    keys = edges[:, 0] * size + edges[:, 1]
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    bad = (edges[:, 0] == edges[:, 1]) | (first[inverse] != np.arange(len(edges)))
+    if not bad.any():
+        return True
+    present = set(keys[~bad].tolist())
+    waiting = set(np.flatnonzero(bad).tolist())
+    for k in sorted(waiting):
+        for _ in range(200):
+            m = int(rng.integers(len(edges)))
+            (a, b), (c, d) = edges[k].tolist(), edges[m].tolist()
+            if rng.integers(2):
+                c, d = d, c
+            one, two = (min(a, d), max(a, d)), (min(c, b), max(c, b))
+            new = {one[0] * size + one[1], two[0] * size + two[1]}
+            if m in waiting or a == d or c == b or one == two or new & present:
+                continue
+            present.discard(min(c, d) * size + max(c, d))
+            present |= new
+            edges[k], edges[m] = one, two
+            waiting.discard(k)
+            break
+        else:
+            return False
+    return True
+
+
+def shared_rater_pairs(
+    rater: NDArray[np.integer], image: NDArray[np.integer], images: int, degree: int, *, seed: int
+) -> NDArray[np.int64]:
+    """Random distinct pairs of images which some rater has rated both, each in at most ``degree``.
+
+    Args:
+        rater: who rated, shape (ratings,); a rater and image occur together at most once.
+        image: row of the rated image, shape (ratings,).
+        images: how many images there are.
+        degree: most pairs that an image is in.
+        seed: of the random generator.
+
+    Returns:
+        Rows of the two images of each pair, smaller first, sorted, shape (pairs, 2). An image that
+        shares raters with few others is in fewer pairs.
+    """
+    candidates = []
+    order = np.argsort(rater, kind="stable")
+    _, starts = np.unique(rater[order], return_index=True)
+    for i, rows in enumerate(np.split(order, starts[1:]) if len(order) else []):
+        own = np.sort(image[rows])
+        if len(own) > 1:
+            drawn = random_regular_pairs(len(own), degree, seed=_mixed(seed, i))
+            candidates.append(own[drawn])
+    if not candidates:
+        return np.empty((0, 2), dtype=np.int64)
+    distinct = np.unique(np.concatenate(candidates), axis=0)
+    free = [degree] * images
+    chosen = []
+    for k in np.random.default_rng(seed).permutation(len(distinct)).tolist():
+        a, b = int(distinct[k, 0]), int(distinct[k, 1])
+        if free[a] and free[b]:
+            free[a] -= 1
+            free[b] -= 1
+            chosen.append(k)
+    return distinct[np.sort(chosen)].astype(np.int64)
+
+
+def _mixed(seed: int, i: int) -> int:
+    return int(np.random.SeedSequence([seed, i]).generate_state(1)[0])

@@ -1,0 +1,93 @@
+"""``dataset=prepared``: a folder that holds tables in our own format already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from interestingness.errors import DataError
+from interestingness.labels.tables import Manifest, Tables
+
+DOMAINS = ("photographs", "synthetic")
+
+
+def prepare_prepared(
+    root: str | Path, *, progress: Callable[[int, int], None] | None = None
+) -> Tables:
+    """Open the folder and check every table in it, so that nothing fails half-way through a run.
+
+    Args:
+        root: folder with ``dataset.json`` and Parquet tables (docs/data_format.md).
+        progress: not called; there is nothing to wait for.
+
+    Raises:
+        DataError: no manifest, a table that is damaged or not as the format says, a vote on an
+            unknown pair, or a score, rating or judgment of an unknown image.
+    """
+    tables = Tables(Path(root).expanduser())
+    _check_domain(tables.manifest, tables.root)
+    known = set(tables.image_ids.tolist())
+    if len(known) < 2:
+        raise DataError(
+            f"{tables.root / 'images.parquet'}: {len(known)} image(s)",
+            expected="at least two images",
+            todo="add images",
+        )
+    _check_pairs(tables)
+    if tables.has("votes"):
+        _ = tables.vote_table
+    for kind in ("scores", "ratings", "judgments"):
+        if not tables.has(kind):
+            continue
+        ids = tables.table(kind)["image_id"].to_pylist()
+        unknown = [name for name in ids if name not in known]
+        if unknown:
+            raise DataError(
+                f"{tables.root / kind}.parquet: {len(unknown)} rows are on images that "
+                f"images.parquet does not have, the first on {unknown[0]!r}",
+                expected="image ids of images.parquet",
+                todo="add the images, or remove the rows",
+            )
+    return tables
+
+
+def _check_domain(manifest: Manifest, root: Path) -> None:
+    if manifest.domain not in DOMAINS:
+        raise DataError(
+            f"{root / 'dataset.json'}: domain {manifest.domain!r}",
+            expected=f"one of {', '.join(DOMAINS)}",
+            todo="say what kind of images these are: it decides which weights may be used",
+        )
+
+
+def _check_pairs(tables: Tables) -> None:
+    where = tables.root / "pairs.parquet"
+    table = tables.table("pairs")
+    ids = tables.pairs.pair_ids
+    if len(ids) != table.num_rows:
+        raise DataError(
+            f"{where}: {table.num_rows} rows, {len(ids)} distinct pairs",
+            expected="each pair once",
+            todo="remove the repeated rows",
+        )
+    ordered = np.asarray(table["left"].to_pylist(), dtype=object) < np.asarray(
+        table["right"].to_pylist(), dtype=object
+    )
+    if not ordered.all():
+        row = int(np.argmin(ordered))
+        raise DataError(
+            f"{where}: row {row} is not in canonical order "
+            f"({table['left'][row]} and {table['right'][row]})",
+            expected="left < right by image id in every row",
+            todo="swap the images, and the choices of the votes on the pair",
+        )
+    written = table["pair_id"].to_pylist()
+    if written != ids:
+        row = next(i for i, (a, b) in enumerate(zip(written, ids, strict=True)) if a != b)
+        raise DataError(
+            f"{where}: row {row} has pair_id {written[row]!r} for the pair that is {ids[row]!r}",
+            expected="ids as made by interestingness.schema.pair_id",
+            todo="make the ids anew",
+        )

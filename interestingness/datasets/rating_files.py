@@ -1,0 +1,193 @@
+"""Single ratings (rater, image, number) and the votes that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from interestingness.datasets.csv_tables import TextTable, numbers
+from interestingness.datasets.image_names import COLUMNS, ImageNames, KeyedNames, missing_images
+from interestingness.datasets.vote_files import RATER_COLUMNS
+from interestingness.errors import DataError
+from interestingness.schema import Pairs
+
+EQUAL_RATINGS = ("drop", "tie")
+
+
+@dataclass(frozen=True, eq=False)
+class Ratings:
+    """Ratings of images that are there.
+
+    Attributes:
+        raters: rater ids, sorted.
+        rater: index into ``raters``, shape (ratings,).
+        image: row of the image, shape (ratings,).
+        value: the rating, finite, shape (ratings,).
+        facts: counts to print.
+    """
+
+    raters: tuple[str, ...]
+    rater: NDArray[np.int64]
+    image: NDArray[np.int64]
+    value: NDArray[np.float64]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def mean_of_repeats(self) -> Ratings:
+        """One rating per rater and image: the mean of what they gave."""
+        images = int(self.image.max(initial=0)) + 1
+        key, inverse = np.unique(self.rater * images + self.image, return_inverse=True)
+        mean = np.bincount(inverse, self.value) / np.bincount(inverse)
+        return Ratings(self.raters, key // images, key % images, mean, self.facts)
+
+    def table(self, image_ids: list[str], question: str) -> pa.Table:
+        """The rating table of the data set; ``sample`` counts repeats."""
+        key = self.rater * len(image_ids) + self.image
+        order = np.argsort(key, kind="stable")
+        _, start, count = np.unique(key[order], return_index=True, return_counts=True)
+        sample = np.empty(len(key), dtype=np.int32)
+        sample[order] = np.arange(len(key)) - np.repeat(start, count)
+        return pa.table(
+            {
+                "image_id": pa.array(np.asarray(image_ids, dtype=object)[self.image]),
+                "rater_id": pa.array(np.asarray(self.raters, dtype=object)[self.rater]),
+                "rating": self.value,
+                "question": pa.array([question] * len(key), pa.string()),
+                "sample": sample,
+            }
+        )
+
+
+def read_ratings(
+    table: TextTable,
+    names: ImageNames | KeyedNames,
+    *,
+    mapping: Mapping[str, str],
+    on_missing: str,
+) -> Ratings:
+    """A long table of ratings: an image, a rater and a rating in each row.
+
+    Raises:
+        DataError: a missing column, absent images, or ratings that are no numbers.
+    """
+    key = (names.key,) if isinstance(names, KeyedNames) else ()
+    image = table.need("image", (*key, *COLUMNS), mapping)
+    rater = table.need("rater", RATER_COLUMNS, mapping)
+    rating = table.need("rating", ("rating",), mapping)
+    rows = names.rows(table.cells(image))
+    absent = missing_images(names, table, {"image": image}, [rows], on_missing)
+    read = numbers(table, rating)
+    if read.strange.any():
+        first = table.columns[rating][int(np.argmax(read.strange))].as_py()
+        raise DataError(
+            f"{table.path}: {int(read.strange.sum())} ratings are no finite numbers, the first "
+            f"{first!r} ({table.lines(read.strange)})",
+            expected=f"numbers in column {rating!r}, or empty cells",
+            todo="correct the cells, or name another column: dataset.columns.rating=…",
+        )
+    unnamed = ~np.asarray(table.columns[rater].is_valid())
+    if unnamed.any():
+        raise DataError(
+            f"{table.path}: column {rater!r} is empty in {int(unnamed.sum())} rows "
+            f"({table.lines(unnamed)})",
+            expected="a rater in every row",
+            todo="fill the cells or remove the rows",
+        )
+    kept = ~absent & ~read.missing
+    if not kept.any():
+        raise DataError(
+            f"{table.path}: every rating is empty",
+            expected=f"numbers in column {rating!r}",
+            todo="name another column: dataset.columns.rating=…",
+        )
+    facts: dict[str, Any] = {"rows": len(table)}
+    if absent.any():
+        facts["rows_without_image"] = int(absent.sum())
+    if (read.missing & ~absent).any():
+        facts["rows_without_rating"] = int((read.missing & ~absent).sum())
+    cells = np.asarray(table.cells(rater), dtype=object)[kept].astype(str)
+    raters, code = np.unique(cells, return_inverse=True)
+    facts["raters"] = len(raters)
+    return Ratings(
+        tuple(raters.tolist()), code.astype(np.int64), rows[kept], read.values[kept], facts
+    )
+
+
+def votes_from_ratings(
+    pairs: Pairs,
+    ratings: Ratings,
+    *,
+    votes_per_rater: int | None,
+    equal_ratings: str,
+    question: str,
+    seed: int,
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Whoever rated both images of a pair prefers the one they rated higher.
+
+    Args:
+        pairs: over the images that the ratings are of.
+        ratings: repeated ratings of an image by a rater count as their mean.
+        votes_per_rater: at most so many pairs of each rater, chosen at random; None takes all.
+        equal_ratings: "drop", or "tie" to count them as ties.
+        question: what was rated.
+        seed: of that choice.
+
+    Returns:
+        A vote table in canonical order (order shown unknown), and counts to print.
+    """
+    once = ratings.mean_of_repeats()
+    pair, rater, left, right = _both_rated(pairs, once)
+    equal = left == right
+    facts: dict[str, Any] = {"pairs_rated_alike": int(equal.sum())}
+    if equal_ratings == "drop":
+        pair, rater, left, right = pair[~equal], rater[~equal], left[~equal], right[~equal]
+    if votes_per_rater is not None:
+        chosen = _at_most(rater, votes_per_rater, seed)
+        pair, rater, left, right = pair[chosen], rater[chosen], left[chosen], right[chosen]
+    facts["votes"] = len(pair)
+    facts["raters_without_vote"] = len(once.raters) - len(np.unique(rater))
+    code = np.sign(left - right).astype(np.int64) + 1
+    columns = {
+        "pair_id": pa.array(np.asarray(pairs.pair_ids, dtype=object)[pair], pa.string()),
+        "rater_id": pa.array(np.asarray(once.raters, dtype=object)[rater], pa.string()),
+        "choice": pa.array(np.asarray(["right", "tie", "left"], dtype=object)[code], pa.string()),
+        "question": pa.array([question] * len(pair), pa.string()),
+        "rater_kind": pa.array(["human"] * len(pair), pa.string()),
+        "provenance": pa.array(["from ratings"] * len(pair), pa.string()),
+    }
+    return pa.table(columns), facts
+
+
+def _both_rated(
+    pairs: Pairs, ratings: Ratings
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Pair row, rater, left's and right's rating, wherever a rater rated both images of a pair."""
+    ends = np.concatenate([pairs.left, pairs.right]).astype(np.int64)
+    order = np.argsort(ends, kind="stable")
+    degree = np.bincount(ends, minlength=len(pairs.image_ids))
+    start = np.concatenate([[0], np.cumsum(degree)[:-1]])
+    # One row for each pair that a rated image is in.
+    repeats = degree[ratings.image]
+    within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    end = order[np.repeat(start[ratings.image], repeats) + within]
+    rater, value = np.repeat(ratings.rater, repeats), np.repeat(ratings.value, repeats)
+    pair = end % max(len(pairs), 1)
+    key = rater * max(len(pairs), 1) + pair
+    # Left ends come first, so that of two equal keys the first is the left image.
+    sort = np.lexsort((end, key))
+    key, pair, rater, value = key[sort], pair[sort], rater[sort], value[sort]
+    both = np.flatnonzero(key[:-1] == key[1:])
+    return pair[both], rater[both], value[both], value[both + 1]
+
+
+def _at_most(rater: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+    """Rows so that no rater has more than ``most``, chosen at random, ascending."""
+    shuffled = np.random.default_rng(seed).permutation(len(rater))
+    order = shuffled[np.argsort(rater[shuffled], kind="stable")]
+    _, start, count = np.unique(rater[order], return_index=True, return_counts=True)
+    rank = np.arange(len(order)) - np.repeat(start, count)
+    return np.sort(order[rank < most])

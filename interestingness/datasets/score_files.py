@@ -1,0 +1,204 @@
+"""Tables with one row per image: numbers to learn from, and columns to split by."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from interestingness.datasets.csv_tables import Numbers, TextTable, numbers
+from interestingness.datasets.image_names import COLUMNS, ImageNames, missing_images
+from interestingness.errors import DataError
+
+log = logging.getLogger(__name__)
+
+RESERVED = frozenset(("image_id", "path", "sha256", "bytes", "width", "height"))
+
+
+@dataclass(frozen=True, eq=False)
+class ImageColumns:
+    """What a table says of images.
+
+    Attributes:
+        table: the table as read.
+        row: row of the image for each row of the table, -1 where it is left out.
+        columns: numbers (float64, NaN missing) or text (object, None missing) in image order.
+        scores: names of the columns that are scores.
+        facts: counts to print.
+    """
+
+    table: TextTable
+    row: NDArray[np.int64]
+    columns: Mapping[str, NDArray[Any]]
+    scores: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_image_columns(
+    table: TextTable,
+    names: ImageNames,
+    *,
+    mapping: Mapping[str, str],
+    on_missing: str,
+    with_scores: bool,
+) -> ImageColumns:
+    """Bring a table with one row per image into the order of the images.
+
+    Args:
+        table: a scores or groups table.
+        names: the images.
+        mapping: ``dataset.columns``.
+        on_missing: "error" or "skip", for rows whose image is not there.
+        with_scores: whether columns of numbers are scores; then one is needed, and a column in
+            which most cells are numbers may hold nothing else.
+
+    Raises:
+        DataError: no image column, absent images, an image twice, no or bad numbers.
+    """
+    image = table.need("image", COLUMNS, mapping)
+    rows = names.rows(table.cells(image))
+    absent = missing_images(names, table, {"image": image}, [rows], on_missing)
+    kept = np.flatnonzero(~absent)
+    _refuse_repeats(table, image, rows, kept)
+    columns: dict[str, NDArray[Any]] = {}
+    facts: dict[str, Any] = {"rows": len(table)}
+    if absent.any():
+        facts["rows_without_image"] = int(absent.sum())
+    if len(kept) < len(names):
+        facts["images_without_row"] = len(names) - len(kept)
+    scores = []
+    missing_values = {}
+    for name in table.columns:
+        if name == image:
+            continue
+        read = numbers(table, name)
+        numeric = _is_numeric(table, name, read, kept, strict=with_scores)
+        if numeric:
+            values = np.full(len(names), np.nan)
+            values[rows[kept]] = read.values[kept]
+            scores.append(name)
+            if read.missing[kept].any():
+                missing_values[name] = int(read.missing[kept].sum())
+        else:
+            values = np.full(len(names), None, dtype=object)
+            values[rows[kept]] = np.asarray(table.cells(name), dtype=object)[kept]
+        columns[name] = values
+    if with_scores:
+        if not scores:
+            raise DataError(
+                f"{table.path}: no column holds numbers; found {', '.join(map(repr, columns))}"
+                if columns
+                else f"{table.path}: only the column {image!r}",
+                expected="at least one column of numbers beside the image names",
+                todo="add the scores; columns to split by belong into dataset.groups",
+            )
+        facts["score_names"] = scores
+        constant = [name for name in scores if _constant(columns[name])]
+        if constant:
+            facts["scores_without_variation"] = constant
+            log.warning("%s: the same number in every row of %s", table.path, ", ".join(constant))
+    if missing_values:
+        facts["missing_values"] = missing_values
+    row = np.where(absent, -1, rows)
+    return ImageColumns(table, row, columns, tuple(scores) if with_scores else (), facts)
+
+
+def _refuse_repeats(
+    table: TextTable, image: str, rows: NDArray[np.int64], kept: NDArray[np.int64]
+) -> None:
+    counts = np.bincount(rows[kept])
+    twice = np.flatnonzero(counts > 1)
+    if not len(twice):
+        return
+    at = kept[rows[kept] == twice[0]]
+    raise DataError(
+        f"{table.path}: {len(twice)} images have more than one row, "
+        f"{table.columns[image][int(at[0])].as_py()!r} for one ({table.lines(at.tolist())})",
+        expected="one row per image",
+        todo="average the rows; a table of single ratings goes into dataset.ratings",
+    )
+
+
+def _is_numeric(
+    table: TextTable, name: str, read: Numbers, kept: NDArray[np.int64], *, strict: bool
+) -> bool:
+    good = np.isfinite(read.values[kept])
+    strange = np.zeros(len(table), dtype=bool)
+    strange[kept] = read.strange[kept]
+    if not strange.any():
+        return bool(good.any())
+    if not strict or good.sum() <= strange.sum():
+        return False
+    first = table.columns[name][int(np.argmax(strange))].as_py()
+    raise DataError(
+        f"{table.path}: column {name!r} holds numbers, but {int(strange.sum())} cells are none, "
+        f"the first {first!r} ({table.lines(strange)})",
+        expected="finite numbers, or empty cells where there is no score",
+        todo="correct the cells; if the column is no score, move it to a table for dataset.groups",
+    )
+
+
+def _constant(values: NDArray[np.float64]) -> bool:
+    known = values[np.isfinite(values)]
+    return len(known) > 0 and bool((known == known[0]).all())
+
+
+def merged_columns(tables: Mapping[str, ImageColumns]) -> dict[str, NDArray[Any]]:
+    """Columns of several tables side by side, without those that we fill ourselves.
+
+    Raises:
+        DataError: if two tables disagree on a column.
+    """
+    merged: dict[str, tuple[str, NDArray[Any]]] = {}
+    for kind, table in tables.items():
+        for name, values in table.columns.items():
+            if name in RESERVED:
+                continue
+            if name not in merged:
+                merged[name] = (kind, values)
+                continue
+            other, known = merged[name]
+            if _empty(values).all():
+                continue
+            if _empty(known).all():
+                merged[name] = (kind, values)
+                continue
+            different = _different(known, values)
+            if different.any():
+                row = int(np.argmax(different))
+                raise DataError(
+                    f"column {name!r} is in dataset.{other} and in dataset.{kind}, and they differ "
+                    f"for {int(different.sum())} images ({known[row]!r} and {values[row]!r})",
+                    expected="each column in one table, or equal values",
+                    todo="rename or remove one of the columns",
+                )
+            merged[name] = (other, np.where(_empty(known), values, known))
+    return {name: values for name, (_, values) in merged.items()}
+
+
+def _empty(values: NDArray[Any]) -> NDArray[np.bool_]:
+    if values.dtype == object:
+        return np.asarray([v is None for v in values.tolist()])
+    return np.isnan(values)
+
+
+def _different(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
+    if one.dtype != other.dtype:
+        return ~_empty(one)
+    return ~_empty(one) & ~_empty(other) & (one != other)
+
+
+def as_arrow(values: NDArray[Any]) -> pa.Array:
+    """A column for the image table: text, whole numbers or numbers, null where missing."""
+    if values.dtype == object:
+        return pa.array(values.tolist(), pa.string())
+    known = np.isfinite(values)
+    if known.any() and (np.abs(values[known]) < 2**53).all() and (values[known] % 1 == 0).all():
+        whole = np.where(known, values, 0).astype(np.int64)
+        return pa.array(whole, mask=~known)
+    return pa.array(values, mask=~known)
