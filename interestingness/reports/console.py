@@ -1,0 +1,130 @@
+"""What a run says on the terminal: what it uses at the start, a table and one path at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from interestingness.learning.results import Evaluation, ReferenceResult
+from interestingness.reports.description import RunDescription, number, percent, roles
+
+NARROW = 66
+"""Below this many columns only pairs and accuracy stand beside the name."""
+
+_ASCII = str.maketrans({"–": "-", "−": "-", "·": "|", "×": "x", "σ": "s", "…": "~", "→": ">"})
+
+
+def describe_run(description: RunDescription, *, console: Console | None = None) -> None:
+    """Print which data, labels, model, weights and split a run uses.
+
+    Args:
+        description: one line each.
+        console: where to; None is standard output.
+    """
+    console = console or Console()
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, text in description.lines():
+        grid.add_row(name, Text(_spell(text, console)))
+    console.print(grid)
+    _simulation(description.simulated, console)
+    console.print()
+
+
+def print_results(
+    evaluation: Evaluation,
+    *,
+    simulated: str = "",
+    page: str | Path | None = None,
+    console: Console | None = None,
+) -> None:
+    """Print the table that ends a run, and the path of its page as the last line.
+
+    Args:
+        evaluation: what was measured on the test pairs.
+        simulated: sentence that goes with every number if raters are simulated, else "".
+        page: what to open next; printed whole, however long.
+        console: where to; None is standard output.
+    """
+    console = console or Console()
+    console.print()
+    judged = [r for r in evaluation.references if r.judged]
+    if judged:
+        console.print(_table(judged, evaluation, console))
+    lines = [_sentence(evaluation, judged)]
+    if any(r.accuracy.low is not None for r in judged):
+        lines.append("accuracy and ceiling in %; intervals of 95 % over resampled images")
+    if any(r.ceiling for r in judged):
+        lines.append("ceiling: one human rater against the majority of the others")
+    if unscored := evaluation.unscored_images:
+        lines.append(f"{unscored:,} test images have no score; their pairs are left out")
+    for line in filter(None, lines):
+        console.print(Text(_spell(line, console), style="dim"))
+    for result in evaluation.references:
+        if not result.judged:
+            console.print(Text(_spell(f"{result.name} cannot judge: {result.reason}", console)))
+    _simulation(simulated, console)
+    if page is not None:
+        console.print()
+        console.print(_spell(str(page), console), markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(judged: list[ReferenceResult], evaluation: Evaluation, console: Console) -> Table:
+    names = [f"{r.name} (learnt)" if r.learnt else r.name for r in judged]
+    columns = {
+        "pairs": [f"{r.pairs:,}" for r in judged],
+        "images": [f"{r.images:,}" for r in judged],
+        "accuracy": [_accuracy(r) for r in judged],
+        "Spearman": [number(r.spearman) for r in judged],
+        "chance": [percent(r.chance, 0) for r in judged],
+        "ceiling": [percent(r.ceiling.accuracy if r.ceiling else None) for r in judged],
+    }
+    if not any(r.ceiling for r in judged):
+        del columns["ceiling"]
+    if console.width < NARROW:
+        columns = {k: v for k, v in columns.items() if k in ("pairs", "accuracy")}
+    numbers = sum(max(map(len, (title, *cells))) + 2 for title, cells in columns.items())
+    roomy = max(map(len, names)) + numbers <= console.width
+    table = Table(
+        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0) if roomy else 0, pad_edge=False, show_edge=False
+    )
+    table.add_column("reference", overflow="fold")
+    for title in columns:
+        table.add_column(title, justify="right", no_wrap=True)
+    for result, name, *cells in zip(judged, names, *columns.values(), strict=True):
+        style = "bold" if result.name == evaluation.main else ""
+        table.add_row(*(Text(_spell(cell, console)) for cell in (name, *cells)), style=style)
+    return table
+
+
+def _accuracy(result: ReferenceResult) -> str:
+    accuracy = result.accuracy
+    if accuracy.low is None or accuracy.high is None:
+        return percent(accuracy.value)
+    low, high = percent(accuracy.low), percent(accuracy.high)
+    return f"{percent(accuracy.value)} [{low}, {high}]"
+
+
+def _sentence(evaluation: Evaluation, judged: list[ReferenceResult]) -> str:
+    tested = f"{evaluation.pairs:,} test pairs of {evaluation.images:,} images"
+    if not judged:
+        return f"{tested}; no reference can judge them"
+    return "; ".join(filter(None, [tested, roles(evaluation)]))
+
+
+def _simulation(sentence: str, console: Console) -> None:
+    if sentence:
+        console.print(Text(_spell(sentence, console), style="bold yellow"))
+
+
+def _spell(text: str, console: Console) -> str:
+    """The text in what the output can encode: a log in ASCII must not end a run."""
+    encoding = console.encoding
+    if encoding.lower().startswith("utf"):
+        return text.encode("utf-8", "replace").decode("utf-8")
+    return text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
