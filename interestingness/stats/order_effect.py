@@ -19,7 +19,7 @@ from interestingness.stats.vote_patterns import Patterns, vote_patterns
 
 TAU_PRIOR = (1.5, 1.0)
 """Median of the log-normal prior on tau, in logits, and standard deviation of log tau."""
-B_SCALE = 5.0
+B_SCALE = 2.0
 """Standard deviation of the normal prior on b, in logits."""
 _TAU_RANGE = (1e-2, 9.0)
 _NODES = 81
@@ -37,7 +37,6 @@ class OrderEffect:
         standard_error: of b; NaN where no vote says which image was first, shape (groups,).
         votes: usable votes of known order, shape (groups,).
         tau: standard deviation of the pairs' margins, in logits.
-        preference: E[σ(margin) | the pair's votes], NaN without a usable vote, shape (pairs,).
     """
 
     names: tuple[str, ...]
@@ -46,12 +45,38 @@ class OrderEffect:
     standard_error: Array
     votes: NDArray[np.int64]
     tau: float
-    preference: Array
 
     def interval(self, level: float = 0.95) -> tuple[Array, Array]:
         """Ends of the normal interval of each b, shape (groups,) each."""
         reach = stats.norm.ppf((1 + level) / 2) * self.standard_error
         return self.b - reach, self.b + reach
+
+    def preference(
+        self,
+        pair: ArrayLike,
+        rater: ArrayLike,
+        first: ArrayLike,
+        preference: ArrayLike,
+        *,
+        pairs: int,
+    ) -> Array:
+        """E[σ(margin) | the pair's votes] of any pairs, those of the fit or others.
+
+        Votes are given as to ``order_effect``, over the same raters.
+
+        Returns:
+            Shape (pairs,), NaN for a pair without a usable vote. Swapping a pair's images maps p
+            to 1 − p exactly; as many votes for the first shown in either order give exactly 0.5.
+        """
+        row, who, shown, choice = _usable(
+            pair, rater, first, preference, pairs=pairs, raters=len(self.group)
+        )
+        patterns = vote_patterns(
+            row, self.group[who], shown, choice, pairs=pairs, groups=len(self.names)
+        )
+        fit = _Fit(patterns, np.ones(patterns.counts.shape[0]), len(self.names))
+        mean = fit.mean_preference(float(np.log(self.tau)), self.b)
+        return patterns.spread(np.where(patterns.self_mirrored, 0.5, mean))
 
 
 def order_effect(
@@ -71,13 +96,12 @@ def order_effect(
     A vote has logit P(left) = m_p + s·b, s = +1 where left was shown first, −1 where right was,
     0 where that is unknown. The marginal likelihood integrates over m_p by Gauss–Hermite
     quadrature; log tau and b maximise it together with weak priors (log-normal around 1.5 on tau,
-    normal of scale 5 on b). The priors matter only where the votes leave a scale open: one vote per
-    pair, a judge that never contradicts itself within an order, or one that always answers the
-    same place.
+    normal of scale 2 on b; tau stays below 9). The priors matter only where the votes leave a
+    scale open: one vote per pair, a judge that never contradicts itself within an order, or one
+    that always answers the same place.
 
     Pairs answered in one order only serve as well: slots are arbitrary, so margins have mean 0.
-    Swapping left and right of any pair changes no b, not tau, and maps its preference p to 1 − p,
-    exactly. A pair that got the same number of votes for the first shown in both orders gets 0.5.
+    Swapping left and right of any pair changes neither b nor tau, exactly.
 
     Args:
         pair: row of each vote's pair, in [0, pairs), shape (votes,).
@@ -99,28 +123,17 @@ def order_effect(
         Order effect in paired comparisons: Davidson and Beaver 1977; random effects of pairs take
         the place of utilities, so that nothing about images is assumed.
     """
-    choice, shown, _ = columns(preference, first)
-    check_preference(choice)
-    row = _index(pair, pairs, len(choice), "pair")
-    who = _index(rater, len(raters), len(choice), "rater")
-    known = ~np.isnan(choice)
-    row, who, shown, choice = row[known], who[known], np.sign(shown[known]), choice[known]
+    row, who, shown, choice = _usable(
+        pair, rater, first, preference, pairs=pairs, raters=len(raters)
+    )
     names, group = _groups(who[shown != 0], raters, kinds, min_votes)
     patterns = vote_patterns(row, group[who], shown, choice, pairs=pairs, groups=len(names))
-    (pair_weight,) = columns(np.ones(pairs) if weight is None else weight)[:1]
+    pair_weight, _ = columns(np.ones(pairs) if weight is None else weight)
     fit = _Fit(patterns, patterns.multiplicity(pair_weight), len(names))
     log_tau, b = fit.maximise()
     votes = np.bincount(group[who[shown != 0]], minlength=len(names))
     error = np.where(votes > 0, fit.standard_error(log_tau, b), np.nan)
-    return OrderEffect(
-        names,
-        group,
-        b,
-        error,
-        votes,
-        float(np.exp(log_tau)),
-        patterns.spread(fit.mean_preference(log_tau, b)),
-    )
+    return OrderEffect(names, group, b, error, votes, float(np.exp(log_tau)))
 
 
 def order_effect_of_probabilities(
@@ -180,8 +193,6 @@ class _Fit:
         self.node_Q = (nodes - nodes[::-1]) / np.sqrt(2.0)
         self.log_weight_Q = np.log((weights + weights[::-1]) / 2 / np.sqrt(np.pi))
         used = multiplicity > 0
-        self.all_counts_KC = patterns.counts
-        self.mirrored = patterns.self_mirrored
         self.counts_KC = patterns.counts[used]
         self.weight_K = multiplicity[used]
         self.groups = groups
@@ -274,10 +285,10 @@ class _Fit:
     def mean_preference(self, log_tau: float, b: Array) -> Array:
         """E[σ(m)] per distinct pattern, shape (K,)."""
         tau = np.exp(log_tau)
-        joint_KQ = self.all_counts_KC @ log_expit(self._logits(tau, b)) + self.log_weight_Q
+        joint_KQ = self.counts_KC @ log_expit(self._logits(tau, b)) + self.log_weight_Q
         posterior_KQ = np.exp(joint_KQ - logsumexp(joint_KQ, axis=1)[:, None])
         mean: Array = posterior_KQ @ expit(tau * self.node_Q)
-        return np.where(self.mirrored, 0.5, mean)
+        return mean
 
     def _logits(self, tau: float, b: Array) -> Array:
         shift_C = self.order_C * b[self.group_C]
@@ -297,6 +308,23 @@ def _groups(
     names = tuple(dict.fromkeys(label))
     place = {name: i for i, name in enumerate(names)}
     return names, np.array([place[name] for name in label], dtype=np.int64)
+
+
+def _usable(
+    pair: ArrayLike,
+    rater: ArrayLike,
+    first: ArrayLike,
+    preference: ArrayLike,
+    *,
+    pairs: int,
+    raters: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Array, Array]:
+    choice, shown, _ = columns(preference, first)
+    check_preference(choice)
+    row = _index(pair, pairs, len(choice), "pair")
+    who = _index(rater, raters, len(choice), "rater")
+    known = ~np.isnan(choice)
+    return row[known], who[known], np.sign(shown[known]), choice[known]
 
 
 def _index(values: ArrayLike, limit: int, rows: int, what: str) -> NDArray[np.int64]:

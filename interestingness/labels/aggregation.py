@@ -1,0 +1,208 @@
+"""Votes on a pair become one preference: the rules, by name.
+
+Which votes count: those on the asked pairs with a usable answer; a refusal is counted and dropped.
+``majority``, ``consensus`` and ``order_consistent`` count choices; ``share`` and
+``order_corrected`` take a vote's own probability where it gives one, its choice otherwise. A tie
+vote is half a vote for each side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interestingness.errors import ConfigError
+from interestingness.labels.order_term import OrderTerm, soft
+from interestingness.labels.source import Labels
+from interestingness.labels.tables import Votes
+from interestingness.schema import Pairs
+from interestingness.stats.agreement import consensus as consensus_of
+from interestingness.stats.columns import Array
+from interestingness.stats.position_bias import order_winners
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """Usable votes and their counts by pair.
+
+    Attributes:
+        votes: usable votes on the asked pairs.
+        row: row of each vote's pair, shape (votes,).
+        number: usable votes of each pair, shape (pairs,).
+        share: share of them for left by choice, a tie half, NaN without votes, shape (pairs,).
+        refusals: votes on the asked pairs without a usable answer.
+    """
+
+    votes: Votes
+    row: NDArray[np.int64]
+    number: NDArray[np.int64]
+    share: Array
+    refusals: int
+
+    @classmethod
+    def of(cls, votes: Votes, pairs: Pairs) -> Tally:
+        """Look the votes up among the pairs; votes on other pairs are left out."""
+        row = pairs.find(votes.key)
+        asked = row >= 0
+        usable = asked & ~np.isnan(votes.preference)
+        kept = votes[usable]
+        number = np.bincount(row[usable], minlength=len(pairs))
+        return cls(
+            kept,
+            row[usable],
+            number,
+            _mean(row[usable], kept.preference, number),
+            int((asked & ~usable).sum()),
+        )
+
+    def soft_share(self) -> Array:
+        """As ``share``, with a vote's own probability where it gives one, shape (pairs,)."""
+        return _mean(self.row, soft(self.votes), self.number)
+
+    def labels(self, preference: Array, weight: Array | None = None, **facts: Any) -> Labels:
+        """Labels with the consensus of the votes and the facts that every rule reports.
+
+        Facts: votes, pairs with votes, pairs tied by choice, refusals, and the share of voted
+        pairs that the rule says nothing about.
+        """
+        voted = self.number > 0
+        lost = int((voted & np.isnan(preference)).sum())
+        return Labels(
+            preference,
+            np.ones(len(preference)) if weight is None else weight,
+            consensus_of(self.share),
+            {
+                "votes": len(self.votes),
+                "voted_pairs": int(voted.sum()),
+                "tied_pairs": int((self.share == 0.5).sum()),
+                "refusals": self.refusals,
+                "share_dropped": lost / max(int(voted.sum()), 1),
+                **facts,
+            },
+        )
+
+
+def majority(tally: Tally) -> Labels:
+    """1, 0, or 0.5 where as many votes go to either side."""
+    return tally.labels(_side(tally.share))
+
+
+def consensus(tally: Tally, threshold: float) -> Labels:
+    """The majority where at least ``threshold`` of the votes agree with it; NaN elsewhere.
+
+    Source:
+        C_x of Abdullahu and Grabner 2025: at least four of five.
+    """
+    # 1e-9 so that a share of exactly the threshold counts, however it was rounded
+    agreed = consensus_of(tally.share) >= threshold - 1e-9
+    return tally.labels(np.where(agreed, _side(tally.share), np.nan))
+
+
+def share(tally: Tally) -> Labels:
+    """Mean of the votes as a soft label, weighted by their number."""
+    return tally.labels(tally.soft_share(), tally.number.astype(np.float64))
+
+
+def order_consistent(tally: Tally) -> Labels:
+    """The winner where the majorities of both orders agree on it; NaN elsewhere.
+
+    Pairs seen in one order only, or tied in an order, cannot be consistent.
+
+    Source:
+        Abdullahu and Grabner 2025, who keep 1,599 of 2,500 pairs of GPT-4o.
+    """
+    a, b, rows = order_winners(tally.row, tally.votes.first, tally.votes.preference)
+    same = (a == b) & (a != 0)
+    preference = np.full(len(tally.number), np.nan)
+    preference[rows] = np.where(same, 0.5 + 0.5 * np.nan_to_num(a), np.nan)
+    both = ~np.isnan(a) & ~np.isnan(b)
+    return tally.labels(
+        preference,
+        pairs_in_both_orders=int(both.sum()),
+        consistent_pairs=int(same.sum()),
+        first_in_both_orders=int((both & (a > b) & (a * b != 0)).sum()),
+        second_in_both_orders=int((both & (a < b) & (a * b != 0)).sum()),
+    )
+
+
+def order_corrected(tally: Tally, term: OrderTerm) -> Labels:
+    """What is left of the votes when each rater's preference for a place is taken out."""
+    preference = term.preference(tally.votes, tally.row, len(tally.number))
+    return tally.labels(preference, **term.facts())
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What some of the rules need beside the votes."""
+
+    threshold: float
+    term: Callable[[], OrderTerm]
+
+
+RULES: Mapping[str, Callable[[Tally, Settings], Labels]] = {
+    "majority": lambda tally, _: majority(tally),
+    "consensus": lambda tally, settings: consensus(tally, settings.threshold),
+    "share": lambda tally, _: share(tally),
+    "order_consistent": lambda tally, _: order_consistent(tally),
+    "order_corrected": lambda tally, settings: order_corrected(tally, settings.term()),
+}
+"""Aggregations by the name that ``label_source.aggregation`` takes."""
+
+
+def check_rule(rule: str, threshold: float) -> None:
+    """Refuse names and thresholds that cannot work.
+
+    Raises:
+        ConfigError: for an unknown rule, or a threshold that is not above one half.
+    """
+    if rule not in RULES:
+        raise ConfigError(
+            f"aggregation {rule!r} does not exist",
+            expected=f"one of {', '.join(RULES)}",
+            todo="label_source.aggregation=… with one of these names",
+        )
+    if not 0.5 < threshold <= 1:
+        raise ConfigError(
+            f"threshold {threshold:g} of a consensus",
+            expected="a share above 0.5 and at most 1, e.g. 0.8 for four of five",
+            todo="correct label_source.threshold",
+        )
+
+
+def aggregate(
+    rule: str,
+    votes: Votes,
+    pairs: Pairs,
+    *,
+    threshold: float = 0.8,
+    term: OrderTerm | None = None,
+) -> Labels:
+    """One preference per pair by the named rule.
+
+    Args:
+        rule: a key of ``RULES``.
+        votes: votes on any pairs.
+        pairs: the pairs that are asked for.
+        threshold: for "consensus".
+        term: for "order_corrected"; None estimates it from the votes on these pairs.
+
+    Raises:
+        ConfigError: for an unknown rule or threshold.
+    """
+    check_rule(rule, threshold)
+    tally = Tally.of(votes, pairs)
+    settings = Settings(threshold, lambda: term or OrderTerm.fit(tally.votes))
+    return RULES[rule](tally, settings)
+
+
+def _mean(row: NDArray[np.int64], values: Array, number: NDArray[np.int64]) -> Array:
+    total = np.bincount(row, weights=values, minlength=len(number))
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+
+def _side(share_of_left: Array) -> Array:
+    return 0.5 + 0.5 * np.sign(share_of_left - 0.5)

@@ -1,0 +1,180 @@
+"""A label source made of votes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+from interestingness.errors import ConfigError, LabelError
+from interestingness.labels.aggregation import aggregate, check_rule
+from interestingness.labels.order_term import OrderTerm
+from interestingness.labels.source import Labels, LabelSource
+from interestingness.labels.tables import Tables, Votes
+from interestingness.schema import DEFAULT_QUESTION, Pairs
+
+KINDS = ("human", "model", "any")
+ORDERS = 2
+"""Presentations of a pair that a judge is asked about: either image first."""
+
+
+class VoteSource(LabelSource):
+    """Votes of some raters on one question, aggregated to one preference per pair."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        *,
+        name: str,
+        raters: Sequence[str],
+        kind: str,
+        aggregation: str,
+        question: str = DEFAULT_QUESTION,
+        threshold: float = 0.8,
+        annotator: str | None = None,
+        price_per_call: float | None = None,
+    ) -> None:
+        """Say which votes and which rule.
+
+        Args:
+            tables: the prepared data set.
+            name: shown in tables.
+            raters: patterns of rater ids, ``*`` for any text: ``["gpt-4o*"]``.
+            kind: "human", "model" or "any".
+            aggregation: one of ``aggregation.RULES``: majority, consensus, share,
+                order_consistent, order_corrected.
+            question: what was asked.
+            threshold: for "consensus": the least share of votes on the majority side.
+            annotator: option that obtains the votes (``interestingness annotate annotator=…``).
+            price_per_call: about how many dollars one answer costs, for the advice of ``missing``.
+
+        Raises:
+            ConfigError: for an unknown aggregation, threshold or kind, or no rater pattern.
+        """
+        super().__init__(tables, name=name)
+        check_rule(aggregation, threshold)
+        if kind not in KINDS:
+            raise ConfigError(
+                f"rater kind {kind!r}",
+                expected=f"one of {', '.join(KINDS)}",
+                todo="correct label_source.kind",
+            )
+        if isinstance(raters, str) or not raters:
+            raise ConfigError(
+                f"raters: {raters!r}",
+                expected="a list of patterns of rater ids",
+                todo='label_source.raters=["*"] takes every rater',
+            )
+        self.raters = tuple(raters)
+        self.kind = kind
+        self.aggregation = aggregation
+        self.question = question
+        self.threshold = threshold
+        self.annotator = annotator
+        self.price_per_call = price_per_call
+        self._term: OrderTerm | None = None
+
+    def fit(self, pairs: Pairs) -> Self:
+        """Estimate the order term from votes on these pairs, where the rule has one."""
+        if self.aggregation == "order_corrected":
+            self._need_votes()
+            votes = self._votes
+            self._term = OrderTerm.fit(votes[pairs.find(votes.key) >= 0], self._kinds)
+        return self
+
+    def labels(self, pairs: Pairs) -> Labels:
+        """Preferences by the aggregation; NaN for pairs without a usable vote.
+
+        An order term that was not fitted comes from all votes of the source (it is a property of
+        the raters), so that the labels of a pair do not depend on which others are asked for.
+
+        Raises:
+            LabelError: if the tables hold no such vote; it names the command that obtains them.
+        """
+        self._need_votes()
+        if self.aggregation == "order_corrected" and self._term is None:
+            self._term = OrderTerm.fit(self._votes, self._kinds)
+        return aggregate(
+            self.aggregation, self._votes, pairs, threshold=self.threshold, term=self._term
+        )
+
+    def missing(self) -> str | None:
+        """Which votes are missing, the command that obtains them and what that costs."""
+        if not self.tables.has("votes"):
+            return f"there is no vote table. {self._advice()}"
+        if len(self._votes):
+            return None
+        who = "raters" if self.kind == "any" else f"{self.kind} raters"
+        return (
+            f"no vote on the question {self.question!r} by {who} {', '.join(self.raters)}; "
+            f"the vote table has {self._present()}. {self._advice()}"
+        )
+
+    def fingerprint(self) -> str:
+        """Hash of the rule and of the votes that it reads (not of other raters' votes)."""
+        rule = json.dumps([self.aggregation, self.threshold])
+        digest = hashlib.sha256(rule.encode())
+        if self.tables.has("votes"):
+            votes = self._votes
+            digest.update("\0".join(votes.raters).encode())
+            for column in (votes.key, votes.rater, votes.first, votes.sample):
+                digest.update(column.tobytes())
+            for number in (votes.preference, votes.probability):
+                # one bit pattern for every NaN, and one for both zeros
+                digest.update(np.where(np.isnan(number), np.nan, number + 0.0).tobytes())
+        return digest.hexdigest()[:16]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the votes, which are read again where they are needed."""
+        state = self.__dict__.copy()
+        for name in ("_votes", "_kinds"):
+            state.pop(name, None)
+        return state
+
+    @cached_property
+    def _votes(self) -> Votes:
+        return self.tables.votes(question=self.question, raters=self.raters, kind=self.kind)
+
+    @cached_property
+    def _kinds(self) -> list[str]:
+        people = self.tables.votes(question=self.question, raters=self.raters, kind="human")
+        human = {people.raters[i] for i in np.unique(people.rater).tolist()}
+        return ["human" if name in human else "model" for name in self._votes.raters]
+
+    def _need_votes(self) -> None:
+        missing = self.missing()
+        if missing is not None:
+            raise LabelError(f"label source {self.name!r}: {missing}")
+
+    def _present(self) -> str:
+        table = self.tables.vote_table
+        if table.num_rows == 0:
+            return "no votes at all"
+        raters = sorted(table["rater_id"].unique().to_pylist())
+        questions = sorted(table["question"].unique().to_pylist())
+        more = f" … ({len(raters)} raters)" if len(raters) > 5 else ""
+        return f"votes of {', '.join(raters[:5])}{more} on {', '.join(questions[:5])}"
+
+    def _advice(self) -> str:
+        if self.annotator is None:
+            return (
+                "Add them as votes.csv with the columns left,right,choice (rater, first, reason "
+                "optional): `dataset=folder dataset.images=… dataset.votes=votes.csv`"
+            )
+        command = (
+            f"`interestingness annotate dataset={self.tables.manifest.name} "
+            f"annotator={self.annotator}` obtains them"
+        )
+        pairs = len(self.tables.pairs)
+        calls = f"{pairs:,} pairs × {ORDERS} orders = {pairs * ORDERS:,} calls"
+        if self.price_per_call is None:
+            return f"{command}: {calls} of a model that runs on your own machine"
+        total = pairs * ORDERS * self.price_per_call
+        return (
+            f"{command}: {calls}, × ${self.price_per_call:g} a call ≈ ${total:,.2f} "
+            "(about 320 tokens in and 40 out for each; check the present price list first)"
+        )
