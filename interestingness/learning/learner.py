@@ -3,7 +3,7 @@ Lightning's module API."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import lightning as L
@@ -37,6 +37,7 @@ class PreferenceLearner(L.LightningModule):
         optimizer: OptimizerFactory,
         scheduler: SchedulerFactory | None = None,
         l2: float = 0.0,
+        record: Mapping[str, Any] | None = None,
     ) -> None:
         """Put the parts together.
 
@@ -45,12 +46,14 @@ class PreferenceLearner(L.LightningModule):
             optimizer: makes the optimiser from the trainable parameters.
             scheduler: makes the learning-rate schedule from the optimiser, stepped every epoch.
             l2: strength of L2 on the head's weights, added to the mean loss as ``l2 / 2 * |w|²``.
+            record: plain values kept in every checkpoint (the effective config).
         """
         super().__init__()
         self.scorer = scorer
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
         self.l2 = l2
+        self.record = dict(record or {})
         self.train_scores = PairScores()
         self.validation_scores = PairScores()
         self.test_scores = PairScores()
@@ -124,7 +127,11 @@ class PreferenceLearner(L.LightningModule):
         state = checkpoint["state_dict"]
         for name in self.scorer.frozen_names(prefix="scorer."):
             state.pop(name, None)
-        checkpoint[CHECKPOINT_KEY] = {"scorer": self.scorer.spec(), "l2": self.l2}
+        checkpoint[CHECKPOINT_KEY] = {
+            "scorer": self.scorer.spec(),
+            "l2": self.l2,
+            "record": self.record,
+        }
         checkpoint["rng"] = {"torch": torch.get_rng_state()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -1,0 +1,95 @@
+"""Fit and test: from prepared tables to a trained learner and its scores. Torch starts here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+from hydra.utils import instantiate
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+
+from interestingness.assembly.model import build_model
+from interestingness.assembly.prepare import RunTables
+from interestingness.assembly.reporting import announce, report
+from interestingness.errors import ConfigError
+from interestingness.learning.learner import PreferenceLearner
+from interestingness.learning.pair_scores import GatheredScores
+from interestingness.schema import Pairs
+
+
+def fit(
+    cfg: DictConfig, prepared: RunTables, record: Mapping[str, Any], ckpt: Path | None
+) -> float | None:
+    """Train, judge, and leave everything in the run folder.
+
+    Args:
+        cfg: composed config.
+        prepared: tables, labels and split.
+        record: effective config, kept in the checkpoint so that the file alone suffices later.
+        ckpt: checkpoint to go on from.
+
+    Returns:
+        Accuracy against the main reference; None on ranks that do not report.
+    """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    L.seed_everything(cfg.seed, workers=True, verbose=False)
+    model = build_model(cfg, prepared)
+    learner = PreferenceLearner(
+        model.scorer,
+        optimizer=instantiate(cfg.optimizer),
+        scheduler=instantiate(cfg.scheduler) if cfg.scheduler.get("_target_") else None,
+        l2=model.l2,
+        record=record,
+    )
+    trainer = make_trainer(cfg, validates=prepared.split.validation.any())
+    if trainer.is_global_zero:
+        announce(cfg, prepared, model)
+    trainer.fit(learner, model.data, ckpt_path=ckpt, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    best = next((c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None)), None)
+    chosen = "best" if isinstance(best, ModelCheckpoint) else None
+    trainer.test(learner, model.data, ckpt_path=chosen, weights_only=True, verbose=False)
+    if not trainer.is_global_zero:
+        return None
+    scores = image_scores(learner.gathered_test_scores, prepared.pairs)
+    return report(cfg, prepared, model, scores, loggers=trainer.loggers)
+
+
+def image_scores(gathered: GatheredScores, pairs: Pairs) -> NDArray[np.float64]:
+    """Score per image of the data set from scores per pair, NaN where it was not tested."""
+    scores = np.full(len(pairs.image_ids), np.nan)
+    rows = gathered["row"].astype(np.int64)
+    scores[pairs.left[rows]] = gathered["left"]
+    scores[pairs.right[rows]] = gathered["right"]
+    return scores
+
+
+def make_trainer(cfg: DictConfig, *, validates: bool) -> L.Trainer:
+    """Lightning's trainer with the config's callbacks and loggers.
+
+    Raises:
+        ConfigError: if the best epoch is to be kept but the split has no validation side.
+    """
+    callbacks = [instantiate(c) for c in cfg.callbacks.values() if c and c.get("_target_")]
+    monitors = [c for c in callbacks if isinstance(c, ModelCheckpoint) and c.monitor]
+    if monitors and not validates:
+        raise ConfigError(
+            f"callbacks watch {monitors[0].monitor!r}, but the split has no validation side",
+            expected="a split with validation pairs",
+            todo="choose split=lafin_64_16_20, or callbacks=default (the last epoch is kept)",
+        )
+    if cfg.trainer.get("enable_progress_bar") is False:
+        callbacks = [c for c in callbacks if not isinstance(c, ProgressBar)]
+    loggers = [instantiate(node) for node in cfg.logger.values() if node and node.get("_target_")]
+    options = {} if validates else {"limit_val_batches": 0}
+    trainer: L.Trainer = instantiate(
+        cfg.trainer, callbacks=callbacks, logger=loggers or False, **options
+    )
+    return trainer

@@ -1,0 +1,198 @@
+"""From the config to a backbone, features, a scorer and a DataModule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+
+from interestingness.assembly.prepare import RunTables
+from interestingness.data.datamodule import PairDataModule
+from interestingness.data.feature_cache import FeatureCache
+from interestingness.data.features import FeatureBatches
+from interestingness.data.images import Skips
+from interestingness.data.loader import BatchSource
+from interestingness.data.precomputed import load_features
+from interestingness.errors import ConfigError, DataError
+from interestingness.learning.regularisation import L2Choice, choose_l2
+from interestingness.models.backbone import Backbone, check_domain
+from interestingness.models.contract import EmbeddingContract
+from interestingness.models.scaling import FeatureScaler
+from interestingness.models.scorer import Scorer
+
+
+@dataclass(eq=False)
+class Model:
+    """What is trained, and on what.
+
+    Attributes:
+        scorer: image or feature → score.
+        data: loaders of the three sides.
+        l2: strength of L2.
+        backbone: None for features that somebody else computed.
+        rows: usable pairs of each side, rows of the data set's pairs, by side.
+        notes: sentences for the run's print-out (L2 chosen, images skipped, unusual weights).
+        skips: images that could not be read.
+    """
+
+    scorer: Scorer
+    data: PairDataModule
+    l2: float
+    backbone: Backbone | None
+    rows: dict[str, NDArray[np.int64]]
+    notes: list[str] = field(default_factory=list)
+    skips: Skips | None = None
+
+
+def build_model(cfg: DictConfig, prepared: RunTables, *, progress: Any = None) -> Model:
+    """Backbone, features or shards, scaling, head and loaders, as the config says.
+
+    Raises:
+        ConfigError: for options that cannot go together.
+        DataError: if no training or test pair has usable images.
+        WeightsError: if weights are absent, wrong or refused.
+    """
+    if cfg.data.source == "shards":
+        from interestingness.assembly.shards import build_on_shards
+
+        return build_on_shards(cfg, prepared, progress=progress)
+    skips = Skips(max_share=cfg.data.max_bad_share)
+    notes: list[str] = []
+    backbone, embedding, features, present = _features(cfg, prepared, skips, notes, progress)
+    rows = usable_rows(prepared, present)
+    training = prepared.pairs[rows["train"]]
+    scaler = FeatureScaler(cfg.model.scaling, embedding.dim).fit(features[training.images_used()])
+    head = instantiate(cfg.model.head, dim=embedding.dim)
+    scorer = Scorer(None, scaler, head, embedding=embedding)
+    l2 = choose_strength(cfg, prepared, rows["train"], scaler, features, notes)
+
+    def side(name: str, rank: int, ranks: int) -> tuple[BatchSource, int] | None:
+        if not len(rows[name]):
+            return None
+        batches = FeatureBatches(
+            features,
+            prepared.pairs,
+            rows[name],
+            prepared.labels.preference,
+            np.where(prepared.labels.known, prepared.labels.weight, 0.0),
+            batch_size=cfg.data.batch_size,
+            seed=cfg.seed if name == "train" else None,
+            rank=rank,
+            ranks=ranks,
+        )
+        return batches, batches.steps
+
+    return Model(scorer, PairDataModule(side), l2, backbone, rows, notes, skips)
+
+
+def _features(
+    cfg: DictConfig, prepared: RunTables, skips: Skips, notes: list[str], progress: Any
+) -> tuple[Backbone | None, EmbeddingContract, NDArray[np.float32], NDArray[np.bool_]]:
+    """Features of every image in a pair, shape (images, dim), and which images have them."""
+    if cfg.model.features is not None:
+        given = load_features(Path(cfg.model.features).expanduser(), prepared.tables.image_ids)
+        notes.append(given.note)
+        return None, given.contract, given.features, given.present
+    backbone = make_backbone(cfg, prepared, notes)
+    used = prepared.pairs.images_used()
+    paths = [prepared.tables.image_path(int(row)) for row in used]
+    cache = FeatureCache(Path(cfg.paths.cache) / "features")
+    device = "cuda" if torch.cuda.is_available() and cfg.trainer.accelerator != "cpu" else "cpu"
+    found, ok = cache.features(
+        paths, backbone, workers=cfg.data.workers, device=device, progress=progress, skips=skips
+    )
+    features = np.zeros((len(prepared.pairs.image_ids), backbone.dim), dtype=np.float32)
+    present = np.zeros(len(features), dtype=bool)
+    features[used], present[used] = found, ok
+    return backbone, backbone.contract, features, present
+
+
+def make_backbone(cfg: DictConfig, prepared: RunTables, notes: list[str]) -> Backbone:
+    """The config's backbone, if it may see such images.
+
+    Raises:
+        ConfigError: if the config has none.
+        WeightsError: for weights that are absent or refused on this kind of image.
+    """
+    if not cfg.model.backbone.get("_target_"):
+        raise ConfigError(
+            "the model has neither a backbone nor features",
+            expected="model/backbone=… or model=cached_features model.features=FILE",
+            todo="choose one of them",
+        )
+    backbone: Backbone = instantiate(cfg.model.backbone)
+    unusual = check_domain(backbone, prepared.tables.manifest.domain)
+    if unusual:
+        notes.append(unusual)
+    return backbone
+
+
+def usable_rows(
+    prepared: RunTables, present: NDArray[np.bool_] | None
+) -> dict[str, NDArray[np.int64]]:
+    """Pairs of each side whose images can be used; for training and validation also labelled.
+
+    Args:
+        prepared: tables, labels and split.
+        present: which images can be used, shape (images,); None takes all.
+
+    Raises:
+        DataError: if no training pair or no test pair is left.
+    """
+    pairs, split = prepared.pairs, prepared.split
+    ok = np.ones(len(pairs), dtype=bool)
+    if present is not None:
+        ok = present[pairs.left] & present[pairs.right]
+    learnable = ok & prepared.labels.known & (prepared.labels.weight > 0)
+    masks = {
+        "train": split.train & learnable,
+        "validation": split.validation & learnable,
+        "test": split.test & ok,
+    }
+    rows = {name: np.flatnonzero(mask) for name, mask in masks.items()}
+    for name in ("train", "test"):
+        if not len(rows[name]):
+            raise DataError(
+                f"no {name} pair has both images and, to learn from, a label",
+                expected=f"at least one of the split's {int(getattr(split, name).sum())} pairs",
+                todo="check the images and labels, or choose another split",
+            )
+    return rows
+
+
+def choose_strength(
+    cfg: DictConfig,
+    prepared: RunTables,
+    train: NDArray[np.int64],
+    scaler: FeatureScaler,
+    features: NDArray[np.float32],
+    notes: list[str],
+) -> float:
+    """The L2 strength: a number of the config, or chosen inside the training pairs."""
+    if cfg.model.l2 != "auto":
+        return float(cfg.model.l2)
+    choice: L2Choice = choose_l2(
+        scaler.scaled(features),
+        prepared.pairs[train],
+        prepared.labels.preference[train],
+        prepared.labels.weight[train],
+        seed=cfg.seed,
+        groups=_groups(cfg, prepared),
+    )
+    notes.append(f"L2 {choice.l2:.3g} chosen among {len(choice.strengths)} by inner validation")
+    return choice.l2
+
+
+def _groups(cfg: DictConfig, prepared: RunTables) -> NDArray[np.object_] | None:
+    """Group of each image where the split keeps groups (or folds) whole: inner folds do too."""
+    column = cfg.split.get("column")
+    if column is None or cfg.split["_target_"].endswith("by_time"):
+        return None
+    return np.asarray(prepared.tables.images[column].to_pylist(), dtype=object).astype(str)
+

@@ -1,0 +1,122 @@
+"""What a run says and leaves behind: print-out, metrics, predictions, page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+from PIL import Image
+
+from interestingness.assembly.model import Model
+from interestingness.assembly.prepare import RunTables
+from interestingness.data.images import read_image
+from interestingness.errors import DataError, ImageError
+from interestingness.labels.votes import VoteSource
+from interestingness.learning.evaluation import evaluate
+from interestingness.learning.reference import Reference
+from interestingness.learning.results import Evaluation
+from interestingness.reports.console import describe_run, print_results
+from interestingness.reports.description import RunDescription
+
+
+def describe(cfg: DictConfig, prepared: RunTables, model: Model) -> RunDescription:
+    """Which data, labels, model, weights and split a run uses, one line each."""
+    manifest, split, labels = prepared.tables.manifest, prepared.split, prepared.labels
+    facts = ", ".join(f"{k} {_short(v)}" for k, v in labels.facts.items() if _plain(v))
+    head = cfg.model.head["_target_"].rpartition(".")[2]
+    extra = [f"scaling {cfg.model.scaling}", f"L2 {model.l2:.3g}"]
+    return RunDescription(
+        data=f"{manifest.name}: {len(prepared.pairs.image_ids):,} {manifest.domain}, "
+        f"{len(prepared.pairs):,} pairs ({prepared.tables.root})",
+        labels=f"{prepared.source.name}: {int(labels.known.sum()):,} pairs labelled, "
+        f"{int((labels.known & ~labels.decided).sum()):,} of them ties"
+        + (f" ({facts})" if facts else ""),
+        model=f"{head} on {model.scorer.dim} features, "
+        + ", ".join([*extra, *model.notes])
+        + ("" if model.backbone is None else f"; {cfg.trainer.max_epochs} epochs"),
+        weights=(
+            model.backbone.describe()
+            if model.backbone is not None
+            else f"features from {cfg.model.features}"
+        ),
+        split=f"{split.rule}; usable: "
+        + ", ".join(f"{len(rows):,} {side}" for side, rows in model.rows.items()),
+        simulated=manifest.simulated,
+    )
+
+
+def announce(cfg: DictConfig, prepared: RunTables, model: Model) -> None:
+    """Print what the run uses, before it trains."""
+    describe_run(describe(cfg, prepared, model))
+    if prepared.absent:
+        print(f" no labels here from: {', '.join(sorted(prepared.absent))}\n")
+
+
+def report(
+    cfg: DictConfig,
+    prepared: RunTables,
+    model: Model,
+    scores: NDArray[np.float64],
+    *,
+    loggers: Sequence[Any] = (),
+) -> float | None:
+    """Judge the scores, print the table, and write metrics, predictions and the page.
+
+    Args:
+        cfg: composed config.
+        prepared: tables, labels, split and references.
+        model: what was trained.
+        scores: score per image in logits, NaN where it was not tested, shape (images,).
+        loggers: Lightning's; those that show pictures get them.
+
+    Returns:
+        Accuracy against the main reference.
+    """
+    run = Path(cfg.paths.run)
+    references = references_of(prepared)
+    main = "human" if "human" in references else prepared.source.name
+    evaluation = evaluate(
+        scores, prepared.pairs, model.rows["test"], references, main=main, seed=cfg.seed
+    )
+    page = write_outputs(run, cfg, prepared, model, scores, evaluation, references)
+    print_results(evaluation, simulated=prepared.tables.manifest.simulated, page=page)
+    result = evaluation.main_result
+    return result.accuracy.value if result is not None else None
+
+
+def references_of(prepared: RunTables) -> dict[str, Reference]:
+    """Every reference read once; what was learnt is marked and comes first."""
+    found = {}
+    for name, source in prepared.references.items():
+        votes = None
+        if isinstance(source, VoteSource):
+            question, raters = source.question, source.raters
+            votes = prepared.tables.votes(question=question, raters=raters, kind="human")
+        found[name] = Reference.of(
+            source,
+            prepared.pairs,
+            train=prepared.split.train,
+            votes=votes if votes is not None and len(votes) else None,
+            learnt=source.fingerprint() == prepared.source.fingerprint(),
+        )
+    return dict(sorted(found.items(), key=lambda item: not item[1].learnt))
+
+
+def _thumbnail(prepared: RunTables, image_id: str) -> Image.Image | None:
+    row = int(np.flatnonzero(prepared.tables.image_ids == image_id)[0])
+    try:
+        return read_image(prepared.tables.image_path(row))
+    except (ImageError, DataError, OSError):
+        return None
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, int | float | str) and not isinstance(value, bool)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

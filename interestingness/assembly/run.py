@@ -1,0 +1,106 @@
+"""A training run and a judging run, from a composed config to a run folder."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from interestingness.assembly import registry
+from interestingness.assembly.checks import check, effective, identity, plain
+from interestingness.assembly.prepare import prepare
+from interestingness.errors import ConfigError, WeightsError
+from interestingness.plugins import plugin_packages
+
+log = logging.getLogger(__name__)
+
+
+def train(cfg: DictConfig) -> dict[str, Any]:
+    """Compose → prepare → fit → test → report.
+
+    Args:
+        cfg: composed ``conf/train.yaml``.
+
+    Returns:
+        What a sweep's table needs: ``{"run", "status", "accuracy"}``.
+    """
+    config = plain(cfg)
+    check(config, trusted=(*plugin_packages(), *cfg.trust))
+    run, runs = Path(cfg.paths.run), Path(cfg.paths.runs)
+    overrides = _overrides()
+    prepared = prepare(cfg)
+    full = effective(config)
+    key = identity(full, prepared.fingerprints())
+    simulated = prepared.tables.manifest.simulated
+    if cfg.skip_finished and (done := registry.find_finished(runs, key)) is not None:
+        registry.skip(run, key, overrides, done)
+        print(f"a run with the same config, data and labels is finished: {done}")
+        return {"run": str(done), "status": "skipped", "accuracy": None}
+
+    # Nothing heavy was imported so far: a finished job of a sweep ends within seconds.
+    from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+    from interestingness.assembly.fitting import fit
+
+    first = getattr(rank_zero_only, "rank", 0) == 0
+    if first:
+        registry.start(run, key, overrides, {"simulated": simulated})
+        registry.write_text(run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(full)))
+    try:
+        result = fit(cfg, prepared, full, resume_from(cfg.resume, key))
+    except BaseException as error:
+        if first:
+            registry.fail(run, error)
+        raise
+    if first:
+        registry.finish(run, runs)
+    return {"run": str(run), "status": "finished", "accuracy": result}
+
+
+def resume_from(resume: str | None, key: str) -> Path | None:
+    """The checkpoint to go on from.
+
+    Args:
+        resume: a run folder or a checkpoint file; None starts anew.
+        key: identity of this run; a run folder must have the same.
+
+    Raises:
+        WeightsError: if there is no checkpoint.
+        ConfigError: if the run folder is of another config, data set or labels.
+    """
+    if resume is None:
+        return None
+    path = Path(resume).expanduser()
+    record = registry.read(path) if path.is_dir() else None
+    if record is not None and record.get("identity") != key:
+        raise ConfigError(
+            f"{path}: was started with another config, data or labels "
+            f"(identity {record.get('identity')}, this run has {key})",
+            expected="the same overrides as the first time",
+            todo=f"repeat them: {' '.join(record.get('overrides', [])) or '(none)'}",
+        )
+    return checkpoint_of(path)
+
+
+def checkpoint_of(path: Path) -> Path:
+    """The checkpoint that a run folder or a file name stands for.
+
+    Raises:
+        WeightsError: if there is none.
+    """
+    file = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
+    if not file.is_file():
+        raise WeightsError(
+            f"{path}: no checkpoint there",
+            expected="a run folder with checkpoints/last.ckpt, or a checkpoint file",
+            todo="name a run folder below runs/, or a .ckpt file",
+        )
+    return file
+
+
+def _overrides() -> list[str]:
+    from hydra.core.hydra_config import HydraConfig
+
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
