@@ -1,0 +1,135 @@
+"""What a backbone is: a network from an image to a vector, with a contract."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Self
+
+from torch import Tensor, nn
+
+from interestingness.errors import WeightsError
+from interestingness.models.contract import EmbeddingContract
+from interestingness.models.preprocessing import ImageTransform, ResizeCropNormalise
+
+PHOTOGRAPHS = "photographs"
+SYNTHETIC = "synthetic"
+
+
+class Backbone(nn.Module, ABC):
+    """Image → un-normalised feature vector.
+
+    A backbone starts frozen: no parameter asks for a gradient, and the network stays in eval mode
+    even when the scorer around it is told to train. ``unfreeze`` opens it for fine-tuning.
+    Strangers subclass this, point a YAML file of the ``model/backbone`` group at it, and run
+    ``interestingness.testing.BackboneContract`` on it.
+
+    Attributes:
+        contract: what the features are made of, as plain values.
+        transform: RGB picture → float32 tensor (3, H, W); picklable, without the network.
+        domain: "photographs" or "synthetic", what the weights were trained on.
+        licence: of the weights.
+        origin: where the weights came from, for people.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        contract: EmbeddingContract,
+        *,
+        licence: str,
+        origin: str,
+        domain: str = PHOTOGRAPHS,
+        transform: ImageTransform | None = None,
+    ) -> None:
+        """Wrap a network and freeze it.
+
+        Args:
+            network: kept as ``self.network``.
+            contract: see the class.
+            licence: of the weights.
+            origin: path or name, for people.
+            domain: what the weights were trained on.
+            transform: None derives it from the contract.
+        """
+        super().__init__()
+        self.network = network
+        self.contract = contract
+        self.licence = licence
+        self.origin = origin
+        self.domain = domain
+        self.transform = transform or ResizeCropNormalise(contract)
+        self._frozen = True
+        self.freeze()
+
+    @property
+    def dim(self) -> int:
+        """Length of a feature vector."""
+        return self.contract.dim
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor:
+        """Features, shape (B, dim), not normalised, of transformed images (B, 3, H, W)."""
+
+    def fingerprint(self) -> str:
+        """Hash of the contract; features with the same fingerprint may be mixed."""
+        return self.contract.fingerprint()
+
+    def describe(self) -> str:
+        """One line for a run's print-out: network, width, weights, licence, domain."""
+        c = self.contract
+        size = f"{c.image_size} px"
+        return (
+            f"{c.family} {c.architecture}, {size} → {c.dim} numbers; weights {self.origin} "
+            f"({c.weights_sha256[:12]}; {self.licence}); for {self.domain}"
+        )
+
+    @property
+    def frozen(self) -> bool:
+        """Whether training leaves the network alone."""
+        return self._frozen
+
+    def freeze(self) -> Self:
+        """No gradients, and eval mode whatever ``train`` is told."""
+        self._frozen = True
+        self.requires_grad_(False)
+        return self.eval()
+
+    def unfreeze(self) -> Self:
+        """Let training change the network."""
+        self._frozen = False
+        self.requires_grad_(True)
+        return self
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, unless frozen."""
+        return super().train(mode and not self._frozen)
+
+
+def check_domain(backbone: Backbone, dataset_domain: str) -> str | None:
+    """Refuse weights that have never seen such pictures.
+
+    Args:
+        backbone: what is to encode.
+        dataset_domain: "photographs" or "synthetic", from the data set's manifest.
+
+    Returns:
+        A sentence to print where the weights are unusual for the data but allowed, else None.
+
+    Raises:
+        WeightsError: for weights trained on synthetic scenes only, on photographs.
+    """
+    if backbone.domain == dataset_domain:
+        return None
+    if backbone.domain == SYNTHETIC:
+        raise WeightsError(
+            f"{backbone.contract.architecture} was trained on synthetic scenes only, and the data "
+            f"set holds {dataset_domain}",
+            expected="weights trained on photographs",
+            todo="model/backbone=clip_vit_b32, or another one with a local file: "
+            "model/backbone=torchvision_mobilenet_v2 model.backbone.weights=/path/to/weights.pt, "
+            "or model=cached_features model.features=vectors.npz",
+        )
+    return (
+        f"{backbone.contract.architecture} was trained on {backbone.domain}; the data set is "
+        f"{dataset_domain}"
+    )

@@ -1,0 +1,121 @@
+"""From a feature vector to a score."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from interestingness.errors import WeightsError
+
+
+class Head(nn.Module, ABC):
+    """Feature vector → score in logits.
+
+    Attributes:
+        kind: short name under which checkpoints know it.
+        dim: length of a feature vector.
+    """
+
+    kind: str
+    dim: int
+
+    @abstractmethod
+    def forward(self, features: Tensor) -> Tensor:
+        """Scores in logits, shape (N,), of features (N, dim)."""
+
+    @abstractmethod
+    def weights(self) -> list[Tensor]:
+        """The tensors that L2 acts upon: weights, no biases."""
+
+    @abstractmethod
+    def options(self) -> dict[str, Any]:
+        """Plain keyword arguments that build the same head again, ``dim`` included."""
+
+
+class LinearHead(Head):
+    """One linear neuron without bias: ``score = w · feature``.
+
+    A bias cancels in every margin. The weights start at zero, where the loss is ln 2: the problem
+    is convex, so the start needs no randomness.
+
+    Source:
+        Abdullahu and Grabner 2025.
+    """
+
+    kind = "linear"
+
+    def __init__(self, dim: int) -> None:
+        """A neuron for features of length ``dim``."""
+        super().__init__()
+        self.dim = dim
+        self.weight = nn.Parameter(torch.zeros(dim))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Scores in logits, shape (N,)."""
+        return features @ self.weight
+
+    def weights(self) -> list[Tensor]:
+        """The weight vector."""
+        return [self.weight]
+
+    def options(self) -> dict[str, Any]:
+        """``dim``."""
+        return {"dim": self.dim}
+
+
+class MLPHead(Head):
+    """One hidden layer of GELU units with dropout, then a linear neuron without bias."""
+
+    kind = "mlp"
+
+    def __init__(self, dim: int, *, hidden: int, dropout: float) -> None:
+        """Layers for features of length ``dim``.
+
+        Args:
+            dim: length of a feature vector.
+            hidden: number of hidden units.
+            dropout: share of hidden units switched off while training, in [0, 1).
+        """
+        super().__init__()
+        self.dim, self.hidden, self.dropout = dim, hidden, dropout
+        self.layers = nn.Sequential(
+            nn.Linear(dim, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, 1, bias=False)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Scores in logits, shape (N,)."""
+        scores: Tensor = self.layers(features)
+        return scores[:, 0]
+
+    def weights(self) -> list[Tensor]:
+        """The weights of both layers."""
+        return [p for name, p in self.named_parameters() if name.endswith("weight")]
+
+    def options(self) -> dict[str, Any]:
+        """``dim``, ``hidden`` and ``dropout``."""
+        return {"dim": self.dim, "hidden": self.hidden, "dropout": self.dropout}
+
+
+HEADS: dict[str, type[Head]] = {head.kind: head for head in (LinearHead, MLPHead)}
+"""Heads that a checkpoint can be rebuilt with; a stranger's class is added by its package."""
+
+
+def build_head(spec: Mapping[str, Any]) -> Head:
+    """The head that ``{"kind": …, **options}`` describes, with fresh weights.
+
+    Raises:
+        WeightsError: for a kind that is not known here.
+    """
+    options = dict(spec)
+    kind = options.pop("kind", None)
+    if kind not in HEADS:
+        raise WeightsError(
+            f"a head of kind {kind!r}",
+            expected=f"one of {', '.join(sorted(HEADS))}",
+            todo="install the package that brings it, which adds it to models.heads.HEADS",
+        )
+    return HEADS[kind](**options)

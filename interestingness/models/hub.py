@@ -1,0 +1,206 @@
+"""Published weights: in the local cache, else downloaded after saying what, else one error.
+
+No protocol is spoken here: huggingface_hub and torch.hub, the libraries' own clients, do that.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from interestingness.errors import WeightsError
+
+LOCAL_ALTERNATIVES = (
+    "give a local file (model.backbone.weights=/path/to/{file}), take another backbone with one "
+    "(model/backbone=torchvision_mobilenet_v2 model.backbone.weights=/path/to/mobilenet_v2.pt), "
+    "use features that were computed elsewhere (model=cached_features model.features=vectors.npz), "
+    "or run once where the hub can be reached"
+)
+
+
+def seconds() -> float:
+    """How long to wait for an answer, in seconds: ``HF_HUB_ETAG_TIMEOUT``, else 10."""
+    try:
+        return float(os.environ["HF_HUB_ETAG_TIMEOUT"])
+    except (KeyError, ValueError):
+        return 10.0
+
+
+class Published(ABC):
+    """Weights that a hub offers.
+
+    Attributes:
+        licence: of the weights, printed before a download.
+    """
+
+    licence: str
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What is asked for, as people know it."""
+
+    @property
+    @abstractmethod
+    def file(self) -> str:
+        """The file's name."""
+
+    @abstractmethod
+    def cached(self) -> Path | None:
+        """The file in the local cache, if it is there."""
+
+    @abstractmethod
+    def size(self) -> int | None:
+        """Bytes to download, None where nobody says.
+
+        Raises:
+            Exception: whatever the client raises when the hub cannot be reached.
+        """
+
+    @abstractmethod
+    def download(self) -> Path:
+        """Fetch the file into the local cache.
+
+        Raises:
+            Exception: whatever the client raises.
+        """
+
+
+@dataclass(frozen=True)
+class HubFile(Published):
+    """One file of a Hugging Face repository; the first of ``files`` that exists is taken."""
+
+    repository: str
+    files: tuple[str, ...]
+    licence: str
+    endpoint: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Repository and file."""
+        return f"{self.repository}/{self.file}"
+
+    @property
+    def file(self) -> str:
+        """The preferred file."""
+        return self.files[0]
+
+    def cached(self) -> Path | None:
+        """The file in the Hugging Face cache (``HF_HOME``), whatever revision is there."""
+        from huggingface_hub import try_to_load_from_cache
+
+        for file in self.files:
+            found = try_to_load_from_cache(self.repository, file)
+            if isinstance(found, str):
+                return Path(found)
+        return None
+
+    def size(self) -> int | None:
+        """Bytes to download."""
+        from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+
+        if constants.HF_HUB_OFFLINE:
+            raise ConnectionError("HF_HUB_OFFLINE is set")
+        url = hf_hub_url(self.repository, self.file, endpoint=self.endpoint)
+        return get_hf_file_metadata(url, timeout=seconds()).size
+
+    def download(self) -> Path:
+        """Fetch the file."""
+        from huggingface_hub import hf_hub_download
+
+        return Path(
+            hf_hub_download(
+                self.repository, self.file, etag_timeout=seconds(), endpoint=self.endpoint
+            )
+        )
+
+
+@dataclass(frozen=True)
+class TorchFile(Published):
+    """One file at an address that torchvision publishes, checked by the hash in its name."""
+
+    url: str
+    licence: str
+    bytes: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The address."""
+        return self.url
+
+    @property
+    def file(self) -> str:
+        """Last part of the address."""
+        return self.url.rsplit("/", 1)[-1]
+
+    def _path(self) -> Path:
+        import torch
+
+        return Path(torch.hub.get_dir()) / "checkpoints" / self.file
+
+    def cached(self) -> Path | None:
+        """The file in torch's cache (``TORCH_HOME``)."""
+        path = self._path()
+        return path if path.is_file() else None
+
+    def size(self) -> int | None:
+        """Bytes as torchvision states them."""
+        return self.bytes
+
+    def download(self) -> Path:
+        """Fetch the file."""
+        import torch
+
+        path = self._path()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stem = self.file.rsplit(".", 1)[0]
+        with _socket_timeout(seconds()):
+            # torchvision's names end in the first eight digits of the hash.
+            torch.hub.download_url_to_file(self.url, str(path), hash_prefix=stem.rsplit("-", 1)[-1])
+        return path
+
+
+def obtain(published: Published) -> Path:
+    """The file in the cache, else downloaded after its name, size and licence were printed.
+
+    Raises:
+        WeightsError: if it cannot be had; names the local alternatives.
+    """
+    cached = published.cached()
+    if cached is not None:
+        return cached
+    try:
+        size = published.size()
+        amount = f"{size / 1e6:,.0f} MB" if size else "size unknown"
+        print(
+            f"downloading {published.name} ({amount}, licence {published.licence})",
+            file=sys.stderr,
+            flush=True,
+        )
+        return published.download()
+    except Exception as error:  # clients raise a dozen kinds; to the user they are one
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise WeightsError(
+            f"the weights {published.name} are not in the local cache and cannot be downloaded: "
+            f"{reason}",
+            expected="the file in the cache, or a hub that answers within "
+            f"{seconds():g} s (HF_HUB_ETAG_TIMEOUT)",
+            todo=LOCAL_ALTERNATIVES.format(file=published.file),
+        ) from None
+
+
+@contextmanager
+def _socket_timeout(limit: float) -> Iterator[None]:
+    # torch.hub opens its connection without a time-out of its own.
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(limit)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,90 @@
+"""Scaling of features, fitted on training images only."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from interestingness.errors import ConfigError, DataError
+
+MODES = ("none", "unit", "standardize")
+
+
+class FeatureScaler(nn.Module):
+    """Leaves features alone, scales each to length 1, or standardises every dimension.
+
+    Mean and deviation are buffers: they travel with the checkpoint and ask for no gradient.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mode: str, dim: int) -> None:
+        """A scaler that changes nothing until it is fitted ("none" and "unit" need no fit).
+
+        Args:
+            mode: "none", "unit" (Euclidean length 1) or "standardize" (mean 0, deviation 1).
+            dim: length of a feature vector.
+
+        Raises:
+            ConfigError: for another mode.
+        """
+        super().__init__()
+        if mode not in MODES:
+            raise ConfigError(
+                f"model.scaling={mode}", expected=f"one of {', '.join(MODES)}", todo="choose one"
+            )
+        self.mode, self.dim = mode, dim
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("std", torch.ones(dim))
+
+    def fit(self, features: NDArray[np.floating]) -> Self:
+        """Learn mean and deviation from the features of training images.
+
+        A dimension that never changes is centred and left at its scale.
+
+        Args:
+            features: one row per training image, shape (images, dim).
+
+        Raises:
+            DataError: if there is no row, or a value is not finite.
+        """
+        if self.mode != "standardize":
+            return self
+        if len(features) == 0:
+            raise DataError(
+                "no training image to standardise features with",
+                expected="features of at least one training image",
+                todo="check the split, or model.scaling=none",
+            )
+        # In float64 by numpy: sums over many images would lose digits in float32.
+        mean = np.mean(features, axis=0, dtype=np.float64)
+        std = np.std(features, axis=0, dtype=np.float64)
+        if not (np.isfinite(mean).all() and np.isfinite(std).all()):
+            raise DataError(
+                "features with NaN or infinite values",
+                expected="finite numbers",
+                todo="compute the features again",
+            )
+        constant = std <= 1e-7 * np.maximum(np.abs(mean), 1e-30)
+        self.mean.copy_(torch.from_numpy(mean))
+        self.std.copy_(torch.from_numpy(np.where(constant, 1.0, std)))
+        return self
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Scaled features, shape of the input (N, dim)."""
+        if self.mode == "unit":
+            return nn.functional.normalize(features, dim=-1)
+        if self.mode == "standardize":
+            return (features - self.mean) / self.std
+        return features
+
+    @torch.no_grad()
+    def scaled(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
+        """``forward`` for a matrix in numpy, shape (images, dim)."""
+        given = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32))
+        return np.asarray(self(given.to(self.mean.device)).cpu().numpy())

@@ -1,0 +1,235 @@
+"""Weight files: found, hashed, read without running code, and loaded completely or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from interestingness.errors import WeightsError
+from interestingness.models.hub import LOCAL_ALTERNATIVES, Published, obtain
+
+PREFERRED = (
+    "open_clip_model.safetensors",
+    "model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "pytorch_model.bin",
+)
+_NESTS = ("state_dict", "model_state_dict", "model")
+_HASHES: dict[tuple[str, int, int, int], str] = {}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where a network's weights come from.
+
+    Attributes:
+        path: the file; None for random weights.
+        seed: of random weights.
+        origin: for people.
+        published: whether they are the published ones, whose licence is known.
+    """
+
+    path: Path | None
+    seed: int
+    origin: str
+    published: bool = False
+
+
+def resolve_weights(weights: str, published: Published | None, *, name: str) -> Weights:
+    """Turn the option ``weights`` into a file or a seed.
+
+    Args:
+        weights: "hub", "random", "random:<seed>", or the path of a file or of a folder with one.
+        published: what "hub" stands for; None if nobody publishes these weights.
+        name: of the network, for messages.
+
+    Raises:
+        WeightsError: if there is no such file, or the hub cannot give it.
+    """
+    kind, _, seed = str(weights).partition(":")
+    if kind == "random" and (seed.isdigit() or not seed):
+        number = int(seed or 0)
+        return Weights(None, number, f"random (seed {number})")
+    if weights == "hub":
+        if published is None:
+            raise WeightsError(
+                f"no hub offers weights for {name}",
+                expected="weights that are published",
+                todo="give a local file: model.backbone.weights=/path/to/weights.safetensors",
+            )
+        path = obtain(published)
+        return Weights(path, 0, published.name, published=True)
+    path = Path(weights).expanduser()
+    if path.is_dir():
+        path = _file_in(path)
+    if not path.is_file():
+        raise WeightsError(
+            f"model.backbone.weights={weights}: there is no such file",
+            expected="a file of weights, `hub` or `random`",
+            todo=LOCAL_ALTERNATIVES.format(file="weights.safetensors"),
+        )
+    return Weights(path, 0, str(path))
+
+
+def _file_in(folder: Path) -> Path:
+    for name in PREFERRED:
+        if (folder / name).is_file():
+            return folder / name
+    raise WeightsError(
+        f"{folder}: a folder without a file of weights that we know",
+        expected=f"one of {', '.join(PREFERRED)}",
+        todo="name the file itself",
+    )
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a file's content; computed once per file as long as the file stays as it is."""
+    stat = path.stat()
+    key = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    if key not in _HASHES:
+        with open(path, "rb") as file:
+            _HASHES[key] = hashlib.file_digest(file, "sha256").hexdigest()
+    return _HASHES[key]
+
+
+def state_sha256(module: nn.Module) -> str:
+    """Hash of a module's parameters and buffers, 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:16]
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Tensors by name from a safetensors file or a PyTorch checkpoint; no code is run.
+
+    A checkpoint that keeps its weights one level down (``state_dict``), or under the ``module.``
+    of a parallel wrapper, is unpacked.
+
+    Raises:
+        WeightsError: for a pickle that asks for code, TorchScript, a pointer instead of the file,
+            a cut file, or anything that does not hold named tensors.
+    """
+    with open(path, "rb") as file:
+        start = file.read(64)
+    if start.startswith((b"version https://git-lfs", b"<!DOCTYPE", b"<html")):
+        raise WeightsError(
+            f"{path}: not weights but {'a Git LFS pointer' if start[:1] == b'v' else 'a web page'}",
+            expected="the file itself",
+            todo="download it again (git lfs pull)",
+        )
+    state: Any = _safetensors(path) if path.suffix == ".safetensors" else _checkpoint(path)
+    for nest in _NESTS:
+        if isinstance(state, Mapping) and isinstance(state.get(nest), Mapping):
+            state = state[nest]
+            break
+    if not isinstance(state, Mapping) or not state:
+        raise WeightsError(
+            f"{path}: holds {type(state).__name__}",
+            expected="named tensors (a state dict)",
+            todo="save the network's state_dict(), if possible as safetensors",
+        )
+    strange = [k for k, v in state.items() if not isinstance(v, Tensor)]
+    if strange:
+        raise WeightsError(
+            f"{path}: entry {strange[0]!r} is no tensor",
+            expected="named tensors only (a state dict)",
+            todo="save the network's state_dict(), if possible as safetensors",
+        )
+    prefix = "module."
+    if all(str(k).startswith(prefix) for k in state):
+        return {str(k)[len(prefix) :]: v for k, v in state.items()}
+    return {str(k): v for k, v in state.items()}
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise WeightsError(
+            f"{path}: not a whole safetensors file ({error})",
+            expected="a safetensors file",
+            todo="obtain the file again",
+        ) from None
+
+
+def _checkpoint(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        text = str(error)
+        if "TorchScript" in text:
+            found = "a TorchScript archive, which is a program"
+        elif "Unsupported" in text or "GLOBAL" in text or "weights_only" in text.lower():
+            found = "a pickle that asks for code to be run"
+        else:
+            found = f"not a PyTorch checkpoint ({text.splitlines()[0][:80]})"
+        raise WeightsError(
+            f"{path}: {found}",
+            expected="plain tensors: safetensors, or a state dict saved by torch.save",
+            todo="on a machine where you trust the file, load it and save only its tensors: "
+            "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')",
+        ) from None
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        text = str(error)
+        script = "TorchScript" in text or "torch.jit" in text
+        reason = "a TorchScript archive" if script else text.splitlines()[0][:120]
+        raise WeightsError(
+            f"{path}: cannot be read as weights ({reason})",
+            expected="plain tensors: safetensors, or a state dict saved by torch.save",
+            todo="obtain the file again, or save its tensors as safetensors",
+        ) from None
+
+
+def load_exactly(network: nn.Module, state: Mapping[str, Tensor], *, where: str, name: str) -> None:
+    """Load a state dict that must fit the network in every name and shape.
+
+    Raises:
+        WeightsError: naming the first entries that are missing, unknown or of another shape.
+    """
+    own = network.state_dict()
+    missing = [k for k in own if k not in state]
+    unknown = [k for k in state if k not in own]
+    shapes = [
+        f"{k} {tuple(state[k].shape)} instead of {tuple(own[k].shape)}"
+        for k in own
+        if k in state and state[k].shape != own[k].shape
+    ]
+    if missing or unknown or shapes:
+        parts = [
+            f"{len(items)} {what} ({', '.join(items[:3])}{', …' if len(items) > 3 else ''})"
+            for what, items in (
+                ("entries missing", missing),
+                ("entries unknown", unknown),
+                ("of another shape", shapes),
+            )
+            if items
+        ]
+        raise WeightsError(
+            f"{where}: these weights do not fit {name}: {'; '.join(parts)}",
+            expected=f"the {len(own)} tensors of {name}",
+            todo="choose the backbone that the file was made for (model/backbone=…), "
+            "or the file that belongs to this one (model.backbone.weights=…)",
+        )
+    network.load_state_dict(dict(state))
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Random initialisation from a seed of its own, which leaves the run's random state alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
