@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+
+class SkippedPair(NamedTuple):
+    """A pair that a batch lacks because an image of it could not be read.
+
+    Attributes:
+        row: row of the pair in the data set's ``Pairs``.
+        image_id: the unreadable image.
+        reason: why.
+    """
+
+    row: int
+    image_id: str
+    reason: str
 
 
 @dataclass
@@ -22,6 +37,8 @@ class PairBatch:
         normalizer: total weight of the global batch divided by the number of ranks, scalar. The
             loss is ``sum(weight * loss) / normalizer``, so that the mean over ranks of its gradient
             is the gradient of the global weighted mean, however unevenly a last batch was cut.
+        skipped: pairs that were left out because an image could not be read. The normalizer still
+            counts them, since other ranks cannot know.
     """
 
     images: Tensor
@@ -31,14 +48,16 @@ class PairBatch:
     weight: Tensor
     row: Tensor
     normalizer: Tensor
+    skipped: tuple[SkippedPair, ...] = ()
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> PairBatch:
         """The batch on another device."""
-        return PairBatch(*(t.to(device, non_blocking=non_blocking) for t in self._tensors()))
+        moved = (t.to(device, non_blocking=non_blocking) for t in self._tensors())
+        return PairBatch(*moved, skipped=self.skipped)
 
     def pin_memory(self) -> PairBatch:
         """The batch in page-locked memory (called by DataLoader)."""
-        return PairBatch(*(t.pin_memory() for t in self._tensors()))
+        return PairBatch(*(t.pin_memory() for t in self._tensors()), skipped=self.skipped)
 
     def _tensors(self) -> tuple[Tensor, ...]:
         return (

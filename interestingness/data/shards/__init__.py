@@ -1,0 +1,5 @@
+"""Pair shards: tar files of image pairs that stock WebDataset reads too. See docs/data_format.md.
+
+``layout`` names things, ``writer`` makes shards, ``verify`` checks them, ``reader`` opens them and
+``stream`` turns them into batches. Only ``remote`` imports webdataset, and only when it is used.
+"""

@@ -1,0 +1,274 @@
+"""Pair shards as an endless supply of exact epochs: batches for one rank and its workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from interestingness.data.batch import PairBatch, SkippedPair
+from interestingness.data.images import MAX_PIXELS, Skips, decode_image
+from interestingness.data.plan import EpochPlan, PoolOrder
+from interestingness.data.shards.local import RawPairs
+from interestingness.data.shards.reader import PairShards
+from interestingness.data.shards.sources import OffsetSource, PooledSource, Source
+from interestingness.data.shards.targets import JoinedTargets, PairTargets
+from interestingness.errors import ConfigError, DataError, ImageError, InterestingnessError
+
+
+class PairShardStream(IterableDataset[PairBatch]):
+    """One rank's batches of an epoch, to be put into ``PairLoader`` (or a DataLoader with
+    ``batch_size=None``).
+
+    The epoch's length comes from the pairs that take part, not from shards: every pair is seen
+    exactly once, all ranks take ``len(stream)`` steps, and what a global batch holds depends on
+    neither ranks nor workers. A rank that has no pair in the last batch is given a placeholder of
+    weight 0.
+
+    ``set_epoch`` acts when an iterator is made: DataLoader copies the stream into its workers then.
+    With ``persistent_workers`` the copies would stay at the epoch they started with; ``PairLoader``
+    therefore never keeps workers.
+    """
+
+    def __init__(
+        self,
+        shards: PairShards,
+        *,
+        batch_size: int,
+        transform: Callable[[Image.Image], Tensor],
+        targets: PairTargets | None = None,
+        rank: int = 0,
+        ranks: int = 1,
+        seed: int | None = None,
+        pool: int = 16,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        """Plan which pairs take part.
+
+        Args:
+            shards: opened shards.
+            batch_size: pairs of a global batch, over all ranks.
+            transform: RGB image of any size to a tensor (3, H, W) of one size.
+            targets: labels of the pairs that take part, after split and label filter. None streams
+                every pair with preference 0.5 and weight 1, and ``row`` is the row of
+                ``shards.pairs``.
+            rank: this process, in [0, ranks).
+            ranks: processes that train or judge together.
+            seed: shuffles, differently in every epoch; None keeps the order of the shards.
+            pool: shards whose pairs are mixed with each other when shuffling.
+            max_pixels: larger images are skipped.
+
+        Raises:
+            DataError: if no pair is left.
+            ShardError: if shards and labels do not belong together.
+            ConfigError: for an impossible rank or batch size.
+        """
+        if not 0 <= rank < ranks:
+            raise ConfigError(
+                f"rank {rank} of {ranks}", expected="0 ≤ rank < ranks", todo="correct them"
+            )
+        self.shards, self.batch_size, self.transform = shards, batch_size, transform
+        self.rank, self.ranks, self.seed, self.pool = rank, ranks, seed, pool
+        self.max_pixels = max_pixels
+        self.epoch = self.start_batch = 0
+        self.carry_errors = False
+        """Yield an error instead of raising it, for ``PairLoader`` to raise unaltered."""
+        self._joined: JoinedTargets | None = None if targets is None else shards.join(targets)
+        shards.index.hold(pool + 2)
+        if len(self._plan()[0]) == 0:
+            raise DataError(
+                f"{shards.root}: none of {len(shards)} pairs is left after split and label filter",
+                expected="at least one pair",
+                todo="choose another split or label source",
+            )
+
+    def set_epoch(self, epoch: int, start_batch: int = 0) -> None:
+        """Choose the epoch of the next iterator.
+
+        Args:
+            epoch: 0 or more; another shuffle each.
+            start_batch: global batches of it to leave out, when a run resumes in the middle.
+        """
+        self.epoch, self.start_batch = epoch, start_batch
+
+    def __len__(self) -> int:
+        """Steps that are left of the epoch, on every rank."""
+        return max(0, self._plan()[1].steps - self.start_batch)
+
+    @property
+    def pairs_kept(self) -> int:
+        """Pairs of an epoch over all ranks."""
+        return len(self._plan()[0])
+
+    @property
+    def pairs_of_rank(self) -> int:
+        """Pairs of an epoch on this rank."""
+        return self._plan()[1].share(self.rank)
+
+    def __iter__(self) -> Iterator[PairBatch]:
+        """Batches of this rank that fall to the DataLoader worker that asks."""
+        try:
+            yield from self._batches()
+        except InterestingnessError as error:
+            if not self.carry_errors:
+                raise
+            yield error  # type: ignore[misc]
+
+    def _batches(self) -> Iterator[PairBatch]:
+        info = get_worker_info()
+        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
+        order, plan = self._plan()
+        batches = plan.batches(worker, workers, start_batch=self.start_batch)
+        source: Source
+        if self.shards.local is not None:
+            source = OffsetSource(self.shards.local, plan, self.rank)
+        else:
+            source = PooledSource(self.shards, order, plan, self.rank, batches)
+        for batch in batches:
+            yield self._batch(plan, batch, source.fetch(batch))
+
+    def _plan(self) -> tuple[PoolOrder, EpochPlan]:
+        kept = None if self._joined is None else self._joined.kept
+        order = PoolOrder(
+            self.shards.index.bounds, kept, seed=self.seed, epoch=self.epoch, pool=self.pool
+        )
+        return order, EpochPlan(order, self.batch_size, self.ranks)
+
+    def _batch(self, plan: EpochPlan, batch: int, raw: RawPairs) -> PairBatch:
+        tensors, reasons = self._decode(raw)
+        slot = {image: at for at, image in enumerate(tensors)}
+        row, preference, weight = self._labels(plan.rows(batch, self.rank))
+        good = np.array([a in slot and b in slot for a, b in raw.ids], dtype=bool)
+        skipped = tuple(
+            SkippedPair(int(row[at]), image, reasons[image])
+            for at, images in enumerate(raw.ids)
+            for image in images
+            if image in reasons
+        )
+        _, _, weights = self._labels(plan.global_rows(batch))
+        normalizer = float(weights.sum()) / self.ranks or 1.0
+        if not good.any():
+            return self._placeholder(normalizer, skipped)
+        ids = [images for images, use in zip(raw.ids, good, strict=True) if use]
+        used = sorted({slot[image] for images in ids for image in images})
+        place = {old: new for new, old in enumerate(used)}
+        stack = list(tensors.values())
+        return PairBatch(
+            images=torch.stack([stack[at] for at in used]),
+            left=torch.tensor([place[slot[left]] for left, _ in ids]),
+            right=torch.tensor([place[slot[right]] for _, right in ids]),
+            preference=torch.from_numpy(preference[good]),
+            weight=torch.from_numpy(weight[good]),
+            row=torch.from_numpy(row[good]),
+            normalizer=torch.tensor(normalizer),
+            skipped=skipped,
+        )
+
+    def _decode(self, raw: RawPairs) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Every distinct image of a batch once."""
+        tensors: dict[str, Tensor] = {}
+        reasons: dict[str, str] = {}
+        for image, data in raw.images.items():
+            try:
+                picture = decode_image(data, where=image, max_pixels=self.max_pixels)
+            except ImageError as error:
+                reasons[image] = error.found
+            else:
+                tensors[image] = self.transform(picture)
+        return tensors, reasons
+
+    def _labels(
+        self, rows: NDArray[np.integer]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+        if self._joined is None:
+            half = np.full(len(rows), 0.5, dtype=np.float32)
+            return rows.astype(np.int64), half, np.ones(len(rows), dtype=np.float32)
+        at = self._joined.at[rows]
+        labels = self._joined
+        return labels.row[at].astype(np.int64), labels.preference[at], labels.weight[at]
+
+    def _placeholder(self, normalizer: float, skipped: tuple[SkippedPair, ...]) -> PairBatch:
+        """A step without a pair: the other ranks wait for this one in every step."""
+        nothing = self.transform(Image.new("RGB", (64, 64)))
+        slot = torch.zeros(1, dtype=torch.int64)
+        return PairBatch(
+            images=nothing[None],
+            left=slot,
+            right=slot.clone(),
+            preference=torch.full((1,), 0.5),
+            weight=torch.zeros(1),
+            row=torch.full((1,), -1),
+            normalizer=torch.tensor(normalizer),
+            skipped=skipped,
+        )
+
+
+class PairLoader(DataLoader[PairBatch]):
+    """DataLoader over a stream of pairs that keeps account of what could not be read.
+
+    Attributes:
+        skips: unreadable images of the epoch so far, by image id.
+        pairs_lost: pairs of the epoch that were left out because of them, on this rank.
+    """
+
+    def __init__(
+        self,
+        stream: PairShardStream,
+        *,
+        workers: int = 0,
+        pin_memory: bool = False,
+        max_bad_share: float = 0.02,
+        **options: Any,
+    ) -> None:
+        """Wrap a stream.
+
+        Args:
+            stream: this rank's batches.
+            workers: processes that read and decode; 0 does it in this one.
+            pin_memory: copy batches to page-locked memory.
+            max_bad_share: share of this rank's pairs of an epoch that may be lost to unreadable
+                images, in [0, 1].
+            options: further options of DataLoader (``prefetch_factor``, ``timeout``, …).
+        """
+        stream.carry_errors = True
+        super().__init__(
+            stream, batch_size=None, num_workers=workers, pin_memory=pin_memory, **options
+        )
+        self.stream = stream
+        self.max_bad_share = max_bad_share
+        self.skips = Skips(max_bad_share)
+        self.pairs_lost = 0
+
+    def __iter__(self) -> Iterator[PairBatch]:  # type: ignore[override]
+        """Batches of one epoch in order.
+
+        Raises:
+            DataError: once more than ``max_bad_share`` of the pairs is lost.
+            ShardError: if a shard is damaged.
+        """
+        self.skips, self.pairs_lost = Skips(self.max_bad_share), 0
+        for batch in super().__iter__():
+            if isinstance(batch, InterestingnessError):
+                raise batch
+            self._note(batch.skipped)
+            yield batch
+
+    def _note(self, skipped: tuple[SkippedPair, ...]) -> None:
+        if not skipped:
+            return
+        self.pairs_lost += len({pair.row for pair in skipped})
+        self.skips.update((pair.image_id, pair.reason) for pair in skipped)
+        total = self.stream.pairs_of_rank
+        if self.pairs_lost > self.max_bad_share * total:
+            raise DataError(
+                f"{self.stream.shards.root}: {self.pairs_lost} of {total} pairs are lost to "
+                f"{len(self.skips)} unreadable images:\n{self.skips.listing(5)}",
+                expected=f"at most {self.max_bad_share:.3g} of the pairs",
+                todo=f"run `interestingness shards verify {self.stream.shards.root}`",
+            )
