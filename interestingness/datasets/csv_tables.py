@@ -89,7 +89,7 @@ class TextTable:
         asked = f" (and none is called {mapping[meaning]!r})" if mapping.get(meaning) else ""
         found = ", ".join(repr(column) for column in self.columns)
         raise DataError(
-            f"{self.path}: no column {aliases[0]!r}{asked}; found {found}" + self._no_header_hint(),
+            f"{self.path}: no column {aliases[0]!r}{asked}; found {found}" + self._hint(),
             expected=f"a column called {' or '.join(aliases)}",
             todo=f"rename the column, or say which one it is: dataset.columns.{meaning}=…",
         )
@@ -100,9 +100,11 @@ class TextTable:
         text = ", ".join(str(int(self.line[row])) for row in at[:most])
         return f"line {text}" + (", …" if len(at) > most else "")
 
-    def _no_header_hint(self) -> str:
-        first = list(self.columns)
-        if any(name.casefold().endswith((".jpg", ".jpeg", ".png", ".webp")) for name in first):
+    def _hint(self) -> str:
+        names = list(self.columns)
+        if len(names) == 1:
+            return "\n  that is one column: cells are separated by comma, semicolon or tab"
+        if any(name.casefold().endswith((".jpg", ".jpeg", ".png", ".webp")) for name in names):
             return "\n  the first line seems to be data: the file needs a line of column names"
         return ""
 

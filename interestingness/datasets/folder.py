@@ -107,6 +107,9 @@ def prepare_folder(
     mapping = _mapping(columns)
     _one_of("on_missing", on_missing, ON_MISSING)
     _one_of("equal_ratings", equal_ratings, EQUAL_RATINGS)
+    _at_least("pairs_per_image", pairs_per_image, 1)
+    _at_least("votes_per_rater", 1 if votes_per_rater is None else votes_per_rater, 1)
+    _at_least("seed", seed, 0)
     folder, files = list_images(images)
     if len(files) < 2:
         raise DataError(
@@ -132,6 +135,7 @@ def prepare_folder(
 
     def build(_: Path) -> tuple[Manifest, Mapping[str, pa.Table]]:
         tables = {kind: read_text_table(path) for kind, path in paths.items()}
+        _check_mapping(mapping, tables)
         return _build(folder, files, tables, options, progress)
 
     return prepare_once(root, f"folder-{key}", build)
@@ -365,6 +369,26 @@ def _mapping(columns: Mapping[str, str | None] | None) -> dict[str, str]:
     for key in mapping:
         _one_of("columns", key, COLUMNS)
     return mapping
+
+
+def _check_mapping(mapping: Mapping[str, str], tables: Mapping[str, TextTable]) -> None:
+    for meaning, column in mapping.items():
+        if not any(column in table for table in tables.values()):
+            found = {name for table in tables.values() for name in table.columns}
+            raise DataError(
+                f"dataset.columns.{meaning}={column}: no table has such a column",
+                expected=f"one of {', '.join(sorted(found))}" if found else "a table of yours",
+                todo="correct the option",
+            )
+
+
+def _at_least(option: str, value: int, least: int) -> None:
+    if not isinstance(value, int) or value < least:
+        raise ConfigError(
+            f"dataset.{option}={value}",
+            expected=f"a whole number of {least} or more",
+            todo="correct the option",
+        )
 
 
 def _one_of(option: str, value: str, values: tuple[str, ...]) -> None:

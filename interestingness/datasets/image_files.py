@@ -69,6 +69,12 @@ def list_images(images: str | Path | Iterable[str | Path]) -> tuple[Path, tuple[
     Raises:
         DataError: if there is nothing there, no image, or two files of one name.
     """
+    if images is None or not str(images):
+        raise DataError(
+            "dataset.images is empty",
+            expected="a folder, a glob pattern or a list of image files",
+            todo="say where the images are: dataset.images=…",
+        )
     if isinstance(images, str | Path):
         text = os.fspath(images)
         given = _home(text)

@@ -323,7 +323,7 @@ class Tables:
         """Open a folder that holds ``dataset.json``.
 
         Raises:
-            DataError: if there is no manifest, or one of another format version.
+            DataError: if there is no manifest, a damaged one, or one of another format version.
         """
         self.root = Path(root)
         path = self.root / "dataset.json"
@@ -333,14 +333,21 @@ class Tables:
                 expected="a folder that a data set was prepared in",
                 todo="name a data set (`dataset=folder dataset.images=…`) or prepare it again",
             )
-        values = json.loads(path.read_text())
-        if values.get("format_version") != FORMAT_VERSION:
+        try:
+            values = dict(json.loads(path.read_text()))
+            if values.get("format_version") != FORMAT_VERSION:
+                raise DataError(
+                    f"{path}: format version {values.get('format_version')}",
+                    expected=f"version {FORMAT_VERSION}",
+                    todo="prepare the data set again",
+                )
+            self.manifest = Manifest(**values)
+        except (ValueError, TypeError) as error:
             raise DataError(
-                f"{path}: format version {values.get('format_version')}",
-                expected=f"version {FORMAT_VERSION}",
-                todo="prepare the data set again",
-            )
-        self.manifest = Manifest(**values)
+                f"{path}: not a manifest ({error})",
+                expected="JSON with name, domain and format_version",
+                todo="prepare the data set again; docs/data_format.md has the keys",
+            ) from None
 
     @staticmethod
     def write(root: str | Path, manifest: Manifest, tables: Mapping[str, pa.Table]) -> Tables:
