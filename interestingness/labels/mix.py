@@ -1,0 +1,307 @@
+"""Several sources at once, calibrated by a few human votes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from interestingness.errors import ConfigError, LabelError
+from interestingness.labels.signals import human_weight, signal
+from interestingness.labels.source import Labels, LabelSource
+from interestingness.labels.tables import Tables
+from interestingness.labels.votes import VoteSource
+from interestingness.schema import Pairs
+from interestingness.stats.agreement import accuracy
+from interestingness.stats.calibration import log_loss
+from interestingness.stats.columns import Array
+from interestingness.stats.folds import image_disjoint_folds
+from interestingness.stats.logistic import antisymmetric_logistic, choose_ridge
+
+MIN_HUMAN_PAIRS = 10
+RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+FOLDS = 4
+ROUNDS = 6
+"""Rounds of cross-validation; one is enough from a few thousand human pairs on."""
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """One line of ``MixSource.comparison``: what a source is worth against the human votes.
+
+    Attributes:
+        source: its name; "mix" for all together.
+        pairs: human pairs that it says something about.
+        slope: of the human logit on its standardised signal, alone; negative where it is to be
+            turned round; NaN for the mix.
+        slope_in_mix: the same beside the other sources.
+        order_term: b of its rater with most votes, NaN where none is known.
+        log_loss: in nats on human pairs that share no image with those it was calibrated on; ln 2
+            is a coin. NaN with too few pairs to cross-validate.
+        accuracy: on the same pairs.
+    """
+
+    source: str
+    pairs: int
+    slope: float
+    slope_in_mix: float
+    order_term: float
+    log_loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Calibration:
+    """What ``fit`` learnt: scales and slopes (sources,), human votes of the given pairs."""
+
+    scale: Array
+    slope: Array
+    ridge: float
+    concentration: float
+    human: Pairs
+    human_preference: Array
+    human_votes: Array
+    comparison: tuple[Reliability, ...]
+
+
+class MixSource(LabelSource):
+    """Logit of the preference = Σ slope · signal of the source, slopes from a few human votes.
+
+    A source's signal is the logit of its preference, or the difference of its normal scores where
+    it scores images; each is divided by its root mean square over the training pairs and is 0
+    where the source is silent. Slopes come from a ridge logistic regression without an intercept
+    (so that swapping images swaps the answer) on the human votes of the training pairs; the ridge
+    is the one with the least log loss on pairs that share no image with the fitted ones. Where a
+    pair has human votes of its own among those given to ``fit``, they count as likelihood: with n
+    votes of mean h the answer is (κ p + n h) / (κ + n), p the mix and κ the concentration of human
+    opinion around it (beta-binomial, estimated on the same pairs).
+
+    Human votes on pairs that ``fit`` was not given are never looked at.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        *,
+        name: str,
+        sources: Mapping[str, LabelSource] | Sequence[LabelSource],
+        human: LabelSource,
+        human_pairs: int | None,
+        seed: int,
+    ) -> None:
+        """Keep the parts; reading waits for ``fit``.
+
+        Args:
+            tables: the prepared data set.
+            name: shown in tables.
+            sources: what is mixed, by name or each with a name of its own.
+            human: what calibrates; its weights are taken as numbers of votes ("share" has them).
+            human_pairs: how many training pairs with human votes to use; None uses all.
+            seed: of the choice of these pairs, and of the folds.
+
+        Raises:
+            ConfigError: for no source, too few ``human_pairs``, or a source that reads human votes
+                on the same question.
+        """
+        super().__init__(tables, name=name)
+        named = sources if isinstance(sources, Mapping) else {s.name: s for s in sources}
+        self.sources = dict(named)
+        self.human = human
+        self.human_pairs = human_pairs
+        self.seed = seed
+        self._calibration: _Calibration | None = None
+        if not self.sources:
+            raise ConfigError(
+                "a mix of no sources",
+                expected="at least one",
+                todo="name them under label_source.sources",
+            )
+        if human_pairs is not None and human_pairs < MIN_HUMAN_PAIRS:
+            raise ConfigError(
+                f"human_pairs = {human_pairs}",
+                expected=f"{MIN_HUMAN_PAIRS} or more, or null for all",
+                todo=f"label_source.human_pairs={MIN_HUMAN_PAIRS}",
+            )
+        for key, source in self.sources.items():
+            if _reads_the_same_people(source, human):
+                raise ConfigError(
+                    f"source {key!r} of the mix reads human votes on the question that calibrates",
+                    expected="human votes under label_source.human only, where they are kept apart",
+                    todo=f"remove it (~label_source.sources.{key}) or set its kind to model",
+                )
+
+    def fit(self, pairs: Pairs) -> Self:
+        """Calibrate on human votes of these pairs, and let each source fit itself on them.
+
+        Raises:
+            LabelError: if a source or the human votes are missing, or fewer than ten of the pairs
+                have human votes.
+        """
+        missing = self.missing()
+        if missing is not None:
+            raise LabelError(f"label source {self.name!r}: {missing}")
+        # an order that neither the given one nor the slots of a pair can change
+        low, high = np.minimum(pairs.left, pairs.right), np.maximum(pairs.left, pairs.right)
+        pairs = pairs[np.lexsort((high, low))]
+        for source in self.sources.values():
+            source.fit(pairs)
+        x, known = self._signals(pairs)
+        scale = np.sqrt((x**2).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
+        scale = np.where(scale > 0, scale, 1.0)
+        chosen = self._choose(pairs)
+        labels = self.human.fit(pairs[chosen]).labels(pairs[chosen])
+        self._calibration = _calibrate(
+            {k: _order_term(s, pairs[chosen]) for k, s in self.sources.items()},
+            pairs[chosen],
+            x[chosen] / scale,
+            known[chosen],
+            labels,
+            scale,
+            self.seed,
+        )
+        return self
+
+    def labels(self, pairs: Pairs) -> Labels:
+        """The mix, merged with human votes that ``fit`` was given; NaN where all are silent.
+
+        Raises:
+            LabelError: before ``fit``.
+        """
+        fitted = self._fitted()
+        x, known = self._signals(pairs)
+        preference = expit((x / fitted.scale) @ fitted.slope)
+        at = fitted.human.find(pairs.key)
+        asked = at >= 0
+        n = np.where(asked, fitted.human_votes[at], 0.0)
+        h = np.where(asked, fitted.human_preference[at], 0.5)
+        kappa = fitted.concentration
+        merged = (kappa * preference + n * h) / (kappa + n)
+        return Labels.of(
+            np.where(known.any(axis=1) | asked, merged, np.nan),
+            human_pairs=len(fitted.human),
+            pairs_with_human_votes=int(asked.sum()),
+            ridge=fitted.ridge,
+            concentration=kappa,
+            comparison=self.comparison(),
+        )
+
+    def comparison(self) -> list[dict[str, Any]]:
+        """One line per source and one for the mix, as plain values; see ``Reliability``.
+
+        Each line's ridge was chosen on the folds that it is judged on, so that all are alike a
+        little optimistic.
+        """
+        return [asdict(line) for line in self._fitted().comparison]
+
+    def missing(self) -> str | None:
+        """What the sources and the human votes lack."""
+        parts = {**self.sources, "human": self.human}
+        lacking = [f"{key}: {m}" for key, s in parts.items() if (m := s.missing()) is not None]
+        return "; ".join(lacking) or None
+
+    def fingerprint(self) -> str:
+        """Hash of the rule and of what its sources read."""
+        parts = {key: source.fingerprint() for key, source in self.sources.items()}
+        rule = ["mix", parts, self.human.fingerprint(), self.human_pairs, self.seed]
+        return hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _signals(self, pairs: Pairs) -> tuple[Array, NDArray[np.bool_]]:
+        """Signals with 0 for silence, and where there is one, shape (pairs, sources) each."""
+        x = np.column_stack([signal(source, pairs) for source in self.sources.values()])
+        known = ~np.isnan(x)
+        return np.where(known, x, 0.0), known
+
+    def _choose(self, pairs: Pairs) -> NDArray[np.int64]:
+        voted = np.flatnonzero(self.human.fit(pairs).labels(pairs).known)
+        if len(voted) < MIN_HUMAN_PAIRS:
+            raise LabelError(
+                f"label source {self.name!r}: {len(voted)} of {len(pairs)} training pairs have "
+                "human votes",
+                expected=f"at least {MIN_HUMAN_PAIRS}",
+                todo="obtain human votes on more pairs, or choose another label source",
+            )
+        if self.human_pairs is None or len(voted) <= self.human_pairs:
+            return voted
+        rng = np.random.default_rng(self.seed)
+        return np.sort(rng.permutation(voted)[: self.human_pairs])
+
+    def _fitted(self) -> _Calibration:
+        if self._calibration is None:
+            raise LabelError(
+                f"label source {self.name!r} is not calibrated",
+                expected="fit(training pairs) before labels(pairs)",
+                todo="call fit with the training pairs",
+            )
+        return self._calibration
+
+
+def _calibrate(
+    order_terms: Mapping[str, float],
+    pairs: Pairs,
+    x: Array,
+    known: NDArray[np.bool_],
+    human: Labels,
+    scale: Array,
+    seed: int,
+) -> _Calibration:
+    p, n = human.preference, human.weight
+    rounds = ROUNDS if len(pairs) < 4000 else 1
+    folds = list(
+        image_disjoint_folds(pairs.left, pairs.right, folds=FOLDS, repeats=rounds, seed=seed)
+    )
+    names = list(order_terms)
+    slope_alone = []
+    scored = []
+    for columns_ in [*([i] for i in range(len(names))), list(range(len(names)))]:
+        ridge, rows, margins = choose_ridge(x[:, columns_], p, folds, ridges=RIDGES, weight=n)
+        slope = antisymmetric_logistic(x[:, columns_], p, ridge=ridge, weight=n)
+        slope_alone.append(float(slope[0]))
+        scored.append(
+            (
+                log_loss(expit(margins), p[rows], weight=n[rows]),
+                accuracy(margins, p[rows], weight=n[rows]),
+            )
+        )
+    lines = [
+        Reliability(
+            name,
+            int(known[:, i].sum()),
+            slope_alone[i],
+            float(slope[i]),
+            order_terms[name],
+            *scored[i],
+        )
+        for i, name in enumerate(names)
+    ]
+    nan = float("nan")
+    lines.append(Reliability("mix", int(known.any(axis=1).sum()), nan, nan, nan, *scored[-1]))
+    return _Calibration(
+        scale,
+        slope,
+        ridge,
+        human_weight(expit(margins), p[rows], n[rows]),
+        pairs,
+        p,
+        n,
+        tuple(lines),
+    )
+
+
+def _order_term(source: LabelSource, pairs: Pairs) -> float:
+    terms = source.labels(pairs).facts.get("order_term")
+    return float(next(iter(terms.values()))["b"]) if terms else float("nan")
+
+
+def _reads_the_same_people(source: LabelSource, human: LabelSource) -> bool:
+    return (
+        isinstance(source, VoteSource)
+        and isinstance(human, VoteSource)
+        and source.kind != "model"
+        and source.question == human.question
+    )

@@ -1,0 +1,68 @@
+"""What sources say of pairs on one scale, and how far human opinion scatters around it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaln, ndtri
+from scipy.stats import rankdata
+
+from interestingness.labels.source import LabelSource
+from interestingness.schema import Pairs
+from interestingness.stats.columns import Array
+
+CERTAINTY = 0.02
+"""A source's preference is clipped to [0.02, 0.98]: a hard label is no infinite evidence."""
+CONCENTRATIONS = np.geomspace(0.5, 200.0, 60)
+
+
+def signal(source: LabelSource, pairs: Pairs) -> Array:
+    """What a source says of pairs, for left above 0 and negated by a swap; NaN where silent.
+
+    Scores of images become normal scores first, the quantiles of their ranks (equal scores share
+    one), so that a count of views, of which a few are huge, is as usable as a rating.
+
+    Returns:
+        Difference of normal scores, or logit of the clipped preference, shape (pairs,).
+    """
+    scores = source.image_scores()
+    if scores is None:
+        p = np.clip(source.labels(pairs).preference, CERTAINTY, 1 - CERTAINTY)
+        return np.log(p) - np.log1p(-p)
+    normal = normal_scores(scores)
+    row_of = {name: row for row, name in enumerate(source.tables.image_ids.tolist())}
+    at = np.array([row_of.get(name, -1) for name in pairs.image_ids.tolist()], dtype=np.int64)
+    padded = np.append(normal, np.nan)
+    difference: Array = padded[at[pairs.left]] - padded[at[pairs.right]]
+    return difference
+
+
+def normal_scores(values: NDArray[np.float64]) -> Array:
+    """Normal quantile of each value's middle rank; NaN stays NaN, shape of ``values``."""
+    known = ~np.isnan(values)
+    result = np.full(len(values), np.nan)
+    result[known] = ndtri((rankdata(values[known]) - 0.5) / max(int(known.sum()), 1))
+    return result
+
+
+def human_weight(p: Array, h: Array, n: Array) -> float:
+    """Concentration κ of human opinion around p: shares of votes ~ Beta(κ p, κ (1 − p)).
+
+    Maximum of the beta-binomial likelihood of n votes of mean h, with a log-normal prior around 8
+    (of standard deviation 1 in log κ), which decides where pairs have one vote each.
+
+    Args:
+        p: predicted preference of pairs, in (0, 1), shape (pairs,).
+        h: mean human vote, in [0, 1], shape (pairs,).
+        n: number of votes, shape (pairs,).
+
+    Returns:
+        In [0.5, 200], in votes.
+    """
+    p = np.clip(p, 1e-6, 1 - 1e-6)
+    values = [
+        float((betaln(n * h + k * p, n * (1 - h) + k * (1 - p)) - betaln(k * p, k * (1 - p))).sum())
+        - np.log(k / 8.0) ** 2 / 2
+        for k in CONCENTRATIONS
+    ]
+    return float(CONCENTRATIONS[int(np.argmax(values))])
