@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from interestingness.data.shards.index import ShardIndex
 from interestingness.data.shards.layout import INDEX, MANIFEST, ShardManifest, read_manifest
-from interestingness.data.shards.local import LocalShards
+from interestingness.data.shards.local import LocalShards, check_size
 from interestingness.data.shards.remote import is_url, join_url, read_url
 from interestingness.data.shards.targets import JoinedTargets, PairTargets, join
 from interestingness.errors import ShardError
@@ -54,6 +54,7 @@ class PairShards:
         else:
             folder = Path(self.root)
             self.manifest = read_manifest(folder)
+            check_size(folder / INDEX, self.manifest.index)
             self.index = ShardIndex(folder / INDEX, self.manifest)
             self.local = LocalShards(folder, self.manifest, self.index)
 

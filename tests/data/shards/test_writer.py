@@ -68,7 +68,7 @@ def test_members_manifest_and_original_bytes(tables: Tables, root: Path) -> None
     assert ids == tables.pairs.pair_ids
 
 
-# 2025-11: webdataset 1.0.2 leaves local files for the garbage collector to close.
+# 2026-11: webdataset 1.0.2 leaves local files for the garbage collector to close.
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_stock_webdataset_reads_them(root: Path, tables: Tables) -> None:
