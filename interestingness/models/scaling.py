@@ -86,5 +86,9 @@ class FeatureScaler(nn.Module):
     @torch.no_grad()
     def scaled(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """``forward`` for a matrix in numpy, shape (images, dim)."""
-        given = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32))
-        return np.asarray(self(given.to(self.mean.device)).cpu().numpy())
+        out = np.empty(features.shape, dtype=np.float32)
+        for start in range(0, len(features), 8192):
+            # A copy of each part: memory-mapped features are read-only, and torch wants none such.
+            part = torch.from_numpy(np.array(features[start : start + 8192], dtype=np.float32))
+            out[start : start + 8192] = self(part.to(self.mean.device)).cpu().numpy()
+        return out

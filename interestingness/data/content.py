@@ -1,0 +1,139 @@
+"""An image is known by its content: SHA-256 of its file, remembered while the file is untouched."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
+
+Key = bytes
+"""The 32 bytes of a SHA-256."""
+
+FileState = tuple[int, int, int, int]
+"""Size, time of change of the content and of the entry in nanoseconds, and identity on its disk:
+what tells that a file has not been touched."""
+
+KEY = np.dtype("S32")
+"""Content keys in numpy: compared and sorted as bytes, trailing zeros included, because all have
+the same length."""
+
+YOUNG_NS = 2_000_000_000
+"""A file that was changed less than this before it was read may change again within the same tick
+of a coarse clock, unseen; nothing is remembered of it (git calls such an entry racy)."""
+
+_NAME = np.dtype("S16")
+
+
+def content_key(data: bytes) -> Key:
+    """SHA-256 of the bytes of a file."""
+    return hashlib.sha256(data).digest()
+
+
+def file_state(path: Path) -> FileState | None:
+    """The state of a file, None if there is no such file."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino & (2**63 - 1)
+
+
+def unpack(keys: NDArray[np.bytes_]) -> list[bytes]:
+    """Numpy byte strings as bytes of full length; item by item numpy strips trailing zeros."""
+    raw, width = keys.tobytes(), keys.dtype.itemsize
+    return [raw[i : i + width] for i in range(0, len(raw), width)]
+
+
+class HashMemo:
+    """Remembers the content keys of files between runs, in one file that is replaced whole.
+
+    Names, states and keys are arrays (100 bytes a file), so that a million images are no burden.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read what is remembered; a damaged file is forgotten.
+
+        Args:
+            path: an .npz file; need not exist.
+        """
+        self.path = path
+        self._names, self._states, self._keys = self._read()
+        self._new: dict[bytes, tuple[FileState, Key]] = {}
+
+    def keys(self, paths: Sequence[Path]) -> list[Key | None]:
+        """Content keys of files that are still as they were, None for the others."""
+        if not len(self._names) or not len(paths):
+            return [None] * len(paths)
+        states = [file_state(path) for path in paths]
+        wanted = np.array([_name(path) for path in paths], dtype=_NAME)
+        at = np.minimum(np.searchsorted(self._names, wanted), len(self._names) - 1)
+        current = np.array([s or (-1, -1, -1, -1) for s in states], dtype=np.int64)
+        same = (self._names[at] == wanted) & (self._states[at] == current).all(axis=1)
+        keys = unpack(self._keys[at])
+        return [key if ok else None for key, ok in zip(keys, same.tolist(), strict=True)]
+
+    def note(self, path: Path, state: FileState, key: Key, *, read_ns: int | None = None) -> None:
+        """Remember a key, unless the file is too young for its times to be trusted.
+
+        Args:
+            path: of the file.
+            state: its state both before and after its bytes were read.
+            key: of these bytes.
+            read_ns: when reading began, nanoseconds since 1970; None is now.
+        """
+        read = time.time_ns() if read_ns is None else read_ns
+        if max(state[1], state[2]) + YOUNG_NS < read:
+            self._new[_name(path)] = (state, key)
+
+    def save(self) -> None:
+        """Add what was noted to what other processes have saved meanwhile."""
+        if not self._new:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.path.with_suffix(".lock")):
+            # Last wins: np.unique keeps first occurrences, so the new ones go in front.
+            names, states, keys = self._read()
+            new = list(self._new.values())
+            names = np.concatenate([np.array(list(self._new), dtype=_NAME), names])
+            states = np.concatenate([np.array([s for s, _ in new], dtype=np.int64), states])
+            keys = np.concatenate([np.array([k for _, k in new], dtype=KEY), keys])
+            self._names, first = np.unique(names, return_index=True)
+            self._states, self._keys = states[first], keys[first]
+            self._new = {}
+            temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.npz")
+            np.savez(temporary, names=self._names, states=self._states, keys=self._keys)
+            temporary.replace(self.path)
+
+    def _read(self) -> tuple[NDArray[np.bytes_], NDArray[np.int64], NDArray[np.bytes_]]:
+        nothing = np.empty(0, dtype=_NAME), np.empty((0, 4), np.int64), np.empty(0, dtype=KEY)
+        if not self.path.is_file():
+            return nothing
+        try:
+            with np.load(self.path, allow_pickle=False) as archive:
+                names, states, keys = archive["names"], archive["states"], archive["keys"]
+            if (names.dtype, keys.dtype) != (_NAME, KEY) or states.shape != (len(names), 4):
+                raise ValueError("other columns")
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            log.warning("%s is damaged (%s); images are hashed again", self.path, error)
+            return nothing
+        return names, states, keys
+
+
+def _name(path: Path) -> bytes:
+    # A fixed 16 bytes instead of a path of a hundred.
+    return hashlib.blake2b(os.fsencode(os.path.abspath(path)), digest_size=16).digest()
+
+
+def pack(keys: Iterable[Key]) -> NDArray[np.bytes_]:
+    """Content keys as a numpy array, dtype S32."""
+    return np.array(list(keys), dtype=KEY)

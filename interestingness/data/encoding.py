@@ -1,0 +1,229 @@
+"""From image bytes to features: threads decode ahead while the network works. Stores nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from interestingness.data.content import FileState, Key, content_key, file_state
+from interestingness.data.images import decode_image, read_bytes
+from interestingness.errors import ConfigError, DataError, ImageError
+
+
+class Transform(Protocol):
+    """RGB picture → network input in two steps (``models.preprocessing.ImageTransform``)."""
+
+    def pixels(self, image: Image.Image) -> Tensor:
+        """One picture cut to size; the same shape for every picture."""
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """A stack of ``pixels`` as the network's input, shape (B, 3, H, W)."""
+
+
+class Encoder(Protocol):
+    """What the cache needs of a backbone (``models.backbone.Backbone``)."""
+
+    @property
+    def dim(self) -> int:
+        """Length of a feature vector."""
+
+    @property
+    def frozen(self) -> bool:
+        """Whether its weights stay as they are."""
+
+    @property
+    def transform(self) -> Any:
+        """See ``Transform``."""
+
+    def fingerprint(self) -> str:
+        """Hash of everything that decides the features."""
+
+    def describe(self) -> str:
+        """One line for people."""
+
+    def to(self, device: Any) -> Any:
+        """Move the network."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Features (B, dim) of network inputs (B, 3, H, W)."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Where one image comes from.
+
+    Attributes:
+        name: for messages and the list of skipped images.
+        read: gives the bytes; called in a thread.
+        path: set if it is a file whose content key may be remembered.
+    """
+
+    name: str
+    read: Callable[[], bytes]
+    path: Path | None = None
+
+    @classmethod
+    def file(cls, path: Path) -> Picture:
+        """A picture file."""
+        return cls(str(path), lambda: read_bytes(path), path)
+
+
+@dataclass(eq=False)
+class Decoded:
+    """One image after its thread.
+
+    Attributes:
+        place: position in the input.
+        picture: what was read.
+        key: of the bytes; None if they could not be read.
+        pixels: None if the key was known already or the image cannot be decoded.
+        error: why not.
+        state: the file's state, the same before and after reading, else None.
+        read_ns: when it was read.
+    """
+
+    place: int
+    picture: Picture
+    key: Key | None = None
+    pixels: Tensor | None = None
+    error: ImageError | None = None
+    state: FileState | None = None
+    read_ns: int = 0
+
+
+def decode_all(
+    pictures: Iterable[Picture],
+    transform: Transform,
+    *,
+    known: Container[Key] = (),
+    workers: int | str = "auto",
+    ahead: int = 128,
+) -> Iterator[Decoded]:
+    """Decode in threads, in order, at most ``ahead`` images before the consumer.
+
+    Pillow decodes and resizes outside Python's lock, so that threads do what processes would,
+    without copies between them.
+
+    Args:
+        pictures: what to read.
+        transform: cuts a picture to size.
+        known: content keys that need no decoding.
+        workers: number of threads; "auto" takes one per usable core, 16 at most.
+        ahead: bound of the images in flight, hence of memory.
+    """
+    with ThreadPoolExecutor(worker_count(workers), thread_name_prefix="decode") as pool:
+        queue: deque[Future[Decoded]] = deque()
+        try:
+            for place, picture in enumerate(pictures):
+                queue.append(pool.submit(_decode, place, picture, transform, known))
+                if len(queue) >= ahead:
+                    yield queue.popleft().result()
+            while queue:
+                yield queue.popleft().result()
+        finally:
+            for future in queue:
+                future.cancel()
+
+
+def _decode(place: int, picture: Picture, transform: Transform, known: Container[Key]) -> Decoded:
+    before = file_state(picture.path) if picture.path else None
+    result = Decoded(place, picture, read_ns=time.time_ns())
+    try:
+        data = picture.read()
+        result.key = content_key(data)
+        if before is not None and file_state(picture.path) == before:  # type: ignore[arg-type]
+            result.state = before
+        if result.key not in known:
+            result.pixels = transform.pixels(decode_image(data, where=picture.name))
+    except ImageError as error:
+        result.error = error
+    return result
+
+
+def encode_all(
+    decoded: Iterable[Decoded],
+    encoder: Encoder,
+    *,
+    batch_size: int,
+    device: torch.device | str,
+    note: Callable[[Decoded], None] = lambda _: None,
+) -> Iterator[tuple[list[Key], NDArray[np.float32]]]:
+    """Features of decoded images, batch by batch; an image that occurs twice is encoded once.
+
+    Args:
+        decoded: from ``decode_all``.
+        encoder: frozen, already on the device.
+        batch_size: images per forward pass.
+        device: where the network is.
+        note: told of every decoded image, the unreadable and the known ones too.
+
+    Yields:
+        Content keys of a batch and their features, shape (batch, dim).
+
+    Raises:
+        DataError: if a feature is not finite.
+    """
+    keys: list[Key] = []
+    pixels: list[Tensor] = []
+    seen: set[Key] = set()
+    names: list[str] = []
+    for image in decoded:
+        note(image)
+        if image.pixels is None or image.key is None or image.key in seen:
+            continue
+        seen.add(image.key)
+        keys.append(image.key)
+        names.append(image.picture.name)
+        pixels.append(image.pixels)
+        if len(keys) == batch_size:
+            yield keys, _forward(pixels, names, encoder, device)
+            keys, pixels, names = [], [], []
+    if keys:
+        yield keys, _forward(pixels, names, encoder, device)
+
+
+@torch.inference_mode()
+def _forward(
+    pixels: Sequence[Tensor], names: Sequence[str], encoder: Encoder, device: torch.device | str
+) -> NDArray[np.float32]:
+    stack = torch.stack(list(pixels)).to(device)
+    features = encoder(encoder.transform.normalise(stack)).to("cpu", torch.float32).numpy()
+    bad = ~np.isfinite(features).all(axis=1)
+    if bad.any():
+        raise DataError(
+            f"{names[int(np.argmax(bad))]}: the features of {int(bad.sum())} images in a batch of "
+            f"{len(names)} are not finite",
+            expected=f"finite numbers from {encoder.describe()}",
+            todo="check the weights; with half precision, use float32",
+        )
+    return features
+
+
+def worker_count(workers: int | str) -> int:
+    """Number of threads that "auto" or a number stands for.
+
+    Raises:
+        ConfigError: for anything else.
+    """
+    if workers == "auto":
+        usable = (
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        )
+        return min(usable or 1, 16)
+    if not isinstance(workers, int) or workers < 0:
+        raise ConfigError(
+            f"data.workers={workers}", expected="auto, or a number of 0 or more", todo="choose one"
+        )
+    return max(workers, 1)

@@ -1,0 +1,196 @@
+"""Features of a frozen backbone: each distinct image is encoded once, ever.
+
+A feature is kept under the SHA-256 of the image file it was computed from and the fingerprint of
+the backbone's contract (weights, preprocessing, normalisation, number format), so that no wrong
+feature can be served. Images are encoded by one process at a time; the others wait and then find
+everything. What was encoded before a kill stays.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from interestingness.data.content import HashMemo, Key
+from interestingness.data.encoding import Decoded, Encoder, Picture, decode_all, encode_all
+from interestingness.data.feature_store import FeatureStore
+from interestingness.data.images import Skips
+from interestingness.errors import WeightsError
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int, str], None]
+"""``progress(done, total, what)``."""
+
+BATCH = 64
+PART, PATIENCE = 1024, 60.0
+"""Images, and seconds, after which what was encoded is written: what a kill can cost."""
+
+
+class FeatureCache:
+    """Features on disk, by image content and embedding contract."""
+
+    def __init__(self, root: str | Path) -> None:
+        """Open a cache.
+
+        Args:
+            root: folder; made on first use.
+        """
+        self.root = Path(root).expanduser()
+
+    def features(
+        self,
+        paths: Sequence[Path],
+        encoder: Encoder,
+        *,
+        batch_size: int = BATCH,
+        workers: int | str = "auto",
+        device: torch.device | str = "cpu",
+        progress: Progress | None = None,
+        skips: Skips | None = None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Features of image files, encoding those that are not there yet.
+
+        Args:
+            paths: image files; files with equal content share one feature.
+            encoder: a frozen backbone.
+            batch_size: images per forward pass.
+            workers: threads that decode; "auto" takes one per core.
+            device: where the network computes.
+            progress: told how many of the missing images are done.
+            skips: takes the unreadable images; more than its share stops the run. None allows
+                none.
+
+        Returns:
+            Features, shape (paths, dim), zeros where there is none; memory-mapped and read-only
+            where they lie on disk in this order. And which images have them, shape (paths,).
+
+        Raises:
+            DataError: if too many images are unreadable, or a feature is not finite.
+            WeightsError: for a backbone whose weights may still change.
+        """
+        if not encoder.frozen:
+            raise WeightsError(
+                "features of a backbone that is being trained cannot be cached",
+                expected="a frozen backbone",
+                todo="freeze it, or train on images (data=shards)",
+            )
+        skips = Skips(max_share=0.0) if skips is None else skips
+        store = FeatureStore(self.root / encoder.fingerprint(), encoder.dim)
+        store.refresh()
+        memo = HashMemo(self.root / "hashes.npz")
+        keys = memo.keys(paths)
+        if _missing(store, keys):
+            store.root.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(store.root / ".lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                log.info("waiting for another process that encodes images into %s", store.root)
+                lock.acquire()
+            try:
+                store.refresh()
+                self._encode(
+                    paths, keys, encoder, store, memo, skips, batch_size, workers, device, progress
+                )
+            finally:
+                lock.release()
+                memo.save()
+        skips.check(len(paths))
+        places = np.full(len(paths), -1, dtype=np.int64)
+        have = np.array([key is not None for key in keys], dtype=bool)
+        places[have] = store.find([key for key in keys if key is not None])
+        return store.gather(places), places >= 0
+
+    def _encode(
+        self,
+        paths: Sequence[Path],
+        keys: list[Key | None],
+        encoder: Encoder,
+        store: FeatureStore,
+        memo: HashMemo,
+        skips: Skips,
+        batch_size: int,
+        workers: int | str,
+        device: torch.device | str,
+        progress: Progress | None,
+    ) -> None:
+        """Encode what is missing, under the lock; fills in ``keys``."""
+        damaged = store.clean()
+        if damaged:
+            log.warning("%d damaged parts of the feature cache are computed again", damaged)
+        todo = _missing(store, keys)
+        if not todo:
+            return
+        done = 0
+
+        def note(image: Decoded) -> None:
+            nonlocal done
+            done += 1
+            keys[todo[image.place]] = image.key if image.error is None else None
+            if image.error is not None:
+                skips.add(image.picture.name, image.error)
+            elif image.state is not None and image.key is not None and image.picture.path:
+                memo.note(image.picture.path, image.state, image.key, read_ns=image.read_ns)
+            if progress is not None:
+                progress(done, len(todo), "images encoded")
+
+        images = decode_all(
+            (Picture.file(Path(paths[i])) for i in todo),
+            encoder.transform,
+            known=store.keys(),
+            workers=workers,
+            ahead=2 * batch_size,
+        )
+        moved = torch.device(device).type != "cpu"
+        if moved:
+            encoder.to(device)
+        part = _Part(store, {"encoder": encoder.describe()})
+        try:
+            for batch, features in encode_all(
+                images, encoder, batch_size=batch_size, device=device, note=note
+            ):
+                part.add(batch, features)
+        finally:
+            # Whatever ends the loop, what was encoded is kept.
+            part.write()
+            if moved:
+                encoder.to("cpu")
+        store.merge(at_most=PART + batch_size, about=part.about)
+
+
+class _Part:
+    """Features that wait to become a segment."""
+
+    def __init__(self, store: FeatureStore, about: dict[str, Any]) -> None:
+        self.store, self.about = store, about
+        self._keys: list[Key] = []
+        self._features: list[NDArray[np.float32]] = []
+        self._since = time.monotonic()
+
+    def add(self, keys: list[Key], features: NDArray[np.float32]) -> None:
+        self._keys += keys
+        self._features.append(features)
+        if len(self._keys) >= PART or time.monotonic() - self._since > PATIENCE:
+            self.write()
+
+    def write(self) -> None:
+        if self._keys:
+            self.store.write(self._keys, np.concatenate(self._features), self.about)
+        self._keys, self._features, self._since = [], [], time.monotonic()
+
+
+def _missing(store: FeatureStore, keys: Sequence[Key | None]) -> list[int]:
+    """Positions whose feature is not in the store, or whose content is not known."""
+    known = [i for i, key in enumerate(keys) if key is not None]
+    places = store.find([key for key in keys if key is not None])
+    absent = {i for i, place in zip(known, places.tolist(), strict=True) if place < 0}
+    return [i for i, key in enumerate(keys) if key is None or i in absent]
