@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -76,7 +75,6 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
 
     plugins.register()
     original = list(sys.argv)
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
 
     @hydra.main(version_base="1.3", config_path=str(conf_folder().resolve()), config_name=config)
     def run(cfg: Any) -> Any:

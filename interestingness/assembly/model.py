@@ -64,7 +64,9 @@ def build_model(cfg: DictConfig, prepared: RunTables, *, progress: Any = None) -
         return build_on_shards(cfg, prepared, progress=progress)
     skips = Skips(max_share=cfg.data.max_bad_share)
     notes: list[str] = []
-    backbone, embedding, features, present = _features(cfg, prepared, skips, notes, progress)
+    backbone, embedding, features, present = image_features(
+        cfg, prepared, skips, notes, progress=progress
+    )
     rows = usable_rows(prepared, present)
     training = prepared.pairs[rows["train"]]
     scaler = FeatureScaler(cfg.model.scaling, embedding.dim).fit(features[training.images_used()])
@@ -91,14 +93,15 @@ def build_model(cfg: DictConfig, prepared: RunTables, *, progress: Any = None) -
     return Model(scorer, PairDataModule(side), l2, backbone, rows, notes, skips)
 
 
-def _features(
-    cfg: DictConfig, prepared: RunTables, skips: Skips, notes: list[str], progress: Any
+def image_features(
+    cfg: DictConfig, prepared: RunTables, skips: Skips, notes: list[str], *, progress: Any = None
 ) -> tuple[Backbone | None, EmbeddingContract, NDArray[np.float32], NDArray[np.bool_]]:
     """Features of every image in a pair, shape (images, dim), and which images have them."""
     if cfg.model.features is not None:
         given = load_features(Path(cfg.model.features).expanduser(), prepared.tables.image_ids)
         notes.append(given.note)
-        return None, given.contract, given.features, given.present
+        embedding = EmbeddingContract.of_cached(given.name, given.fingerprint, given.dim)
+        return None, embedding, given.features, given.present
     backbone = make_backbone(cfg, prepared, notes)
     used = prepared.pairs.images_used()
     paths = [prepared.tables.image_path(int(row)) for row in used]
@@ -134,13 +137,14 @@ def make_backbone(cfg: DictConfig, prepared: RunTables, notes: list[str]) -> Bac
 
 
 def usable_rows(
-    prepared: RunTables, present: NDArray[np.bool_] | None
+    prepared: RunTables, present: NDArray[np.bool_] | None, *, learn: bool = True
 ) -> dict[str, NDArray[np.int64]]:
     """Pairs of each side whose images can be used; for training and validation also labelled.
 
     Args:
         prepared: tables, labels and split.
         present: which images can be used, shape (images,); None takes all.
+        learn: whether training follows, so that there must be training pairs.
 
     Raises:
         DataError: if no training pair or no test pair is left.
@@ -156,7 +160,7 @@ def usable_rows(
         "test": split.test & ok,
     }
     rows = {name: np.flatnonzero(mask) for name, mask in masks.items()}
-    for name in ("train", "test"):
+    for name in ("train", "test") if learn else ("test",):
         if not len(rows[name]):
             raise DataError(
                 f"no {name} pair has both images and, to learn from, a label",

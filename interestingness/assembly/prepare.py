@@ -55,8 +55,13 @@ class RunTables:
         }
 
 
-def prepare(cfg: DictConfig, *, progress: Any = None) -> RunTables:
+def prepare(cfg: DictConfig, *, learn: bool = True, progress: Any = None) -> RunTables:
     """Prepare the data set, label its pairs and split them.
+
+    Args:
+        cfg: composed config.
+        learn: whether training follows; to judge only, the label source may have nothing here.
+        progress: called by data sets that take long.
 
     Raises:
         LabelError: if the data set has nothing for the label source, or no training pair a label.
@@ -73,15 +78,18 @@ def prepare(cfg: DictConfig, *, progress: Any = None) -> RunTables:
         )
     source = _source(cfg.label_source, tables)
     lacking = source.missing()
-    if lacking is not None:
+    if lacking is not None and learn:
         raise LabelError(
             f"label source {source.name!r} has nothing to read in "
             f"{tables.manifest.name}: {lacking}",
             todo="obtain the labels, or choose another label_source",
         )
     split: PairSplit = instantiate(cfg.split)(pairs, tables.images)
-    labels = source.fit(pairs[split.train]).labels(pairs)
-    if not (labels.known & split.train).any():
+    if lacking is None:
+        labels = source.fit(pairs[split.train]).labels(pairs)
+    else:
+        labels = Labels.of(np.full(len(pairs), np.nan))
+    if learn and not (labels.known & split.train).any():
         raise LabelError(
             f"label source {source.name!r} labels none of the "
             f"{int(split.train.sum())} training pairs",
@@ -89,8 +97,9 @@ def prepare(cfg: DictConfig, *, progress: Any = None) -> RunTables:
             todo="choose another label source, aggregation or split",
         )
     references, absent = _references(cfg, tables)
-    references.setdefault(source.name, source)
-    absent.pop(source.name, None)
+    if lacking is None:
+        references.setdefault(source.name, source)
+        absent.pop(source.name, None)
     return RunTables(tables, pairs, split, source, labels, references, absent)
 
 

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 from PIL import Image
 
+from interestingness.assembly.checks import plain
 from interestingness.assembly.model import Model
+from interestingness.assembly.outputs import write_tables
 from interestingness.assembly.prepare import RunTables
 from interestingness.data.images import read_image
 from interestingness.errors import DataError, ImageError
@@ -21,6 +23,8 @@ from interestingness.learning.reference import Reference
 from interestingness.learning.results import Evaluation
 from interestingness.reports.console import describe_run, print_results
 from interestingness.reports.description import RunDescription
+from interestingness.reports.page import PageContent, write_page
+from interestingness.reports.reasons import Reason, reasons_of
 
 
 def describe(cfg: DictConfig, prepared: RunTables, model: Model) -> RunDescription:
@@ -82,7 +86,19 @@ def report(
     evaluation = evaluate(
         scores, prepared.pairs, model.rows["test"], references, main=main, seed=cfg.seed
     )
-    page = write_outputs(run, cfg, prepared, model, scores, evaluation, references)
+    write_tables(run, cfg, prepared, model, scores, evaluation, references)
+    page = write_page(
+        run / "page.html",
+        PageContent(
+            title=f"{prepared.source.name} on {prepared.tables.manifest.name}",
+            run=describe(cfg, prepared, model),
+            evaluation=evaluation,
+            thumbnail=lambda image_id: _picture(prepared, image_id),
+            reasons=_reasons(prepared, evaluation),
+            skipped=list(model.skips.reasons.items()) if model.skips is not None else [],
+            settings=plain(cfg),
+        ),
+    )
     print_results(evaluation, simulated=prepared.tables.manifest.simulated, page=page)
     result = evaluation.main_result
     return result.accuracy.value if result is not None else None
@@ -106,7 +122,15 @@ def references_of(prepared: RunTables) -> dict[str, Reference]:
     return dict(sorted(found.items(), key=lambda item: not item[1].learnt))
 
 
-def _thumbnail(prepared: RunTables, image_id: str) -> Image.Image | None:
+def _reasons(prepared: RunTables, evaluation: Evaluation) -> dict[str, list[Reason]]:
+    """Raters' reasons on the mistaken pairs, where the tables hold any."""
+    if not prepared.tables.has("votes"):
+        return {}
+    mistaken = [mistake.pair_id for mistake in evaluation.mistakes]
+    return reasons_of(prepared.tables.vote_table, mistaken)
+
+
+def _picture(prepared: RunTables, image_id: str) -> Image.Image | None:
     row = int(np.flatnonzero(prepared.tables.image_ids == image_id)[0])
     try:
         return read_image(prepared.tables.image_path(row))

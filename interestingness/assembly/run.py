@@ -59,6 +59,26 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     return {"run": str(run), "status": "finished", "accuracy": result}
 
 
+def evaluate(cfg: DictConfig) -> dict[str, Any]:
+    """Judge a checkpoint by every reference.
+
+    Args:
+        cfg: composed ``conf/evaluate.yaml``.
+
+    Returns:
+        ``{"run", "status", "accuracy"}``.
+    """
+    config = plain(cfg)
+    trusted = (*plugin_packages(), *cfg.trust)
+    check(config, trusted=trusted)
+    file = checkpoint_of(Path(cfg.ckpt).expanduser())
+
+    from interestingness.assembly.judging import judge
+
+    accuracy = judge(cfg, file, trusted=trusted)
+    return {"run": cfg.paths.run, "status": "finished", "accuracy": accuracy}
+
+
 def resume_from(resume: str | None, key: str) -> Path | None:
     """The checkpoint to go on from.
 

@@ -29,6 +29,7 @@ class EpochLoader:
         self.source = source
         self.steps = steps
         self.epoch = 0
+        self.batch_sampler = None  # asked for by Lightning wherever there is a sampler
         self._start = 0
         self._done = 0
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from interestingness.data.split_columns import complete, numbers, times
 from interestingness.errors import DataError
 from interestingness.schema import Pairs
 
@@ -140,7 +140,7 @@ def by_group(
             sides.
     """
     used = _used(pairs, images)
-    values = np.asarray(_complete(images, column, used), dtype=object).astype(str)
+    values = np.asarray(complete(images, column, used), dtype=object).astype(str)
     groups, member, sizes = np.unique(values, return_inverse=True, return_counts=True)
     wanted = np.asarray(_fractions(train, validation, test)) * len(used)
     if len(groups) < (wanted > 0).sum():
@@ -181,7 +181,7 @@ def by_fold(
         DataError: no such column, an image without a fold, no such fold, or a side without pairs.
     """
     used = _used(pairs, images)
-    folds = _numbers(images, column, used)
+    folds = numbers(images, column, used)
     known = sorted({int(f) if f % 1 == 0 else f for f in folds.tolist()})
     for name, fold in (("test", test), ("validation", validation)):
         if fold is not None and fold not in known:
@@ -219,10 +219,10 @@ def by_time(
         DataError: as ``by_image``; no such column, an image without a time, text that is no time.
     """
     used = _used(pairs, images)
-    times = _times(images, column, used)
+    taken = times(images, column, used)
     shares = _shares(train, validation, test, len(used), "images")
-    order = np.argsort(times, kind="stable")
-    ordered = times[order]
+    order = np.argsort(taken, kind="stable")
+    ordered = taken[order]
     # A cut that would part images of one time moves behind them.
     cuts = [
         0 if cut == 0 else int(np.searchsorted(ordered, ordered[cut - 1], side="right"))
@@ -325,62 +325,3 @@ def _of_pairs(
     if dealt is not None:
         facts["images_dealt"] = dict(dealt)
     return PairSplit(split.train, split.validation, split.test, rule, facts)
-
-
-def _complete(images: pa.Table, column: str, used: NDArray[np.int32]) -> list[Any]:
-    """A column's cells for the images that occur in pairs."""
-    own = ("image_id", "path", "sha256")
-    if column not in images.column_names:
-        found = [name for name in images.column_names if name not in own]
-        raise DataError(
-            f"split.column={column}: the image table has no such column",
-            expected=f"one of {', '.join(found)}" if found else "a table with such a column",
-            todo="name a column of dataset.scores or dataset.groups",
-        )
-    cells = images[column].combine_chunks().take(pa.array(used)).to_pylist()
-    empty = [i for i, cell in enumerate(cells) if cell is None or cell != cell]
-    if empty:
-        names = [repr(images["image_id"][int(used[i])].as_py()) for i in empty[:3]]
-        raise DataError(
-            f"column {column!r} is empty for {len(empty)} of {len(used)} images: "
-            f"{', '.join(names)}",
-            expected="a value for every image that is in a pair",
-            todo="fill the column, or remove these images from the pairs",
-        )
-    return cells
-
-
-def _numbers(images: pa.Table, column: str, used: NDArray[np.int32]) -> NDArray[np.float64]:
-    cells = _complete(images, column, used)
-    try:
-        return np.asarray([float(cell) for cell in cells])
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"column {column!r} holds no numbers ({error})",
-            expected="the number of each image's fold",
-            todo="name the column of fold numbers: split.column=…",
-        ) from None
-
-
-def _times(images: pa.Table, column: str, used: NDArray[np.int32]) -> NDArray[np.float64]:
-    cells = _complete(images, column, used)
-    try:
-        return np.asarray([_seconds(cell) for cell in cells])
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"column {column!r} holds something that is no time ({error})",
-            expected="numbers, or dates and times such as 2025-03-01T14:30",
-            todo="name the column of times: split.column=…",
-        ) from None
-
-
-def _seconds(cell: Any) -> float:
-    if isinstance(cell, str):
-        cell = datetime.fromisoformat(cell)
-    if isinstance(cell, date) and not isinstance(cell, datetime):
-        cell = datetime(cell.year, cell.month, cell.day)
-    if isinstance(cell, datetime):
-        # Without a zone: as if UTC, so that the order does not depend on where it is run.
-        moment = cell.replace(tzinfo=None) - (cell.utcoffset() or timedelta(0))
-        return (moment - datetime(1970, 1, 1)).total_seconds()
-    return float(cell)

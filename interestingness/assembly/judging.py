@@ -1,0 +1,118 @@
+"""One checkpoint judged by every reference, on its own data or on another data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from interestingness.assembly.checks import check
+from interestingness.assembly.model import Model, image_features, usable_rows
+from interestingness.assembly.prepare import prepare
+from interestingness.assembly.reporting import announce, report
+from interestingness.data.datamodule import PairDataModule
+from interestingness.data.images import Skips
+from interestingness.errors import WeightsError
+from interestingness.learning.learner import CHECKPOINT_KEY
+from interestingness.models.scorer import build_scorer
+
+ALL_TEST = {"_target_": "interestingness.data.splits.all_test", "_partial_": True}
+
+
+def judge(cfg: DictConfig, file: Path, *, trusted: tuple[str, ...]) -> float | None:
+    """Rebuild the scorer of a checkpoint and judge it.
+
+    Args:
+        cfg: composed ``conf/evaluate.yaml``.
+        file: the checkpoint.
+        trusted: packages whose classes the checkpoint's config may name; a stranger's checkpoint is
+            a config too.
+
+    Returns:
+        Accuracy against the main reference.
+    """
+    checkpoint = load_checkpoint(file)
+    own = checkpoint[CHECKPOINT_KEY]
+    merged = merge(own["record"], cfg)
+    check(OmegaConf.to_container(merged, resolve=True), trusted=trusted)  # type: ignore[arg-type]
+    prepared = prepare(merged, learn=False)
+    skips, notes = Skips(max_share=merged.data.max_bad_share), [f"judged from {file}"]
+    backbone, embedding, features, present = image_features(merged, prepared, skips, notes)
+    scorer = build_scorer(own["scorer"])
+    differences = scorer.embedding.differences(embedding)
+    if differences:
+        raise WeightsError(
+            f"{file}: was trained on other features: {'; '.join(differences)}",
+            expected="the backbone, weights and preprocessing of its run",
+            todo="give the same weights as then (the effective config is in the run's config.yaml)",
+        )
+    state = checkpoint["state_dict"]
+    scorer.load_state_dict(
+        {n.removeprefix("scorer."): v for n, v in state.items() if n.startswith("scorer.")}
+    )
+    with torch.inference_mode():
+        scores = scorer.eval().score(torch.from_numpy(features)).double().numpy()
+    scores[~present] = np.nan
+    rows = usable_rows(prepared, present, learn=False)
+    unused = np.ones(len(scores), dtype=bool)
+    unused[prepared.pairs[rows["test"]].images_used()] = False
+    scores[unused] = np.nan
+    model = Model(scorer, PairDataModule(_no_side), own["l2"], backbone, rows, notes, skips)
+    announce(merged, prepared, model)
+    return report(merged, prepared, model, scores)
+
+
+def load_checkpoint(file: Path) -> dict[str, Any]:
+    """A checkpoint of ours, read without running any code that it may carry.
+
+    Raises:
+        WeightsError: for a damaged file, a pickle with code, or somebody else's checkpoint.
+    """
+    try:
+        checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(
+            f"{file}: cannot be read as a checkpoint ({first})",
+            expected="a checkpoint of `python train.py`, tensors and plain values only",
+            todo="name another file; pickles that carry code are never run",
+        ) from None
+    if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
+        raise WeightsError(
+            f"{file}: was not written by interestingness",
+            expected="a checkpoint of `python train.py`",
+            todo="name a run folder below runs/, or a file of its checkpoints/",
+        )
+    return checkpoint
+
+
+def merge(record: Mapping[str, Any], cfg: DictConfig) -> DictConfig:
+    """The run's own config, with the data set, split, references and paths of this command.
+
+    Another data set without a split of its own is tested as a whole.
+    """
+    merged = OmegaConf.create(dict(record))
+    asked = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(asked, dict)
+    for name in ("paths", "references"):
+        merged[name] = asked[name]
+    if asked.get("dataset"):
+        merged["dataset"] = asked["dataset"]
+        merged["split"] = asked.get("split") or ALL_TEST
+    elif asked.get("split"):
+        merged["split"] = asked["split"]
+    else:
+        merged["dataset"]["root"] = f"{asked['paths']['cache']}/datasets"
+    if asked.get("weights"):
+        merged["model"]["backbone"]["weights"] = asked["weights"]
+    if asked.get("features"):
+        merged["model"]["features"] = asked["features"]
+    return merged
+
+
+def _no_side(side: str, rank: int, ranks: int) -> None:
+    return None

@@ -1,0 +1,72 @@
+"""The run folder's files: metrics.json, predictions, scores of images, and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+
+from interestingness.assembly.model import Model
+from interestingness.assembly.prepare import RunTables
+from interestingness.learning.predictions import (
+    image_predictions,
+    pair_predictions,
+    write_metrics,
+    write_predictions,
+)
+from interestingness.learning.reference import Reference
+from interestingness.learning.results import Evaluation
+
+
+def write_tables(
+    run: Path,
+    cfg: DictConfig,
+    prepared: RunTables,
+    model: Model,
+    scores: NDArray[np.float64],
+    evaluation: Evaluation,
+    references: Mapping[str, Reference],
+) -> None:
+    """Predictions of test pairs, scores of test images, then metrics.json."""
+    rows = model.rows["test"]
+    tested = {name: _rows_of(reference, rows) for name, reference in references.items()}
+    pairs = prepared.pairs[rows]
+    write_predictions(
+        run / "predictions.parquet",
+        pair_predictions(scores, pairs, ["test"] * len(pairs), tested),
+    )
+    seen = ~np.isnan(scores)
+    write_predictions(
+        run / "image_scores.parquet",
+        image_predictions(
+            scores[seen], prepared.pairs.image_ids[seen], ["test"] * int(seen.sum())
+        ),
+    )
+    manifest = prepared.tables.manifest
+    write_metrics(
+        run / "metrics.json",
+        evaluation,
+        data=manifest.name,
+        simulated=manifest.simulated,
+        label_source=prepared.source.name,
+        label_facts=prepared.labels.facts,
+        split=prepared.split.facts,
+        usable_pairs={side: len(r) for side, r in model.rows.items()},
+        absent_references=prepared.absent,
+        l2=model.l2,
+        skipped_images=model.skips.reasons if model.skips is not None else {},
+        seed=cfg.get("seed"),
+    )
+
+
+def _rows_of(reference: Reference, rows: NDArray[np.int64]) -> Reference:
+    labels = reference.labels
+    if labels is None:
+        return reference
+    chosen = type(labels)(
+        labels.preference[rows], labels.weight[rows], labels.consensus[rows], labels.facts
+    )
+    return Reference(chosen, reference.reason, None, None, reference.learnt)
