@@ -238,6 +238,12 @@ def by_time(
     return _of_images(pairs, side, rule, needed=tuple(needed))
 
 
+def all_test(pairs: Pairs, images: pa.Table) -> PairSplit:
+    """Every pair judges; nothing is learnt (a model of another data set is tried on this one)."""
+    _used(pairs, images)
+    return _of_pairs(pairs, np.full(len(pairs), 2, dtype=np.int8), "all pairs test")
+
+
 def _used(pairs: Pairs, images: pa.Table) -> NDArray[np.int32]:
     ids = images["image_id"].to_numpy()
     assert len(ids) == len(pairs.image_ids) and (ids == pairs.image_ids).all(), (

@@ -178,7 +178,7 @@ def _read_csv(path: Path, data: bytes) -> TextTable:
             if any(row[len(names) :]) or 0 < len(row) < len(names):
                 raise csv.Error(f"{len(row)} cells")
             del row[len(names) :]  # separators at the end of a line mean nothing
-            if any(cell.strip() for cell in row):
+            if "".join(row).strip():
                 rows.append(row)
                 lines.append(before + 1 + skipped)
             before = reader.line_num

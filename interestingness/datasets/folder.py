@@ -15,15 +15,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from interestingness.datasets.csv_tables import TextTable, existing_file, read_text_table
-from interestingness.datasets.image_files import (
-    ImageFile,
-    frame_sizes,
-    hashes_of_possible_copies,
-    list_images,
-)
+from interestingness.datasets.folder_tables import image_table, pair_table, score_table
+from interestingness.datasets.image_files import ImageFile, list_images
 from interestingness.datasets.image_names import ON_MISSING, ImageNames, KeyedNames, keyed
 from interestingness.datasets.pairing import random_regular_pairs, shared_rater_pairs
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
@@ -33,12 +28,7 @@ from interestingness.datasets.rating_files import (
     read_ratings,
     votes_from_ratings,
 )
-from interestingness.datasets.score_files import (
-    ImageColumns,
-    as_arrow,
-    merged_columns,
-    read_image_columns,
-)
+from interestingness.datasets.score_files import ImageColumns, read_image_columns
 from interestingness.datasets.vote_files import PairRows, read_pairs, read_votes
 from interestingness.errors import ConfigError, DataError
 from interestingness.labels.tables import Manifest, Tables
@@ -189,10 +179,9 @@ def _build(
             tables["ratings"], given, mapping=options.mapping, on_missing=options.on_missing
         )
     pairs, origin = _choose_pairs(names, rows, rated, about.get("scores"), options)
-    result: dict[str, pa.Table] = {
-        "images": _image_table(folder, files, about, facts, progress),
-        "pairs": _pair_table(pairs),
-    }
+    images, counts = image_table(folder, files, about, progress)
+    facts |= counts
+    result: dict[str, pa.Table] = {"images": images, "pairs": pair_table(pairs)}
     facts["pairs"] = {"pairs": len(pairs), "origin": origin}
     if "pairs" in rows:
         facts["pairs"] |= rows["pairs"].facts
@@ -218,7 +207,7 @@ def _build(
     if votes:
         result["votes"] = pa.concat_tables(votes, promote_options="default")
     if "scores" in about:
-        result["scores"] = _score_table(about["scores"], names)
+        result["scores"] = score_table(about["scores"], names)
     for kind, counts in facts.items():
         log.info("%s: %s", kind, counts if isinstance(counts, int) else _sentence(counts))
     manifest = Manifest(options.name, domain="photographs", image_root=str(folder), facts=facts)
@@ -303,65 +292,6 @@ def _key_names(
         expected=f"one of {', '.join(found)}" if found else "a table of scores or groups",
         todo="name the column that both tables have",
     )
-
-
-def _image_table(
-    folder: Path,
-    files: tuple[ImageFile, ...],
-    about: Mapping[str, ImageColumns],
-    facts: dict[str, Any],
-    progress: Progress | None,
-) -> pa.Table:
-    sizes, damaged = frame_sizes(folder, files, progress)
-    if damaged:
-        facts["unreadable_image_headers"] = len(damaged)
-        log.warning(
-            "%d of %d images cannot be read, the first: %s",
-            len(damaged), len(files), ", ".join(damaged[:3]),
-        )  # fmt: skip
-    hashes = hashes_of_possible_copies(folder, files)
-    known = [h for h in hashes if h is not None]
-    if len(set(known)) < len(known):
-        facts["copies_of_other_images"] = len(known) - len(set(known))
-    columns: dict[str, pa.Array] = {
-        "image_id": pa.array([file.image_id for file in files]),
-        "path": pa.array([file.path for file in files]),
-        "sha256": pa.array(hashes, pa.string()),
-        "bytes": pa.array([file.size for file in files], pa.int64()),
-        "width": pa.array([size and size[0] for size in sizes], pa.int32()),
-        "height": pa.array([size and size[1] for size in sizes], pa.int32()),
-    }
-    columns |= {name: as_arrow(values) for name, values in merged_columns(about).items()}
-    return pa.table(columns)
-
-
-def _pair_table(pairs: Pairs) -> pa.Table:
-    return pa.table(
-        {
-            "pair_id": pa.array(pairs.pair_ids, pa.string()),
-            "left": pa.array(pairs.image_ids[pairs.left], pa.string()),
-            "right": pa.array(pairs.image_ids[pairs.right], pa.string()),
-        }
-    )
-
-
-def _score_table(scores: ImageColumns, names: ImageNames) -> pa.Table:
-    rows = np.sort(scores.row[scores.row >= 0])
-    ids = np.asarray(names.image_ids, dtype=object)[rows].tolist()
-    parts = []
-    for name in scores.scores:
-        values: NDArray[np.float64] = scores.columns[name][rows]
-        parts.append(
-            pa.table(
-                {
-                    "image_id": pa.array(ids, pa.string()),
-                    "name": pa.array([name] * len(ids), pa.string()),
-                    "score": pa.array(values, mask=~np.isfinite(values)),
-                    "provenance": pa.array([scores.table.path.name] * len(ids), pa.string()),
-                }
-            )
-        )
-    return pa.concat_tables(parts)
 
 
 def _mapping(columns: Mapping[str, str | None] | None) -> dict[str, str]:

@@ -109,27 +109,23 @@ def shared_rater_pairs(
         Rows of the two images of each pair, smaller first, sorted, shape (pairs, 2). An image that
         shares raters with few others is in fewer pairs.
     """
-    candidates = []
     order = np.argsort(rater, kind="stable")
     _, starts = np.unique(rater[order], return_index=True)
-    for i, rows in enumerate(np.split(order, starts[1:]) if len(order) else []):
-        own = np.sort(image[rows])
-        if len(own) > 1:
-            drawn = random_regular_pairs(len(own), degree, seed=_mixed(seed, i))
-            candidates.append(own[drawn])
-    if not candidates:
-        return np.empty((0, 2), dtype=np.int64)
-    distinct = np.unique(np.concatenate(candidates), axis=0)
-    free = [degree] * images
-    chosen = []
-    for k in np.random.default_rng(seed).permutation(len(distinct)).tolist():
-        a, b = int(distinct[k, 0]), int(distinct[k, 1])
-        if free[a] and free[b]:
-            free[a] -= 1
-            free[b] -= 1
-            chosen.append(k)
-    return distinct[np.sort(chosen)].astype(np.int64)
-
-
-def _mixed(seed: int, i: int) -> int:
-    return int(np.random.SeedSequence([seed, i]).generate_state(1)[0])
+    rated = [image[rows] for rows in np.split(order, starts[1:])] if len(order) else []
+    rng = np.random.default_rng(seed)
+    free = np.full(images, degree)
+    chosen: set[int] = set()
+    # A round lets every rater match each of their images once, so that pairs come from many raters.
+    for _ in range(3 * degree):
+        before = len(chosen)
+        for k in rng.permutation(len(rated)).tolist():
+            own = rng.permutation(rated[k][free[rated[k]] > 0])
+            matched = np.sort(own[: len(own) // 2 * 2].reshape(-1, 2), axis=1)
+            for key in (matched[:, 0] * images + matched[:, 1]).tolist():
+                if key not in chosen:
+                    chosen.add(key)
+                    free[[key // images, key % images]] -= 1
+        if len(chosen) == before:
+            break
+    keys = np.asarray(sorted(chosen), dtype=np.int64)
+    return np.stack([keys // images, keys % images], axis=1)

@@ -20,9 +20,7 @@ Write = Callable[[str, str], Path]
 Prepare = Callable[..., Tables]
 
 
-def message(
-    prepare: Prepare, kind: type[InterestingnessError] = DataError, **options: Any
-) -> str:
+def message(prepare: Prepare, kind: type[InterestingnessError] = DataError, **options: Any) -> str:
     with pytest.raises(kind) as caught:
         prepare(**options)
     assert caught.value.found and caught.value.expected and caught.value.todo
@@ -31,26 +29,45 @@ def message(
 
 # what is given, its text, and what the message must say
 TABLES: list[tuple[str, str, tuple[str, ...]]] = [
-    ("votes", "left,right\na.jpg,b.JPG\n", ("no column 'choice'", "'left', 'right'", "dataset.columns.choice=")),
+    (
+        "votes",
+        "left,right\na.jpg,b.JPG\n",
+        ("no column 'choice'", "'left', 'right'", "dataset.columns.choice="),
+    ),
     ("votes", "one,two,choice\na.jpg,b.JPG,left\n", ("no column 'left'", "dataset.columns.left=")),
-    ("votes", "a.jpg,b.JPG,left\nb.JPG,c.png,right\n", ("no column 'right'", "first line seems to be data")),
+    (
+        "votes",
+        "a.jpg,b.JPG,left\nb.JPG,c.png,right\n",
+        ("no column 'right'", "first line seems to be data"),
+    ),
     ("votes", "left,right,choice\na.jpg,a.jpg,left\n", ("with itself", "'a.jpg'", "line 2")),
     ("votes", "left,right,choice\na.jpg,./a.jpg,left\n", ("with itself",)),
     ("votes", "left,right,choice\na.jpg,x.jpg,left\n", ("1 of 1 rows", "'x.jpg'")),
-    ("votes", "left,right,choice\na.jpg,b.JPG,maybe\na.jpg,b.JPG,c.png\n",
-     ("2 cells", "'maybe', 'c.png'", "line 2, 3", "left, right, tie, first, second")),
+    (
+        "votes",
+        "left,right,choice\na.jpg,b.JPG,maybe\na.jpg,b.JPG,c.png\n",
+        ("2 cells", "'maybe', 'c.png'", "line 2, 3", "left, right, tie, first, second"),
+    ),
     ("votes", "left,right,choice\na.jpg,b.JPG,1\n", ("'1'",)),
     ("votes", "left,right,choice,first\na.jpg,b.JPG,first,\n", ("column 'first' is empty",)),
     ("votes", "left,right,choice,first\na.jpg,b.JPG,left,second\n", ("'second'", "column 'first'")),
     ("votes", "left,right,choice,time\na.jpg,b.JPG,left,yesterday\n", ("'yesterday'", "line 2")),
     ("votes", "left,right,choice,probability\na.jpg,b.JPG,left,75\n", ("'75'", "from 0 to 1")),
-    ("votes", "left,right,choice,rater_kind\na.jpg,b.JPG,left,robot\n", ("'robot'", "human or model")),
+    (
+        "votes",
+        "left,right,choice,rater_kind\na.jpg,b.JPG,left,robot\n",
+        ("'robot'", "human or model"),
+    ),
     ("votes", "left,right,choice\na.jpg,,left\n", ("'right' is empty in 1 rows",)),
     ("votes", "", ("empty",)),
     ("votes", "\n \n", ("empty",)),
     ("votes", "left,right,choice\n", ("no rows",)),
     ("votes", "left,right,choice\n,,\n", ("no rows",)),
-    ("votes", "left|right|choice\na.jpg|b.JPG|left\n", ("'left|right|choice'", "comma, semicolon or tab")),
+    (
+        "votes",
+        "left|right|choice\na.jpg|b.JPG|left\n",
+        ("'left|right|choice'", "comma, semicolon or tab"),
+    ),
     ("votes", "left right choice\na.jpg b.JPG left\n", ("no column 'left'", "separated by comma")),
     ("votes", "left,right,choice\na.jpg,b.JPG\n", ("line 2", "3 cells in every row")),
     ("votes", "left,right,choice\na.jpg,b.JPG,left,extra\n", ("line 2", "4 cells")),
@@ -60,32 +77,65 @@ TABLES: list[tuple[str, str, tuple[str, ...]]] = [
     ("votes", "left,right,choice\n\0,b.JPG,left\n", ("binary",)),
     ("pairs", "left,right\na.jpg,a.jpg\n", ("with itself",)),
     ("pairs", "left\na.jpg\n", ("no column 'right'",)),
-    ("scores", "image,stars\na.jpg,3\nA.JPG,4\nc.jpg,1\nD.jpg,5\nzzz,2\n",
-     ("4 of 5 rows", "4 images", "'A.JPG' (did you mean 'a.jpg'?)", "'c.jpg' (did you mean 'c.png'?)",
-      "'D.jpg' (did you mean 'trip/d.jpg'?), …", "dataset.on_missing=skip")),
+    (
+        "scores",
+        "image,stars\na.jpg,3\nA.JPG,4\nc.jpg,1\nD.jpg,5\nzzz,2\n",
+        (
+            "4 of 5 rows",
+            "4 images",
+            "'A.JPG' (did you mean 'a.jpg'?)",
+            "'c.jpg' (did you mean 'c.png'?)",
+            "'D.jpg' (did you mean 'trip/d.jpg'?), …",
+            "dataset.on_missing=skip",
+        ),
+    ),
     ("scores", "image,stars\nZuerich 1.jpg,3\na.jpg,3\n", ("did you mean 'Zürich 1.jpg'?",)),
-    ("scores", "photo,stars\na.jpg,3\n", ("no column 'image'", "'photo'", "dataset.columns.image=")),
-    ("scores", "image,photo,stars\n17,a.jpg,3\n18,b.JPG,4\n", ("2 of 2", "dataset.columns.image=photo")),
+    (
+        "scores",
+        "photo,stars\na.jpg,3\n",
+        ("no column 'image'", "'photo'", "dataset.columns.image="),
+    ),
+    (
+        "scores",
+        "image,photo,stars\n17,a.jpg,3\n18,b.JPG,4\n",
+        ("2 of 2", "dataset.columns.image=photo"),
+    ),
     ("scores", "image,stars\nx.jpg,3\ny.jpg,4\n", ("belong together",)),
-    ("scores", "image,stars\na.jpg,3\na.jpg,4\n", ("more than one row", "line 2, 3", "dataset.ratings")),
+    (
+        "scores",
+        "image,stars\na.jpg,3\na.jpg,4\n",
+        ("more than one row", "line 2, 3", "dataset.ratings"),
+    ),
     ("scores", "image,stars\na.jpg,3\nphotos/a.jpg,4\n", ("more than one row",)),
-    ("scores", "image,stars\na.jpg,3\nb.JPG,4\nc.png,five\n", ("column 'stars'", "'five'", "line 4")),
+    (
+        "scores",
+        "image,stars\na.jpg,3\nb.JPG,4\nc.png,five\n",
+        ("column 'stars'", "'five'", "line 4"),
+    ),
     ("scores", "image,stars\na.jpg,3\nb.JPG,4\nc.png,inf\n", ("'inf'",)),
     ("scores", "image,stars\na.jpg,3\nb.JPG,4\nc.png,1e999\n", ("'1e999'",)),
-    ("scores", "image,concept\na.jpg,cat\nb.JPG,dog\n", ("no column holds numbers", "dataset.groups")),
+    (
+        "scores",
+        "image,concept\na.jpg,cat\nb.JPG,dog\n",
+        ("no column holds numbers", "dataset.groups"),
+    ),
     ("scores", "image\na.jpg\nb.JPG\n", ("only the column 'image'",)),
     ("scores", "image,stars\na.jpg,3\nb.JPG,\n", ("1 of 6 images have a score",)),
     ("scores", "image,stars\na.jpg,\nb.JPG,NaN\n", ("no column holds numbers",)),
     ("scores", "image,stars\n,3\n", ("'image' is empty",)),
     ("ratings", "image,rating\na.jpg,3\n", ("no column 'rater'", "dataset.columns.rater=")),
-    ("ratings", "image,rater,stars\na.jpg,x,3\n", ("no column 'rating'", "dataset.columns.rating=")),
+    (
+        "ratings",
+        "image,rater,stars\na.jpg,x,3\n",
+        ("no column 'rating'", "dataset.columns.rating="),
+    ),
     ("ratings", "image,rater,rating\na.jpg,x,good\nb.JPG,x,2\n", ("'good'", "line 2")),
     ("ratings", "image,rater,rating\na.jpg,,2\nb.JPG,x,2\n", ("'rater' is empty",)),
     ("ratings", "image,rater,rating\na.jpg,x,\nb.JPG,x,\n", ("every rating is empty",)),
     ("ratings", "image,rater,rating\na.jpg,x,1\nb.JPG,y,2\n", ("no rater has rated two images",)),
     ("groups", "image,concept\nq.jpg,cat\na.jpg,cat\n", ("1 of 2 rows",)),
     ("groups", "image,concept\na.jpg,cat\na.jpg,dog\n", ("more than one row",)),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("kind", "text", "parts"), TABLES)
@@ -111,7 +161,9 @@ def test_wrong_kinds_of_file(prepare: Prepare, tmp_path: Path, photos: Path) -> 
     assert "no such file" in message(prepare, scores="~nobody-here/stars.csv")
     assert "spreadsheet" in given("stars.xlsx", b"PK\x03\x04 and so on")
     assert "UTF-16" in given("stars.txt", "image,stars\na.jpg,3\n".encode("utf-16"))
-    assert "line 3 is not UTF-8" in given("s.csv", "image,stars\na.jpg,3\nZürich 1.jpg,4".encode("latin-1"))
+    assert "line 3 is not UTF-8" in given(
+        "s.csv", "image,stars\na.jpg,3\nZürich 1.jpg,4".encode("latin-1")
+    )
     packed = gzip.compress(b"image,stars\na.jpg,3\n" * 50)
     assert "damaged gzip" in given("s.csv.gz", packed[:-9])
     assert "damaged gzip" in given("s.csv.gz", packed[:20] + b"\xff" * 30)

@@ -58,7 +58,9 @@ def test_no_manifest(tmp_path: Path) -> None:
     assert "no dataset.json" in refused(tmp_path / "absent")
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"format_version": 1}', '{"format_version": 1, "x": 2}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"format_version": 1}', '{"format_version": 1, "x": 2}']
+)
 def test_a_damaged_manifest(root: Path, text: str) -> None:
     (root / "dataset.json").write_text(text)
     assert "dataset.json" in refused(root)
