@@ -33,7 +33,8 @@ def evaluate(
         pairs: all pairs.
         test: rows of the test pairs, or a mask over all pairs.
         references: by name, in the order of the table.
-        main: reference that mistakes are counted against; None takes the first that can judge.
+        main: reference that mistakes are counted against; where it is None or cannot judge, the
+            first that can.
         shown: how many images and mistakes to keep for showing.
         resamples: bootstrap resamples of images.
         seed: of the bootstrap.
@@ -66,8 +67,9 @@ def evaluate(
         judge(name, reference, score, pairs, rows, resamples=resamples, seed=seed)
         for name, reference in references.items()
     )
-    if main is None:
-        main = next((r.name for r in results if r.judged), None)
+    able = [r.name for r in results if r.judged]
+    if main not in able:
+        main = able[0] if able else None
     highest, middle, lowest = _extremes(score, pairs, images, shown)
     return Evaluation(
         pairs=len(rows),

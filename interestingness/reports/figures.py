@@ -101,7 +101,7 @@ def calibration_chart(bins: Sequence[ReliabilityBin]) -> Markup:
 def histogram_chart(histogram: Histogram) -> Markup:
     """How the scores of the test images are distributed."""
     most = max(histogram.counts, default=0)
-    between = max(1, math.ceil(most / 4))
+    between = _round_step(most / 4)
     ticks = range(0, max(1, math.ceil(most / between)) * between + 1, between)
     parts = _y_axis(ticks, [f"{t:,}" for t in ticks])
     y = _scale(0, ticks[-1], _BOTTOM, _TOP)
@@ -230,7 +230,17 @@ def _between(accuracy: Estimate) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.3g}".replace("-", "−")
+    return f"{value:.2g}".replace("-", "−")
+
+
+def _round_step(least: float) -> int:
+    """The first of 1, 2, 5, 10, 20, 50, … that is not below ``least``."""
+    size = 1
+    while True:
+        for step in (size, 2 * size, 5 * size):
+            if step >= least:
+                return step
+        size *= 10
 
 
 def _clip(text: str, limit: int) -> str:

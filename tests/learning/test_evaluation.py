@@ -190,6 +190,9 @@ def test_what_cannot_judge_is_a_row_with_its_reason(tables: Tables) -> None:
     assert evaluation.main is None and evaluation.main_result is None
     assert evaluation.mistakes == () and len(evaluation.highest) > 0
 
+    references["truth"] = Reference.of(by_score(pairs, truth()), pairs)
+    assert evaluate(truth(), pairs, np.arange(40), references, main="ties").main == "truth"
+
 
 def test_no_test_pair_and_no_score_at_all() -> None:
     pairs, score = some_pairs(), truth()

@@ -1,0 +1,30 @@
+"""Reasons from a vote table."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from interestingness.labels.tables import check_table
+from interestingness.reports.reasons import Reason, reasons_of
+
+
+def test_reasons_by_pair_question_and_without_repeats() -> None:
+    votes = check_table(
+        "votes",
+        pa.table(
+            {
+                "pair_id": ["a", "a", "a", "a", "b", "c"],
+                "rater_id": ["one", "one", "two", "three", "one", "one"],
+                "choice": ["left", "left", "right", None, "tie", "left"],
+                "question": ["q", "q", "q", "q", "other", "q"],
+                "reason": [" warm ", "warm", "cold", "no answer", "same", "  "],
+            }
+        ),
+        where="test",
+    )
+    assert reasons_of(votes, ["a", "b", "c"]) == {
+        "a": [Reason("one", "left", "warm"), Reason("two", "right", "cold")],
+        "b": [Reason("one", "tie", "same")],
+    }
+    assert list(reasons_of(votes, ["a", "b"], question="q")) == ["a"]
+    assert reasons_of(votes, []) == {}
