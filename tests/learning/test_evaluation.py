@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -327,3 +329,13 @@ def test_wrong_shapes_and_names_are_refused() -> None:
         Reference.of(Labels.of(np.ones(3)), pairs)
     with pytest.raises(LabelError, match="2 image scores for 60 images"):
         Reference.of(by_score(pairs, score), pairs, image_scores=np.ones(2))
+
+
+def test_judging_and_reporting_need_no_torch() -> None:
+    code = (
+        "import sys; import interestingness.learning.evaluation, "
+        "interestingness.learning.predictions, interestingness.reports.console, "
+        "interestingness.reports.page; print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
