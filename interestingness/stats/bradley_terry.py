@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
+from scipy.linalg import cho_factor, cho_solve, solve
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import cg, splu
 from scipy.special import expit, log_expit
 
 from interestingness.errors import LabelError
 from interestingness.stats.columns import Array, check_preference, columns
+
+_DENSE = 1500
+"""Images up to which the Hessian is factorised as a dense matrix."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,13 +140,24 @@ def _newton(
         )
         if n == 0 or np.abs(gradient).max() <= 1e-10 * max(1.0, float(w.max())):
             break
-        step = splu(curvature(u)).solve(gradient)
+        step = _solve(curvature(u), gradient)
         length = 1.0
-        while (lower := value(u - length * step)) > current and length > 1e-8:
+        rounding = 1e-12 * abs(current)
+        while (moved := value(u - length * step)) > current + rounding and length > 1e-8:
             length /= 2
-        u, current = u - length * step, min(lower, current)
+        u, current = u - length * step, moved
         u = u - (np.bincount(component, u, minlength=components) / size)[component]
     return u, curvature(u)
+
+
+def _solve(hessian: sparse.csc_matrix, gradient: Array) -> Array:
+    """Newton's step. Random comparison graphs fill in when factorised, so many images take
+    conjugate gradients; an inexact step only costs another one."""
+    if hessian.shape[0] <= _DENSE:
+        return np.asarray(solve(hessian.toarray(), gradient, assume_a="pos"))
+    scale = sparse.diags_array(1 / hessian.diagonal())
+    step, _ = cg(hessian, gradient, rtol=1e-8, maxiter=1000, M=scale)
+    return np.asarray(step)
 
 
 def _errors(
@@ -152,7 +168,11 @@ def _errors(
     Without a ridge the level of a component is unknown; the contrast to its mean is what counts.
     """
     n = hessian.shape[0]
-    factor = splu(hessian)
+    if n <= _DENSE:
+        factor = cho_factor(hessian.toarray())
+        columns_of = partial(cho_solve, factor)
+    else:
+        columns_of = splu(hessian).solve
     variance = np.empty(n)
     size = np.bincount(component, minlength=components)
     for start in range(0, n, 512):
@@ -161,8 +181,7 @@ def _errors(
         target[rows, np.arange(len(rows))] = 1.0
         if ridge == 0:
             target -= (component[:, None] == component[rows][None, :]) / size[component[rows]]
-        solved = factor.solve(target)
-        variance[rows] = np.einsum("ij,ij->j", target, solved)
+        variance[rows] = np.einsum("ij,ij->j", target, columns_of(target))
     return np.sqrt(np.maximum(variance, 0.0))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import xlog1py, xlogy
 
 from interestingness.stats.columns import Array, check_preference, columns, weighted_mean
 
@@ -96,11 +97,7 @@ def log_loss(
         weight: non-negative; None weighs rows alike.
     """
     p, y, w = _rows(probability, outcome, weight, symmetric=False)
-    with np.errstate(divide="ignore"):
-        # 0 · log 0 is 0: a certain right answer costs nothing
-        left = np.where(y > 0, -y * np.log(p), 0.0)
-        right = np.where(y < 1, -(1 - y) * np.log1p(-p), 0.0)
-    return weighted_mean(np.nan_to_num(left + right, posinf=np.inf), w)
+    return weighted_mean(-xlogy(y, p) - xlog1py(1 - y, -p), w)
 
 
 def _rows(

@@ -68,13 +68,12 @@ def _ranks(values: Array, weight: Array) -> Array:
 
 
 def _pearson(x: Array, y: Array, weight: Array) -> float:
-    if len(x) < 2:
+    if len(x) < 2 or x.min() == x.max() or y.min() == y.max():
         return float("nan")
     x = x - np.average(x, weights=weight)
     y = y - np.average(y, weights=weight)
-    # ranks are exact halves for whole weights, so a constant column gives exactly 0
     norm = np.sqrt((weight @ (x * x)) * (weight @ (y * y)))
-    return float(np.clip(weight @ (x * y) / norm, -1.0, 1.0)) if norm > 0 else float("nan")
+    return float(np.clip(weight @ (x * y) / norm, -1.0, 1.0))
 
 
 def _untied(group: np.ndarray, weight: Array) -> float:

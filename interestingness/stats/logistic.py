@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit
 
 from interestingness.stats.columns import Array, check_preference, columns
+
+Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def antisymmetric_logistic(
@@ -30,80 +32,80 @@ def antisymmetric_logistic(
     x = np.asarray(signals, dtype=np.float64)
     p, v = columns(preference, weight=weight)
     check_preference(p)
-
-    def loss(w: Array) -> float:
-        margin = x @ w
-        return float(
-            ridge / 2 * (w @ w) - v @ (p * log_expit(margin) + (1 - p) * log_expit(-margin))
-        )
-
-    slopes = np.zeros(x.shape[1])
-    current = loss(slopes)
-    for _ in range(100):
-        s = expit(x @ slopes)
-        gradient = x.T @ (v * (s - p)) + ridge * slopes
-        if np.abs(gradient).max(initial=0.0) < 1e-9 * max(1.0, float(v.sum())):
-            break
-        hessian = (x.T * (v * s * (1 - s))) @ x + ridge * np.eye(len(slopes))
-        step = np.linalg.solve(hessian, gradient)
-        length = 1.0
-        while (lower := loss(slopes - length * step)) > current and length > 1e-8:
-            length /= 2
-        slopes, current = slopes - length * step, min(lower, current)
-    return slopes
-
-
-def cross_validated_margins(
-    signals: ArrayLike,
-    preference: ArrayLike,
-    folds: Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]],
-    *,
-    ridge: float,
-    weight: ArrayLike | None = None,
-) -> tuple[NDArray[np.int64], Array]:
-    """Margins of test pairs from slopes that never saw them.
-
-    Args:
-        signals, preference, weight: as for ``antisymmetric_logistic``.
-        folds: rows to fit and rows to test.
-        ridge: as for ``antisymmetric_logistic``.
-
-    Returns:
-        Rows tested (a pair may come more than once) and their margins, shape (tests,) each.
-    """
-    x = np.asarray(signals, dtype=np.float64)
-    p, v = columns(preference, weight=weight)
-    rows, margins = [np.empty(0, dtype=np.int64)], [np.empty(0)]
-    for train, test in folds:
-        slopes = antisymmetric_logistic(x[train], p[train], ridge=ridge, weight=v[train])
-        rows.append(test)
-        margins.append(x[test] @ slopes)
-    return np.concatenate(rows), np.concatenate(margins)
+    return _newton(x, p, v[None, :], ridge)[0]
 
 
 def choose_ridge(
     signals: ArrayLike,
     preference: ArrayLike,
-    folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+    folds: Sequence[Fold],
     *,
     ridges: Sequence[float],
     weight: ArrayLike | None = None,
 ) -> tuple[float, NDArray[np.int64], Array]:
     """The ridge whose margins of test pairs have the lowest log loss.
 
+    Args:
+        signals, preference, weight: as for ``antisymmetric_logistic``.
+        folds: rows to fit and rows to test.
+        ridges: to choose from.
+
     Returns:
-        The ridge, and the tested rows and margins that it was chosen by. With no fold, the
-        largest ridge and no rows.
+        The ridge, and the tested rows (a pair may come more than once) and their margins that it
+        was chosen by. With no fold, the largest ridge and no rows.
     """
+    x = np.asarray(signals, dtype=np.float64)
     p, v = columns(preference, weight=weight)
-    best: tuple[float, NDArray[np.int64], Array] | None = None
-    lowest = np.inf
-    for ridge in sorted(ridges, reverse=True):
-        rows, margins = cross_validated_margins(
-            signals, preference, folds, ridge=ridge, weight=weight
-        )
+    check_preference(p)
+    fitted = np.zeros((len(folds), len(p)))
+    for i, (train, _) in enumerate(folds):
+        fitted[i, train] = v[train]
+    rows = np.concatenate([test for _, test in folds]) if folds else np.empty(0, dtype=np.int64)
+    best, lowest = (max(ridges), rows, np.empty(0)), np.inf
+    for ridge in sorted(ridges, reverse=True) if folds else ():
+        slopes = _newton(x, p, fitted, ridge)
+        margins = np.concatenate([x[test] @ w for (_, test), w in zip(folds, slopes, strict=True)])
         cost = -v[rows] @ (p[rows] * log_expit(margins) + (1 - p[rows]) * log_expit(-margins))
-        if best is None or cost < lowest:
+        if cost < lowest:
             best, lowest = (ridge, rows, margins), float(cost)
-    assert best is not None, "at least one ridge"
     return best
+
+
+def _newton(x: Array, p: Array, weight: Array, ridge: float) -> Array:
+    """Several fits at once that differ in their weights.
+
+    Args:
+        x: (pairs, signals).
+        p: (pairs,).
+        weight: (fits, pairs).
+        ridge: of every fit.
+
+    Returns:
+        Slopes, shape (fits, signals).
+    """
+
+    def loss(w: Array) -> Array:
+        margin = w @ x.T
+        likelihood = (weight * (p * log_expit(margin) + (1 - p) * log_expit(-margin))).sum(axis=1)
+        return np.asarray(ridge / 2 * (w * w).sum(axis=1) - likelihood)
+
+    slopes = np.zeros((len(weight), x.shape[1]))
+    current = loss(slopes)
+    close = 1e-9 * np.maximum(1.0, weight.sum(axis=1, keepdims=True))
+    for _ in range(100):
+        s = expit(slopes @ x.T)
+        gradient = (weight * (s - p)) @ x + ridge * slopes
+        if (np.abs(gradient) < close).all():
+            break
+        hessian = np.einsum("fn,nd,ne->fde", weight * s * (1 - s), x, x, optimize=True)
+        hessian += ridge * np.eye(x.shape[1])
+        step = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
+        length = np.ones((len(weight), 1))
+        for _ in range(30):
+            moved = loss(slopes - length * step)
+            worse = moved > current + 1e-12 * np.abs(current)
+            if not worse.any():
+                break
+            length[worse] /= 2
+        slopes, current = slopes - length * step, moved
+    return slopes
