@@ -24,6 +24,8 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from interestingness.assembly import registry
+from interestingness.learning.predictions import metrics
+from interestingness.learning.results import Estimate, Evaluation, Histogram, ReferenceResult
 from interestingness.sweeps import jobs, launcher, names, table
 from interestingness.sweeps.jobs import Job, Outcome, Status
 from interestingness.sweeps.live import Live
@@ -39,19 +41,14 @@ registry.finish(folder, folder.parent)
 
 
 def _metrics(simulated: str = "", **accuracies: float) -> dict[str, Any]:
-    return {
-        "simulated": simulated,
-        "main": next(iter(accuracies), None),
-        "references": [
-            {
-                "name": name,
-                "learnt": i == 0,
-                "pairs": 100,
-                "accuracy": {"value": value, "low": value - 0.05, "high": value + 0.03},
-            }
-            for i, (name, value) in enumerate(accuracies.items())
-        ],
-    }
+    results = [
+        ReferenceResult(name, i == 0, pairs=100, accuracy=Estimate(v, v - 0.05, v + 0.03))
+        for i, (name, v) in enumerate(accuracies.items())
+    ]
+    results.append(ReferenceResult("lafin", False, reason="no such scores"))
+    main = next(iter(accuracies), None)
+    evaluation = Evaluation(100, 40, 0, main, tuple(results), (), (), (), (), Histogram())
+    return metrics(evaluation, simulated=simulated)
 
 
 def _job(folder: Path, code: str, *arguments: str, number: int = 0, name: str = "a") -> Outcome:
@@ -258,8 +255,8 @@ def _rows(folder: Path) -> list[table.Row]:
     failed = _job(folder, "", number=1, name="label_source-gpt4o")
     waiting = _job(folder, "", number=2, name="label_source-views")
     finished.job.folder.mkdir(parents=True)
-    metrics = _metrics("SIMULATION: planted", human=0.612, commonly_interesting=0.5)
-    (finished.job.folder / "metrics.json").write_text(json.dumps(metrics))
+    written = _metrics("SIMULATION: planted", human=0.612, commonly_interesting=0.5)
+    (finished.job.folder / "metrics.json").write_text(json.dumps(written))
     finished.status, finished.results = Status.FINISHED, finished.job.folder
     finished.seconds = 12.3
     failed.status, failed.error, failed.seconds = Status.FAILED, "error: no votes [sic]", 1.0
@@ -382,8 +379,8 @@ def _fake(arguments: Any) -> list[str]:
     values = {o.key_or_group: o.value() for o in parsed}
     if values["seed"] == 1:
         return [sys.executable, "-c", "raise SystemExit('error: seed 1')"]
-    metrics = json.dumps(_metrics(human=0.6 + values["seed"] / 100))
-    return [sys.executable, "-c", FINISH, values["hydra.run.dir"], metrics]
+    written = json.dumps(_metrics(human=0.6 + values["seed"] / 100))
+    return [sys.executable, "-c", FINISH, values["hydra.run.dir"], written]
 
 
 def test_a_batch_with_a_failure_ends_in_status_1_after_all_batches(

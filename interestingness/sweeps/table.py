@@ -64,10 +64,12 @@ def row_of(outcome: Outcome) -> Row:
         return Row(outcome)
     record = registry.read(outcome.results) or {}
     simulated = metrics.get("simulated") or record.get("simulated") or ""
-    main = metrics.get("main")
+    tested = metrics.get("test")
+    tested = tested if isinstance(tested, Mapping) else metrics
+    main = tested.get("main")
     return Row(
         outcome,
-        dict(_accuracies(metrics.get("references"))),
+        dict(_accuracies(tested.get("references"))),
         main if isinstance(main, str) else None,
         simulated if isinstance(simulated, str) else "SIMULATION",
     )

@@ -1,0 +1,182 @@
+"""Weights & Biases: offline where nobody logged in, and what a run shows there when it ends."""
+
+from __future__ import annotations
+
+import netrc
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import wandb
+from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.loggers.logger import rank_zero_experiment
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from PIL import Image
+from typing_extensions import override
+
+from interestingness.errors import ConfigError
+
+MOST_ROWS = 10_000
+"""Rows of a table that W&B's pages show."""
+
+INIT_TIMEOUT_S = 30.0
+
+Picture = Image.Image | str | Path
+
+
+class RunLogger(WandbLogger):
+    """Lightning's W&B logger that needs no account: without a key it logs offline and says so.
+
+    ``WANDB_MODE`` in the environment is the user's choice and wins; so does ``wandb offline``. In a
+    sweep the runs are grouped by ``WANDB_RUN_GROUP``, which the sweep sets to its name.
+    """
+
+    def __init__(self, *, save_dir: str, project: str, name: str | None = None, **options: Any):
+        """Decide between online and offline; the run itself begins with the first value logged.
+
+        Args:
+            save_dir: files go to ``wandb/`` below it.
+            project: W&B's project.
+            name: of the run; in a sweep the job's short name is added (``WANDB_JOB_NAME``).
+            options: further arguments of ``wandb.init``, e.g. ``entity`` and ``tags``.
+        """
+        # W&B's helper process reports its own errors to its makers, offline runs included.
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        first = getattr(rank_zero_only, "rank", 0) == 0
+        if first:
+            Path(save_dir).mkdir(parents=True, exist_ok=True)
+            if (mode := choose_mode()) is not None:
+                options = {"mode": mode, **options}
+                print(
+                    f" W&B: no key, so this run is logged offline below {save_dir}/wandb; "
+                    "`wandb login`, then `wandb sync` sends it",
+                    flush=True,
+                )
+        job = os.environ.get("WANDB_JOB_NAME")
+        if name is not None and job:
+            name = f"{name} {job}"
+        # The terminal is ours and Lightning's; W&B's copy of it would hold progress bars.
+        settings = wandb.Settings(
+            console="off", init_timeout=INIT_TIMEOUT_S, quiet=True, silent="mode" in options
+        )
+        super().__init__(
+            name=name, save_dir=save_dir, project=project, **{"settings": settings, **options}
+        )
+        # Lightning hands on an option that W&B has dropped and warns of.
+        self._wandb_init.pop("anonymous", None)
+
+    @property
+    @rank_zero_experiment
+    @override
+    def experiment(self) -> Any:
+        """The W&B run, begun when first asked for.
+
+        Raises:
+            ConfigError: if W&B cannot be reached, or refuses the key.
+        """
+        try:
+            return super().experiment
+        except wandb.errors.Error as error:
+            raise ConfigError(
+                f"W&B cannot begin a run: {str(error).splitlines()[0]}",
+                expected="a network and a key from https://wandb.ai/authorize, or offline logging",
+                todo="set WANDB_MODE=offline (and `wandb sync` later), or logger=csv",
+            ) from error
+
+    @override
+    def finalize(self, status: str) -> None:
+        """End the run at once if training failed; a run that went well ends in ``finish``."""
+        super().finalize(status)
+        if status != "success":
+            self.finish(exit_code=1)
+
+    @rank_zero_only
+    def finish(self, exit_code: int = 0) -> None:
+        """End the run and wait until it is on disk, or online."""
+        if self._experiment is not None:
+            self._experiment.finish(exit_code=exit_code)
+
+
+def choose_mode() -> str | None:
+    """ "offline" if neither the user chose a mode nor there is a key; None leaves all to W&B.
+
+    ``wandb.init`` without a key raises where nobody can be asked, so that it is not asked to.
+    """
+    settings = wandb.setup().settings
+    if os.environ.get("WANDB_MODE") or settings.mode != "online":
+        return None
+    return None if has_key(settings.base_url, settings.api_key) else "offline"
+
+
+def has_key(base_url: str, configured: str | None = None) -> bool:
+    """Whether W&B will find a key: environment, settings, or where ``wandb login`` puts it.
+
+    Read by ourselves, since ``wandb.login`` goes to the network to greet its user.
+
+    Args:
+        base_url: of the server.
+        configured: key in W&B's settings files.
+    """
+    if configured or os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    named = os.environ.get("NETRC")
+    files = [named] if named else ["~/.netrc", "~/_netrc"]
+    file = next((f for name in files if (f := Path(name).expanduser()).is_file()), None)
+    if file is None:
+        return False
+    hosts = {urlsplit(base_url).netloc}
+    if base_url == wandb.Settings.model_fields["base_url"].default:
+        hosts.add("api.wandb.ai")  # keys from before the service moved are still good
+    try:
+        known = netrc.netrc(file)
+    except (netrc.NetrcParseError, OSError):
+        return False
+    return any(known.authenticators(host) for host in hosts)
+
+
+@rank_zero_only
+def log_run_media(
+    loggers: Iterable[Logger],
+    *,
+    metrics: Mapping[str, float],
+    pictures: Mapping[str, Sequence[tuple[Picture, str]]],
+    predictions: pa.Table | None = None,
+    page: Path | None = None,
+    simulated: str = "",
+) -> None:
+    """Final numbers for every logger; pictures, predictions and the page for W&B, whose run ends.
+
+    Args:
+        loggers: of the trainer.
+        metrics: final numbers by name.
+        pictures: by group ("highest", "middle", "lowest"), each with its caption.
+        predictions: shown as a table, the first ``MOST_ROWS`` rows.
+        page: the report.
+        simulated: sentence that goes with simulated data, else "".
+    """
+    for logger in loggers:
+        logger.log_metrics(dict(metrics))
+        logger.save()
+        if not isinstance(logger, RunLogger):
+            continue
+        for group, members in pictures.items():
+            if members:
+                logger.log_image(
+                    f"pictures/{group}",
+                    [str(p) if isinstance(p, Path) else p for p, _ in members],
+                    caption=[caption for _, caption in members],
+                )
+        if predictions is not None:
+            rows = [list(row.values()) for row in predictions.slice(0, MOST_ROWS).to_pylist()]
+            logger.log_table("predictions", columns=predictions.column_names, data=rows)
+        run = logger.experiment
+        if page is not None:
+            run.log({"report": wandb.Html(page.read_text(encoding="utf-8"), inject=False)})
+        if simulated:
+            run.name = f"SIMULATION {run.name}"
+            run.notes = simulated
+            run.tags = (*(run.tags or ()), "simulation")
+        logger.finish()
