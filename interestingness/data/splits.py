@@ -200,7 +200,8 @@ def by_fold(
     side[used] = np.where(folds == test, 2, 0)
     if validation is not None:
         side[used[folds == validation]] = 1
-    rule = f"by fold ({column}), test {test}, validation {validation}"
+    validates = "no validation" if validation is None else f"fold {validation} validates"
+    rule = f"by fold ({column}), fold {test} tests, {validates}"
     needed = ("train", "test") if validation is None else NAMES
     return _of_images(pairs, side, rule, needed=needed)
 
