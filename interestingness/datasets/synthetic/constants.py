@@ -14,22 +14,22 @@ Mix = tuple[float, float]
 
 def _mixes() -> dict[str, Mix]:
     return {
-        "aesthetic": (-0.385, 0.662),
-        "commonly_interesting": (-0.13, 0.344),
-        "cupl": (0.414, -0.1),
-        "memorability": (-0.164, -0.047),
-        "views": (0.294, 0.343),
-        "favorites": (-0.501, 0.675),
-        "comments": (-0.052, 0.559),
+        "aesthetic": (-0.369, 0.662),
+        "commonly_interesting": (-0.176, 0.374),
+        "cupl": (0.352, -0.104),
+        "memorability": (-0.121, -0.076),
+        "views": (0.231, 0.384),
+        "favorites": (-0.429, 0.621),
+        "comments": (-0.041, 0.564),
     }
 
 
 def _singles() -> dict[str, Mix]:
     return {
-        "human": (1.35, 0.237),
-        "gpt-4o-simulated": (3.396, 2.201),
-        "llama-3.2-simulated": (1.587, 0.481),
-        "deepseek-vl2-simulated": (0.892, 1.144),
+        "human": (1.346, 0.237),
+        "gpt-4o-simulated": (3.389, 2.205),
+        "llama-3.2-simulated": (1.582, 0.478),
+        "deepseek-vl2-simulated": (0.884, 1.139),
     }
 
 
@@ -51,12 +51,12 @@ class Calibration:
         image_noise: share of variance of a score that no attribute explains (chosen).
     """
 
-    sharpness: float = 0.448
+    sharpness: float = 0.455
     taste_spread: float = 0.12
     human_order: float = 0.06
-    judge_truth: float = 0.396
-    judge_bias: float = 0.672
-    judge_noise: float = 0.239
+    judge_truth: float = 0.408
+    judge_bias: float = 0.679
+    judge_noise: float = 0.228
     mixes: Mapping[str, Mix] = field(default_factory=_mixes)
     singles: Mapping[str, Mix] = field(default_factory=_singles)
     image_noise: float = 0.04

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import shutil
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from filelock import FileLock
 
+from interestingness.datasets.preparing import Progress, prepare_once
 from interestingness.datasets.synthetic.draw import draw
 from interestingness.datasets.synthetic.graph import check_regular
 from interestingness.datasets.synthetic.scenes import synthetic_scenes
@@ -24,8 +22,6 @@ GENERATOR_VERSION = 1
 """Raised whenever the same settings would give other pictures or other votes."""
 JPEG_QUALITY = 92
 SMALLEST, LARGEST = 16, 1024
-
-Progress = Callable[[int, int], None]
 
 
 def prepare_synthetic(
@@ -57,31 +53,37 @@ def prepare_synthetic(
         DataError: impossible settings, or a folder that holds something else or was made with
             other settings.
     """
-    root = Path(root).absolute()
+    root = Path(root).expanduser().absolute()
     _check(images, degree, seed, image_size)
     facts = {
         "images": images, "degree": degree, "seed": seed, "image_size": image_size,
         "generator_version": GENERATOR_VERSION,
     }  # fmt: skip
-    if (root / "dataset.json").is_file():
-        return _existing(root, facts)
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(root.parent / f".{root.name}.lock"):
-        if (root / "dataset.json").is_file():
-            return _existing(root, facts)
-        if root.exists() and any(root.iterdir()):
-            raise DataError(
-                f"{root}: holds files, but no dataset.json",
-                expected="an empty or absent folder for the synthetic data set",
-                todo="name another folder, or remove this one",
-            )
-        prefix = f".{root.name}.partial-"
-        for leftover in root.parent.glob(f"{prefix}*"):
-            shutil.rmtree(leftover)
-        partial = root.parent / f"{prefix}{os.getpid()}"
-        _generate(partial, facts, progress)
-        partial.replace(root)
-    return Tables(root)
+    if root.exists() and not (root / "dataset.json").is_file() and any(root.iterdir()):
+        # Ours appear by a rename, so an unfinished one is never found under this name.
+        raise DataError(
+            f"{root}: holds files, but no dataset.json",
+            expected="an empty or absent folder for the synthetic data set",
+            todo="name another folder, or remove this one",
+        )
+
+    def build(folder: Path) -> tuple[Manifest, Mapping[str, pa.Table]]:
+        return _generate(folder, facts, progress)
+
+    tables = prepare_once(root.parent, root.name, build)
+    found = {key: tables.manifest.facts.get(key) for key in facts}
+    if found != facts:
+        other = [
+            f"{key} {found[key]} instead of {facts[key]}"
+            for key in facts
+            if found[key] != facts[key]
+        ]
+        raise DataError(
+            f"{root}: a data set made with {', '.join(other)}",
+            expected="the settings that are asked for now",
+            todo="name another folder, or remove this one to make it anew",
+        )
+    return tables
 
 
 def _check(images: int, degree: int, seed: int, image_size: int) -> None:
@@ -96,21 +98,9 @@ def _check(images: int, degree: int, seed: int, image_size: int) -> None:
     check_regular(images, degree)
 
 
-def _existing(root: Path, facts: dict[str, Any]) -> Tables:
-    tables = Tables(root)
-    found = {key: tables.manifest.facts.get(key) for key in facts}
-    if found != facts:
-        other = [f"{key} {found[key]} instead of {facts[key]}" for key in facts
-                 if found[key] != facts[key]]  # fmt: skip
-        raise DataError(
-            f"{root}: a data set made with {', '.join(other)}",
-            expected="the settings that are asked for now",
-            todo="name another folder, or remove this one to make it anew",
-        )
-    return tables
-
-
-def _generate(folder: Path, facts: dict[str, Any], progress: Progress | None) -> None:
+def _generate(
+    folder: Path, facts: dict[str, Any], progress: Progress | None
+) -> tuple[Manifest, dict[str, pa.Table]]:
     images, seed = facts["images"], facts["seed"]
     tables = simulated_tables(images, facts["degree"], seed)
     (folder / "images").mkdir(parents=True)
@@ -128,4 +118,4 @@ def _generate(folder: Path, facts: dict[str, Any], progress: Progress | None) ->
     for name, values in (("path", paths), ("sha256", hashes)):
         table = table.set_column(table.column_names.index(name), name, pa.array(values))
     manifest = Manifest("synthetic", "synthetic", simulated=SIMULATION, facts=facts)
-    Tables.write(folder, manifest, {**tables, "images": table})
+    return manifest, {**tables, "images": table}
