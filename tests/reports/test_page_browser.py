@@ -87,10 +87,9 @@ def test_a_page_in_a_browser(
     control = free.replace(
         "</main>", '<img src="http://127.0.0.1:9/x.png"><pre style="width:900px">wide</pre></main>'
     )
-    phone, phone_free, controlled, wide = probe(
-        browser, tmp_path, {390: [page, free, control], 1280: [page]}
-    )
-    for frame in (phone, phone_free, wide):
+    pages = {390: [page, free, control], 320: [page], 768: [page], 1060: [page], 1280: [page]}
+    phone, phone_free, controlled, *others, wide = probe(browser, tmp_path, pages)
+    for frame in (phone, phone_free, *others, wide):
         assert frame["content"] == frame["width"]
         assert frame["images"] == frame["loaded"] > 20
         assert frame["requests"] == []
