@@ -11,6 +11,7 @@ class TestSaliency(LabelSourceContract):
 
 from __future__ import annotations
 
+import json
 import pickle
 import socket
 from abc import ABC, abstractmethod
@@ -28,6 +29,10 @@ from interestingness.schema import Pair, Pairs
 
 if TYPE_CHECKING:
     import pytest
+    from PIL import Image
+    from torch import Tensor
+
+    from interestingness.models.backbone import Backbone
 
 IMAGES, PAIRS, PEOPLE = 24, 80, 14
 DEFAULT_RATERS = ("gpt-4o-contract", "llama-3.2-contract", "deepseek-vl2-contract")
@@ -246,3 +251,136 @@ class LabelSourceContract(ABC):
             assert said is None or said.strip()
         else:
             assert said is not None and said.strip(), "nothing to read, and nothing said"
+
+
+class BackboneContract(ABC):
+    """What every backbone keeps to; see ``interestingness.models.backbone.Backbone``.
+
+    from interestingness.testing import BackboneContract
+
+    class TestEdges(BackboneContract):
+        def make(self, seed):
+            return EdgeBackbone(weights=f"random:{seed}")
+
+    Attributes:
+        tolerance: of features that should be equal but were computed in another batch, as a share
+            of the largest.
+    """
+
+    tolerance: float = 1e-4
+
+    @abstractmethod
+    def make(self, seed: int) -> Backbone:
+        """The backbone with random weights that depend on the seed only."""
+
+    def images(self, backbone: Backbone, *, seed: int = 0) -> Tensor:
+        """Five synthetic pictures of different shapes, transformed, shape (5, 3, H, W)."""
+        import torch
+
+        return torch.stack([backbone.transform(picture) for picture in contract_pictures(seed)])
+
+    def test_features_have_the_promised_shape(self) -> None:
+        import torch
+
+        backbone = self.make(0)
+        features = backbone(self.images(backbone))
+        assert features.shape == (5, backbone.dim) and features.dtype == torch.float32
+        assert torch.isfinite(features).all()
+        assert len(features.unique(dim=0)) == 5, "different pictures, the same features"
+
+    def test_a_row_does_not_depend_on_the_others(self) -> None:
+        backbone = self.make(0)
+        images = self.images(backbone)
+        together = backbone(images)
+        limit = self.tolerance * float(together.abs().max())
+        alone = backbone(images[2:3])
+        assert float((together[2:3] - alone).abs().max()) <= limit
+        images[3] = -images[3]
+        changed = backbone(images)
+        assert float((together[2] - changed[2]).abs().max()) <= limit
+        assert float((together[3] - changed[3]).abs().max()) > limit
+
+    def test_frozen_means_no_gradient_and_eval_mode_whatever_train_says(self) -> None:
+        import torch
+
+        backbone = self.make(0)
+        assert backbone.frozen
+        images = self.images(backbone)
+        before, state = backbone(images), _copied(backbone)
+        wrapper = torch.nn.Sequential(backbone)
+        wrapper.train()
+        assert not any(module.training for module in backbone.modules())
+        after = backbone(images)
+        assert not any(p.requires_grad for p in backbone.parameters())
+        assert not after.requires_grad
+        assert torch.equal(before, after)
+        assert all(torch.equal(v, state[k]) for k, v in backbone.state_dict().items())
+
+    def test_unfrozen_it_learns(self) -> None:
+        backbone = self.make(0).unfreeze().train()
+        assert backbone.training and not backbone.frozen
+        backbone(self.images(backbone)).square().sum().backward()
+        assert any(p.grad is not None and bool(p.grad.any()) for p in backbone.parameters())
+        assert not backbone.freeze().training
+
+    def test_equal_weights_equal_features_equal_fingerprint(self) -> None:
+        import torch
+
+        one, same, other = self.make(0), self.make(0), self.make(1)
+        images = self.images(one)
+        assert one.fingerprint() == same.fingerprint()
+        assert torch.equal(one(images), same(images))
+        assert one.fingerprint() != other.fingerprint(), "other weights, the same fingerprint"
+        assert not torch.equal(one(images), other(images)), "the seed changes nothing"
+
+    def test_the_contract_survives_json(self) -> None:
+        backbone = self.make(0)
+        contract = backbone.contract
+        again = type(contract).from_dict(json.loads(json.dumps(contract.as_dict())))
+        assert again == contract and again.fingerprint() == backbone.fingerprint()
+        assert contract.dim == backbone.dim
+
+    def test_the_transform_pickles_without_the_network(self) -> None:
+        import torch
+
+        backbone = self.make(0)
+        pickled = pickle.dumps(backbone.transform)
+        assert len(pickled) < 100_000, "the transform carries weights"
+        picture = contract_pictures(0)[0]
+        assert torch.equal(pickle.loads(pickled)(picture), backbone.transform(picture))
+
+    def test_the_two_steps_of_the_transform_are_the_transform(self) -> None:
+        import torch
+
+        transform = self.make(0).transform
+        pictures = contract_pictures(0)
+        stack = transform.normalise(torch.stack([transform.pixels(p) for p in pictures]))
+        assert stack.dtype == torch.float32 and stack.ndim == 4 and stack.shape[1] == 3
+        assert all(torch.equal(row, transform(p)) for row, p in zip(stack, pictures, strict=True))
+
+    def test_building_leaves_the_random_state_alone(self) -> None:
+        import torch
+
+        before = torch.get_rng_state()
+        self.make(7)
+        assert torch.equal(before, torch.get_rng_state())
+
+    def test_it_says_what_it_is(self) -> None:
+        backbone = self.make(0)
+        assert backbone.domain in {"photographs", "synthetic"}
+        assert backbone.licence
+        described = backbone.describe()
+        assert described and "\n" not in described
+
+
+def contract_pictures(seed: int) -> list[Image.Image]:
+    """Five synthetic RGB pictures: wide, tall, square, tiny and one pixel high."""
+    from PIL import Image
+
+    rng = np.random.default_rng(seed)
+    shapes = ((90, 160), (200, 80), (120, 120), (7, 5), (1, 40))
+    return [Image.fromarray(rng.integers(0, 256, (h, w, 3), dtype=np.uint8)) for h, w in shapes]
+
+
+def _copied(backbone: Backbone) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in backbone.state_dict().items()}

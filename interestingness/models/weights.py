@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -168,29 +170,25 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 def _checkpoint(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickles that are refused anyway
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises a dozen kinds for bytes that it cannot take
         text = str(error)
+        code = re.search(r"GLOBAL:? ?`?([\w.]+)", text)
         if "TorchScript" in text:
             found = "a TorchScript archive, which is a program"
-        elif "Unsupported" in text or "GLOBAL" in text or "weights_only" in text.lower():
-            found = "a pickle that asks for code to be run"
+        elif code is not None:
+            found = f"a pickle that asks for code to be run ({code.group(1)})"
+        elif isinstance(error, pickle.UnpicklingError):
+            found = "not plain tensors (a pickle of other objects, or no checkpoint at all)"
         else:
-            found = f"not a PyTorch checkpoint ({text.splitlines()[0][:80]})"
+            found = f"cannot be read as weights ({' '.join(text.split())[:120] or 'cut short'})"
         raise WeightsError(
             f"{path}: {found}",
             expected="plain tensors: safetensors, or a state dict saved by torch.save",
-            todo="on a machine where you trust the file, load it and save only its tensors: "
-            "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')",
-        ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        text = str(error)
-        script = "TorchScript" in text or "torch.jit" in text
-        reason = "a TorchScript archive" if script else text.splitlines()[0][:120]
-        raise WeightsError(
-            f"{path}: cannot be read as weights ({reason})",
-            expected="plain tensors: safetensors, or a state dict saved by torch.save",
-            todo="obtain the file again, or save its tensors as safetensors",
+            todo="obtain the file again; or, on a machine where you trust it, load it and save its "
+            "tensors only: safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')",
         ) from None
 
 

@@ -1,0 +1,193 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from interestingness.errors import ConfigError, DataError, WeightsError
+from interestingness.models.backbone import Backbone, check_domain
+from interestingness.models.contract import EmbeddingContract
+from interestingness.models.heads import LinearHead, MLPHead, build_head
+from interestingness.models.scaling import FeatureScaler
+from interestingness.models.scorer import Scorer, build_scorer, margin
+
+DIM = 12
+
+
+class Flat(Backbone):
+    """A linear map of 4 x 4 pixels."""
+
+    def __init__(self, *, weights="w", dim=DIM, domain="photographs"):
+        network = nn.Sequential(nn.Flatten(), nn.Linear(48, dim), nn.BatchNorm1d(dim))
+        contract = EmbeddingContract("test", "flat", weights, dim, 4, "shortest", 4)
+        super().__init__(network, contract, licence="none", origin="test", domain=domain)
+
+    def forward(self, images):
+        return self.network(images)
+
+
+def scorer(head=None, *, backbone=None, scaling="none", dim=DIM):
+    embedding = EmbeddingContract.of_cached("vectors.npz", "11", dim)
+    return Scorer(
+        backbone, FeatureScaler(scaling, dim), head or LinearHead(dim), embedding=embedding
+    )
+
+
+def mlp():
+    return MLPHead(DIM, hidden=5, dropout=0.5)
+
+
+@pytest.mark.parametrize("head", [LinearHead(DIM), mlp()])
+def test_swapping_the_images_negates_the_margin_exactly(head):
+    nn.init.normal_(head.weights()[0])
+    model = scorer(head, scaling="unit").eval()
+    scores = model(torch.randn(33, DIM))
+    left, right = torch.randint(0, 33, (100,)), torch.randint(0, 33, (100,))
+    assert scores.shape == (33,)
+    assert torch.equal(margin(scores, left, right), -margin(scores, right, left))
+    assert margin(scores, left, right).shape == (100,)
+
+
+def test_the_linear_head_starts_at_indifference():
+    scores = scorer()(torch.randn(3, DIM))
+    assert torch.equal(scores, torch.zeros(3))
+    assert [p.shape for p in scorer().head_weights()] == [(DIM,)]
+
+
+def test_the_mlp_is_regularised_by_weights_not_biases():
+    assert [tuple(p.shape) for p in mlp().weights()] == [(5, DIM), (1, 5)]
+    assert len(list(mlp().parameters())) == 3
+
+
+def test_images_go_through_the_backbone_and_features_do_not():
+    backbone = Flat()
+    model = scorer(mlp(), backbone=backbone).eval()
+    images = torch.randn(5, 3, 4, 4)
+    assert torch.equal(model(images), model(backbone(images)))
+    assert model.embedding == backbone.contract
+
+
+def test_images_without_a_backbone_are_refused():
+    with pytest.raises(WeightsError, match="without a backbone"):
+        scorer()(torch.randn(5, 3, 4, 4))
+
+
+def test_features_of_another_width_are_refused():
+    with pytest.raises(WeightsError, match=r"13 numbers(.|\n)*12"):
+        scorer()(torch.randn(5, 13))
+    with pytest.raises(WeightsError, match="same length"):
+        scorer(LinearHead(7))
+
+
+@pytest.mark.parametrize("head", [LinearHead(DIM), mlp()])
+@pytest.mark.parametrize("backbone", [None, Flat()])
+def test_rebuilt_from_plain_values(tmp_path, head, backbone):
+    model = scorer(head, backbone=backbone, scaling="standardize").eval()
+    features = torch.randn(9, DIM)
+    model.scaler.fit(features.numpy())
+    nn.init.normal_(head.weights()[-1])
+    state = {k: v for k, v in model.state_dict().items() if k not in model.frozen_names()}
+    assert not any("backbone" in k for k in state)
+    torch.save({"spec": model.spec(), "state": state}, tmp_path / "c.pt")
+    read = torch.load(tmp_path / "c.pt", weights_only=True)
+    again = build_scorer(read["spec"]).eval()
+    again.load_state_dict(read["state"])
+    assert torch.equal(again(features), model(features))
+    assert again.spec() == model.spec()
+
+
+def test_frozen_names_follow_the_backbone():
+    model = scorer(backbone=Flat())
+    names = model.frozen_names("scorer.")
+    assert names and all(n.startswith("scorer.backbone.network.") for n in names)
+    assert {n.removeprefix("scorer.") for n in names} < set(model.state_dict())
+    model.backbone.unfreeze()
+    assert model.frozen_names() == []
+    assert model.spec()["trainable_backbone"] is True
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        (scorer(backbone=Flat(weights="v")), "weights_sha256: v, not w"),
+        (scorer(), "architecture: vectors.npz, not flat"),
+        (scorer(LinearHead(7), backbone=Flat(dim=7), dim=7), "dim: 7, not 12"),
+        (scorer(mlp(), backbone=Flat()), "head"),
+        (scorer(backbone=Flat(), scaling="unit"), "scaling: unit, not none"),
+        (scorer(backbone=Flat().unfreeze()), "trainable_backbone"),
+    ],
+)
+def test_another_scorer_s_checkpoint_is_refused(other, named):
+    spec = scorer(backbone=Flat()).spec()
+    scorer(backbone=Flat()).check_spec(spec)
+    with pytest.raises(WeightsError, match=named):
+        other.check_spec(spec)
+
+
+def test_a_rebuilt_scorer_takes_only_its_own_backbone():
+    spec = scorer(backbone=Flat()).spec()
+    assert build_scorer(spec, Flat()).backbone is not None
+    with pytest.raises(WeightsError, match="weights_sha256"):
+        build_scorer(spec, Flat(weights="v"))
+    with pytest.raises(WeightsError, match="version 99"):
+        build_scorer({**spec, "version": 99})
+
+
+def test_an_unknown_head_is_refused():
+    with pytest.raises(WeightsError, match="linear, mlp"):
+        build_head({"kind": "quantum", "dim": 3})
+
+
+def test_scene_weights_are_refused_on_photographs():
+    scenes, photographs = Flat(domain="synthetic"), Flat(domain="photographs")
+    with pytest.raises(WeightsError, match="synthetic scenes only"):
+        check_domain(scenes, "photographs")
+    assert check_domain(scenes, "synthetic") is None
+    assert check_domain(photographs, "photographs") is None
+    assert "photographs" in check_domain(photographs, "synthetic")
+
+
+@pytest.fixture
+def features():
+    rng = np.random.default_rng(0)
+    values = rng.normal(3.0, 5.0, (200, DIM)).astype(np.float32)
+    values[:, 4] = 0.1  # a dimension that never changes
+    return values
+
+
+def test_standardise_by_training_images(features):
+    scaler = FeatureScaler("standardize", DIM).fit(features)
+    scaled = scaler.scaled(features)
+    changing = np.arange(DIM) != 4
+    np.testing.assert_allclose(scaled.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(scaled[:, changing].std(0), 1, rtol=1e-5)
+    assert np.isfinite(scaled).all()
+    by_torch = scaler(torch.from_numpy(features)).numpy()
+    np.testing.assert_array_equal(scaled, by_torch)
+
+
+def test_unit_and_none(features):
+    unit = FeatureScaler("unit", DIM).fit(features).scaled(features)
+    np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(FeatureScaler("none", DIM).scaled(features), features)
+    zero = FeatureScaler("unit", DIM).scaled(np.zeros((1, DIM), dtype=np.float32))
+    assert np.isfinite(zero).all()
+
+
+def test_read_only_features_are_scaled(features):
+    features.setflags(write=False)
+    assert FeatureScaler("none", DIM).scaled(features).flags.writeable
+
+
+def test_scaling_asks_for_no_gradient(features):
+    scaler = FeatureScaler("standardize", DIM).fit(features)
+    assert not list(scaler.parameters())
+    assert set(scaler.state_dict()) == {"mean", "std"}
+
+
+def test_bad_scaling():
+    with pytest.raises(ConfigError, match="scaling=median"):
+        FeatureScaler("median", DIM)
+    with pytest.raises(DataError, match="no training image"):
+        FeatureScaler("standardize", DIM).fit(np.empty((0, DIM)))
+    with pytest.raises(DataError, match="NaN"):
+        FeatureScaler("standardize", DIM).fit(np.full((2, DIM), np.nan))
