@@ -208,8 +208,10 @@ def _build(
         result["votes"] = pa.concat_tables(votes, promote_options="default")
     if "scores" in about:
         result["scores"] = score_table(about["scores"], names)
+    log.info(_sentence({kind: counts for kind, counts in facts.items() if isinstance(counts, int)}))
     for kind, counts in facts.items():
-        log.info("%s: %s", kind, counts if isinstance(counts, int) else _sentence(counts))
+        if isinstance(counts, dict):
+            log.info("%s: %s", kind, _sentence(counts))
     manifest = Manifest(options.name, domain="photographs", image_root=str(folder), facts=facts)
     return manifest, result
 

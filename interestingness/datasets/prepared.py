@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def prepare_prepared(
         DataError: no manifest, a table that is damaged or not as the format says, a vote on an
             unknown pair, or a score, rating or judgment of an unknown image.
     """
-    tables = Tables(Path(root).expanduser())
+    tables = Tables(os.path.expanduser(root))  # noqa: PTH111  leaves ~nobody as it is
     _check_domain(tables.manifest, tables.root)
     known = set(tables.image_ids.tolist())
     if len(known) < 2:

@@ -56,6 +56,7 @@ def refused(root: Path) -> str:
 
 def test_no_manifest(tmp_path: Path) -> None:
     assert "no dataset.json" in refused(tmp_path / "absent")
+    assert "no dataset.json" in refused(Path("~nobody-here/set"))
 
 
 @pytest.mark.parametrize(
