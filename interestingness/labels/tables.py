@@ -1,10 +1,9 @@
-"""The tables of a prepared data set: columns, checks, reading, writing (docs/data_format.md)."""
+"""The tables of a prepared data set (docs/data_format.md)."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -14,80 +13,31 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from interestingness.errors import DataError
+from interestingness.labels.table_format import (
+    SPECS,
+    Column,
+    check_table,
+    read_table,
+    table_fingerprint,
+    write_table,
+)
 from interestingness.schema import DEFAULT_QUESTION, FORMAT_VERSION, Pairs
 
-SIDES = ("left", "right")
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: its type, whether it must be there, and which values it may hold."""
-
-    type: pa.DataType
-    required: bool = True
-    nullable: bool = False
-    default: Any = None
-    values: tuple[str, ...] | None = None
-    range: tuple[float, float] | None = None
-
-
-_text = pa.string()
-SPECS: dict[str, dict[str, Column]] = {
-    "images": {
-        "image_id": Column(_text),
-        "path": Column(_text, required=False, nullable=True),
-        "sha256": Column(_text, required=False, nullable=True),
-    },
-    "pairs": {
-        "pair_id": Column(_text),
-        "left": Column(_text),
-        "right": Column(_text),
-    },
-    "votes": {
-        "pair_id": Column(_text),
-        "rater_id": Column(_text),
-        "choice": Column(_text, nullable=True, values=(*SIDES, "tie")),
-        "first": Column(_text, required=False, nullable=True, values=SIDES),
-        "question": Column(_text, required=False, default=DEFAULT_QUESTION),
-        "rater_kind": Column(_text, required=False, default="human", values=("human", "model")),
-        "probability": Column(pa.float64(), required=False, nullable=True, range=(0.0, 1.0)),
-        "reason": Column(_text, required=False, nullable=True),
-        "persona": Column(_text, required=False, nullable=True),
-        "sample": Column(pa.int32(), required=False, default=0),
-        "time": Column(pa.timestamp("us", tz="UTC"), required=False, nullable=True),
-        "provenance": Column(_text, required=False, nullable=True),
-    },
-    "judgments": {
-        "image_id": Column(_text),
-        "rater_id": Column(_text),
-        "answer": Column(pa.bool_(), nullable=True),
-        "question": Column(_text, required=False, default=DEFAULT_QUESTION),
-        "rater_kind": Column(_text, required=False, default="human", values=("human", "model")),
-        "reason": Column(_text, required=False, nullable=True),
-        "persona": Column(_text, required=False, nullable=True),
-        "sample": Column(pa.int32(), required=False, default=0),
-        "time": Column(pa.timestamp("us", tz="UTC"), required=False, nullable=True),
-        "provenance": Column(_text, required=False, nullable=True),
-    },
-    "ratings": {
-        "image_id": Column(_text),
-        "rater_id": Column(_text),
-        "rating": Column(pa.float64()),
-        "question": Column(_text, required=False, default=DEFAULT_QUESTION),
-        "sample": Column(pa.int32(), required=False, default=0),
-    },
-    "scores": {
-        "image_id": Column(_text),
-        "name": Column(_text),
-        "score": Column(pa.float64(), nullable=True),
-        "provenance": Column(_text, required=False, nullable=True),
-    },
-}
-"""Columns by table. A table may carry further columns; they are kept and never checked."""
+__all__ = [
+    "SPECS",
+    "Column",
+    "Manifest",
+    "Tables",
+    "Votes",
+    "check_table",
+    "keys_of",
+    "read_table",
+    "table_fingerprint",
+    "write_table",
+]
 
 
 @dataclass(frozen=True)
@@ -108,130 +58,6 @@ class Manifest:
     image_root: str = ""
     format_version: int = FORMAT_VERSION
     facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-def check_table(kind: str, table: pa.Table, *, where: str) -> pa.Table:
-    """Cast to the schema, fill defaults, refuse what does not fit.
-
-    Args:
-        kind: a key of ``SPECS``.
-        table: what was read.
-        where: file name for messages.
-
-    Raises:
-        DataError: missing column, wrong type, value out of range, null where none may be.
-    """
-    columns, names = [], []
-    spec = SPECS[kind]
-    for name, column in spec.items():
-        if name not in table.column_names:
-            if column.required:
-                raise DataError(
-                    f"{where}: column {name!r} is missing; found {', '.join(table.column_names)}",
-                    expected=f"columns {', '.join(k for k, c in spec.items() if c.required)}",
-                    todo="rename or add the column; docs/data_format.md lists them all",
-                )
-            values = pa.array([column.default] * table.num_rows, type=column.type)
-        else:
-            values = _cast(table[name], column.type, where, name)
-            if column.default is not None and values.null_count:
-                values = pc.fill_null(values, column.default)
-        _check_values(values, name, column, where)
-        columns.append(values)
-        names.append(name)
-    for name in table.column_names:
-        if name not in spec:
-            columns.append(table[name])
-            names.append(name)
-    return pa.table(dict(zip(names, columns, strict=True)))
-
-
-def _cast(values: pa.ChunkedArray, kind: pa.DataType, where: str, name: str) -> pa.ChunkedArray:
-    try:
-        both = pa.types.is_timestamp(kind) and pa.types.is_timestamp(values.type)
-        if both and not values.type.tz:
-            values = pc.assume_timezone(values, "UTC")
-        return values.cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(
-            f"{where}: column {name!r} holds {values.type}, which does not read as {kind}: {error}",
-            expected=f"values of type {kind}",
-            todo="correct the column",
-        ) from None
-
-
-def _check_values(
-    values: pa.Array | pa.ChunkedArray, name: str, column: Column, where: str
-) -> None:
-    if values.null_count and not column.nullable:
-        raise DataError(
-            f"{where}: column {name!r} has {values.null_count} empty cells",
-            expected="a value in every row",
-            todo="fill them or remove the rows",
-        )
-    if column.values is not None:
-        present = [v for v in pc.unique(values).to_pylist() if v is not None]
-        strange = sorted(set(present) - set(column.values))
-        if strange:
-            raise DataError(
-                f"{where}: column {name!r} holds {strange[:3]}",
-                expected=f"one of {', '.join(column.values)}{' or empty' * column.nullable}",
-                todo="correct the values",
-            )
-    if column.range is not None:
-        low, high = column.range
-        finite = pc.drop_null(values).to_numpy(zero_copy_only=False) if len(values) else np.empty(0)
-        if len(finite) and not ((finite >= low) & (finite <= high)).all():
-            raise DataError(
-                f"{where}: column {name!r} has values outside [{low:g}, {high:g}]",
-                expected=f"numbers in [{low:g}, {high:g}] or empty",
-                todo="correct the values",
-            )
-
-
-def read_table(kind: str, path: str | Path) -> pa.Table:
-    """Read a Parquet table of ours and check it.
-
-    Raises:
-        DataError: absent, not Parquet, another format version, or failing ``check_table``.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(
-            f"{path}: there is no {kind} table",
-            expected=f"a Parquet file of {kind}",
-            todo="prepare the data set again, or name another one",
-        )
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(
-            f"{path}: cannot be read as Parquet ({error})",
-            expected="a whole Parquet file",
-            todo="remove the file and prepare the data set again",
-        ) from None
-    metadata = table.schema.metadata or {}
-    version = int(metadata.get(b"interestingness.format_version", FORMAT_VERSION))
-    if version != FORMAT_VERSION:
-        raise DataError(
-            f"{path}: format version {version}",
-            expected=f"version {FORMAT_VERSION}",
-            todo="prepare the data set again with this version",
-        )
-    return check_table(kind, table, where=str(path))
-
-
-def write_table(kind: str, table: pa.Table, path: str | Path) -> None:
-    """Check, then write Parquet so that the file appears whole or not at all."""
-    path = Path(path)
-    table = check_table(kind, table, where=str(path))
-    metadata = {
-        b"interestingness.format_version": str(FORMAT_VERSION).encode(),
-        b"interestingness.table": kind.encode(),
-    }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")
-    temporary.replace(path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,15 +128,19 @@ def keys_of(pair_ids: pa.ChunkedArray | Sequence[str]) -> NDArray[np.uint64]:
     Raises:
         DataError: for an id that is not 16 hexadecimal digits.
     """
-    values = pair_ids.to_pylist() if isinstance(pair_ids, pa.ChunkedArray) else pair_ids
+    values = pair_ids.to_pylist() if isinstance(pair_ids, pa.ChunkedArray) else list(pair_ids)
+    strange = next((v for v in values if len(v) != 16), None)
     try:
-        return np.fromiter((int(v, 16) for v in values), dtype=np.uint64, count=len(values))
-    except (ValueError, OverflowError) as error:
+        digits = bytes.fromhex("".join(values)) if strange is None else b""
+    except ValueError as error:
+        strange = f"… ({error})"
+    if strange is not None or len(digits) != 8 * len(values):
         raise DataError(
-            f"pair_id is not 16 hexadecimal digits ({error})",
+            f"pair_id {strange or values[0]!r} is not 16 hexadecimal digits",
             expected="ids as made by interestingness.schema.pair_id",
             todo="let `dataset=folder` make the tables, or use schema.pair_id",
-        ) from None
+        )
+    return np.frombuffer(digits, dtype=">u8").astype(np.uint64)
 
 
 class Tables:
@@ -359,6 +189,10 @@ class Tables:
         (root / "dataset.json").write_text(json.dumps(asdict(manifest), indent=1) + "\n")
         return Tables(root)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Place and manifest; a copy in another process reads the tables itself."""
+        return {"root": self.root, "manifest": self.manifest}
+
     def has(self, kind: str) -> bool:
         """Whether the data set has such a table."""
         return (self.root / f"{kind}.parquet").is_file()
@@ -392,10 +226,40 @@ class Tables:
 
     @cached_property
     def pairs(self) -> Pairs:
-        """All pairs, distinct and canonical, over the image table's ids."""
+        """All pairs, distinct and canonical, over the image table's ids.
+
+        Raises:
+            DataError: for a pair of an image with itself, of an unknown image, given twice or
+                reversed (votes say "left" and "right", so the order in a row is binding), or under
+                another id than its own.
+        """
         table = self.table("pairs")
         left, right = table["left"].to_pylist(), table["right"].to_pylist()
-        pairs, _, _ = Pairs.from_ids(left, right, self.image_ids.tolist())
+        pairs, row, reversed_ = Pairs.from_ids(left, right, self.image_ids.tolist())
+        where = self.root / "pairs.parquet"
+        if reversed_.any():
+            at = int(np.argmax(reversed_))
+            raise DataError(
+                f"{where}: row {at} has left {left[at]!r} and right {right[at]!r}",
+                expected="left before right in the order of their ids",
+                todo="exchange them, and left and right in the votes on this pair",
+            )
+        if len(pairs) < len(left):
+            _, first = np.unique(row, return_index=True)
+            at = int(np.setdiff1d(np.arange(len(row)), first)[0])
+            raise DataError(
+                f"{where}: the pair of {left[at]!r} and {right[at]!r} is given twice",
+                expected="distinct pairs",
+                todo=f"remove row {at}",
+            )
+        other = keys_of(table["pair_id"]) != pairs.key
+        if other.any():
+            at = int(np.argmax(other))
+            raise DataError(
+                f"{where}: row {at} calls its pair {table['pair_id'][at].as_py()!r}",
+                expected=f"{pairs.pair(at).pair_id!r}, the id of its two images",
+                todo="use schema.pair_id, here and in the votes",
+            )
         return pairs
 
     def votes(
@@ -416,10 +280,9 @@ class Tables:
         if kind != "any":
             mask = pc.and_(mask, pc.equal(table["rater_kind"], kind))
         if tuple(raters) != ("*",):
-            named = [pc.match_like(table["rater_id"], _like(pattern)) for pattern in raters]
-            chosen = named[0]
-            for other in named[1:]:
-                chosen = pc.or_(chosen, other)
+            chosen: Any = pa.scalar(False)
+            for pattern in raters:
+                chosen = pc.or_(chosen, pc.match_like(table["rater_id"], _like(pattern)))
             mask = pc.and_(mask, chosen)
         return Votes.from_table(table.filter(mask))
 
@@ -501,20 +364,7 @@ class Tables:
         return digest.hexdigest()[:16]
 
 
-def table_fingerprint(table: pa.Table) -> str:
-    """Hash of column names and values; the same for equal tables however they were written."""
-    digest = hashlib.sha256()
-    table = table.combine_chunks()
-    for name in sorted(table.column_names):
-        digest.update(name.encode())
-        sink = pa.BufferOutputStream()
-        column = pa.table({name: table[name]}).replace_schema_metadata(None)
-        with pa.ipc.new_stream(sink, column.schema) as writer:
-            writer.write_table(column)
-        digest.update(sink.getvalue())
-    return digest.hexdigest()
-
-
 def _like(pattern: str) -> str:
     """A glob pattern as SQL LIKE."""
-    return pattern.replace("%", r"\%").replace("_", r"\_").replace("*", "%").replace("?", "_")
+    literal = pattern.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    return literal.replace("*", "%").replace("?", "_")

@@ -67,7 +67,7 @@ def test_one_order_only_is_enough():
 
 def test_the_paper_s_judge_nearly_deterministic():
     # 36 % of pairs are "second" in both orders and none "first" in both
-    margin, *votes = judged(2500, 60.0, [-28.0], 2)
+    _, *votes = judged(2500, 60.0, [-28.0], 2)
     found, p = fit(*votes, pairs=2500)
     share = np.bincount(votes[0], votes[3])
     assert (share == 1).mean() == pytest.approx(0.36, abs=0.02)
