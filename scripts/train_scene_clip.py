@@ -64,8 +64,8 @@ def render_chunk(seed: int, start: int, count: int) -> tuple[NDArray[np.uint8], 
     return images, tokenizer(texts).numpy().astype(np.int32)
 
 
-def render(seed: int, count: int, workers: int) -> Rendered:
-    """Scenes 0 to count - 1 of a seed, drawn by several processes."""
+def render(seed: int, count: int, workers: int, first: int = 0) -> Rendered:
+    """Scenes ``first`` to ``first + count - 1`` of a seed, drawn by several processes."""
     starts = list(range(0, count, CHUNK))
     sizes = [min(CHUNK, count - start) for start in starts]
     images = np.empty((count, SIDE, SIDE, 3), dtype=np.uint8)
@@ -73,7 +73,7 @@ def render(seed: int, count: int, workers: int) -> Rendered:
     begun = time.monotonic()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        done = pool.map(render_chunk, [seed] * len(starts), starts, sizes)
+        done = pool.map(render_chunk, [seed] * len(starts), [first + s for s in starts], sizes)
         for number, (start, (pictures, texts)) in enumerate(zip(starts, done, strict=True), 1):
             images[start : start + len(pictures)] = pictures
             tokens[start : start + len(pictures)] = texts
@@ -249,6 +249,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes that draw")
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0 leaves its choice")
     parser.add_argument("--every", type=int, default=50, help="steps between two lines")
+    parser.add_argument("--first", type=int, default=0, help="number of the first scene")
+    parser.add_argument("--patch-dropout", type=float, default=0.0, help="share; halves the cost")
+    parser.add_argument("--start", type=Path, help="go on from these weights")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     given = parser.parse_args()
     if given.threads:
@@ -256,12 +259,17 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.manual_seed(given.seed)
-    model = open_clip.create_model(_registered(), device=device)
+    model = open_clip.create_model(
+        _registered(),
+        pretrained=str(given.start) if given.start else None,
+        force_patch_dropout=given.patch_dropout,
+        device=device,
+    )
     size = sum(parameter.numel() for parameter in model.parameters())
     print(f"{size:,} parameters on {device}", flush=True)
     held_out = render(HELD_OUT_SEED, given.held_out, given.workers)
-    report(model, "random weights", held_out, device)
-    data = render(TRAIN_SEED, given.scenes, given.workers)
+    report(model, "before training" if given.start else "random weights", held_out, device)
+    data = render(TRAIN_SEED, given.scenes, given.workers, given.first)
     train(model, data, given, device)
     save(model, given.out, given)
     fresh = open_clip.create_model(_registered(), pretrained=str(given.out), device=device)

@@ -9,7 +9,8 @@ import numpy as np
 from interestingness.datasets.synthetic.paint import Colour, Pen, mix, shade
 
 INK: Colour = (38, 34, 40)
-SKIN: tuple[Colour, ...] = ((246, 212, 180), (222, 172, 128), (158, 104, 68), (98, 62, 44))
+# One tone for all: who a person is must not be something that a rater could judge.
+SKIN: Colour = (214, 168, 128)
 WOOD: Colour = (118, 78, 48)
 GLASS: Colour = (188, 222, 240)
 
@@ -89,7 +90,6 @@ def fish(pen: Pen, body: Colour, rng: np.random.Generator) -> None:
 
 
 def person(pen: Pen, body: Colour, rng: np.random.Generator) -> None:
-    skin = SKIN[rng.integers(len(SKIN))]
     hair = ((52, 36, 28), (110, 66, 34), (206, 164, 88), (70, 70, 74))[rng.integers(4)]
     legs = mix(shade(body, 0.4), (44, 52, 84), 0.6)
     for x in (-0.17, 0.17):
@@ -99,12 +99,12 @@ def person(pen: Pen, body: Colour, rng: np.random.Generator) -> None:
     wave = rng.uniform(0.6, 1.9)
     pen.line([(-0.28, 1.3), (-reach, 0.7)], shade(body, 0.8), 0.15)
     pen.line([(0.28, 1.3), (reach, wave)], shade(body, 0.8), 0.15)
-    pen.oval(-reach, 0.68, 0.09, 0.09, skin)
-    pen.oval(reach, wave, 0.09, 0.09, skin)
+    pen.oval(-reach, 0.68, 0.09, 0.09, SKIN)
+    pen.oval(reach, wave, 0.09, 0.09, SKIN)
     pen.polygon([(-0.36, 1.42), (0.36, 1.42), (0.32, 0.6), (-0.32, 0.6)], body)
-    pen.box(-0.09, 1.38, 0.09, 1.55, skin)
+    pen.box(-0.09, 1.38, 0.09, 1.55, SKIN)
     pen.oval(0, 1.74, 0.29, 0.3, hair)
-    pen.oval(0, 1.68, 0.24, 0.25, skin)
+    pen.oval(0, 1.68, 0.24, 0.25, SKIN)
     for x in (-0.09, 0.09):
         pen.oval(x, 1.71, 0.03, 0.04, INK)
     pen.line([(-0.08, 1.57), (0.08, 1.57)], (168, 60, 60), 0.03)
