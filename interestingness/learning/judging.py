@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,7 @@ def judge(
     decided = labels.decided[rows]
     ties = int((labels.known[rows] & ~decided).sum())
     used = rows[decided & scored]
-    counts = {"ties": ties, "unscored": int((decided & ~scored).sum())}
+    counts: dict[str, Any] = {"ties": ties, "unscored": int((decided & ~scored).sum())}
     if not len(used):
         reason = _why_none(len(rows), int(decided.sum()), ties)
         return ReferenceResult(name, reference.learnt, reason=reason, **counts)
@@ -169,7 +170,7 @@ def _ceiling(reference: Reference, pairs: Pairs, used: Rows) -> Ceiling | None:
 
 def _ranking(
     reference: Reference, score: Floats, pairs: Pairs, rows: Rows, known: Rows
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Rank correlations and retrieval measures over the scored test images."""
     assert reference.labels is not None
     images = pairs[rows].images_used()
@@ -186,7 +187,7 @@ def _ranking(
         won = np.bincount(sides, weights=wins, minlength=size)[images]
         basis = "win share"
         truth = np.where(number > 0, won / np.maximum(number, 1), np.nan)
-    measures: dict[str, object] = {
+    measures: dict[str, Any] = {
         "ranking": basis,
         "spearman": finite(spearman(score[images], truth)),
         "kendall": finite(kendall(score[images], truth)),

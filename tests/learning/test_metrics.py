@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -96,12 +97,14 @@ def test_half_precision_margins_and_reset() -> None:
     assert metric.compute().item() == 1.0
 
 
-RANK = """
+RANKS = """
 import json, os, sys
 import numpy as np, torch, torch.distributed as dist
 from interestingness.learning.metrics import PairAccuracy, PairBrier
 
-rank, meeting = int(sys.argv[1]), sys.argv[2]
+meeting = sys.argv[1]
+child = os.fork()  # torch is imported once for both ranks
+rank = 0 if child else 1
 dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
 data = [torch.from_numpy(c) for c in np.load(meeting + ".npz").values()]
 found = {}
@@ -114,7 +117,8 @@ for name, shares in json.load(open(meeting + ".json")).items():
         metric.update(*(c[[0]] for c in data))  # accumulation goes on from the rank's own state
         found[f"{name} {kind.__name__}"].append(sum(len(r) for r in metric.row))
 dist.destroy_process_group()
-print(json.dumps(found))
+json.dump(found, open(f"{meeting}.rank{rank}", "w"))
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if child else 0)
 """
 
 
@@ -130,24 +134,20 @@ def test_two_ranks_give_exactly_what_one_gives(tmp_path: Path) -> None:
         "nothing anywhere": [[], []],
     }
     (tmp_path / "meeting.json").write_text(json.dumps(shares))
-    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, "-Werror::UserWarning", "-c", RANK, str(rank), f"{tmp_path}/meeting"],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
+    ranks = subprocess.Popen(
+        [sys.executable, "-Werror::UserWarning", "-c", RANKS, f"{tmp_path}/meeting"],
+        env={**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     try:
-        answers = [rank.communicate(timeout=120) for rank in ranks]
-    finally:
-        for rank in ranks:
-            rank.kill()
-    assert [r.returncode for r in ranks] == [0, 0], answers[0][1] + answers[1][1]
-    results = [json.loads(out.splitlines()[-1]) for out, _ in answers]
+        _, errors = ranks.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        os.killpg(ranks.pid, signal.SIGKILL)  # a rank that waits for ever, and its sibling
+        raise
+    assert ranks.returncode == 0, errors
+    results = [json.loads((tmp_path / f"meeting.rank{rank}").read_text()) for rank in range(2)]
     for kind in (PairAccuracy, PairBrier):
         alone = kind()
         feed(alone, columns, slice(None))
