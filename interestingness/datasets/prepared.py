@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from interestingness.errors import DataError
 from interestingness.labels.tables import Manifest, Tables
 
@@ -24,8 +22,9 @@ def prepare_prepared(
         progress: not called; there is nothing to wait for.
 
     Raises:
-        DataError: no manifest, a table that is damaged or not as the format says, a vote on an
-            unknown pair, or a score, rating or judgment of an unknown image.
+        DataError: no manifest, a table that is damaged or not as the format says, a pair out of
+            order or given twice, a vote on an unknown pair, or a score, rating or judgment of an
+            unknown image.
     """
     tables = Tables(os.path.expanduser(root))  # noqa: PTH111  leaves ~nobody as it is
     _check_domain(tables.manifest, tables.root)
@@ -36,7 +35,7 @@ def prepare_prepared(
             expected="at least two images",
             todo="add images",
         )
-    _check_pairs(tables)
+    _ = tables.pairs
     if tables.has("votes"):
         _ = tables.vote_table
     for kind in ("scores", "ratings", "judgments"):
@@ -60,35 +59,4 @@ def _check_domain(manifest: Manifest, root: Path) -> None:
             f"{root / 'dataset.json'}: domain {manifest.domain!r}",
             expected=f"one of {', '.join(DOMAINS)}",
             todo="say what kind of images these are: it decides which weights may be used",
-        )
-
-
-def _check_pairs(tables: Tables) -> None:
-    where = tables.root / "pairs.parquet"
-    table = tables.table("pairs")
-    ids = tables.pairs.pair_ids
-    if len(ids) != table.num_rows:
-        raise DataError(
-            f"{where}: {table.num_rows} rows, {len(ids)} distinct pairs",
-            expected="each pair once",
-            todo="remove the repeated rows",
-        )
-    ordered = np.asarray(table["left"].to_pylist(), dtype=object) < np.asarray(
-        table["right"].to_pylist(), dtype=object
-    )
-    if not ordered.all():
-        row = int(np.argmin(ordered))
-        raise DataError(
-            f"{where}: row {row} is not in canonical order "
-            f"({table['left'][row]} and {table['right'][row]})",
-            expected="left < right by image id in every row",
-            todo="swap the images, and the choices of the votes on the pair",
-        )
-    written = table["pair_id"].to_pylist()
-    if written != ids:
-        row = next(i for i, (a, b) in enumerate(zip(written, ids, strict=True)) if a != b)
-        raise DataError(
-            f"{where}: row {row} has pair_id {written[row]!r} for the pair that is {ids[row]!r}",
-            expected="ids as made by interestingness.schema.pair_id",
-            todo="make the ids anew",
         )

@@ -15,7 +15,7 @@ from PIL import Image
 
 from interestingness.datasets.folder import prepare_folder
 from interestingness.datasets.prepared import prepare_prepared
-from interestingness.labels.tables import SPECS, Column, Manifest
+from interestingness.labels.tables import SPECS, Manifest
 from interestingness.schema import FORMAT_VERSION
 
 WORDS = {
@@ -39,7 +39,7 @@ def tables_of(text: str) -> dict[str, list[list[str]]]:
     return found
 
 
-def described(name: str, column: Column) -> list[str]:
+def described(name: str, column: Any) -> list[str]:
     """What the page says of a column, but for its meaning."""
     default = "" if column.default is None else f"`{column.default}`"
     values = ", ".join(f"`{value}`" for value in column.values or ())

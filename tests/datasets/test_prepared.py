@@ -78,13 +78,13 @@ def test_another_version_or_domain(root: Path) -> None:
 def test_pairs(root: Path) -> None:
     # The prepared pairs are a–b and b–c.
     change(root, "pairs", left=["b.JPG", "b.JPG"], right=["a.jpg", "c.png"])
-    assert "canonical order" in refused(root)
+    assert "row 0 has left 'b.JPG'" in refused(root)
     change(root, "pairs", left=["a.jpg", "a.jpg"], right=["b.JPG", "b.JPG"])
-    assert "2 rows, 1 distinct" in refused(root)
+    assert "given twice" in refused(root)
     change(root, "pairs", left=["a.jpg", "b.JPG"], right=["b.JPG", "x.png"])
     assert "'x.png'" in refused(root)
     change(root, "pairs", left=["a.jpg", "a.jpg"], right=["b.JPG", "c.png"])
-    assert "make the ids anew" in refused(root)
+    assert "use schema.pair_id" in refused(root)
 
 
 def test_votes_and_scores_must_know_their_pairs_and_images(root: Path) -> None:
