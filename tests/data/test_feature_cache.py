@@ -1,0 +1,435 @@
+"""Each distinct image is encoded once, and no wrong feature is ever served."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from interestingness.data import content, encoding, feature_cache
+from interestingness.data.content import HashMemo, content_key, file_state
+from interestingness.data.encoding import Picture, decode_all, worker_count
+from interestingness.data.feature_cache import FeatureCache
+from interestingness.data.images import Skips
+from interestingness.errors import ConfigError, DataError, WeightsError
+from interestingness.models.backbone import Backbone
+from interestingness.models.contract import EmbeddingContract
+
+DIM = 6
+
+
+class Counting(Backbone):
+    """A fixed linear map of 8 x 8 pixels that counts the images it sees."""
+
+    def __init__(self, weights="one", size=8):
+        self.seen = 0
+        network = nn.Linear(3 * size * size, DIM)
+        with torch.no_grad():
+            values = torch.arange(network.weight.numel(), dtype=torch.float32) + len(weights)
+            network.weight.copy_(torch.sin(values).reshape(network.weight.shape))
+            network.bias.zero_()
+        contract = EmbeddingContract("test", "counting", weights, DIM, size, "squash", size)
+        super().__init__(network, contract, licence="none", origin="test")
+
+    def forward(self, images):
+        self.seen += len(images)
+        return self.network(images.flatten(1))
+
+    def of(self, path):
+        """The feature of one file, without a cache."""
+        with torch.no_grad():
+            return self(self.transform(Image.open(path).convert("RGB"))[None])[0].numpy()
+
+
+def make_images(folder, count, start=0):
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for i in range(start, start + count):
+        pixels = np.random.default_rng(i).integers(0, 256, (12, 10, 3), dtype=np.uint8)
+        paths.append(folder / f"{i:03d}.png")
+        Image.fromarray(pixels).save(paths[-1])
+    return paths
+
+
+@pytest.fixture
+def paths(tmp_path):
+    return make_images(tmp_path / "images", 20)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return FeatureCache(tmp_path / "cache")
+
+
+@pytest.fixture
+def settled(monkeypatch):
+    """Files count as old as soon as they are written, so that their keys are remembered."""
+    monkeypatch.setattr(content, "YOUNG_NS", -(10**18))
+
+
+def segments(cache):
+    return sorted(cache.root.glob("*/segment-*"))
+
+
+def check(features, present, paths, encoder):
+    assert present.all()
+    expected = np.stack([encoder.of(path) for path in paths])
+    np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_each_distinct_image_is_encoded_once(cache, paths):
+    copy = paths[0].with_name("copy.png")
+    copy.write_bytes(paths[3].read_bytes())
+    encoder = Counting()
+    features, present = cache.features([*paths, copy, paths[5]], encoder, batch_size=8)
+    assert encoder.seen == 20
+    assert features.dtype == np.float32
+    check(features, present, [*paths, copy, paths[5]], encoder)
+    np.testing.assert_array_equal(features[20], features[3])
+
+
+@pytest.mark.parametrize("remembered", [False, True])
+def test_nothing_is_encoded_twice(cache, paths, remembered, monkeypatch):
+    if remembered:
+        monkeypatch.setattr(content, "YOUNG_NS", -(10**18))
+    first, _ = cache.features(paths, Counting())
+    again = Counting()
+    order = [7, 3, 19, 3]
+    features, present = cache.features([paths[i] for i in order], again)
+    assert again.seen == 0 and present.all()
+    np.testing.assert_array_equal(features, first[order])
+    if remembered:
+        # known by their state: the files are not even read
+        monkeypatch.setattr(encoding, "read_bytes", lambda path: pytest.fail("read again"))
+        cache.features(paths, again)
+
+
+def test_only_new_images_are_encoded(cache, paths, tmp_path):
+    cache.features(paths[:12], Counting())
+    encoder = Counting()
+    more = make_images(tmp_path / "more", 5, start=100)
+    features, present = cache.features([*more, *paths], encoder)
+    assert encoder.seen == 13
+    check(features, present, [*more, *paths], encoder)
+
+
+def test_other_weights_and_other_preprocessing_have_features_of_their_own(cache, paths):
+    for encoder in (Counting(), Counting("another"), Counting(size=9)):
+        features, present = cache.features(paths, encoder)
+        assert encoder.seen == 20
+        check(features, present, paths, encoder)
+    assert len(list(cache.root.glob("*/"))) == 3
+
+
+def test_a_replaced_image_of_equal_size_and_date_is_encoded_anew(cache, tmp_path, settled):
+    one, other = tmp_path / "one.bmp", tmp_path / "other.bmp"
+    Image.new("RGB", (9, 9), (250, 10, 10)).save(one)
+    Image.new("RGB", (9, 9), (10, 10, 250)).save(other)
+    cache.features([one], Counting())
+    before = one.stat()
+    time.sleep(0.02)  # one tick of the file system's clock, so that the entry's own time differs
+    one.write_bytes(other.read_bytes())
+    os.utime(one, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert one.stat().st_size == before.st_size
+    encoder = Counting()
+    features, present = cache.features([one], encoder)
+    assert encoder.seen == 1
+    check(features, present, [other], encoder)
+
+
+def test_features_that_lie_in_order_are_memory_mapped(cache, paths):
+    encoder = Counting()
+    features, _ = cache.features(paths, encoder, batch_size=4)
+    assert isinstance(features, np.memmap) and not features.flags.writeable
+    part, _ = cache.features(paths[4:9], encoder)
+    assert isinstance(part, np.memmap)
+    np.testing.assert_array_equal(part, features[4:9])
+
+
+def test_unreadable_images_are_skipped_counted_and_listed(cache, paths):
+    paths[2].write_bytes(b"no image")
+    paths[4].write_bytes(paths[4].read_bytes()[:60])
+    paths[6].unlink()
+    skips, encoder = Skips(max_share=0.2), Counting()
+    features, present = cache.features(paths, encoder, skips=skips)
+    assert np.flatnonzero(~present).tolist() == [2, 4, 6]
+    assert list(skips.reasons) == [str(paths[i]) for i in (2, 4, 6)]
+    assert (features[~present] == 0).all()
+    good = [p for i, p in enumerate(paths) if i not in (2, 4, 6)]
+    check(features[present], present[present], good, encoder)
+
+
+def test_too_many_unreadable_images_stop_the_run(cache, paths):
+    for path in paths[:3]:
+        path.write_bytes(b"no image")
+    with pytest.raises(DataError, match="3 of 20"):
+        cache.features(paths, Counting(), skips=Skips(max_share=0.1))
+    with pytest.raises(DataError, match="3 of 20"):
+        cache.features(paths, Counting())
+    again = Counting()
+    cache.features(paths, again, skips=Skips(max_share=0.15))
+    assert again.seen == 0, "what could be read was kept"
+
+
+def test_progress_counts_the_missing_images(cache, paths):
+    cache.features(paths[:5], Counting())
+    calls = []
+    cache.features(paths[:9], Counting(), progress=lambda *call: calls.append(call))
+    # files are too young to be known by their state, so all nine are looked at
+    assert [done for done, _, _ in calls] == list(range(1, 10))
+    assert {total for _, total, _ in calls} == {9}
+
+
+def test_no_images_at_all(cache):
+    features, present = cache.features([], Counting())
+    assert features.shape == (0, DIM) and present.shape == (0,)
+
+
+def test_a_backbone_in_training_is_refused(cache, paths):
+    with pytest.raises(WeightsError, match="being trained"):
+        cache.features(paths, Counting().unfreeze())
+
+
+def test_features_that_are_not_finite_are_never_stored(cache, paths):
+    encoder = Counting("broken")
+    with torch.no_grad():
+        encoder.network.bias[0] = float("nan")
+    with pytest.raises(DataError, match=r"000\.png.*not finite"):
+        cache.features(paths, encoder, batch_size=4)
+    assert not segments(cache)
+
+
+class Interrupted(Counting):
+    """Is stopped before its third batch."""
+
+    def forward(self, images):
+        if self.seen >= 8:
+            raise KeyboardInterrupt
+        return super().forward(images)
+
+
+def test_an_interrupted_extraction_keeps_what_it_has(cache, paths):
+    with pytest.raises(KeyboardInterrupt):
+        cache.features(paths, Interrupted(), batch_size=4)
+    encoder = Counting()
+    features, present = cache.features(paths, encoder, batch_size=4)
+    assert encoder.seen == 12
+    check(features, present, paths, encoder)
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {folder!r})
+from pathlib import Path
+from interestingness.data import feature_cache
+from test_feature_cache import Counting
+feature_cache.PART = 4
+
+class Killed(Counting):
+    def forward(self, images):
+        if self.seen >= 10:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().forward(images)
+
+paths = sorted(Path({images!r}).glob("*.png"))
+feature_cache.FeatureCache({cache!r}).features(paths, Killed(), batch_size=2)
+"""
+
+
+def test_a_killed_writer_leaves_finished_segments_and_no_lock(cache, paths, repository):
+    script = KILLED.format(
+        folder=str(repository / "tests" / "data"),
+        images=str(paths[0].parent),
+        cache=str(cache.root),
+    )
+    killed = subprocess.run([sys.executable, "-c", script], cwd=repository, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(segments(cache)) == 2
+    leftover = segments(cache)[0].parent / ".unfinished-1-x"
+    leftover.mkdir()
+    (leftover / "features.npy").write_bytes(b"half")
+    encoder = Counting()
+    features, present = cache.features(paths, encoder)
+    assert encoder.seen == 12
+    check(features, present, paths, encoder)
+    assert not leftover.exists()
+    assert len(segments(cache)) == 1, "small segments are merged"
+
+
+def test_several_processes_at_once_encode_once(cache, paths):
+    # threads stand in for processes: a file lock of one object does not let another one in
+    encoders = [Counting() for _ in range(4)]
+    results = {}
+
+    def work(i):
+        results[i] = FeatureCache(cache.root).features(paths, encoders[i], batch_size=4)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(encoder.seen for encoder in encoders) == 20
+    for i in range(4):
+        check(*results[i], paths, Counting())
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 64
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda s: flip(s / "features.npy"),
+        lambda s: flip(s / "keys.npy"),
+        lambda s: (s / "features.npy").write_bytes((s / "features.npy").read_bytes()[:-8]),
+        lambda s: (s / "segment.json").write_text("{"),
+        lambda s: (s / "segment.json").write_text("[]"),
+        lambda s: (s / "keys.npy").unlink(),
+    ],
+)
+def test_a_damaged_segment_is_computed_again_and_said(cache, paths, damage, caplog):
+    cache.features(paths, Counting())
+    damage(segments(cache)[0])
+    encoder = Counting()
+    with caplog.at_level(logging.WARNING):
+        features, present = cache.features(paths, encoder)
+    assert encoder.seen == 20
+    assert "damaged" in caplog.text
+    check(features, present, paths, encoder)
+
+
+def test_segments_are_written_and_merged(cache, paths, monkeypatch):
+    monkeypatch.setattr(feature_cache, "PART", 6)
+    encoder = Counting()
+    features, present = cache.features(paths, encoder, batch_size=3)
+    assert len(segments(cache)) == 1
+    check(features, present, paths, encoder)
+
+
+def test_keys_that_end_in_zero_bytes_are_told_apart(tmp_path):
+    from interestingness.data.feature_store import FeatureStore
+
+    keys = [bytes([1]) + bytes(31), bytes([1, 1]) + bytes(30), bytes(32), bytes(31) + b"\1"]
+    store = FeatureStore(tmp_path, 2)
+    store.write(keys, np.arange(8, dtype=np.float32).reshape(4, 2), {})
+    assert store.find(keys[::-1]).tolist() == [3, 2, 1, 0]
+    assert store.keys() == set(keys)
+    assert store.find([b"\2" * 32]).tolist() == [-1]
+
+
+def test_the_memo_forgets_young_and_changed_files(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"one")
+    state, key = file_state(path), content_key(b"one")
+    written = max(state[1], state[2])
+    memo = HashMemo(tmp_path / "hashes.npz")
+    memo.note(path, state, key, read_ns=written + 1_900_000_000)
+    memo.save()
+    assert memo.keys([path]) == [None]
+    memo.note(path, state, key, read_ns=written + 2_100_000_000)
+    memo.save()
+    assert HashMemo(tmp_path / "hashes.npz").keys([path, tmp_path / "b.png"]) == [key, None]
+    path.write_bytes(b"three")
+    assert HashMemo(tmp_path / "hashes.npz").keys([path]) == [None]
+
+
+def test_the_memo_keeps_what_others_saved_and_the_newest(tmp_path):
+    paths = make_images(tmp_path, 2)
+    one, two = HashMemo(tmp_path / "h.npz"), HashMemo(tmp_path / "h.npz")
+    old, new = bytes(32), b"\0" + b"\1" * 30 + b"\0"
+    for memo, path, key in ((one, paths[0], old), (two, paths[1], new), (one, paths[0], new)):
+        memo.note(path, file_state(path), key, read_ns=time.time_ns() + 10**10)
+        memo.save()
+    assert HashMemo(tmp_path / "h.npz").keys(paths) == [new, new]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK cut", b"\x93NUMPY"])
+def test_a_damaged_memo_is_forgotten(tmp_path, content, caplog):
+    (tmp_path / "h.npz").write_bytes(content)
+    assert HashMemo(tmp_path / "h.npz").keys([tmp_path / "a"]) == [None]
+    assert "damaged" in caplog.text
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_remembered(tmp_path, settled):
+    path = make_images(tmp_path, 1)[0]
+
+    def read():
+        data = path.read_bytes()
+        path.write_bytes(data + b"more")
+        return data
+
+    picture = Picture("p", read, path)
+    (image,) = decode_all([picture], Counting().transform)
+    assert image.pixels is not None and image.state is None
+
+
+def test_decoding_keeps_the_order_and_stays_within_bounds(paths):
+    running, most = 0, 0
+    lock = threading.Lock()
+
+    def picture(path):
+        def read():
+            nonlocal running, most
+            with lock:
+                running += 1
+                most = max(most, running)
+            return path.read_bytes()
+
+        return Picture(path.name, read)
+
+    decoded = decode_all((picture(p) for p in paths), Counting().transform, workers=3, ahead=5)
+    for i, image in enumerate(decoded):
+        assert image.place == i and image.picture.name == paths[i].name
+        assert running <= i + 5
+    assert running == 20
+
+
+def test_bytes_that_come_from_elsewhere_are_encoded_alike(paths):
+    encoder = Counting()
+    pictures = (Picture(p.name, p.read_bytes) for p in paths)
+    decoded = decode_all(pictures, encoder.transform)
+    batches = list(encoding.encode_all(decoded, encoder, batch_size=8, device="cpu"))
+    assert [len(keys) for keys, _ in batches] == [8, 8, 4]
+    assert batches[0][0][0] == content_key(paths[0].read_bytes())
+    features = np.concatenate([f for _, f in batches])
+    check(features, np.ones(20, bool), paths, encoder)
+
+
+@pytest.mark.parametrize(("given", "threads"), [(0, 1), (1, 1), (7, 7)])
+def test_workers(given, threads):
+    assert worker_count(given) == threads
+
+
+def test_workers_by_themselves():
+    assert 1 <= worker_count("auto") <= 16
+    for wrong in (-1, "many", 1.5):
+        with pytest.raises(ConfigError, match="workers"):
+            worker_count(wrong)
+
+
+def test_real_photographs_with_real_weights(cache, shared_data):
+    from interestingness.models.backbones import TorchvisionBackbone
+
+    weights = shared_data / "backbones" / "mobilenet_v2_torchvision_layout.pt"
+    backbone = TorchvisionBackbone(
+        "mobilenet_v2", pretrained="IMAGENET1K_V1", weights=str(weights), licence="Apache-2.0"
+    )
+    photographs = sorted((shared_data / "oasis" / "images").glob("*.jpg"))[:6]
+    features, present = cache.features(photographs, backbone, batch_size=4)
+    assert present.all()
+    with torch.no_grad():
+        for path, feature in zip(photographs, features, strict=True):
+            direct = backbone(backbone.transform(Image.open(path).convert("RGB"))[None])[0]
+            np.testing.assert_allclose(feature, direct.numpy(), rtol=1e-3, atol=1e-4)
