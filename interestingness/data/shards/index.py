@@ -125,13 +125,14 @@ class ShardIndex:
         self.bounds = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
         self._blocks: OrderedDict[int, IndexBlock] = OrderedDict()
         self._file: tuple[int, pq.ParquetFile] | None = None
+        self._footer: pq.FileMetaData | None = None
         self._open()
 
     def __len__(self) -> int:
         return int(self.bounds[-1])
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_file": None, "_blocks": OrderedDict()}
+        return {**self.__dict__, "_file": None, "_footer": None, "_blocks": OrderedDict()}
 
     def locate(self, rows: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Shard of each row, and the row within it."""
@@ -184,11 +185,14 @@ class ShardIndex:
         return table
 
     def _open(self) -> pq.ParquetFile:
-        """The file as opened by this process: one position is not shared over a fork."""
+        """The file as opened by this process: one position is not shared over a fork.
+
+        The parsed footer is, since a thousand row groups take several megabytes.
+        """
         if self._file is not None and self._file[0] == os.getpid():
             return self._file[1]
         try:
-            file = pq.ParquetFile(self.path, pre_buffer=False)
+            file = pq.ParquetFile(self.path, metadata=self._footer, pre_buffer=False)
             schema = file.schema_arrow
         except (pa.ArrowException, OSError) as error:
             raise self._damaged(str(error)) from None
@@ -197,7 +201,7 @@ class ShardIndex:
         found = (file.num_row_groups, file.metadata.num_rows)
         if found != (len(self._manifest.shards), self._manifest.pairs):
             raise self._damaged(f"{found[0]} row groups and {found[1]} rows")
-        self._file = (os.getpid(), file)
+        self._file, self._footer = (os.getpid(), file), file.metadata
         return file
 
     def _damaged(self, what: str) -> ShardError:

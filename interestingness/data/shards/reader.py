@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from interestingness.data.shards.index import ShardIndex
 from interestingness.data.shards.layout import INDEX, MANIFEST, ShardManifest, read_manifest
@@ -72,10 +71,14 @@ class PairShards:
         left, right = zip(*self.index.image_columns(), strict=True)
         chunks = [chunk for column in (*left, *right) for chunk in column.chunks]
         coded = pa.chunked_array(chunks).combine_chunks().dictionary_encode()
-        codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.int32)
+        codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
         names = np.empty(len(coded.dictionary), dtype=object)
         names[:] = coded.dictionary.to_pylist()
-        keys: NDArray[np.uint64] = np.concatenate(list(self.index.keys()))
+        keys = np.empty(len(self), dtype=np.uint64)
+        for shard, some in enumerate(self.index.keys()):
+            keys[self.index.bounds[shard] : self.index.bounds[shard + 1]] = some
+        del left, right, chunks, coded
+        pa.default_memory_pool().release_unused()  # strings of a million pairs, needed only here
         return Pairs(names, codes[: len(keys)], codes[len(keys) :], keys)
 
     def join(self, targets: PairTargets) -> JoinedTargets:

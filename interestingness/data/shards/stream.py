@@ -80,6 +80,7 @@ class PairShardStream(IterableDataset[PairBatch]):
         self.carry_errors = False
         """Yield an error instead of raising it, for ``PairLoader`` to raise unaltered."""
         self._joined: JoinedTargets | None = None if targets is None else shards.join(targets)
+        self._kept = None if self._joined is None else self._joined.kept
         shards.index.hold(pool + 2)
         if len(self._plan()[0]) == 0:
             raise DataError(
@@ -134,10 +135,8 @@ class PairShardStream(IterableDataset[PairBatch]):
             yield self._batch(plan, batch, source.fetch(batch))
 
     def _plan(self) -> tuple[PoolOrder, EpochPlan]:
-        kept = None if self._joined is None else self._joined.kept
-        order = PoolOrder(
-            self.shards.index.bounds, kept, seed=self.seed, epoch=self.epoch, pool=self.pool
-        )
+        bounds = self.shards.index.bounds
+        order = PoolOrder(bounds, self._kept, seed=self.seed, epoch=self.epoch, pool=self.pool)
         return order, EpochPlan(order, self.batch_size, self.ranks)
 
     def _batch(self, plan: EpochPlan, batch: int, raw: RawPairs) -> PairBatch:

@@ -54,8 +54,8 @@ class PairTargets:
         if chosen.dtype == bool:
             chosen = np.flatnonzero(chosen)
         chosen = chosen[np.argsort(pairs.key[chosen], kind="stable")]
-        p = np.asarray(preference, dtype=np.float32)[chosen]
-        w = np.ones_like(p) if weight is None else np.asarray(weight, dtype=np.float32)[chosen]
+        p = np.asarray(preference)[chosen].astype(np.float32)
+        w = np.ones_like(p) if weight is None else np.asarray(weight)[chosen].astype(np.float32)
         unusable = int((~((p >= 0) & (p <= 1))).sum())
         if unusable:
             raise LabelError(

@@ -111,9 +111,9 @@ class _Job:
         while first is not None:
             path = self.folder / shard_name(len(shards))
             rows = IndexRows(len(shards))
-            with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+            with new_shard(path) as tar:
                 while first is not None and len(rows.pair_id) < self.pairs_per_shard:
-                    _add(tar, rows, *first)
+                    add_pair(tar, rows, *first)
                     first = next(samples, None)
             index.add(rows)
             shards.append(describe(path, len(rows.pair_id)))
@@ -183,9 +183,23 @@ class _Job:
             )
 
 
-def _add(
+def new_shard(path: Path) -> tarfile.TarFile:
+    """An empty tar file, to be closed by the caller."""
+    return tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)
+
+
+def add_pair(
     tar: tarfile.TarFile, rows: IndexRows, pair: Pair, images: list[StoredImage], data: list[bytes]
 ) -> None:
+    """Append a pair's three members and note where they are.
+
+    Args:
+        tar: an open shard.
+        rows: index rows of the shard, added to.
+        pair: which pair.
+        images: how its left and right image are stored.
+        data: their bytes.
+    """
     record = pair_json(pair.pair_id, pair.left, pair.right, images[0].sha256, images[1].sha256)
     members = [
         (f"{pair.pair_id}.left.{images[0].extension}", data[0]),
