@@ -162,11 +162,29 @@ def plain(cfg: DictConfig | ListConfig) -> dict[str, Any]:
     Raises:
         ConfigError: if a mandatory value (``???``) was not given.
     """
-    missing = OmegaConf.missing_keys(cfg)
-    if missing:
+    if missing := missing_keys(cfg):
         raise ConfigError(
-            f"no value for {', '.join(sorted(missing))}",
+            f"no value for {', '.join(missing)}",
             expected="a value for every option marked ???",
-            todo=f"give it on the command line: {sorted(missing)[0]}=…",
+            todo=f"give it on the command line: {missing[0]}=…",
         )
     return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
+
+
+def missing_keys(cfg: DictConfig | ListConfig) -> list[str]:
+    """Options without a value, sorted.
+
+    OmegaConf's own function stops at the first value that is computed from one of them.
+    """
+
+    def gather(node: Any, path: str) -> Iterator[str]:
+        if isinstance(node, dict):
+            for key, value in node.items():
+                yield from gather(value, f"{path}.{key}" if path else str(key))
+        elif isinstance(node, list):
+            for i, value in enumerate(node):
+                yield from gather(value, f"{path}[{i}]")
+        elif node == "???":
+            yield path
+
+    return sorted(gather(OmegaConf.to_container(cfg, resolve=False), ""))

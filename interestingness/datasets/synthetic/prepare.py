@@ -27,10 +27,10 @@ SMALLEST, LARGEST = 16, 1024
 def prepare_synthetic(
     root: str | Path,
     *,
-    images: int = 1000,
-    degree: int = 5,
-    seed: int = 0,
-    image_size: int = 128,
+    images: int,
+    degree: int,
+    seed: int,
+    image_size: int,
     progress: Progress | None = None,
 ) -> Tables:
     """The synthetic data set in a folder, generated there unless it is there already.

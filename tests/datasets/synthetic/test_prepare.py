@@ -15,7 +15,7 @@ from interestingness.datasets.synthetic import prepare_synthetic
 from interestingness.errors import DataError
 from interestingness.labels.tables import Tables
 
-SMALL = {"images": 12, "degree": 3, "image_size": 24}
+SMALL = {"images": 12, "degree": 3, "image_size": 24, "seed": 0}
 
 
 def _bytes(root: Path) -> dict[str, str]:
@@ -45,7 +45,7 @@ def test_a_data_set_is_complete_and_says_that_it_is_simulated(tmp_path: Path) ->
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     one, same, other = (
-        prepare_synthetic(tmp_path / name, **SMALL, seed=seed).root
+        prepare_synthetic(tmp_path / name, **{**SMALL, "seed": seed}).root
         for name, seed in (("a", 1), ("b", 1), ("c", 2))
     )
     assert _bytes(one) == _bytes(same) != _bytes(other)
@@ -68,7 +68,7 @@ def test_more_images_begin_with_the_same_ones(tmp_path: Path) -> None:
 def test_other_settings_in_the_same_folder_are_refused(tmp_path: Path) -> None:
     prepare_synthetic(tmp_path / "set", **SMALL)
     with pytest.raises(DataError, match="seed 0 instead of 5"):
-        prepare_synthetic(tmp_path / "set", **SMALL, seed=5)
+        prepare_synthetic(tmp_path / "set", **{**SMALL, "seed": 5})
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:

@@ -1,0 +1,140 @@
+"""Every option of every group composes, names classes that exist, and gives them what they take."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from interestingness import plugins
+from interestingness.assembly.checks import check, effective, locate, missing_keys, plain, targets
+from interestingness.cli import conf_folder
+
+CONF = conf_folder()
+DOORS = sorted(path.stem for path in CONF.glob("*.yaml"))
+FOUND = {
+    "callbacks": 2,
+    "data": 2,
+    "dataset": 3,
+    "experiment": 1,
+    "label_source": 16,
+    "logger": 3,
+    "model": 4,
+    "model/backbone": 12,
+    "optimizer": 3,
+    "paths": 1,
+    "scheduler": 2,
+    "split": 6,
+    "sweep": 2,
+    "trainer": 3,
+}
+"""Options per group: a test that finds things by itself must know how many it found."""
+
+
+def _options() -> list[tuple[str, str]]:
+    files = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))
+    return [(str(p.parent), p.stem) for p in files if str(p.parent) != "."]
+
+
+@pytest.fixture(autouse=True)
+def _hydra() -> Iterator[None]:
+    GlobalHydra.instance().clear()
+    plugins.register()
+    with initialize_config_dir(str(CONF), version_base="1.3", job_name="train"):
+        yield
+    GlobalHydra.instance().clear()
+
+
+def composed(*overrides: str, door: str = "train") -> DictConfig:
+    """The job's config as a run sees it, values that a user must give filled in."""
+    cfg = compose(door, list(overrides), return_hydra_config=True)
+    with open_dict(cfg):
+        cfg.hydra.runtime.output_dir = "/runs/now"
+        cfg.hydra.job.num = 0
+        cfg.hydra.job.id = "0"
+    HydraConfig.instance().set_config(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    for key in missing_keys(cfg):
+        OmegaConf.update(cfg, key, "given")
+    return cfg
+
+
+def test_every_option_is_found() -> None:
+    counts: dict[str, int] = {}
+    for group, _ in _options():
+        counts[group] = counts.get(group, 0) + 1
+    assert counts == FOUND
+    assert DOORS == ["evaluate", "train"]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_each_door_composes(door: str) -> None:
+    config = plain(composed(door=door))
+    check(config)
+    assert len(list(targets(config))) >= 10
+
+
+@pytest.mark.parametrize(("group", "option"), _options(), ids=lambda part: part)
+def test_an_option_composes_and_binds(group: str, option: str) -> None:
+    overrides = [f"{group}={option}"]
+    if group == "label_source":
+        overrides.append(f"label_source@references.human={option}")
+    cfg = composed(*overrides)
+    config = plain(cfg)
+    check(config, trusted=plugins.plugin_packages())
+    effective(config)
+    problems = [
+        problem
+        for problem in _numbers_with_two_homes(cfg)
+        if problem.startswith(group.replace("/", ".") + ".")
+    ]
+    assert not problems, "\n".join(problems)
+
+
+def _numbers_with_two_homes(cfg: DictConfig) -> list[str]:
+    """Values in conf that repeat a default of our own code.
+
+    Defaults of other people's code may be repeated: a knob that one sweeps must stand in conf. So
+    may null, which is no value but the place for one.
+    """
+    found = []
+    for place, node in targets(OmegaConf.to_container(cfg, resolve=False)):
+        name = str(node["_target_"])
+        if not name.startswith("interestingness."):
+            continue
+        parameters = inspect.signature(locate(name)).parameters
+        for key, value in node.items():
+            default = parameters[key].default if key in parameters else inspect.Parameter.empty
+            same = type(default) is type(value) and default == value
+            if same and value is not None:
+                found.append(f"{place}.{key} = {value!r} is the default of {name} too")
+    return found
+
+
+def test_a_number_with_two_homes_is_noticed() -> None:
+    name = "interestingness.learning.evaluation.evaluate"
+    cfg = OmegaConf.create({"x": {"_target_": name, "shown": 12, "resamples": 9, "main": None}})
+    assert _numbers_with_two_homes(cfg) == [f"x.shown = 12 is the default of {name} too"]
+
+
+@pytest.mark.parametrize("option", [o for g, o in _options() if g == "sweep"])
+def test_a_sweep_sweeps_over_options_that_exist(option: str) -> None:
+    cfg = compose("train", [f"sweep={option}"], return_hydra_config=True)
+    assert cfg.hydra.mode.name == "MULTIRUN"
+    assert str(cfg.hydra.sweep.dir).endswith(option)
+    params = OmegaConf.to_container(cfg.hydra.sweeper.params)
+    assert isinstance(params, dict) and params
+    for key, value in params.items():
+        group = CONF / str(key)
+        if group.is_dir():
+            names = str(value).split(",")
+            assert len(names) > 1
+            assert all((group / f"{name}.yaml").is_file() for name in names)
+        else:
+            assert OmegaConf.select(cfg, str(key)) is not None
