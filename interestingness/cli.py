@@ -82,13 +82,44 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
         sys.argv = original
         try:
             return job(cfg)
-        except InterestingnessError as error:
-            print(f"error: {error}", file=sys.stderr)
+        except Exception as error:
+            own = own_error(error)
+            if own is None:
+                raise
+            print(f"error: {own}", file=sys.stderr)
             raise SystemExit(2) from None
         except KeyboardInterrupt:
             print("interrupted; `resume=<run folder>` goes on from the last epoch", file=sys.stderr)
             raise SystemExit(130) from None
 
-    if arguments is not None:
-        sys.argv = [original[0], *arguments]
+    given = original[1:] if arguments is None else list(arguments)
+    sys.argv = [original[0], *map(quoted, given)]
     run()
+
+
+def quoted(argument: str) -> str:
+    """An override as Hydra's grammar takes it: ``images=~/photos`` needs quotes there.
+
+    What Hydra can read is left alone, so that sweeps and nested values stay what they are.
+    """
+    key, equals, value = argument.partition("=")
+    if not equals or argument.startswith("-"):
+        return argument
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        OverridesParser.create().parse_override(argument)
+    except HydraException:
+        escaped = value.replace("'", "\\'")
+        return f"{key}='{escaped}'"
+    return argument
+
+
+def own_error(error: BaseException | None) -> InterestingnessError | None:
+    """The error of ours behind another one: Hydra wraps what a constructor raises."""
+    while error is not None:
+        if isinstance(error, InterestingnessError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None

@@ -96,9 +96,11 @@ def merge(record: Mapping[str, Any], cfg: DictConfig) -> DictConfig:
     Another data set without a split of its own is tested as a whole.
     """
     merged = OmegaConf.create(dict(record))
+    if cfg.question is None:
+        cfg.question = merged.question
     asked = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(asked, dict)
-    for name in ("paths", "references"):
+    for name in ("paths", "references", "question"):
         merged[name] = asked[name]
     if asked.get("dataset"):
         merged["dataset"] = asked["dataset"]

@@ -16,6 +16,7 @@ from interestingness.assembly.model import Model
 from interestingness.assembly.outputs import write_tables
 from interestingness.assembly.prepare import RunTables
 from interestingness.data.images import read_image
+from interestingness.data.leaks import Leak, leak_report
 from interestingness.errors import DataError, ImageError
 from interestingness.labels.votes import VoteSource
 from interestingness.learning.evaluation import evaluate
@@ -57,7 +58,21 @@ def announce(cfg: DictConfig, prepared: RunTables, model: Model) -> None:
     """Print what the run uses, before it trains."""
     describe_run(describe(cfg, prepared, model))
     if prepared.absent:
-        print(f" no labels here from: {', '.join(sorted(prepared.absent))}\n")
+        print(f"no labels here from {', '.join(sorted(prepared.absent))}")
+    for leak in leaks(cfg, prepared):
+        print(
+            f"note: {leak.train_test} {leak.what} are on both the training and the test side"
+        )
+    print(flush=True)
+
+
+def leaks(cfg: DictConfig, prepared: RunTables) -> list[Leak]:
+    """What training and test have in common, by the columns that the split keeps apart."""
+    column = cfg.split.get("column")
+    report = leak_report(
+        prepared.split, prepared.pairs, prepared.tables.images, columns=[column] if column else []
+    )
+    return [leak for leak in report if leak.train_test]
 
 
 def report(
@@ -94,7 +109,7 @@ def report(
             run=describe(cfg, prepared, model),
             evaluation=evaluation,
             thumbnail=lambda image_id: _picture(prepared, image_id),
-            reasons=_reasons(prepared, evaluation),
+            reasons=_reasons(prepared, evaluation, cfg.question),
             skipped=list(model.skips.reasons.items()) if model.skips is not None else [],
             settings=plain(cfg),
         ),
@@ -122,12 +137,14 @@ def references_of(prepared: RunTables) -> dict[str, Reference]:
     return dict(sorted(found.items(), key=lambda item: not item[1].learnt))
 
 
-def _reasons(prepared: RunTables, evaluation: Evaluation) -> dict[str, list[Reason]]:
+def _reasons(
+    prepared: RunTables, evaluation: Evaluation, question: str
+) -> dict[str, list[Reason]]:
     """Raters' reasons on the mistaken pairs, where the tables hold any."""
     if not prepared.tables.has("votes"):
         return {}
     mistaken = [mistake.pair_id for mistake in evaluation.mistakes]
-    return reasons_of(prepared.tables.vote_table, mistaken)
+    return reasons_of(prepared.tables.vote_table, mistaken, question=question)
 
 
 def _picture(prepared: RunTables, image_id: str) -> Image.Image | None:
