@@ -103,7 +103,7 @@ def run(
         outcomes: one for each job; changed in place.
         at_once: processes at a time.
         timeout_s: seconds after which a job is stopped and counts as failed; None for no limit.
-        environment: of the processes.
+        environment: of the processes; each has its name in ``WANDB_JOB_NAME`` besides.
         ended: called after each job that ended.
         tick: called some times a second.
 
@@ -170,7 +170,7 @@ def _start(outcome: Outcome, environment: Mapping[str, str]) -> _Running | None:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=dict(environment),
+                env={**environment, "WANDB_JOB_NAME": job.name},
                 start_new_session=True,
             )
     except OSError as error:

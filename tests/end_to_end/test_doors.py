@@ -1,0 +1,75 @@
+"""The doors open at once: nothing heavy is imported to show help or a composed config."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {
+    "torch", "torchvision", "torchmetrics", "lightning", "open_clip", "timm", "webdataset",
+    "pyarrow", "scipy", "wandb", "openai", "PIL", "matplotlib",
+}  # fmt: skip
+
+WATCH = """
+import atexit, json, runpy, sys
+atexit.register(lambda: print("\\n" + json.dumps(sorted({m.split(".")[0] for m in sys.modules}))))
+script, sys.argv = sys.argv[1], sys.argv[1:]
+if script.endswith(".py"):
+    runpy.run_path(script, run_name="__main__")
+else:
+    runpy.run_module(script, run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "shown"),
+    [
+        ("train.py", ["--help"], "label_source"),
+        ("train.py", ["--cfg", "job"], "_target_: interestingness"),
+        ("train.py", ["label_source=gpt4o", "logger=wandb", "--cfg", "job"], "gpt4o"),
+        ("train.py", ["sweep=label_sources", "--cfg", "hydra"], "interestingness_processes"),
+        ("evaluate.py", ["--help"], "label_source"),
+        ("evaluate.py", ["--cfg", "job"], "references"),
+        ("interestingness", ["--help"], "usage"),
+        ("interestingness", ["train", "--help"], "label_source"),
+    ],
+)
+def test_nothing_heavy_is_imported(
+    repository: Path, tmp_path: Path, script: str, arguments: list[str], shown: str
+) -> None:
+    name = str(repository / script) if script.endswith(".py") else script
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH, name, *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert shown in done.stdout
+    modules = set(json.loads(done.stdout.splitlines()[-1]))
+    assert "interestingness" in modules
+    assert not modules & HEAVY
+    assert list(tmp_path.iterdir()) == []  # and nothing was written
+
+
+def test_an_unknown_command_says_what_there_is() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "interestingness", "tarin"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "train" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_unknown_option_says_what_there_is(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "interestingness", "train", "label_source=gpt5"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "gpt4o" in done.stderr and "human" in done.stderr
+    assert "Traceback" not in done.stderr
