@@ -35,7 +35,7 @@ def conf_folders() -> list[tuple[str, Path]]:
     return found
 
 
-def _entries() -> list:  # type: ignore[type-arg]
+def _entries() -> list:
     return sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
 
 

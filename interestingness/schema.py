@@ -136,7 +136,9 @@ class Pairs:
         vocabulary = sorted(set(one) | set(other)) if image_ids is None else list(image_ids)
         row_of = {name: row for row, name in enumerate(vocabulary)}
         position: dict[int, int] = {}
-        left, right, keys = [], [], []
+        left: list[int] = []
+        right: list[int] = []
+        keys: list[int] = []
         inverse = np.empty(len(one), dtype=np.int64)
         swapped = np.zeros(len(one), dtype=bool)
         for i, (a, b) in enumerate(zip(one, other, strict=True)):

@@ -87,7 +87,7 @@ def locate(name: str) -> Callable[..., Any]:
     found = getattr(import_module(module), attribute)
     if not callable(found):
         raise AttributeError(f"{name} is not callable")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _binding(path: str, node: Mapping[str, Any], function: Callable[..., Any]) -> list[str]:

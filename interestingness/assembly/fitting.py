@@ -47,7 +47,7 @@ def fit(
         l2=model.l2,
         record=record,
     )
-    trainer = make_trainer(cfg, validates=prepared.split.validation.any())
+    trainer = make_trainer(cfg, validates=bool(prepared.split.validation.any()))
     if trainer.is_global_zero:
         announce(cfg, prepared, model)
     trainer.fit(learner, model.data, ckpt_path=ckpt, weights_only=True)

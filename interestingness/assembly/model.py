@@ -98,7 +98,9 @@ def image_features(
 ) -> tuple[Backbone | None, EmbeddingContract, NDArray[np.float32], NDArray[np.bool_]]:
     """Features of every image in a pair, shape (images, dim), and which images have them."""
     if cfg.model.features is not None:
-        given = load_features(Path(cfg.model.features).expanduser(), prepared.tables.image_ids)
+        given = load_features(
+            Path(cfg.model.features).expanduser(), prepared.tables.image_ids.tolist()
+        )
         notes.append(given.note)
         embedding = EmbeddingContract.of_cached(given.name, given.fingerprint, given.dim)
         return None, embedding, given.features, given.present
@@ -137,22 +139,27 @@ def make_backbone(cfg: DictConfig, prepared: RunTables, notes: list[str]) -> Bac
 
 
 def usable_rows(
-    prepared: RunTables, present: NDArray[np.bool_] | None, *, learn: bool = True
+    prepared: RunTables,
+    present: NDArray[np.bool_] | None,
+    *,
+    there: NDArray[np.bool_] | None = None,
+    learn: bool = True,
 ) -> dict[str, NDArray[np.int64]]:
     """Pairs of each side whose images can be used; for training and validation also labelled.
 
     Args:
         prepared: tables, labels and split.
         present: which images can be used, shape (images,); None takes all.
+        there: which pairs can be used, shape (pairs,); None takes all.
         learn: whether training follows, so that there must be training pairs.
 
     Raises:
         DataError: if no training pair or no test pair is left.
     """
     pairs, split = prepared.pairs, prepared.split
-    ok = np.ones(len(pairs), dtype=bool)
+    ok = np.ones(len(pairs), dtype=bool) if there is None else there.copy()
     if present is not None:
-        ok = present[pairs.left] & present[pairs.right]
+        ok &= present[pairs.left] & present[pairs.right]
     learnable = ok & prepared.labels.known & (prepared.labels.weight > 0)
     masks = {
         "train": split.train & learnable,
@@ -199,4 +206,3 @@ def _groups(cfg: DictConfig, prepared: RunTables) -> NDArray[np.object_] | None:
     if column is None or cfg.split["_target_"].endswith("by_time"):
         return None
     return np.asarray(prepared.tables.images[column].to_pylist(), dtype=object).astype(str)
-

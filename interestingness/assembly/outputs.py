@@ -41,9 +41,7 @@ def write_tables(
     seen = ~np.isnan(scores)
     write_predictions(
         run / "image_scores.parquet",
-        image_predictions(
-            scores[seen], prepared.pairs.image_ids[seen], ["test"] * int(seen.sum())
-        ),
+        image_predictions(scores[seen], prepared.pairs.image_ids[seen], ["test"] * int(seen.sum())),
     )
     manifest = prepared.tables.manifest
     write_metrics(

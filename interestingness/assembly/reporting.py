@@ -60,9 +60,7 @@ def announce(cfg: DictConfig, prepared: RunTables, model: Model) -> None:
     if prepared.absent:
         print(f"no labels here from {', '.join(sorted(prepared.absent))}")
     for leak in leaks(cfg, prepared):
-        print(
-            f"note: {leak.train_test} {leak.what} are on both the training and the test side"
-        )
+        print(f"note: {leak.train_test} {leak.what} are on both the training and the test side")
     print(flush=True)
 
 
@@ -137,9 +135,7 @@ def references_of(prepared: RunTables) -> dict[str, Reference]:
     return dict(sorted(found.items(), key=lambda item: not item[1].learnt))
 
 
-def _reasons(
-    prepared: RunTables, evaluation: Evaluation, question: str
-) -> dict[str, list[Reason]]:
+def _reasons(prepared: RunTables, evaluation: Evaluation, question: str) -> dict[str, list[Reason]]:
     """Raters' reasons on the mistaken pairs, where the tables hold any."""
     if not prepared.tables.has("votes"):
         return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -52,20 +53,20 @@ class PairBatch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> PairBatch:
         """The batch on another device."""
-        moved = (t.to(device, non_blocking=non_blocking) for t in self._tensors())
-        return PairBatch(*moved, skipped=self.skipped)
+        return self._mapped(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> PairBatch:
         """The batch in page-locked memory (called by DataLoader)."""
-        return PairBatch(*(t.pin_memory() for t in self._tensors()), skipped=self.skipped)
+        return self._mapped(lambda tensor: tensor.pin_memory())
 
-    def _tensors(self) -> tuple[Tensor, ...]:
-        return (
-            self.images,
-            self.left,
-            self.right,
-            self.preference,
-            self.weight,
-            self.row,
-            self.normalizer,
+    def _mapped(self, function: Callable[[Tensor], Tensor]) -> PairBatch:
+        return PairBatch(
+            images=function(self.images),
+            left=function(self.left),
+            right=function(self.right),
+            preference=function(self.preference),
+            weight=function(self.weight),
+            row=function(self.row),
+            normalizer=function(self.normalizer),
+            skipped=self.skipped,
         )

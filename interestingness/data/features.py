@@ -63,7 +63,7 @@ class FeatureBatches:
             yield self._batch(plan.rows(step, self.rank), plan.global_rows(step), total)
 
     def _batch(
-        self, rows: NDArray[np.int64], everyone: NDArray[np.int64], total: float
+        self, rows: NDArray[np.integer], everyone: NDArray[np.integer], total: float
     ) -> PairBatch:
         placeholder = len(rows) == 0
         if placeholder:

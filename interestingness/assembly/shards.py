@@ -1,0 +1,104 @@
+"""The model on pair shards: images are decoded in the stream and go through the backbone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from interestingness.assembly.model import Model, make_backbone, usable_rows
+from interestingness.assembly.prepare import RunTables
+from interestingness.data.batch import PairBatch
+from interestingness.data.datamodule import PairDataModule
+from interestingness.data.images import Skips
+from interestingness.data.loader import BatchSource
+from interestingness.data.shards.reader import PairShards
+from interestingness.data.shards.stream import PairLoader, PairShardStream
+from interestingness.data.shards.targets import PairTargets
+from interestingness.data.shards.writer import write_shards
+from interestingness.errors import ConfigError
+from interestingness.models.scaling import FeatureScaler
+from interestingness.models.scorer import Scorer
+from interestingness.schema import lookup
+
+
+def build_on_shards(cfg: DictConfig, prepared: RunTables, *, progress: Any = None) -> Model:
+    """Loaders over shards and a scorer that holds its backbone.
+
+    Raises:
+        ConfigError: for options that need the features of all training images beforehand.
+    """
+    if cfg.model.scaling == "standardize" or cfg.model.l2 == "auto":
+        raise ConfigError(
+            "data=shards with model.scaling=standardize or model.l2=auto",
+            expected="options that do not need all features before training",
+            todo="use data=features, or model.scaling=unit and a number for model.l2",
+        )
+    notes: list[str] = []
+    backbone = make_backbone(cfg, prepared, notes)
+    shards = PairShards(shards_root(cfg, prepared, progress))
+    there = lookup(np.concatenate(list(shards.index.keys())), prepared.pairs.key) >= 0
+    if not there.all():
+        notes.append(f"{int((~there).sum()):,} pairs are not in the shards")
+    rows = usable_rows(prepared, None, there=there)
+    head = instantiate(cfg.model.head, dim=backbone.dim)
+    scorer = Scorer(backbone, FeatureScaler(cfg.model.scaling, backbone.dim), head)
+    labels, skips = prepared.labels, Skips(max_share=cfg.data.max_bad_share)
+    preference = np.where(labels.known, labels.preference, 0.5)
+    weight = np.where(labels.known, labels.weight, 0.0)
+
+    def side(name: str, rank: int, ranks: int) -> tuple[BatchSource, int] | None:
+        if not len(rows[name]):
+            return None
+        stream = PairShardStream(
+            shards,
+            batch_size=cfg.data.batch_size,
+            transform=backbone.transform,
+            targets=PairTargets.of(prepared.pairs, preference, weight=weight, rows=rows[name]),
+            rank=rank,
+            ranks=ranks,
+            seed=cfg.seed if name == "train" else None,
+        )
+        loader = PairLoader(
+            stream,
+            workers=worker_count(cfg.data.workers, ranks),
+            pin_memory=torch.cuda.is_available(),
+            max_bad_share=cfg.data.max_bad_share,
+        )
+
+        def batches(epoch: int, start: int) -> Iterator[PairBatch]:
+            stream.set_epoch(epoch, start)
+            yield from loader
+            skips.update(loader.skips.reasons)
+
+        return batches, len(stream)
+
+    return Model(scorer, PairDataModule(side), float(cfg.model.l2), backbone, rows, notes, skips)
+
+
+def shards_root(cfg: DictConfig, prepared: RunTables, progress: Any = None) -> str:
+    """Where the shards are; written into the cache if the config names none."""
+    if cfg.data.shards is not None:
+        return str(cfg.data.shards)
+    root = Path(cfg.paths.cache) / "shards" / prepared.tables.fingerprint("images", "pairs")
+    write_shards(
+        prepared.tables,
+        root,
+        pairs_per_shard=cfg.data.pairs_per_shard,
+        progress=progress,
+        max_bad_share=cfg.data.max_bad_share,
+    )
+    return str(root)
+
+
+def worker_count(wanted: int | str, ranks: int) -> int:
+    """Processes that read for one rank; "auto" leaves a core of its share to the rank itself."""
+    if wanted != "auto":
+        return int(wanted)
+    return max(1, min(8, (os.cpu_count() or 1) // ranks - 1))
