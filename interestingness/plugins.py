@@ -26,10 +26,12 @@ def conf_folders() -> list[tuple[str, Path]]:
     """Name and ``conf`` folder of every plugin that has one; nothing of the plugin is imported."""
     found = []
     for entry in _entries():
-        spec = find_spec(entry.value.split(":")[0])
-        if spec is None or spec.origin is None:
+        top, *inner = entry.value.split(":")[0].split(".")
+        # A dotted name is not looked up whole: Python would import its parents for that.
+        spec = find_spec(top)
+        if spec is None or not spec.submodule_search_locations:
             continue
-        folder = Path(spec.origin).parent / "conf"
+        folder = Path(spec.submodule_search_locations[0]).joinpath(*inner, "conf")
         if folder.is_dir():
             found.append((entry.name, folder))
     return found
