@@ -132,6 +132,15 @@ def test_pool_shuffle_mixes_within_pools_and_differs_by_epoch() -> None:
     assert list(one[:200]) != sorted(one[:200])
 
 
+def test_a_single_pool_differs_by_epoch_and_seed() -> None:
+    orders = {
+        tuple(PoolOrder(np.array([0, 40]), seed=seed, epoch=epoch)[:])
+        for seed in (0, 1)
+        for epoch in (0, 1)
+    }
+    assert len(orders) == 4
+
+
 def test_jumping_back_in_a_pool_order_gives_the_same_rows() -> None:
     order = PoolOrder(np.arange(0, 101, 10), seed=5, pool=2)
     late, early = order[90:100], order[0:10]

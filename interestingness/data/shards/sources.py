@@ -59,6 +59,11 @@ class PooledSource:
             raw.images.update(sides)
         return raw
 
+    @property
+    def held(self) -> int:
+        """Pairs in memory that wait for their turn."""
+        return len(self._held)
+
     def _load(self, pool: int) -> None:
         positions = self._order.pool_positions(pool)
         size = self._plan.batch_size

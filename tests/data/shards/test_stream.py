@@ -17,7 +17,9 @@ from PIL import Image
 from torch import Tensor
 
 from interestingness.data.batch import PairBatch
+from interestingness.data.plan import EpochPlan, PoolOrder
 from interestingness.data.shards.reader import PairShards
+from interestingness.data.shards.sources import PooledSource
 from interestingness.data.shards.stream import PairLoader, PairShardStream
 from interestingness.data.shards.targets import PairTargets
 from interestingness.data.shards.writer import write_shards
@@ -308,6 +310,21 @@ def test_streamed_images_of_other_workers_are_not_decoded(root: Path, transform:
     calls.clear()
     list(PairShardStream(shards, batch_size=2, transform=counting, rank=0, ranks=2))
     assert len(calls) == alone / 2
+
+
+def test_a_streaming_worker_holds_its_own_pairs_only_and_until_their_turn(root: Path) -> None:
+    shards = PairShards(f"file:{root}")
+    order = PoolOrder(shards.index.bounds, seed=0, pool=2)
+    plan = EpochPlan(order, 4, 2)
+    batches = plan.batches(1, 3)
+    source = PooledSource(shards, order, plan, 1, batches)
+    own = sum(len(plan.rows(batch, 1)) for batch in batches)
+    left = own
+    for batch in batches:
+        raw = source.fetch(batch)
+        left -= len(raw.ids)
+        assert source.held <= left
+    assert left == 0
 
 
 def test_a_streamed_shard_that_is_cut(url: str, root: Path, transform: Transform) -> None:
