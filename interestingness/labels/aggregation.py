@@ -21,7 +21,7 @@ from interestingness.labels.source import Labels
 from interestingness.labels.tables import Votes
 from interestingness.schema import Pairs
 from interestingness.stats.agreement import consensus as consensus_of
-from interestingness.stats.columns import Array
+from interestingness.stats.columns import Array, exact_ties
 from interestingness.stats.position_bias import order_winners
 
 
@@ -61,7 +61,7 @@ class Tally:
 
     def soft_share(self) -> Array:
         """As ``share``, with a vote's own probability where it gives one, shape (pairs,)."""
-        return _mean(self.row, soft(self.votes), self.number)
+        return exact_ties(_mean(self.row, soft(self.votes), self.number))
 
     def labels(self, preference: Array, weight: Array | None = None, **facts: Any) -> Labels:
         """Labels with the consensus of the votes and the facts that every rule reports.

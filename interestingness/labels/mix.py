@@ -20,7 +20,7 @@ from interestingness.labels.votes import VoteSource
 from interestingness.schema import Pairs
 from interestingness.stats.agreement import accuracy
 from interestingness.stats.calibration import log_loss
-from interestingness.stats.columns import Array
+from interestingness.stats.columns import Array, exact_ties
 from interestingness.stats.folds import image_disjoint_folds
 from interestingness.stats.logistic import antisymmetric_logistic, choose_ridge
 
@@ -183,7 +183,7 @@ class MixSource(LabelSource):
         kappa = fitted.concentration
         merged = (kappa * preference + n * h) / (kappa + n)
         return Labels.of(
-            np.where(known.any(axis=1) | asked, merged, np.nan),
+            np.where(known.any(axis=1) | asked, exact_ties(merged), np.nan),
             human_pairs=len(fitted.human),
             pairs_with_human_votes=int(asked.sum()),
             ridge=fitted.ridge,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from interestingness.labels.tables import Votes
-from interestingness.stats.columns import Array
+from interestingness.stats.columns import Array, exact_ties
 from interestingness.stats.order_effect import (
     OrderEffect,
     order_effect,
@@ -98,9 +98,7 @@ class OrderTerm:
             total += sums / np.maximum(number, 1)
             orders += number > 0
         mean = total / np.maximum(orders, 1)
-        # the mean of two orders that contradict each other is 0 up to rounding
-        mean[np.abs(mean) < 1e-12] = 0.0
-        return np.where(orders > 0, expit(mean), np.nan)
+        return np.where(orders > 0, exact_ties(expit(mean)), np.nan)
 
     def facts(self) -> dict[str, Any]:
         """Plain values to print: the order term of each rater with its interval."""

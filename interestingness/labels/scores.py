@@ -58,7 +58,8 @@ class ScoreSource(LabelSource):
                 expected=f"one of {', '.join(LINKS)}",
                 todo="correct label_source.link",
             )
-        if (temperature is None) == (link == "sigmoid") or not (temperature or 1.0) > 0:
+        fits = temperature is None if link == "order" else temperature is not None
+        if not fits or (temperature is not None and not temperature > 0):
             raise ConfigError(
                 f"link {link!r} with temperature {temperature}",
                 expected="a temperature above 0 for sigmoid, none for order",

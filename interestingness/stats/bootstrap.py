@@ -96,7 +96,10 @@ def bootstrap_over_images(
     by_image, by_pair = by_image[~np.isnan(by_image)], by_pair[~np.isnan(by_pair)]
     if min(len(by_image), len(by_pair)) < 2:
         return _none(estimate, level, repeats)
-    return _interval(estimate, by_image, float(by_pair.var()), level, repeats)
+    own = float(by_pair.var())
+    # shared images can only add to the noise of the pairs, so V_pair is the floor
+    wanted = max(float(by_image.var()) - 2 * own, own)
+    return _interval(estimate, by_image, wanted, count, level, repeats)
 
 
 def accuracy_interval(
@@ -113,9 +116,11 @@ def accuracy_interval(
 ) -> Interval:
     """``agreement.accuracy`` with the interval of ``bootstrap_over_images``, all repeats at once.
 
-    The pairs' own noise is known in closed form here, so only images are resampled. Where every
-    decided pair is right (or every one wrong) resampling sees no variation; the interval is then
-    the exact binomial one for as many pairs as can be disjoint (half the images at most).
+    The variance that the resampled values are drawn in to is known in closed form here: the sum of
+    the products of the errors of all pairs that share an image (Fafchamps and Gubert 2007). So only
+    images are resampled. Where every decided pair is right (or every one wrong) resampling sees no
+    variation; the interval is then the exact binomial one for as many pairs as can be disjoint
+    (half the images at most).
 
     Args:
         margin: score of left minus score of right, shape (pairs,).
@@ -150,8 +155,12 @@ def accuracy_interval(
     by_image = np.concatenate(values)
     if len(by_image) < 2:
         return _none(estimate, level, repeats)
-    own_noise = float(((w * (hits - estimate)) ** 2).sum() / w.sum() ** 2)
-    return _interval(estimate, by_image, own_noise, level, repeats)
+    error = w * (hits - estimate) / w.sum()
+    by_node = np.bincount(first, error, count) + np.bincount(second, error, count)
+    own = float(error @ error)
+    # products of the errors of all pairs that share an image, each pair with itself once
+    wanted = max(float(by_node @ by_node) - own, own)
+    return _interval(estimate, by_image, wanted, count, level, repeats)
 
 
 def bootstrap_images(
@@ -186,11 +195,11 @@ def bootstrap_images(
 
 
 def _interval(
-    estimate: float, by_image: Array, own_noise: float, level: float, repeats: int
+    estimate: float, by_image: Array, wanted: float, images: int, level: float, repeats: int
 ) -> Interval:
+    """Quantiles of the resampled values, drawn in so that their variance is the wanted one."""
+    wanted *= images / max(images - 2, 1)
     variance = float(by_image.var())
-    # shared images can only add to the noise of the pairs, so V_pair is the floor
-    wanted = max(variance - 2 * own_noise, own_noise)
     shrink = min(1.0, np.sqrt(wanted / variance)) if variance > 0 else 0.0
     ends = np.quantile(by_image, [(1 - level) / 2, (1 + level) / 2])
     low, high = estimate + shrink * (ends - estimate)

@@ -41,6 +41,11 @@ def weighted_mean(values: Array, weight: Array) -> float:
     return float(values @ weight / total) if total > 0 else float("nan")
 
 
+def exact_ties(preference: Array) -> Array:
+    """Preferences with what is 0.5 up to rounding made 0.5, so that it counts as a tie."""
+    return np.where(np.abs(preference - 0.5) < 1e-12, 0.5, preference)
+
+
 def check_preference(preference: Array) -> None:
     """Refuse numbers that cannot be a preference.
 

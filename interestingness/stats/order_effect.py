@@ -14,7 +14,7 @@ from scipy import optimize, sparse, stats
 from scipy.special import expit, log_expit, logsumexp
 
 from interestingness.errors import LabelError
-from interestingness.stats.columns import Array, check_preference, columns
+from interestingness.stats.columns import Array, check_preference, columns, exact_ties
 from interestingness.stats.vote_patterns import Patterns, vote_patterns
 
 TAU_PRIOR = (1.5, 1.0)
@@ -76,7 +76,8 @@ class OrderEffect:
         )
         fit = _Fit(patterns, np.ones(patterns.counts.shape[0]), len(self.names))
         mean = fit.mean_preference(float(np.log(self.tau)), self.b)
-        return patterns.spread(np.where(patterns.self_mirrored, 0.5, mean))
+        mean = np.where(patterns.self_mirrored, 0.5, exact_ties(mean))
+        return patterns.spread(mean)
 
 
 def order_effect(
