@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from interestingness.assembly.reporting import announce, report
 from interestingness.errors import ConfigError
 from interestingness.learning.learner import PreferenceLearner
 from interestingness.learning.pair_scores import GatheredScores
+from interestingness.progress import ProgressLine
 from interestingness.schema import Pairs
 
 
@@ -38,8 +40,10 @@ def fit(
         Accuracy against the main reference; None on ranks that do not report.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    # Lightning 2.6 uses a class that torch 2.15 deprecates (2026-11).
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     L.seed_everything(cfg.seed, workers=True, verbose=False)
-    model = build_model(cfg, prepared)
+    model = build_model(cfg, prepared, progress=ProgressLine())
     learner = PreferenceLearner(
         model.scorer,
         optimizer=instantiate(cfg.optimizer),

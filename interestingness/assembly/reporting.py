@@ -20,12 +20,16 @@ from interestingness.data.leaks import Leak, leak_report
 from interestingness.errors import DataError, ImageError
 from interestingness.labels.votes import VoteSource
 from interestingness.learning.evaluation import evaluate
+from interestingness.learning.predictions import flat_metrics
 from interestingness.learning.reference import Reference
 from interestingness.learning.results import Evaluation
 from interestingness.reports.console import describe_run, print_results
 from interestingness.reports.description import RunDescription
 from interestingness.reports.page import PageContent, write_page
 from interestingness.reports.reasons import Reason, reasons_of
+
+SHOWN_PIXELS = 512
+"""Longer side of the pictures that loggers get."""
 
 
 def describe(cfg: DictConfig, prepared: RunTables, model: Model) -> RunDescription:
@@ -112,9 +116,35 @@ def report(
             settings=plain(cfg),
         ),
     )
-    print_results(evaluation, simulated=prepared.tables.manifest.simulated, page=page)
+    simulated = prepared.tables.manifest.simulated
+    if loggers:
+        from interestingness.learning.run_media import log_run_media
+
+        log_run_media(
+            loggers,
+            metrics=flat_metrics(evaluation),
+            pictures=lambda: _extremes(prepared, evaluation),
+            predictions=run / "predictions.parquet",
+            page=page,
+            simulated=simulated,
+        )
+    print_results(evaluation, simulated=simulated, page=page)
     result = evaluation.main_result
     return result.accuracy.value if result is not None else None
+
+
+def _extremes(
+    prepared: RunTables, evaluation: Evaluation
+) -> dict[str, list[tuple[Image.Image, str]]]:
+    """The highest, middle and lowest test images, small, each with its score."""
+    shown: dict[str, list[tuple[Image.Image, str]]] = {}
+    for group in ("highest", "middle", "lowest"):
+        members = shown.setdefault(group, [])
+        for image in getattr(evaluation, group):
+            if (picture := _picture(prepared, image.image_id)) is not None:
+                picture.thumbnail((SHOWN_PIXELS, SHOWN_PIXELS))
+                members.append((picture, f"{image.image_id}: {image.score:.2f}"))
+    return shown
 
 
 def references_of(prepared: RunTables) -> dict[str, Reference]:

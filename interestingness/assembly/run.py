@@ -13,6 +13,7 @@ from interestingness.assembly.checks import check, effective, identity, plain
 from interestingness.assembly.prepare import prepare
 from interestingness.errors import ConfigError, WeightsError
 from interestingness.plugins import plugin_packages
+from interestingness.progress import ProgressLine
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     check(config, trusted=(*plugin_packages(), *cfg.trust))
     run, runs = Path(cfg.paths.run), Path(cfg.paths.runs)
     overrides = _overrides()
-    prepared = prepare(cfg)
+    prepared = prepare(cfg, progress=ProgressLine("preparing the data set"))
     full = effective(config)
     key = identity(full, prepared.fingerprints())
     simulated = prepared.tables.manifest.simulated

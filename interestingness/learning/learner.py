@@ -113,7 +113,8 @@ class PreferenceLearner(L.LightningModule):
     def _log(self, side: str, metric: PairScores) -> None:
         loss, accuracy = loss_and_accuracy(metric.compute())
         metric.reset()
-        self.log_dict({f"{side}/loss": loss, f"{side}/accuracy": accuracy}, prog_bar=True)
+        # Equal on all ranks already; Lightning warns unless it may average them.
+        self.log_dict({f"{side}/loss": loss, f"{side}/accuracy": accuracy}, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """Optimiser over trainable parameters, with the schedule if there is one."""

@@ -1,0 +1,55 @@
+"""One line of progress that is written over; now and then a line where output is no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+WIDTH = 79
+EVERY_S = 0.2
+EVERY_S_LOG = 15.0
+
+
+class ProgressLine:
+    """Tells how far something long is, on standard error.
+
+    Called as ``line(done, total)`` or ``line(done, total, what)``, as often as one likes; it writes
+    a few times a second on a terminal and four times a minute into a log.
+    """
+
+    def __init__(self, what: str = "") -> None:
+        """Start the clock.
+
+        Args:
+            what: shown before the numbers, unless a call says otherwise.
+        """
+        self.what = what
+        self._began = self._shown = time.monotonic()
+        self._open = False
+
+    def __call__(self, done: int, total: int, what: str | None = None) -> None:
+        """Show ``done`` of ``total`` and the seconds left, if the last line is old enough."""
+        if done >= total:
+            self.close()
+            return
+        left = (total - done) * (time.monotonic() - self._began) / max(done, 1)
+        name = self.what if what is None else what
+        self.write(f"{name}  {done:,} of {total:,}  {left:.0f} s left")
+
+    def write(self, text: str) -> None:
+        """Show a text of one's own, if the last line is old enough."""
+        now, terminal = time.monotonic(), sys.stderr.isatty()
+        if now - self._shown < (EVERY_S if terminal else EVERY_S_LOG):
+            return
+        self._shown = now
+        if terminal:
+            print(f"\r{text[:WIDTH]:<{WIDTH}}", end="", file=sys.stderr, flush=True)
+            self._open = True
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Wipe the line: something else follows."""
+        if self._open:
+            print("\r" + " " * WIDTH + "\r", end="", file=sys.stderr, flush=True)
+            self._open = False

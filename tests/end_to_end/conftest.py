@@ -1,0 +1,44 @@
+"""Runs inside this process on a small synthetic data set; imports are paid once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from interestingness.cli import conf_folder
+
+SMALL = ["dataset.images=60", "model.backbone.weights=random", "trainer.max_epochs=3"]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prepared data and features, shared by the session's runs."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def composed(cache: Path, tmp_path: Path) -> Callable[..., Any]:
+    """``composed("train", "seed=1")``: what the command line would compose."""
+
+    def make(config: str, *overrides: str, run: str = "run") -> Any:
+        paths = [f"paths.cache={cache}", f"paths.runs={tmp_path}", f"paths.run={tmp_path / run}"]
+        with initialize_config_dir(str(conf_folder().resolve()), version_base="1.3"):
+            return compose(config, [*overrides, *paths])
+
+    return make
+
+
+@pytest.fixture
+def trained(composed: Callable[..., Any]) -> Callable[..., Path]:
+    """``trained("seed=1", run="a")``: a small run and its folder."""
+    from interestingness.assembly.run import train
+
+    def run(*overrides: str, run: str = "run") -> Path:
+        cfg = composed("train", *SMALL, "trainer.accelerator=cpu", *overrides, run=run)
+        train(cfg)
+        return Path(cfg.paths.run)
+
+    return run

@@ -1,0 +1,230 @@
+"""A run from nothing to a page, and what one can do with it afterwards."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from interestingness.assembly import registry
+from interestingness.assembly.run import evaluate, train
+from interestingness.errors import ConfigError, DataError, LabelError, WeightsError
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*LeafSpec.*",  # Lightning 2.6 with torch 2.15 (2026-11)
+    "ignore:.*GPU available.*",
+)
+SENTENCE = "SIMULATION: raters calibrated to the paper"
+
+
+def _reference(run: Path, name: str) -> dict:
+    rows = json.loads((run / "metrics.json").read_text())["test"]["references"]
+    return next(row for row in rows if row["name"] == name)
+
+
+def _weights(run: Path) -> dict[str, torch.Tensor]:
+    file = run / "checkpoints" / "last.ckpt"
+    return torch.load(file, weights_only=True)["state_dict"]
+
+
+def test_leaves_a_whole_run_folder(trained, capsys: pytest.CaptureFixture[str]) -> None:
+    run = trained()
+    printed = capsys.readouterr().out
+    for word in ("data", "labels", "model", "weights", "split", "human (learnt)", "chance"):
+        assert word in printed
+    assert printed.strip().endswith("page.html")
+    assert printed.count(SENTENCE) == 2
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["simulated"].startswith("SIMULATION")
+    assert SENTENCE in (run / "page.html").read_text()
+    assert registry.read(run)["status"] == "finished"
+    assert "optimizer" in (run / "config.yaml").read_text()
+    predictions = pq.read_table(run / "predictions.parquet")
+    judged = _reference(run, "human")
+    assert predictions.num_rows == metrics["test"]["pairs"]
+    p, y = predictions["probability"].to_numpy(), predictions["preference_human"].to_numpy()
+    decided = y != 0.5
+    right = ((p > 0.5) == (y > 0.5))[decided]
+    assert judged["accuracy"]["value"] == pytest.approx(right.mean())
+    assert judged["pairs"] == decided.sum()
+    assert judged["accuracy"]["low"] < judged["accuracy"]["value"] < judged["accuracy"]["high"]
+
+
+def test_the_checkpoint_holds_no_frozen_weights(trained) -> None:
+    assert set(_weights(trained())) == {
+        "scorer.scaler.mean",
+        "scorer.scaler.std",
+        "scorer.head.weight",
+    }
+
+
+def test_learning_from_one_source_is_still_judged_by_people(trained) -> None:
+    run = trained("label_source=aesthetic")
+    rows = json.loads((run / "metrics.json").read_text())["test"]
+    assert rows["main"] == "human"
+    assert [r["name"] for r in rows["references"] if r["learnt"]] == ["aesthetic"]
+
+
+def test_evaluate_finds_the_numbers_of_the_run_again(trained, composed, tmp_path: Path) -> None:
+    run = trained()
+    evaluate(composed("evaluate", f"ckpt={run}", run="judged"))
+    for name in ("human", "gpt4o", "views"):
+        first, again = _reference(run, name), _reference(tmp_path / "judged", name)
+        assert again["accuracy"] == first["accuracy"]
+        assert again["spearman"] == pytest.approx(first["spearman"], abs=1e-6)
+
+
+def test_resuming_goes_on_as_if_never_interrupted(trained) -> None:
+    model = ["model=frozen_clip_mlp", "model.head.dropout=0.5", "model.backbone.weights=random"]
+    whole = trained(*model, "trainer.max_epochs=4", run="whole")
+    half = trained(*model, "trainer.max_epochs=2", run="half")
+    file = half / "checkpoints" / "last.ckpt"
+    resumed = trained(*model, "trainer.max_epochs=4", f"resume={file}", run="resumed")
+    for name, value in _weights(whole).items():
+        assert torch.equal(value, _weights(resumed)[name]), name
+        assert name.startswith("scorer.scaler") or not torch.equal(value, _weights(half)[name])
+    assert _reference(whole, "human")["accuracy"] == _reference(resumed, "human")["accuracy"]
+
+
+def test_resuming_a_run_of_another_config_is_refused(trained) -> None:
+    run = trained()
+    with pytest.raises(ConfigError, match="another config"):
+        trained(f"resume={run}", "optimizer.lr=0.5", run="other")
+
+
+def test_shards_and_cached_features_teach_the_same(trained) -> None:
+    features = trained(run="features")
+    shards = trained("data=shards", "data.workers=1", "data.pairs_per_shard=20", run="shards")
+    # Shards shuffle within pools, so that only the set of pairs is the same; with one batch per
+    # epoch the order does not matter.
+    one = ["data.batch_size=1000", "trainer.max_epochs=5"]
+    features = trained(*one, run="features")
+    shards = trained("data=shards", *one, "data.workers=1", run="shards")
+    a, b = _weights(features)["scorer.head.weight"], _weights(shards)["scorer.head.weight"]
+    torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+    assert _reference(features, "human")["pairs"] == _reference(shards, "human")["pairs"]
+
+
+@pytest.mark.slow
+def test_two_ranks_learn_what_one_learns(trained, cache: Path, tmp_path: Path, repository) -> None:
+    # 39 training pairs in batches of 7: the last batch is smaller, and ranks get unequal shares.
+    options = ["data.batch_size=7"]
+    alone = trained(*options, run="alone")
+    command = [sys.executable, str(repository / "train.py"), "dataset.images=60"]
+    command += ["model.backbone.weights=random", "trainer=ddp_cpu", "trainer.max_epochs=3"]
+    command += [*options, f"paths.cache={cache}", f"paths.runs={tmp_path}/two"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    (folder,) = (p for p in (tmp_path / "two").iterdir() if p.name != "index")
+    a, b = _weights(alone)["scorer.head.weight"], _weights(folder)["scorer.head.weight"]
+    torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
+    for name in ("human", "comments"):
+        ours, theirs = _reference(alone, name), _reference(folder, name)
+        assert (ours["pairs"], ours["accuracy"]) == (theirs["pairs"], theirs["accuracy"])
+
+
+def test_an_impossible_l2_on_shards_is_one_error(composed) -> None:
+    cfg = composed("train", "dataset.images=60", "data=shards", "model=frozen_linear_l2")
+    with pytest.raises(ConfigError, match="data=shards with"):
+        train(cfg)
+
+
+def test_watching_validation_needs_a_validation_side(composed) -> None:
+    small = ["dataset.images=60", "model.backbone.weights=random"]
+    with pytest.raises(ConfigError, match="no validation side"):
+        train(composed("train", *small, "callbacks=best"))
+
+
+def test_the_best_epoch_is_chosen_on_the_validation_side(trained) -> None:
+    run = trained("callbacks=best", "split=lafin_64_16_20", "dataset.degree=10")
+    names = sorted(p.name for p in (run / "checkpoints").iterdir())
+    assert len(names) == 2
+    assert all("=" not in name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "error", "text"),
+    [
+        (["label_source=votes", "label_source.raters=[nobody]"], LabelError, "nothing to read"),
+        (["label_source=scores", "label_source.column=nothing"], LabelError, "nothing"),
+        (["optimizer.learning_rate=1"], None, "learning_rate"),
+        (["split=by_group", "split.column=nothing"], DataError, "no such column"),
+        (["model.scaling=big"], ConfigError, "model.scaling=big"),
+    ],
+)
+def test_bad_options_are_one_clear_error(composed, overrides, error, text) -> None:
+    from interestingness.cli import own_error
+
+    with pytest.raises(Exception, match=text) as caught:
+        train(composed("train", "dataset.images=60", "model.backbone.weights=random", *overrides))
+    if error is not None:
+        assert isinstance(own_error(caught.value), error)
+
+
+def test_checkpoints_of_others_are_refused(trained, composed, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self):
+            return os.system, ("touch /tmp/evil",)
+
+    evil = tmp_path / "evil.ckpt"
+    evil.write_bytes(pickle.dumps(Evil()))
+    plain = tmp_path / "plain.ckpt"
+    torch.save({"state_dict": {}}, plain)
+    for file, text in ((evil, "cannot be read"), (plain, "not written by interestingness")):
+        with pytest.raises(WeightsError, match=text):
+            evaluate(composed("evaluate", f"ckpt={file}"))
+    with pytest.raises(WeightsError, match="no checkpoint there"):
+        evaluate(composed("evaluate", f"ckpt={tmp_path / 'none'}"))
+
+
+def test_a_checkpoint_of_another_model_cannot_be_resumed(trained) -> None:
+    linear = trained(run="linear")
+    file = linear / "checkpoints" / "last.ckpt"
+    with pytest.raises(WeightsError, match="another scorer"):
+        trained("model=frozen_clip_mlp", "model.backbone.weights=random", f"resume={file}")
+
+
+def test_a_finished_run_is_not_run_again_when_asked(trained, tmp_path: Path) -> None:
+    first = trained(run="first")
+    before = (first / "metrics.json").stat().st_mtime_ns
+    second = trained("skip_finished=true", run="second")
+    assert registry.read(second)["status"] == "skipped"
+    assert not (second / "metrics.json").exists()
+    assert (first / "metrics.json").stat().st_mtime_ns == before
+    third = trained("skip_finished=true", "seed=1", run="third")
+    assert registry.read(third)["status"] == "finished"
+
+
+def test_the_run_says_how_it_failed(composed) -> None:
+    cfg = composed(
+        "train", "dataset.images=60", "model.backbone.weights=random", "optimizer.lr=1e37"
+    )
+    with pytest.raises(DataError, match="the loss is"):
+        train(cfg)
+    record = registry.read(Path(cfg.paths.run))
+    assert record["status"] == "failed"
+    assert "loss" in record["error"]
+
+
+def test_scores_do_not_depend_on_which_side_an_image_is_on(trained) -> None:
+    run = trained()
+    table = pq.read_table(run / "predictions.parquet")
+    scores = pq.read_table(run / "image_scores.parquet")
+    score = dict(zip(scores["image_id"].to_pylist(), scores["score"].to_pylist(), strict=True))
+    margin = [
+        score[a] - score[b]
+        for a, b in zip(*(table[c].to_pylist() for c in ("left", "right")), strict=True)
+    ]
+    np.testing.assert_allclose(margin, table["margin"].to_numpy(), atol=1e-6)
