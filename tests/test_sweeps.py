@@ -267,7 +267,7 @@ def test_the_table_is_written_whatever_failed(tmp_path: Path) -> None:
     table.write(_rows(tmp_path), tmp_path)
     page = (tmp_path / "sweep.md").read_text()
     assert "**SIMULATION: planted**" in page
-    assert ".612\\* [.562, .642]" in page and ".500 [.450, .530]" in page
+    assert "61.2\\* [56.2, 64.2]" in page and "50.0 [45.0, 53.0]" in page
     assert "3 jobs: 1 waiting, 1 finished, 1 failed" in page
     assert "error: no votes [sic]" in page and "job.log" in page
     with (tmp_path / "sweep.csv").open() as lines:
@@ -322,7 +322,7 @@ def test_the_printed_table_fits_the_terminal(tmp_path: Path, width: int) -> None
     text = console.export_text()
     lines = text.splitlines()
     assert max(len(line) for line in lines if "/" not in line) <= width  # paths stay whole
-    assert text.count(".50 ±.10") == 11
+    assert text.count("50.0 ±10") == 11
     for i in range(11):
         assert re.search(rf"(^|\s){i}(\s|$)", text, re.MULTILINE)
     assert "no votes [sic]" in text and "SIMULATION" in text

@@ -1,30 +1,22 @@
-"""Weights & Biases: offline where nobody logged in, and what a run shows there when it ends."""
+"""Weights & Biases: offline where nobody logged in."""
 
 from __future__ import annotations
 
 import netrc
 import os
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pyarrow as pa
 import wandb
-from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
-from PIL import Image
 from typing_extensions import override
 
 from interestingness.errors import ConfigError
 
-MOST_ROWS = 10_000
-"""Rows of a table that W&B's pages show."""
-
 INIT_TIMEOUT_S = 30.0
-
-Picture = Image.Image | str | Path
 
 
 class RunLogger(WandbLogger):
@@ -88,7 +80,7 @@ class RunLogger(WandbLogger):
 
     @override
     def finalize(self, status: str) -> None:
-        """End the run at once if training failed; a run that went well ends in ``finish``."""
+        """End the run at once if training failed; one that went well ends in ``log_run_media``."""
         super().finalize(status)
         if status != "success":
             self.finish(exit_code=1)
@@ -135,48 +127,3 @@ def has_key(base_url: str, configured: str | None = None) -> bool:
     except (netrc.NetrcParseError, OSError):
         return False
     return any(known.authenticators(host) for host in hosts)
-
-
-@rank_zero_only
-def log_run_media(
-    loggers: Iterable[Logger],
-    *,
-    metrics: Mapping[str, float],
-    pictures: Mapping[str, Sequence[tuple[Picture, str]]],
-    predictions: pa.Table | None = None,
-    page: Path | None = None,
-    simulated: str = "",
-) -> None:
-    """Final numbers for every logger; pictures, predictions and the page for W&B, whose run ends.
-
-    Args:
-        loggers: of the trainer.
-        metrics: final numbers by name.
-        pictures: by group ("highest", "middle", "lowest"), each with its caption.
-        predictions: shown as a table, the first ``MOST_ROWS`` rows.
-        page: the report.
-        simulated: sentence that goes with simulated data, else "".
-    """
-    for logger in loggers:
-        logger.log_metrics(dict(metrics))
-        logger.save()
-        if not isinstance(logger, RunLogger):
-            continue
-        for group, members in pictures.items():
-            if members:
-                logger.log_image(
-                    f"pictures/{group}",
-                    [str(p) if isinstance(p, Path) else p for p, _ in members],
-                    caption=[caption for _, caption in members],
-                )
-        if predictions is not None:
-            rows = [list(row.values()) for row in predictions.slice(0, MOST_ROWS).to_pylist()]
-            logger.log_table("predictions", columns=predictions.column_names, data=rows)
-        run = logger.experiment
-        if page is not None:
-            run.log({"report": wandb.Html(page.read_text(encoding="utf-8"), inject=False)})
-        if simulated:
-            run.name = f"SIMULATION {run.name}"
-            run.notes = simulated
-            run.tags = (*(run.tags or ()), "simulation")
-        logger.finish()

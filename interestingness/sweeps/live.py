@@ -12,7 +12,7 @@ from rich.live import Live as RichLive
 from rich.text import Text
 
 from interestingness.sweeps.jobs import Outcome, Status, seconds_left
-from interestingness.sweeps.table import Row, fraction
+from interestingness.sweeps.table import Row, percent
 
 STYLES = {Status.FINISHED: "green", Status.SKIPPED: "cyan", Status.FAILED: "red"}
 
@@ -69,7 +69,7 @@ class Live:
         line = Text(f"[{done}/{len(self.outcomes)}] {outcome.job.number} {outcome.job.name}  ")
         line.append(str(outcome.status), STYLES.get(outcome.status, ""))
         if row.headline is not None:
-            line.append(f"  {row.main or next(iter(row.accuracies))} {fraction(row.headline)}")
+            line.append(f"  {row.main or next(iter(row.accuracies))} {percent(row.headline)} %")
         if outcome.status is Status.FINISHED and outcome.seconds is not None:
             line.append(f"  {outcome.seconds:.0f} s")
         if outcome.error:

@@ -22,7 +22,7 @@ STEM = "sweep"
 STATUS_WIDTH = 20
 """Of the columns status and seconds on a terminal."""
 ESTIMATE_WIDTH = 9
-"""Of ``*.61 ±.03``."""
+"""Of ``*61.2 ±3``, and of ±16 in small tests."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,9 @@ def markdown(rows: Sequence[Row], folder: Path) -> str:
     lines = [f"# Sweep {folder.name}", ""]
     if sentence := simulation(rows):
         lines += [f"**{sentence}**", ""]
-    lines += [f"{summary(rows)}. Accuracy on held-out pairs with its 95 % interval over images;"]
+    lines += [
+        f"{summary(rows)}. Accuracy in % on held-out pairs, with its 95 % interval over images;"
+    ]
     lines += ["`*` marks the reference that the model learnt from.", ""]
     lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
@@ -249,7 +251,7 @@ def show(rows: Sequence[Row], console: Console, folder: Path) -> None:
         console.print(table)
     if names:
         console.print(
-            "accuracy on held-out pairs ± half its 95 % interval; * what the model learnt",
+            "accuracy in % on held-out pairs ± half its 95 % interval; * what was learnt",
             highlight=False,
         )
     for outcome in failures(rows):
@@ -278,27 +280,27 @@ def _blocks(names: Sequence[str], *, first: int, later: int) -> list[list[str]]:
     return blocks
 
 
-def fraction(value: float) -> str:
-    """Three digits without the leading zero: ``.738``; ``1.000``."""
-    return f"{value:.3f}".removeprefix("0")
+def percent(value: float) -> str:
+    """As in a run's own table: 61.2."""
+    return f"{100 * value:.1f}"
 
 
 def _short(found: Accuracy | None) -> str:
     if found is None:
         return "–"
-    text = f"{'*' if found.learnt else ''}{found.value:.2f}".replace("0.", ".")
+    text = ("*" if found.learnt else "") + percent(found.value)
     if found.low is None or found.high is None:
         return text
-    return text + f" ±{(found.high - found.low) / 2:.2f}".replace("0.", ".")
+    return f"{text} ±{50 * (found.high - found.low):.0f}"
 
 
 def _long(found: Accuracy | None) -> str:
     if found is None:
         return "–"
-    text = fraction(found.value) + ("\\*" if found.learnt else "")
+    text = percent(found.value) + ("\\*" if found.learnt else "")
     if found.low is None or found.high is None:
         return text
-    return f"{text} [{fraction(found.low)}, {fraction(found.high)}]"
+    return f"{text} [{percent(found.low)}, {percent(found.high)}]"
 
 
 def _seconds(outcome: Outcome) -> str:

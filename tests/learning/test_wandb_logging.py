@@ -17,6 +17,7 @@ from wandb.proto import wandb_internal_pb2
 
 from interestingness.errors import ConfigError
 from interestingness.learning import wandb_logging
+from interestingness.learning.run_media import log_run_media
 
 WANDB = str(wandb.Settings.model_fields["base_url"].default)
 KEY = "0123456789" * 4
@@ -25,9 +26,11 @@ RUN = """
 import json, sys
 from pathlib import Path
 import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 from lightning.pytorch.loggers import CSVLogger
-from interestingness.learning.wandb_logging import RunLogger, log_run_media
+from interestingness.learning.run_media import log_run_media
+from interestingness.learning.wandb_logging import RunLogger
 
 run = Path(sys.argv[1])
 logger = RunLogger(save_dir=str(run), project="p", name="synthetic human seed 0")
@@ -36,15 +39,14 @@ for each in (logger, csv):
     each.log_hyperparams({"model": {"scaling": "none"}, "seed": 0})
     each.log_metrics({"train/loss": 0.7}, step=1)
 image = Image.new("RGB", (32, 24), "red")
-image.save(run / "one.png")
-page = run / "report.html"
-page.write_text("<p>hello</p>")
+pq.write_table(pa.table({"pair_id": ["a", "b"], "margin": [0.5, None]}), run / "p.parquet")
+(run / "page.html").write_text("<p>hello</p>")
 log_run_media(
     [logger, csv],
     metrics={"test/human/accuracy": 0.75},
-    pictures={"highest": [(image, "1.2")], "lowest": [(run / "one.png", "-1")], "middle": []},
-    predictions=pa.table({"pair_id": ["a", "b"], "margin": [0.5, None]}),
-    page=page,
+    pictures=lambda: {"highest": [(image, "1.2")], "lowest": [(image, "-1")], "middle": []},
+    predictions=run / "p.parquet",
+    page=run / "page.html",
     simulated="SIMULATION: planted",
 )
 """
@@ -97,7 +99,7 @@ def test_a_run_without_a_key_is_whole_on_disk_and_sends_nothing(
     assert history["pictures/lowest", "_type"] == "images/separated"
     assert ("pictures/middle", "_type") not in history
     assert history["predictions", "nrows"] == 2
-    assert history["report", "_type"] == "html-file"
+    assert history["page", "_type"] == "html-file"
     assert any(r.HasField("exit") and r.exit.exit_code == 0 for r in records)
     written = (run / "log" / "metrics.csv").read_text()
     assert "test/human/accuracy" in written and "0.75" in written
@@ -111,7 +113,7 @@ def test_other_ranks_begin_no_run(
     monkeypatch.setattr(rank_zero_only, "rank", 1)
     logger = wandb_logging.RunLogger(save_dir=str(tmp_path / "run"), project="p")
     logger.log_hyperparams({"seed": 0})
-    wandb_logging.log_run_media([logger], metrics={"a": 1.0}, pictures={})
+    log_run_media([logger], metrics={"a": 1.0}, pictures=dict)
     logger.finalize("failed")
     assert not (tmp_path / "run").exists()
     assert capsys.readouterr().out == ""
