@@ -54,6 +54,8 @@ def fit(
     trainer = make_trainer(cfg, validates=bool(prepared.split.validation.any()))
     if trainer.is_global_zero:
         announce(cfg, prepared, model)
+    for logger in trainer.loggers:
+        logger.log_hyperparams(dict(record))
     trainer.fit(learner, model.data, ckpt_path=ckpt, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt

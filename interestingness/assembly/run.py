@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     full = effective(config)
     key = identity(full, prepared.fingerprints())
     simulated = prepared.tables.manifest.simulated
-    if cfg.skip_finished and (done := registry.find_finished(runs, key)) is not None:
+    # Further ranks never skip: their rank 0 is training, whatever another job finishes meanwhile.
+    may_skip = cfg.skip_finished and os.environ.get("LOCAL_RANK", "0") == "0"
+    if may_skip and (done := registry.find_finished(runs, key)) is not None:
         registry.skip(run, key, overrides, done)
         print(f"a run with the same config, data and labels is finished: {done}")
         return {"run": str(done), "status": "skipped", "accuracy": None}
