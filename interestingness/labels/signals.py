@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaln, ndtri
-from scipy.stats import rankdata
 
 from interestingness.labels.source import LabelSource
 from interestingness.schema import Pairs
 from interestingness.stats.columns import Array
+from interestingness.stats.correlation import middle_ranks
 
 CERTAINTY = 0.02
 """A source's preference is clipped to [0.02, 0.98]: a hard label is no infinite evidence."""
@@ -41,7 +41,8 @@ def normal_scores(values: NDArray[np.float64]) -> Array:
     """Normal quantile of each value's middle rank; NaN stays NaN, shape of ``values``."""
     known = ~np.isnan(values)
     result = np.full(len(values), np.nan)
-    result[known] = ndtri((rankdata(values[known]) - 0.5) / max(int(known.sum()), 1))
+    weight = np.ones(int(known.sum()))
+    result[known] = ndtri(middle_ranks(values[known], weight) / max(len(weight), 1))
     return result
 
 

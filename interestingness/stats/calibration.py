@@ -46,7 +46,8 @@ def reliability_curve(
             preferences (the flag of a single image).
     """
     p, y, w = _rows(probability, outcome, weight, symmetric)
-    row = np.minimum((p * bins).astype(np.int64), bins - 1)
+    # rounded, so that 0.1 and 1 − 0.9 fall on the same side of an edge
+    row = np.minimum(np.round(p * bins, 9).astype(np.int64), bins - 1)
     total: Array = np.bincount(row, weights=w, minlength=bins).astype(np.float64)
     some = total > 0
     predicted = np.bincount(row, weights=w * p, minlength=bins)[some] / total[some]

@@ -21,7 +21,7 @@ def spearman(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None) -> 
         In [-1, 1]; NaN for fewer than two rows or a constant column.
     """
     x_, y_, w = _known(x, y, weight)
-    return _pearson(_ranks(x_, w), _ranks(y_, w), w)
+    return _pearson(middle_ranks(x_, w), middle_ranks(y_, w), w)
 
 
 def kendall(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None) -> float:
@@ -59,8 +59,16 @@ def _known(x: ArrayLike, y: ArrayLike, weight: ArrayLike | None) -> tuple[Array,
     return x_[known], y_[known], w[known]
 
 
-def _ranks(values: Array, weight: Array) -> Array:
-    """Middle ranks of the rows as if each stood ``weight`` times."""
+def middle_ranks(values: Array, weight: Array) -> Array:
+    """Middle ranks, less one half, of the rows as if each stood ``weight`` times.
+
+    Args:
+        values: no NaN, shape (rows,).
+        weight: above 0, shape (rows,).
+
+    Returns:
+        Strictly between 0 and the total weight; equal values share one, shape (rows,).
+    """
     _, group = np.unique(values, return_inverse=True)
     size = np.bincount(group, weights=weight) if len(values) else np.empty(0)
     middle: Array = np.cumsum(size, dtype=np.float64) - size / 2

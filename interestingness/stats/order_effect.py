@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, sparse, stats
-from scipy.special import expit, log_expit, logsumexp
+from scipy import optimize, sparse
+from scipy.special import expit, log_expit, logsumexp, ndtri
 
 from interestingness.errors import LabelError
 from interestingness.stats.columns import Array, check_preference, columns, exact_ties
@@ -48,7 +48,7 @@ class OrderEffect:
 
     def interval(self, level: float = 0.95) -> tuple[Array, Array]:
         """Ends of the normal interval of each b, shape (groups,) each."""
-        reach = stats.norm.ppf((1 + level) / 2) * self.standard_error
+        reach = ndtri((1 + level) / 2) * self.standard_error
         return self.b - reach, self.b + reach
 
     def preference(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import bdtr
 
 from interestingness.stats.columns import Array, columns
 
@@ -57,7 +57,8 @@ class PositionBias:
         swapped = self.first_twice + self.second_twice
         if not swapped:
             return 1.0
-        return float(stats.binomtest(self.second_twice, swapped, 0.5).pvalue)
+        fewer = min(self.first_twice, self.second_twice)
+        return min(1.0, 2 * float(bdtr(fewer, swapped, 0.5)))
 
 
 def position_bias(pair: ArrayLike, first: ArrayLike, preference: ArrayLike) -> PositionBias:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.calibration import calibration_curve
@@ -54,6 +54,7 @@ def test_truth_is_calibrated_and_overconfidence_is_not():
 
 
 @given(chances, outcomes)
+@example(np.full(10, 0.1), np.ones(10))
 def test_swapping_left_and_right_changes_nothing(p, y):
     for function in (expected_calibration_error, brier):
         assert function(1 - p, 1 - y) == pytest.approx(function(p, y), abs=1e-9, nan_ok=True)

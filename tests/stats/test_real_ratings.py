@@ -38,9 +38,12 @@ def test_utilities_rank_photographs_as_mean_ratings_do(ratings):
     found = bradley_terry(
         left[pair], right[pair], answer, images=901, ridge=0.1, standard_errors=False
     )
-    assert found.components == 1
-    assert np.isnan(found.utility[0])
-    assert spearman(found.utility[1:], np.nanmean(ratings[:, 1:], axis=0)) > 0.95
+    # people rated one of several lists of photographs, so that not all were ever compared
+    assert found.components > 1
+    largest = found.component == np.argmax(np.bincount(found.component[found.component >= 0]))
+    assert largest.sum() > 100
+    mean = np.nanmean(ratings[:, largest], axis=0)
+    assert spearman(found.utility[largest], mean) > 0.95
 
 
 def test_one_person_against_the_others_is_near_one_person_against_the_mean(ratings):
