@@ -1,4 +1,4 @@
-"""What a run gives its loggers when it ends: final numbers; W&B gets pictures and the page too."""
+"""What loggers get when a run ends: final numbers; W&B pictures, predictions and the page too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from PIL import Image
 
@@ -26,7 +26,10 @@ def log_run_media(
     page: Path | None = None,
     simulated: str = "",
 ) -> None:
-    """Final numbers for every logger; pictures, predictions and the page for W&B, whose run ends.
+    """Final numbers for all loggers but CSV; pictures, predictions, page for W&B, whose run ends.
+
+    The CSV of training curves would get a hundred columns of one number each; ``metrics.json`` has
+    them all.
 
     Args:
         loggers: of the trainer.
@@ -37,6 +40,8 @@ def log_run_media(
         simulated: sentence that goes with simulated data, else "".
     """
     for logger in loggers:
+        if isinstance(logger, CSVLogger):
+            continue
         logger.log_metrics(dict(metrics))
         logger.save()
         if isinstance(logger, WandbLogger):

@@ -1,0 +1,173 @@
+"""Sweeps through the real command line: ``interestingness train -m …``."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from interestingness.assembly import registry
+
+SMALL = [
+    "dataset.images=60",
+    "model.backbone.weights=random",
+    "trainer.max_epochs=2",
+    "trainer.accelerator=cpu",
+]
+TRAIN = [sys.executable, "-m", "interestingness", "train"]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    cache = tmp_path_factory.mktemp("cache")
+    return {**os.environ, "INTERESTINGNESS_CACHE": str(cache), "COLUMNS": "80"}
+
+
+def _sweep(
+    *overrides: str, cwd: Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*TRAIN, "-m", *overrides],
+        cwd=cwd, env=environment, capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+
+
+def _rows(folder: Path) -> list[dict[str, str]]:
+    (table,) = folder.glob("**/sweep.csv")
+    with table.open() as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_jobs_that_fail_end_in_a_table_and_status_1(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    where = "hydra.sweep.dir='a sweep=1'"  # a name that Hydra's grammar must not trip over
+    done = _sweep("label_source=scores", "seed=0,1", where, cwd=tmp_path, environment=environment)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "2 jobs: 2 failed" in done.stdout
+    assert "no value for label_source.column" in done.stdout
+    folder = tmp_path / "a sweep=1"
+    rows = _rows(folder)
+    assert [row["name"] for row in rows] == ["seed-0", "seed-1"]
+    assert [row["seed"] for row in rows] == ["0", "1"]
+    assert {row["status"] for row in rows} == {"failed"}
+    for row in rows:
+        log = (folder / row["run"] / "job.log").read_text()
+        assert log.startswith("error: no value for label_source.column")
+        record = registry.read(folder / row["run"])
+        assert record is not None and record["status"] == "failed"
+    assert (folder / "sweep.md").is_file() and (folder / "sweep.parquet").is_file()
+
+
+def test_an_option_that_does_not_exist_runs_nothing(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    done = _sweep("label_source=human,gpt5", cwd=tmp_path, environment=environment)
+    assert done.returncode != 0
+    assert "gpt5" in done.stderr and "gpt4o" in done.stderr
+    assert not list(tmp_path.glob("**/job.log"))
+
+
+def test_ctrl_c_stops_the_job_and_leaves_the_table(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    sweep = subprocess.Popen(
+        [*TRAIN, "-m", *SMALL, "seed=0,1"],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    for _ in range(600):
+        if list(tmp_path.glob("**/000_seed-0/train.log")):  # Hydra has started the job
+            break
+        time.sleep(0.1)
+    sweep.send_signal(signal.SIGINT)
+    shown, _ = sweep.communicate(timeout=60)
+    assert sweep.returncode == 130
+    assert "2 jobs: 2 interrupted" in shown
+    first, second = _rows(tmp_path)
+    assert (first["error"], second["error"]) == ("interrupted", "never started")
+    record = registry.read(next(tmp_path.glob("**/000_seed-0")))
+    assert record is not None and record["status"] == "failed"
+
+
+@pytest.mark.slow
+def test_a_sweep_trains_compares_and_does_not_repeat_itself(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    sources = "label_source=human,views,scores"
+    first = _sweep(*SMALL, sources, cwd=tmp_path, environment=environment)
+    assert first.returncode == 1, first.stdout + first.stderr  # scores lacks its column
+    assert "3 jobs: 2 finished, 1 failed" in first.stdout
+    assert "SIMULATION" in first.stdout
+    rows = _rows(tmp_path)
+    assert [row["status"] for row in rows] == ["finished", "finished", "failed"]
+    assert rows[0]["simulated"].startswith("SIMULATION")
+    (folder,) = (tmp_path / "runs" / "sweeps").iterdir()
+    for row in rows[:2]:
+        judged = json.loads((folder / row["run"] / "metrics.json").read_text())["test"]
+        for reference in judged["references"]:
+            value = reference["accuracy"]["value"]
+            if value is not None:
+                assert float(row[f"accuracy.{reference['name']}"]) == value
+        learnt = {r["name"] for r in judged["references"] if r["learnt"]}
+        assert learnt == {row["label_source"]}
+    page = (folder / "sweep.md").read_text()
+    assert "SIMULATION" in page and "\\* [" in page
+    shutil.move(folder, tmp_path / "first")
+
+    again = _sweep(*SMALL, "label_source=human", "seed=0,1", cwd=tmp_path, environment=environment)
+    assert again.returncode == 0, again.stdout + again.stderr  # the first was moved: run anew
+    assert "2 jobs: 2 finished" in again.stdout
+    third = _sweep(*SMALL, "label_source=human", "seed=1,0", cwd=tmp_path, environment=environment)
+    assert third.returncode == 0
+    assert "2 jobs: 2 skipped" in third.stdout
+    newest = max((tmp_path / "runs" / "sweeps").iterdir())
+    before = min((tmp_path / "runs" / "sweeps").iterdir())
+    with (newest / "sweep.csv").open() as new, (before / "sweep.csv").open() as old:
+        now, then = list(csv.DictReader(new)), list(csv.DictReader(old))
+    assert now[0]["accuracy.human"] == then[1]["accuracy.human"]
+    assert (newest / now[0]["run"]).resolve() == (before / then[1]["run"]).resolve()
+
+
+@pytest.mark.slow
+def test_a_job_of_several_ranks_does_not_run_the_sweep_again(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    done = _sweep(*SMALL[:3], "trainer=ddp_cpu", "seed=0,1", cwd=tmp_path, environment=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 jobs: 2 finished" in done.stdout
+    assert len(list((tmp_path / "runs" / "sweeps").iterdir())) == 1
+    assert len(list(tmp_path.glob("**/metrics.json"))) == 2
+    alone = subprocess.run(
+        [*TRAIN, *SMALL, "seed=0", "hydra.run.dir=alone"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280, check=True,
+    )  # fmt: skip
+    assert alone.returncode == 0
+    (ranks,) = tmp_path.glob("runs/sweeps/*/000_seed-0/metrics.json")
+    one = json.loads((tmp_path / "alone" / "metrics.json").read_text())["test"]
+    two = json.loads(ranks.read_text())["test"]
+    assert one["pairs"] == two["pairs"]
+    values = [t["references"][0]["accuracy"]["value"] for t in (one, two)]
+    assert values[0] == pytest.approx(values[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_other_launchers_stay_usable(
+    tmp_path: Path, environment: dict[str, str], launcher: str
+) -> None:
+    if launcher == "joblib":
+        pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    done = _sweep(
+        *SMALL, "seed=0,1", f"hydra/launcher={launcher}", cwd=tmp_path, environment=environment
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list(tmp_path.glob("**/metrics.json"))) == 2
