@@ -300,6 +300,20 @@ class BackboneContract(ABC):
         assert float((together[2] - changed[2]).abs().max()) <= limit
         assert float((together[3] - changed[3]).abs().max()) > limit
 
+    def test_threads_do_not_mix_up_features(self) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        backbone = self.make(0)
+        if not backbone.reentrant:
+            return
+        batches = [self.images(backbone, seed=seed) for seed in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(backbone, batches * 4))
+        for features, images in zip(found, batches * 4, strict=True):
+            expected = backbone(images)
+            limit = self.tolerance * float(expected.abs().max())
+            assert float((features - expected).abs().max()) <= limit
+
     def test_frozen_means_no_gradient_and_eval_mode_whatever_train_says(self) -> None:
         import torch
 

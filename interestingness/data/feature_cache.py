@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -154,11 +155,11 @@ class FeatureCache:
         if moved:
             encoder.to(device)
         part = _Part(store, {"encoder": encoder.describe()})
+        batches = encode_all(images, encoder, batch_size=batch_size, device=device, note=note)
         try:
-            for batch, features in encode_all(
-                images, encoder, batch_size=batch_size, device=device, note=note
-            ):
-                part.add(batch, features)
+            with closing(images), closing(batches):
+                for batch, features in batches:
+                    part.add(batch, features)
         finally:
             # Whatever ends the loop, what was encoded is kept.
             part.write()

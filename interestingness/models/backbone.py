@@ -29,7 +29,11 @@ class Backbone(nn.Module, ABC):
         domain: "photographs" or "synthetic", what the weights were trained on.
         licence: of the weights.
         origin: where the weights came from, for people.
+        reentrant: whether ``forward`` may run in several threads at once: true of a network that
+            keeps nothing between its layers and calls, false of one that collects by hooks.
     """
+
+    reentrant: bool = False
 
     def __init__(
         self,

@@ -30,6 +30,8 @@ from interestingness.models.weights import (
 class OpenClipBackbone(Backbone):
     """The image tower of a CLIP model that open_clip knows; the text tower is never built."""
 
+    reentrant = True
+
     def __init__(
         self, architecture: str, *, pretrained: str | None, weights: str, licence: str
     ) -> None:
@@ -132,6 +134,8 @@ class SceneClipBackbone(OpenClipBackbone):
 class TimmBackbone(Backbone):
     """A network that timm knows (DINOv2 among them), without its classifier, pooled."""
 
+    reentrant = True
+
     def __init__(
         self, architecture: str, *, weights: str, image_size: int | None, licence: str
     ) -> None:
@@ -199,6 +203,8 @@ class TimmBackbone(Backbone):
 
 class TorchvisionBackbone(Backbone):
     """A classifier of torchvision without its last layer: what enters the last linear layer."""
+
+    reentrant = True
 
     def __init__(self, architecture: str, *, pretrained: str, weights: str, licence: str) -> None:
         """Build the network.

@@ -407,6 +407,48 @@ def test_bytes_that_come_from_elsewhere_are_encoded_alike(paths):
     check(features, np.ones(20, bool), paths, encoder)
 
 
+class Reentrant(Counting):
+    """Notes which threads it runs in, and waits there until as many as expected have come."""
+
+    reentrant = True
+
+    def __init__(self, together=1):
+        super().__init__()
+        self.threads = set()
+        self.meet = threading.Barrier(together, timeout=60)
+
+    def forward(self, images):
+        self.meet.wait()
+        self.threads.add((threading.current_thread().name, torch.get_num_threads()))
+        return super().forward(images)
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_cpu_batch_is_shared_between_single_threaded_lanes(cache, paths, two_threads):
+    encoder = Reentrant(together=2)
+    features, present = cache.features(paths, encoder, batch_size=16)
+    assert encoder.threads == {("lane_0", 1), ("lane_1", 1)}
+    assert torch.get_num_threads() == 2
+    check(features, present, paths, Counting())
+
+
+def test_small_batches_and_backbones_with_a_memory_stay_whole(paths, tmp_path, two_threads):
+    encoder = Reentrant()
+    FeatureCache(tmp_path / "small").features(paths, encoder, batch_size=8)
+    assert encoder.threads == {("MainThread", 2)}
+    encoder = Reentrant()
+    encoder.reentrant = False
+    FeatureCache(tmp_path / "memory").features(paths, encoder, batch_size=16)
+    assert encoder.threads == {("MainThread", 2)}
+
+
 @pytest.mark.parametrize(("given", "threads"), [(0, 1), (1, 1), (7, 7)])
 def test_workers(given, threads):
     assert worker_count(given) == threads
