@@ -21,8 +21,9 @@ TAU_PRIOR = (1.5, 1.0)
 """Median of the log-normal prior on tau, in logits, and standard deviation of log tau."""
 B_SCALE = 2.0
 """Standard deviation of the normal prior on b, in logits."""
-_TAU_RANGE = (1e-2, 9.0)
-_NODES = 81
+_TAU_RANGE = (1e-2, 16.0)
+_NODES = 241
+_REACH = 7.0
 _OBSERVED_GROUPS = 40
 
 
@@ -95,11 +96,13 @@ def order_effect(
     """Fit b per rater with the pairs' margins as random effects, m_p ~ N(0, tau²).
 
     A vote has logit P(left) = m_p + s·b, s = +1 where left was shown first, −1 where right was,
-    0 where that is unknown. The marginal likelihood integrates over m_p by Gauss–Hermite
-    quadrature; log tau and b maximise it together with weak priors (log-normal around 1.5 on tau,
-    normal of scale 2 on b; tau stays below 9). The priors matter only where the votes leave a
-    scale open: one vote per pair, a judge that never contradicts itself within an order, or one
-    that always answers the same place.
+    0 where that is unknown. The marginal likelihood integrates over m_p by the trapezoidal rule on
+    241 nodes within ±7 tau; its error falls with exp(−2π²/h), h the nodes' distance in logits (at
+    most 0.94), because the logistic function has no pole closer than π to the real line. Gauss and
+    Hermite's nodes are far worse where tau is large. Log tau and b maximise it together with weak
+    priors (log-normal around 1.5 on tau, normal of scale 2 on b; tau stays below 16). The priors
+    matter only where the votes leave a scale open: one vote per pair, a judge that never
+    contradicts itself within an order, or one that always answers the same place.
 
     Pairs answered in one order only serve as well: slots are arbitrary, so margins have mean 0.
     Swapping left and right of any pair changes neither b nor tau, exactly.
@@ -189,10 +192,9 @@ class _Fit:
     """
 
     def __init__(self, patterns: Patterns, multiplicity: Array, groups: int) -> None:
-        nodes, weights = np.polynomial.hermite.hermgauss(_NODES)
-        # exact mirror symmetry, which the quadrature has up to rounding
-        self.node_Q = (nodes - nodes[::-1]) / np.sqrt(2.0)
-        self.log_weight_Q = np.log((weights + weights[::-1]) / 2 / np.sqrt(np.pi))
+        half = np.linspace(0.0, _REACH, _NODES // 2 + 1)
+        self.node_Q = np.concatenate([-half[:0:-1], half])
+        self.log_weight_Q = -(self.node_Q**2) / 2 - logsumexp(-(self.node_Q**2) / 2)
         used = multiplicity > 0
         self.counts_KC = patterns.counts[used]
         self.weight_K = multiplicity[used]
