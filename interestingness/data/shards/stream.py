@@ -234,7 +234,16 @@ class PairLoader(DataLoader[PairBatch]):
             max_bad_share: share of this rank's pairs of an epoch that may be lost to unreadable
                 images, in [0, 1].
             options: further options of DataLoader (``prefetch_factor``, ``timeout``, …).
+
+        Raises:
+            ConfigError: for ``persistent_workers``, which would stay at their first epoch.
         """
+        if options.get("persistent_workers"):
+            raise ConfigError(
+                "persistent_workers=True for a stream of pair shards",
+                expected="workers that start anew with each epoch, and so know it",
+                todo="leave the option out",
+            )
         stream.carry_errors = True
         super().__init__(
             stream, batch_size=None, num_workers=workers, pin_memory=pin_memory, **options

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from interestingness.data.shards.index import SCHEMA
 from interestingness.data.shards.layout import read_manifest
 from interestingness.data.shards.reader import PairShards
 from interestingness.data.shards.targets import PairTargets, join
@@ -86,6 +89,16 @@ def test_shard_that_is_cut_after_it_was_opened(root: Path) -> None:
         shards.local.fetch([27])
 
 
+def test_shard_that_shrinks_while_it_is_read(root: Path) -> None:
+    shards = PairShards(root)
+    assert shards.local is not None
+    shards.local.fetch([21])
+    with open(root / "pairs-000003.tar", "r+b") as file:
+        file.truncate(3000)
+    with pytest.raises(ShardError, match=r"pairs-000003\.tar: no member"):
+        shards.local.fetch([27])
+
+
 def test_shard_with_other_pairs_of_the_same_size(root: Path) -> None:
     first, second = root / "pairs-000000.tar", root / "pairs-000001.tar"
     shards = PairShards(root)
@@ -157,6 +170,21 @@ def test_labels_of_pairs_that_the_shards_lack(root: Path, make_tables: MakeTable
     shards = PairShards(root)
     with pytest.raises(ShardError, match="10 of 40 labelled pairs are not in the shards"):
         shards.join(PairTargets.of(more, np.full(40, 0.5)))
+
+
+def test_an_index_that_has_a_pair_twice(root: Path, tables: Tables) -> None:
+    path = root / "index.parquet"
+    file = pq.ParquetFile(path)
+    groups = [file.read_row_group(g).to_pydict() for g in range(file.num_row_groups)]
+    groups[1]["pair_id"][3] = groups[0]["pair_id"][2]
+    with pq.ParquetWriter(path, SCHEMA) as writer:
+        for group in groups:
+            writer.write_table(pa.table(group, schema=SCHEMA))
+    values = json.loads((root / "manifest.json").read_text())
+    values["index"]["bytes"] = path.stat().st_size
+    (root / "manifest.json").write_text(json.dumps(values))
+    with pytest.raises(ShardError, match="1 pairs occur more than once"):
+        PairShards(root).join(PairTargets.of(tables.pairs, np.full(30, 0.5)))
 
 
 def test_pairs_that_were_skipped_at_writing_may_be_lacking(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from torch import Tensor
 from interestingness.data.batch import PairBatch
 from interestingness.data.plan import EpochPlan, PoolOrder
 from interestingness.data.shards.reader import PairShards
+from interestingness.data.shards.remote import stream_members
 from interestingness.data.shards.sources import PooledSource
 from interestingness.data.shards.stream import PairLoader, PairShardStream
 from interestingness.data.shards.targets import PairTargets
@@ -173,6 +176,14 @@ def test_workers_follow_the_epoch(root: Path, transform: Transform) -> None:
     assert orders[0] == orders[2] != orders[1]
 
 
+def test_workers_that_would_stay_at_their_first_epoch_are_refused(
+    shards: PairShards, transform: Transform
+) -> None:
+    stream = PairShardStream(shards, batch_size=5, transform=transform, seed=1)
+    with pytest.raises(ConfigError, match="persistent_workers"):
+        PairLoader(stream, workers=1, persistent_workers=True)
+
+
 def test_without_targets_rows_are_those_of_the_shards(
     shards: PairShards, transform: Transform
 ) -> None:
@@ -234,6 +245,10 @@ def test_an_unreadable_image_costs_its_pair_and_is_counted(
         assert 1 <= loader.pairs_lost <= 2
         assert list(loader.skips.reasons) == [image]
         assert "not an image" in loader.skips.reasons[image]
+        targets = targets_for(tables.pairs, 31)
+        labels = dict(zip(targets.row.tolist(), targets.preference.tolist(), strict=True))
+        found = [p for batch in batches for p in batch.preference.tolist()]
+        assert found == [labels[row] for row in rows]
     lost = [skip for batch in batches for skip in batch.skipped]
     assert {skip.image_id for skip in lost} == {image} and 10 in {skip.row for skip in lost}
     assert all(torch.isfinite(batch.images).all() for batch in batches)
@@ -337,6 +352,29 @@ def test_a_streamed_shard_that_is_cut(url: str, root: Path, transform: Transform
         path.write_bytes(whole[:cut])
         with pytest.raises(ShardError, match=r"pairs-000002\.tar"):
             list(PairLoader(stream))
+
+
+def test_a_cut_is_noticed_after_the_own_pairs_too(root: Path) -> None:
+    shards = PairShards(root)
+    path = root / "pairs-000002.tar"
+    path.write_bytes(path.read_bytes()[: int(shards.index.block(2).spans[4, 0, 0]) - 512])
+    members = stream_members(f"file:{path}", shards.manifest.shards[2])
+    assert len(list(itertools.islice(members, 12))) == 12
+    with pytest.raises(ShardError, match="ends after 4 pairs"):
+        next(members)
+
+
+def test_a_streamed_image_of_another_length(root: Path, transform: Transform) -> None:
+    path = root / "pairs-000000.tar"
+    with tarfile.open(path) as tar:
+        content = [(m, tar.extractfile(m).read()) for m in tar]  # type: ignore[union-attr]
+    content[0] = (content[0][0], content[0][1] + b"\0")
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for info, data in content:
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    with pytest.raises(ShardError, match=r"left of pair [0-9a-f]{16} has \d+ bytes"):
+        list(PairShardStream(PairShards(f"file:{root}"), batch_size=5, transform=transform))
 
 
 def test_a_streamed_member_with_a_path_outside(root: Path, transform: Transform) -> None:

@@ -190,19 +190,30 @@ def test_shards_of_something_else_are_never_overwritten(
     assert (tmp_path / "mine" / "diary.txt").exists()
 
 
-def _write(tables: Path, root: Path, results: Any) -> None:
-    results.put(write_shards(Tables(tables), root, pairs_per_shard=7).to_json())
+def _write(tables: Path, root: Path, results: Any, reached: Any = None, go: Any = None) -> None:
+    def pause(done: int, _: int) -> None:
+        if done == 15 and reached is not None:
+            reached.set()
+            go.wait(60)
+
+    results.put(write_shards(Tables(tables), root, pairs_per_shard=7, progress=pause).to_json())
 
 
 def test_writers_that_start_at_once_make_one_folder(tables: Tables, tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
-    results = context.Queue()
+    results, reached, go = context.Queue(), context.Event(), context.Event()
     root = tmp_path / "s"
-    writers = [context.Process(target=_write, args=(tables.root, root, results)) for _ in range(4)]
-    for writer in writers:
-        writer.start()
-    manifests = {results.get(timeout=60) for _ in writers}
-    for writer in writers:
+    first = context.Process(target=_write, args=(tables.root, root, results, reached, go))
+    first.start()
+    assert reached.wait(60)
+    others = [context.Process(target=_write, args=(tables.root, root, results)) for _ in range(2)]
+    for other in others:
+        other.start()
+    others[0].join(1)
+    assert all(other.is_alive() for other in others), "they do not wait for the first one"
+    go.set()
+    manifests = {results.get(timeout=60) for _ in range(3)}
+    for writer in (first, *others):
         writer.join()
         assert writer.exitcode == 0
     assert manifests == {read_manifest(root).to_json()}
