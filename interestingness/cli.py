@@ -58,8 +58,24 @@ def evaluate(arguments: Sequence[str] | None = None) -> None:
 
 
 def shards(arguments: Sequence[str]) -> None:
-    """``shards write`` and ``shards verify``."""
-    raise NotImplementedError(arguments)
+    """``shards write out=… dataset=…`` and ``shards verify FOLDER``."""
+    action, rest = (arguments[0] if arguments else ""), arguments[1:]
+    if action == "write":
+
+        def job(cfg: Any) -> Any:
+            from interestingness.assembly.shard_commands import write
+
+            return write(cfg)
+
+        _hydra(job, "shards", rest)
+    elif action == "verify" and len(rest) == 1 and not rest[0].startswith("-"):
+        from interestingness.assembly.shard_commands import verify
+
+        raise SystemExit(_told(lambda: verify(rest[0])))
+    else:
+        print("usage: interestingness shards write out=FOLDER dataset=… [OPTION=VALUE …]")
+        print("       interestingness shards verify FOLDER")
+        raise SystemExit(0 if action in {"-h", "--help"} else 2)
 
 
 def conf_folder() -> Path:
@@ -80,21 +96,26 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
     def run(cfg: Any) -> Any:
         # Lightning starts further ranks by running the command line again, so it must be whole.
         sys.argv = original
-        try:
-            return job(cfg)
-        except Exception as error:
-            own = own_error(error)
-            if own is None:
-                raise
-            print(f"error: {own}", file=sys.stderr)
-            raise SystemExit(2) from None
-        except KeyboardInterrupt:
-            print("interrupted; `resume=<run folder>` goes on from the last epoch", file=sys.stderr)
-            raise SystemExit(130) from None
+        return _told(lambda: job(cfg))
 
     given = original[1:] if arguments is None else list(arguments)
     sys.argv = [original[0], *map(quoted, given)]
     run()
+
+
+def _told(job: Callable[[], Any]) -> Any:
+    """Run it; an error of ours becomes a few lines and exit status 2, without a traceback."""
+    try:
+        return job()
+    except Exception as error:
+        own = own_error(error)
+        if own is None:
+            raise
+        print(f"error: {own}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted; resume=RUN_FOLDER goes on from the last epoch", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 def quoted(argument: str) -> str:

@@ -40,8 +40,7 @@ def fit(
         Accuracy against the main reference; None on ranks that do not report.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    # Lightning 2.6 uses a class that torch 2.15 deprecates (2026-11).
-    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    quiet_lightning()
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     model = build_model(cfg, prepared, progress=ProgressLine())
     learner = PreferenceLearner(
@@ -56,9 +55,13 @@ def fit(
         announce(cfg, prepared, model)
     for logger in trainer.loggers:
         logger.log_hyperparams(dict(record))
-    trainer.fit(learner, model.data, ckpt_path=ckpt, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    try:
+        trainer.fit(learner, model.data, ckpt_path=ckpt, weights_only=True)
+    except SystemExit:
+        # Lightning turns Ctrl-C into exit(1); the door says how to go on instead.
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
     best = next((c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None)), None)
     chosen = "best" if isinstance(best, ModelCheckpoint) else None
     trainer.test(learner, model.data, ckpt_path=chosen, weights_only=True, verbose=False)
@@ -66,6 +69,16 @@ def fit(
         return None
     scores = image_scores(learner.gathered_test_scores, prepared.pairs)
     return report(cfg, prepared, model, scores, loggers=trainer.loggers)
+
+
+def quiet_lightning() -> None:
+    """Leave out what Lightning says of things that are meant to be so."""
+    for message in (
+        ".*isinstance.treespec, LeafSpec.*",  # Lightning 2.6 with torch 2.15 (2026-11)
+        ".*The dirpath has changed.*",  # a resumed run has a folder of its own
+        ".*in eval mode at the start of training.*",  # a frozen backbone stays there
+    ):
+        warnings.filterwarnings("ignore", message=message)
 
 
 def image_scores(gathered: GatheredScores, pairs: Pairs) -> NDArray[np.float64]:

@@ -108,7 +108,10 @@ def merge(record: Mapping[str, Any], cfg: DictConfig) -> DictConfig:
     elif asked.get("split"):
         merged["split"] = asked["split"]
     else:
-        merged["dataset"]["root"] = f"{asked['paths']['cache']}/datasets"
+        # Prepared data lie in this machine's cache, wherever the run's own was.
+        then, now = str(record["paths"]["cache"]), str(asked["paths"]["cache"])
+        root = str(merged["dataset"]["root"])
+        merged["dataset"]["root"] = now + root.removeprefix(then) if root.startswith(then) else root
     if asked.get("weights"):
         merged["model"]["backbone"]["weights"] = asked["weights"]
     if asked.get("features"):
