@@ -73,7 +73,7 @@ class PreferenceLearner(L.LightningModule):
             loss = loss + l2_penalty(self.scorer.head_weights(), self.l2)
         if not torch.isfinite(loss):
             raise DataError(
-                f"the loss is {float(loss)} in epoch {self.current_epoch}, batch {batch_index}",
+                f"the loss is {loss.item()} in epoch {self.current_epoch}, batch {batch_index}",
                 expected="a finite number",
                 todo="lower the learning rate (optimizer.lr), or scale features "
                 "(model.scaling=standardize); the last good checkpoint is kept",
