@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interestingness.errors import DataError
@@ -35,6 +35,7 @@ def test_swap_is_its_own_inverse():
     np.testing.assert_array_equal(swap([0.0, 0.25, 0.5, np.nan]), [1.0, 0.75, 0.5, np.nan])
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(ids, max_size=20))
 def test_pairs_from_ids_remember_each_row(rows):
     one, other = [a for a, _ in rows], [b for _, b in rows]
@@ -67,6 +68,7 @@ def test_parts_keep_the_vocabulary_and_find_by_key():
     assert len(pairs[np.array([True, False, True])]) == 2
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 2**64 - 1), unique=True, max_size=20), st.lists(st.integers(0, 40)))
 def test_lookup_is_a_dictionary(known, wanted):
     wanted = np.array([*wanted, *known], dtype=np.uint64)

@@ -25,7 +25,7 @@ from interestingness.stats.folds import image_disjoint_folds
 from interestingness.stats.logistic import antisymmetric_logistic, choose_ridge
 
 MIN_HUMAN_PAIRS = 10
-RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+RIDGES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 FOLDS = 4
 ROUNDS = 6
 """Rounds of cross-validation; one is enough from a few thousand human pairs on."""

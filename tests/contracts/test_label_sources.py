@@ -72,7 +72,6 @@ class TestScoresOfAFile(LabelSourceContract):
 
 class TestMix(LabelSourceContract):
     score_names = ("one", "two")
-    human_pairs: int | None = None
 
     def make(self, tables: Tables) -> LabelSource:
         sources: dict[str, LabelSource] = {
@@ -88,13 +87,9 @@ class TestMix(LabelSourceContract):
             name="mix",
             sources=sources,
             human=human,
-            human_pairs=self.human_pairs,
+            human_pairs=30,
             seed=0,
         )
-
-
-class TestMixOfAFewPairs(TestMix):
-    human_pairs = 30
 
 
 def test_every_option_of_the_group_is_a_source_that_the_contract_ran_on(repository: Path) -> None:

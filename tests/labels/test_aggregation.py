@@ -165,7 +165,7 @@ row = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(st.lists(row, max_size=20), st.permutations(range(20)))
 @pytest.mark.parametrize("rule", RULES)
 def test_swapping_slots_maps_p_to_one_minus_p_and_order_of_votes_is_nothing(rule, rows, order):

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interestingness.errors import DataError
@@ -260,6 +260,7 @@ def test_pair_ids_are_read_in_full():
 values = st.lists(st.one_of(st.none(), st.sampled_from([0.0, 1.5, -2.0])), min_size=1, max_size=8)
 
 
+@settings(max_examples=40, deadline=None)
 @given(values, st.lists(st.integers(0, 8), max_size=3))
 def test_fingerprints_are_of_values_not_of_memory(numbers, cuts):
     whole = pa.table({"x": pa.array(numbers, pa.float64())})

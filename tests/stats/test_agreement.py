@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import cohen_kappa_score
@@ -36,6 +36,7 @@ def test_a_model_that_diverged_has_no_accuracy():
     assert accuracy([1.0, np.nan], [1.0, 1.0], weight=[1, 0]) == 1.0
 
 
+@settings(max_examples=30, deadline=None)
 @given(margins, preferences, weights)
 def test_swapping_left_and_right_changes_nothing(margin, preference, weight):
     one = accuracy(margin, preference, weight=weight)
@@ -43,6 +44,7 @@ def test_swapping_left_and_right_changes_nothing(margin, preference, weight):
     assert one == pytest.approx(other, nan_ok=True)
 
 
+@settings(max_examples=30, deadline=None)
 @given(margins, preferences, weights)
 def test_a_whole_weight_is_a_repetition(margin, preference, weight):
     times = weight.astype(int)
@@ -50,12 +52,14 @@ def test_a_whole_weight_is_a_repetition(margin, preference, weight):
     assert accuracy(margin, preference, weight=weight) == pytest.approx(repeated, nan_ok=True)
 
 
+@settings(max_examples=30, deadline=None)
 @given(margins, preferences)
 def test_the_opposite_model_has_the_opposite_accuracy(margin, preference):
     one, other = accuracy(margin, preference), accuracy(-margin, preference)
     assert (np.isnan(one) and np.isnan(other)) or one + other == pytest.approx(1.0)
 
 
+@settings(max_examples=30, deadline=None)
 @given(preferences, preferences, weights)
 def test_agreement_is_symmetric_and_swappable(p, q, weight):
     one = agreement(p, q, weight=weight)

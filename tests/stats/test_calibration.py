@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.calibration import calibration_curve
@@ -53,6 +53,7 @@ def test_truth_is_calibrated_and_overconfidence_is_not():
     assert expected_calibration_error(np.where(many > 0.5, 0.99, 0.01), seen) > 0.2
 
 
+@settings(max_examples=30, deadline=None)
 @given(chances, outcomes)
 @example(np.full(10, 0.1), np.ones(10))
 def test_swapping_left_and_right_changes_nothing(p, y):

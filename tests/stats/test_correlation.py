@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -17,6 +17,7 @@ def varied(*columns: np.ndarray) -> bool:
     return all(len(np.unique(c)) > 1 for c in columns)
 
 
+@settings(max_examples=30, deadline=None)
 @given(few, few)
 def test_both_are_those_of_scipy(x, y):
     if not varied(x, y):
@@ -26,6 +27,7 @@ def test_both_are_those_of_scipy(x, y):
     assert kendall(x, y) == pytest.approx(scipy.stats.kendalltau(x, y).statistic, abs=1e-12)
 
 
+@settings(max_examples=30, deadline=None)
 @given(few, few, counts)
 def test_a_whole_weight_is_a_repetition(x, y, weight):
     for function in (spearman, kendall):

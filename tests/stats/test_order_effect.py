@@ -97,7 +97,7 @@ votes = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(votes, st.lists(st.booleans(), min_size=6, max_size=6), st.randoms())
 def test_swapping_and_shuffling_change_nothing(rows, turned, random):
     pair, rater, first, choice = np.array(rows or np.empty((0, 4))).T
