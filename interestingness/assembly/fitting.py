@@ -20,7 +20,7 @@ from interestingness.assembly.prepare import RunTables
 from interestingness.assembly.reporting import announce, report
 from interestingness.errors import ConfigError
 from interestingness.learning.learner import PreferenceLearner
-from interestingness.learning.pair_scores import GatheredScores
+from interestingness.learning.metrics import GatheredScores
 from interestingness.progress import ProgressLine
 from interestingness.schema import Pairs
 

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from interestingness.data.batch import PairBatch
 from interestingness.errors import DataError, WeightsError
 from interestingness.learning.losses import bradley_terry_loss, l2_penalty
-from interestingness.learning.pair_scores import GatheredScores, PairScores, loss_and_accuracy
+from interestingness.learning.metrics import GatheredScores, PairScores, pair_metrics
 from interestingness.models.scorer import Scorer
 
 OptimizerFactory = Callable[[Iterable[Tensor]], Optimizer]
@@ -111,10 +111,10 @@ class PreferenceLearner(L.LightningModule):
         self.test_scores.reset()
 
     def _log(self, side: str, metric: PairScores) -> None:
-        loss, accuracy = loss_and_accuracy(metric.compute())
+        found = pair_metrics(metric.compute())
         metric.reset()
         # Equal on all ranks already; Lightning warns unless it may average them.
-        self.log_dict({f"{side}/loss": loss, f"{side}/accuracy": accuracy}, sync_dist=True)
+        self.log_dict({f"{side}/{name}": v for name, v in found.items()}, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """Optimiser over trainable parameters, with the schedule if there is one."""

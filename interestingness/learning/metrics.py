@@ -1,80 +1,66 @@
-"""torchmetrics shells: they only accumulate pairs, ``stats`` computes."""
+"""The torchmetrics shell: it accumulates scores over batches and ranks, ``stats`` computes."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.special import expit
 from torch import Tensor
 from torchmetrics import Metric
 from typing_extensions import override
 
 from interestingness.stats.agreement import accuracy
 from interestingness.stats.calibration import brier, expected_calibration_error
-from interestingness.stats.columns import Array
 
-_COLUMNS = ("row", "margin", "preference", "weight")
+COLUMNS = ("row", "left", "right", "preference", "weight")
+GatheredScores = dict[str, NDArray[Any]]
 
 
-class PairMetric(Metric):
-    """Collects (row, margin, preference, weight) over batches and ranks; each pair counts once.
+class PairScores(Metric):
+    """Collects columns of pairs; each pair counts once however it was dealt out to ranks.
 
-    Placeholders (row -1 or weight 0) are dropped when they arrive. A row that several ranks or
-    batches have seen counts once, so the result does not depend on how the pairs were dealt out.
-    Ranks may hold different numbers of pairs, or none.
+    Placeholders (row -1) are dropped when they arrive; pairs without a preference (weight 0) are
+    kept, since another reference may judge them.
     """
 
     full_state_update = False
     is_differentiable = False
-    row: list[Tensor]
-    margin: list[Tensor]
-    preference: list[Tensor]
-    weight: list[Tensor]
 
-    def __init__(self, *, weighted: bool = False, **kwargs: Any) -> None:
-        """Set up empty states.
-
-        Args:
-            weighted: let the pairs' weights count; else they only mark placeholders.
-            kwargs: of ``torchmetrics.Metric``.
-        """
+    def __init__(self, **kwargs: Any) -> None:
+        """Set up empty columns."""
         super().__init__(**kwargs)
-        self.weighted = weighted
-        for name in _COLUMNS:
+        for name in COLUMNS:
             self.add_state(name, default=[], dist_reduce_fx="cat")
 
     def update(
-        self, row: Tensor, margin: Tensor, preference: Tensor, weight: Tensor | None = None
+        self, row: Tensor, left: Tensor, right: Tensor, preference: Tensor, weight: Tensor
     ) -> None:
         """Add a batch.
 
         Args:
             row: row of the pair in the data set's ``Pairs``, -1 for a placeholder, shape (B,).
-            margin: score of left minus score of right, in logits, shape (B,).
-            preference: probability that left is preferred, in [0, 1]; NaN none, shape (B,).
-            weight: non-negative, 0 for a placeholder, shape (B,); None weighs pairs alike.
+            left: scores of the left images in logits, shape (B,).
+            right: scores of the right images, shape (B,).
+            preference: in [0, 1], shape (B,).
+            weight: non-negative, 0 where there is no preference, shape (B,).
         """
-        weight = torch.ones_like(margin) if weight is None else weight
-        real = (row >= 0) & (weight > 0)
-        self.row.append(row[real].detach().long())
-        self.margin.append(margin[real].detach().float())
-        self.preference.append(preference[real].detach().float())
-        self.weight.append(weight[real].detach().float())
+        real = row >= 0
+        values = {"row": row, "left": left, "right": right, "preference": preference}
+        for name, value in {**values, "weight": weight}.items():
+            dtype = torch.int64 if name == "row" else torch.float32
+            getattr(self, name).append(value[real].detach().to(dtype))
 
     @override
     def sync(self, *args: Any, **kwargs: Any) -> None:
-        """Gather states; an empty rank takes part with empty columns of the right type.
-
-        torchmetrics would send an empty float column in place of ``row``, which ends in a crash of
-        gloo: the ranks disagree on the size of an element.
-        """
-        for name in _COLUMNS:
+        """Gather columns; a rank without pairs takes part with empty columns of the right type."""
+        for name in COLUMNS:
             state = getattr(self, name)
             if isinstance(state, list) and not state:
-                kind = torch.int64 if name == "row" else torch.float32
-                state.append(torch.empty(0, dtype=kind, device=self.device))
+                dtype = torch.int64 if name == "row" else torch.float32
+                state.append(torch.empty(0, dtype=dtype, device=self.device))
         super().sync(*args, **kwargs)
 
     @property
@@ -84,60 +70,38 @@ class PairMetric(Metric):
         return True
 
     @override
-    def compute(self) -> Tensor:
-        """The statistic over all distinct pairs, a scalar; NaN if there is none."""
-        rows, margin, preference, weight = (_column(getattr(self, name)) for name in _COLUMNS)
-        _, first = np.unique(rows, return_index=True)
-        value = self.statistic(
-            margin[first], preference[first], weight[first] if self.weighted else None
-        )
-        return torch.tensor(value, dtype=torch.float32, device=self.device)
-
-    @abstractmethod
-    def statistic(self, margin: Array, preference: Array, weight: Array | None) -> float:
-        """A pure function of ``stats`` on distinct pairs, in ascending order of their rows."""
+    def compute(self) -> GatheredScores:
+        """Columns over all ranks, each pair once, in ascending order of rows."""
+        columns = {name: _column(getattr(self, name)) for name in COLUMNS}
+        _, first = np.unique(columns["row"], return_index=True)
+        return {name: values[first] for name, values in columns.items()}
 
 
-class PairAccuracy(PairMetric):
-    """Share of decided pairs on which the model chooses the preferred side; chance is 0.5."""
+def pair_metrics(scores: GatheredScores) -> dict[str, float]:
+    """Loss, accuracy, Brier score and calibration error over the pairs with a preference.
 
-    higher_is_better = True
+    Args:
+        scores: what ``PairScores.compute`` gave.
 
-    @override
-    def statistic(self, margin: Array, preference: Array, weight: Array | None) -> float:
-        """See ``stats.agreement.accuracy``."""
-        return accuracy(margin, preference, weight=weight)
-
-
-class PairBrier(PairMetric):
-    """Mean squared distance between ``sigmoid(margin)`` and the preference."""
-
-    higher_is_better = False
-
-    @override
-    def statistic(self, margin: Array, preference: Array, weight: Array | None) -> float:
-        """See ``stats.calibration.brier``."""
-        return brier(_sigmoid(margin), preference, weight=weight)
-
-
-class PairCalibrationError(PairMetric):
-    """Expected calibration error of ``sigmoid(margin)``."""
-
-    higher_is_better = False
-
-    @override
-    def statistic(self, margin: Array, preference: Array, weight: Array | None) -> float:
-        """See ``stats.calibration.expected_calibration_error``."""
-        return expected_calibration_error(_sigmoid(margin), preference, weight=weight)
+    Returns:
+        "loss" (weighted mean, in nats), "accuracy" (decided pairs), "brier" and "ece" (of
+        ``sigmoid(margin)``), the last three unweighted; NaN where there is nothing to judge by.
+    """
+    judged = scores["weight"] > 0
+    margin = (scores["left"] - scores["right"])[judged].astype(np.float64)
+    preference, weight = scores["preference"][judged], scores["weight"][judged]
+    if not judged.any():
+        return dict.fromkeys(("loss", "accuracy", "brier", "ece"), float("nan"))
+    each = np.logaddexp(0.0, margin) - preference * margin
+    probability = expit(margin)
+    return {
+        "loss": float(weight @ each / weight.sum()),
+        "accuracy": accuracy(margin, preference),
+        "brier": brier(probability, preference),
+        "ece": expected_calibration_error(probability, preference),
+    }
 
 
-def _column(state: list[Tensor] | Tensor) -> Array:
-    """A state as numpy, whether still a list or already gathered."""
+def _column(state: list[Tensor] | Tensor) -> NDArray[Any]:
     parts = state if isinstance(state, list) else [state]
-    if not parts:
-        return np.empty(0)
-    return torch.cat([part.reshape(-1) for part in parts]).cpu().numpy()
-
-
-def _sigmoid(margin: Array) -> Array:
-    return 1 / (1 + np.exp(-np.clip(margin, -700, 700)))
+    return torch.cat([part.reshape(-1) for part in parts]).cpu().numpy() if parts else np.empty(0)

@@ -45,6 +45,8 @@ class FitProgress(ProgressBar):
         total, step = int(trainer.estimated_stepping_batches), trainer.global_step
         taken = time.monotonic() - self._began
         left = (total - step) * taken / max(step - self._first, 1)
-        numbers = "  ".join(f"{k} {float(v):.3f}" for k, v in trainer.callback_metrics.items())
+        known = {k: float(v) for k, v in trainer.callback_metrics.items()}
+        shown = [k for k in known if k.endswith(("loss", "accuracy"))]
+        numbers = "  ".join(f"{name} {known[name]:.3f}" for name in shown)
         epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
         return f"{epoch}  step {step}/{total}  {left:.0f} s left  {numbers}"
