@@ -13,6 +13,7 @@ import argparse
 import math
 import multiprocessing
 import time
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -36,32 +37,43 @@ TRAIN_SEED, HELD_OUT_SEED = 900_000_001, 900_000_002
 LARGEST_FILE = 8_000_000
 CHUNK = 250
 SIDE = 64
-PLAIN_CAPTIONS = 0.7
-"""Share of full captions; the rest is a description or the subject alone, as a user would type."""
+PLAIN_CAPTIONS, DESCRIPTIONS = 0.55, 0.15
+"""Shares of full captions and of descriptions; the rest names the subject alone."""
+
+HELD = ("background", "light", "sky", "palette", "colour", "subject")
+"""Attributes that a batch may have in common. Background and light alone tell most pictures of a
+random batch apart, and nothing else would be learnt for long."""
+MOST_HELD = 3
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """Pictures, shape (scenes, 64, 64, 3) uint8, and token ids, shape (scenes, 32)."""
+    """Pictures (scenes, 64, 64, 3) uint8, token ids (scenes, 32), values of ``HELD`` as numbers."""
 
     images: Tensor
     tokens: Tensor
+    codes: NDArray[np.int32]
 
 
-def render_chunk(seed: int, start: int, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+def render_chunk(
+    seed: int, start: int, count: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32]]:
     """Some scenes as the data set would show them to a model, with a caption each."""
     tokenizer = open_clip.get_tokenizer(_registered())
     images = np.empty((count, SIDE, SIDE, 3), dtype=np.uint8)
+    codes = np.empty((count, len(HELD)), dtype=np.int32)
     texts = []
     for row, one in enumerate(synthetic_scenes(seed, count, start=start)):
         picture = draw(one).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
         images[row] = np.asarray(picture)
+        codes[row] = [zlib.crc32(one.value(name).encode()) & 0xFFFF for name in HELD]
         u = np.random.default_rng((one.variation, 7)).random()
         if seed == HELD_OUT_SEED or u < PLAIN_CAPTIONS:
             texts.append(caption(one))
         else:
-            texts.append(description(one) if u < 0.9 else subject_words(one))
-    return images, tokenizer(texts).numpy().astype(np.int32)
+            short = u >= PLAIN_CAPTIONS + DESCRIPTIONS
+            texts.append(subject_words(one) if short else description(one))
+    return images, tokenizer(texts).numpy().astype(np.int32), codes
 
 
 def render(seed: int, count: int, workers: int, first: int = 0) -> Rendered:
@@ -70,17 +82,18 @@ def render(seed: int, count: int, workers: int, first: int = 0) -> Rendered:
     sizes = [min(CHUNK, count - start) for start in starts]
     images = np.empty((count, SIDE, SIDE, 3), dtype=np.uint8)
     tokens = np.empty((count, 32), dtype=np.int32)
+    codes = np.empty((count, len(HELD)), dtype=np.int32)
     begun = time.monotonic()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         done = pool.map(render_chunk, [seed] * len(starts), [first + s for s in starts], sizes)
-        for number, (start, (pictures, texts)) in enumerate(zip(starts, done, strict=True), 1):
-            images[start : start + len(pictures)] = pictures
-            tokens[start : start + len(pictures)] = texts
+        for number, (start, found) in enumerate(zip(starts, done, strict=True), 1):
+            part = slice(start, start + len(found[0]))
+            images[part], tokens[part], codes[part] = found
             if number % max(1, len(starts) // 10) == 0:
                 spent = time.monotonic() - begun
-                print(f"rendered {start + len(pictures)}/{count} in {spent:.0f} s", flush=True)
-    return Rendered(torch.from_numpy(images), torch.from_numpy(tokens).long())
+                print(f"rendered {part.stop}/{count} in {spent:.0f} s", flush=True)
+    return Rendered(torch.from_numpy(images), torch.from_numpy(tokens).long(), codes)
 
 
 def _registered() -> str:
@@ -96,10 +109,20 @@ def normalised(images: Tensor) -> Tensor:
     return ((images.float() / 255 - mean) / deviation).permute(0, 3, 1, 2)
 
 
-def batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Row numbers of one epoch, in random order, whole batches only."""
-    order = torch.randperm(count, generator=generator)
-    for start in range(0, count - size + 1, size):
+def batches(
+    codes: NDArray[np.int32], size: int, rng: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    """Row numbers of one epoch, whole batches only, in random order.
+
+    Each epoch chooses up to three attributes of ``HELD``; the scenes of a batch mostly share their
+    values, so that the contrast has to come from the others.
+    """
+    held = rng.choice(len(HELD), int(rng.integers(MOST_HELD + 1)), replace=False)
+    # Sorted by the held attributes, at random among equals.
+    order = np.lexsort((rng.random(len(codes)), *codes[:, held].T))
+    order = np.roll(order, int(rng.integers(size)))
+    starts = np.arange(0, len(codes) - size + 1, size)
+    for start in rng.permutation(starts):
         yield order[start : start + size]
 
 
@@ -118,20 +141,20 @@ def train(model: nn.Module, data: Rendered, given: argparse.Namespace, device: s
     images, tokens = data.images.to(device), data.tokens.to(device)
     loss_of = open_clip.ClipLoss()
     optimizer = optimizer_for(model, given.rate)
-    generator = torch.Generator().manual_seed(given.seed)
+    rng = np.random.default_rng(given.seed)
     total = given.epochs * (len(images) // given.batch)
     begun = saved = time.monotonic()
     step, gone = 0, 0.0
     model.train()
     for epoch in range(given.epochs):
-        for rows in batches(len(images), given.batch, generator):
+        for rows in batches(data.codes, given.batch, rng):
             gone = max(step / total, (time.monotonic() - begun) / (60 * given.minutes))
             if gone >= 1:
                 return
             warm = min(1.0, gone / 0.04 + 1e-3)
             for group in optimizer.param_groups:
                 group["lr"] = given.rate * warm * (0.5 + 0.5 * math.cos(math.pi * gone))
-            at = rows.to(device)
+            at = torch.from_numpy(rows).to(device)
             with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
                 image = model.encode_image(normalised(images[at]), normalize=True)
                 text = model.encode_text(tokens[at], normalize=True)
@@ -167,6 +190,7 @@ def save(model: nn.Module, path: Path, given: argparse.Namespace) -> None:
     size = partial.stat().st_size
     if size > LARGEST_FILE:
         raise SystemExit(f"{size} bytes, more than {LARGEST_FILE}: narrow the towers in {CONFIG}")
+    partial.chmod(0o644)
     partial.replace(path)
 
 
