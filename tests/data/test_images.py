@@ -147,6 +147,26 @@ def test_deep_grey_is_scaled_not_clipped(format: str) -> None:
     assert (np.asarray(image) == expected).all()
 
 
+def tiff(bits: int, data: bytes, *, width: int, height: int, **tags: int) -> bytes:
+    """A plain grey TIFF, of depths that Pillow reads and does not write."""
+    entries = {256: width, 257: height, 258: bits, 259: 1, 262: 1, 273: 8, 277: 1, 278: height}
+    entries |= {279: len(data)} | {int(tag[1:]): value for tag, value in tags.items()}
+    directory = struct.pack("<H", len(entries))
+    for tag, value in sorted(entries.items()):
+        directory += struct.pack("<HHII", tag, 4, 1, value)
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory + b"\0" * 4
+
+
+def test_twelve_bits_are_scaled_by_twelve_bits() -> None:
+    image = decode_image(tiff(12, b"\x80\x08\x00" * 2, width=2, height=2), where="x")
+    assert {image.getpixel((x, y)) for x in (0, 1) for y in (0, 1)} == {(128, 128, 128)}
+
+
+def test_damaged_metadata_does_not_warn() -> None:
+    image = decode_image(tiff(8, bytes(4), width=2, height=2, t34665=10**6), where="x")
+    assert image.getpixel((0, 0)) == (0, 0, 0)
+
+
 def test_deep_grey_with_a_transparent_value() -> None:
     values = np.full((4, 4), 30000, dtype=np.uint16)
     values[0, 0] = 500

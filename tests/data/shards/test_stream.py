@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import itertools
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -20,7 +22,7 @@ from torch import Tensor
 
 from interestingness.data.batch import PairBatch
 from interestingness.data.plan import EpochPlan, PoolOrder
-from interestingness.data.shards.reader import PairShards
+from interestingness.data.shards.reader import PairShards, _remove
 from interestingness.data.shards.remote import stream_members
 from interestingness.data.shards.sources import PooledSource
 from interestingness.data.shards.stream import PairLoader, PairShardStream
@@ -399,6 +401,16 @@ def test_a_streamed_index_that_does_not_match(root: Path) -> None:
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(ShardError, match="does not match its manifest"):
         PairShards(f"file:{root}")
+
+
+def test_the_copy_of_a_streamed_index_goes_with_its_shards(root: Path) -> None:
+    shards = PairShards(f"file:{root}")
+    copy = shards.index.path
+    _remove(copy, owner=os.getpid() + 1)
+    assert copy.exists(), "a worker that ends has removed the file of its parent"
+    del shards
+    gc.collect()
+    assert not copy.exists()
 
 
 def test_a_rank_whose_shard_differs_from_the_index(

@@ -215,6 +215,14 @@ def test_manifest_that_contradicts_itself(root: Path, change: dict[str, Any]) ->
     assert "damaged manifest" in said(verify_shards(root))["manifest.json"]
 
 
+def test_manifest_that_lists_a_shard_twice(root: Path) -> None:
+    values = json.loads((root / "manifest.json").read_text())
+    values["shards"] *= 2
+    values["pairs"] = values["index"]["pairs"] = 60
+    (root / "manifest.json").write_text(json.dumps(values))
+    assert "listed twice" in said(verify_shards(root))["manifest.json"]
+
+
 def test_manifest_with_a_wrong_count_of_images(root: Path) -> None:
     values = json.loads((root / "manifest.json").read_text())
     (root / "manifest.json").write_text(json.dumps(values | {"images": 99}))
@@ -254,6 +262,7 @@ def test_index_that_differs_from_the_shards(
     change_index(root, lambda group: group[column].__setitem__(0, value))
     found = said(verify_shards(root))
     assert message in found["index.parquet"] and list(found) == ["index.parquet"]
+    assert ("lacks pair" in found["index.parquet"]) == (column == "pair_id")
 
 
 def test_damaged_index(root: Path) -> None:

@@ -109,7 +109,8 @@ def test_formats_that_shards_do_not_keep_become_jpeg(
 def test_larger_images_are_made_smaller_on_request(make_tables: MakeTables, tmp_path: Path) -> None:
     turned = Image.Exif()
     turned[0x0112] = 6
-    big = {0: encoded("JPEG"), 1: encoded("JPEG", exif=turned)}
+    exact = encoded("JPEG", (16, 3))
+    big = {0: encoded("JPEG"), 1: encoded("JPEG", exif=turned), 2: exact}
     tables = make_tables(4, 6, replace=big)
     manifest = write_shards(tables, tmp_path / "s", pairs_per_shard=4, max_side=16)
     assert (manifest.max_side, manifest.resized, manifest.reencoded) == (16, 2, 0)
@@ -117,7 +118,20 @@ def test_larger_images_are_made_smaller_on_request(make_tables: MakeTables, tmp_
     assert shards.local is not None
     images = shards.local.fetch(range(6)).images
     sizes = {int(name.split()[1]): decode_image(d, where="x").size for name, d in images.items()}
-    assert sizes == {0: (16, 8), 1: (8, 16), 2: (12, 12), 3: (12, 12)}
+    assert sizes == {0: (16, 8), 1: (8, 16), 2: (16, 3), 3: (12, 12)}
+    assert exact in images.values(), "an image that is not too large is kept as it is"
+
+
+def test_an_image_that_changes_while_shards_are_written(tables: Tables, tmp_path: Path) -> None:
+    left, right = int(tables.pairs.left[0]), int(tables.pairs.right[0])
+
+    def meddle(done: int, _: int) -> None:
+        for row in (left, right) if done == 1 else ():
+            tables.image_path(row).write_bytes(encoded("JPEG", (9, 9)))
+
+    with pytest.raises(ShardError, match="changed while the shards were written"):
+        write_shards(tables, tmp_path / "s", pairs_per_shard=7, progress=meddle)
+    assert not (tmp_path / "s").exists()
 
 
 def test_unreadable_images_are_skipped_counted_and_listed(
