@@ -68,6 +68,20 @@ def test_jobs_that_fail_end_in_a_table_and_status_1(
     assert (folder / "sweep.md").is_file() and (folder / "sweep.parquet").is_file()
 
 
+def test_a_sweep_by_name_needs_no_flag_and_takes_overrides(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    done = subprocess.run(
+        [*TRAIN, "sweep=splits50", "split.seed=range(2)", "label_source=scores"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "2 jobs: 2 failed" in done.stdout
+    (folder,) = (tmp_path / "runs" / "sweeps").iterdir()
+    assert folder.name.endswith("_splits50")
+    assert [row["split.seed"] for row in _rows(tmp_path)] == ["0", "1"]
+
+
 def test_an_option_that_does_not_exist_runs_nothing(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
@@ -99,6 +113,7 @@ def test_ctrl_c_stops_the_job_and_leaves_the_table(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_sweep_trains_compares_and_does_not_repeat_itself(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
@@ -138,6 +153,7 @@ def test_a_sweep_trains_compares_and_does_not_repeat_itself(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_job_of_several_ranks_does_not_run_the_sweep_again(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
@@ -160,6 +176,7 @@ def test_a_job_of_several_ranks_does_not_run_the_sweep_again(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("launcher", ["basic", "joblib"])
 def test_other_launchers_stay_usable(
     tmp_path: Path, environment: dict[str, str], launcher: str

@@ -136,3 +136,15 @@ runpy.run_module("interestingness", run_name="__main__", alter_sys=True)
     assert str(repository / "conf") in sources.replace("\n", "")
     hydra = _python("-c", code, "--cfg", "hydra", path=[SITE], cwd=outside)
     assert "ProcessesLauncher" in hydra
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_an_installed_wheel_trains_outside_the_clone(installed: Path, tmp_path: Path) -> None:
+    small = ["dataset.images=60", "trainer.max_epochs=2", "trainer.accelerator=cpu"]
+    shown = _python(
+        "-m", "interestingness", "train", *small, f"paths.cache={tmp_path / 'cache'}",
+        path=[str(installed), SITE], cwd=tmp_path,
+    )  # fmt: skip
+    page = Path(shown.split()[-1])
+    assert page.is_file() and page.is_relative_to(tmp_path)
