@@ -65,12 +65,22 @@ def _run(outcomes: list[Outcome], **options: Any) -> bool:
 # --- names -------------------------------------------------------------------------------------
 
 
-def test_jobs_are_told_apart_by_what_differs() -> None:
-    found = names.choices(
-        [["seed=1", "label_source=human", "+x=1"], ["seed=1", "label_source=gpt4o", "+x=2"]]
-    )
-    assert found == [{"label_source": "human", "x": "1"}, {"label_source": "gpt4o", "x": "2"}]
-    assert names.choices([["seed=1"]]) == [{}]
+@pytest.mark.parametrize(
+    ("job", "command_line", "expected"),
+    [
+        (["seed=1", "label_source=human"], ["seed=1", "label_source=human,gpt4o"],
+         {"label_source": "human"}),
+        (["sweep=a", "+x=1", "label_source=human"], ["sweep=a", "+x=1"],
+         {"label_source": "human"}),
+        (["optimizer.lr=0.01"], ["optimizer.lr=interval(0,1)"], {"optimizer.lr": "0.01"}),
+        (["+x='a b'", "y=[1,2]"], ["+x=glob(*)", "y=[1, 2]"], {"x": "a b"}),
+        (["seed=1"], ["seed=1"], {}),
+    ],
+)  # fmt: skip
+def test_jobs_are_told_apart_by_what_the_sweep_chose(
+    job: list[str], command_line: list[str], expected: dict[str, str]
+) -> None:
+    assert names.choices(job, command_line) == expected
 
 
 @pytest.mark.parametrize(
@@ -351,7 +361,10 @@ def _config(folder: Path, **changes: Any) -> Any:
             "sweep": {"dir": str(folder / "the sweep")},
             "sweeper": {"_target_": launcher.BASIC_SWEEPER},
             "job": {"config_name": "train"},
-            "overrides": {"hydra": ["hydra.mode=MULTIRUN", "hydra.verbose=true"]},
+            "overrides": {
+                "hydra": ["hydra.mode=MULTIRUN", "hydra.verbose=true"],
+                "task": ["seed=range(5)"],
+            },
             "runtime": {
                 "config_sources": [
                     {"path": "hydra.conf", "schema": "pkg", "provider": "hydra"},
@@ -433,11 +446,11 @@ def test_the_command_of_a_job_is_whole_and_does_not_sweep(tmp_path: Path) -> Non
 
 def test_a_sweep_started_again_may_be_told_not_to_skip(tmp_path: Path) -> None:
     sweep, _ = _sweep(tmp_path)
-    (outcome,) = sweep._outcomes([["seed=1", "skip_finished=false", "hydra.sweep.dir=x"]], 7)
+    (outcome,) = sweep._outcomes([["skip_finished=false", "hydra.sweep.dir=x"]], 7)
     command = list(outcome.job.command)
     assert command.index("skip_finished=true") < command.index("skip_finished=false")
     assert "hydra.mode=RUN" in command and "hydra.sweep.dir=x" not in command
-    assert command[-1] == "hydra.job.id=7" and outcome.job.folder.name == "007_job"
+    assert command[-1] == "hydra.job.id=7" and outcome.job.folder.name.startswith("007_skip")
 
 
 def test_the_environment_groups_runs_and_leaves_the_users_choice(

@@ -92,13 +92,9 @@ class Sweep:
         console = Console()
         self.folder.mkdir(parents=True, exist_ok=True)
         batch = self._outcomes(overrides, first)
+        if not self.outcomes:
+            console.print(f"jobs log to {self.folder}", highlight=False, soft_wrap=True)
         self.outcomes += batch
-        console.print(
-            f"{len(batch)} job{'s' * (len(batch) != 1)}, {self.at_once} at a time; "
-            f"output in {self.folder}",
-            highlight=False,
-            soft_wrap=True,
-        )
         with Live(console, self.outcomes, self.at_once) as live:
 
             def ended(outcome: Outcome) -> None:
@@ -137,8 +133,9 @@ class Sweep:
 
     def _outcomes(self, overrides: Sequence[Sequence[str]], first: int) -> list[Outcome]:
         found = []
-        different = names.choices([filter_overrides(job) for job in overrides])
-        for i, (job, choice) in enumerate(zip(overrides, different, strict=True), start=first):
+        command_line = list(self.config.hydra.overrides.task)
+        for i, job in enumerate(overrides, start=first):
+            choice = names.choices(filter_overrides(job), command_line)
             name = names.short_name(choice)
             folder = self.folder / f"{i:03d}_{name}"
             arguments = [

@@ -5,18 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
 LONGEST = 60
 
 
-def choices(overrides: Sequence[Sequence[str]]) -> list[dict[str, str]]:
-    """Per job, the options whose values differ between jobs, in the order of the command line.
+def choices(overrides: Sequence[str], command_line: Sequence[str]) -> dict[str, str]:
+    """What a sweep chose for one job, by option.
 
-    A sweep of one job is told apart by nothing.
+    Args:
+        overrides: of the job.
+        command_line: of the whole sweep, whose options with one value say nothing of a job.
     """
-    jobs = [dict(_split(override) for override in job) for job in overrides]
-    keys = list(dict.fromkeys(key for job in jobs for key in job))
-    differing = [key for key in keys if len({job.get(key) for job in jobs}) > 1]
-    return [{key: job[key] for key in differing if key in job} for job in jobs]
+    parsed = OverridesParser.create().parse_overrides(list(command_line))
+    same = {o.get_key_element().lstrip("+~") for o in parsed if not o.is_sweep_override()}
+    chosen = dict(_split(override) for override in overrides)
+    return {key: value for key, value in chosen.items() if key not in same}
 
 
 def short_name(choice: dict[str, str]) -> str:
