@@ -227,7 +227,8 @@ def lanes(
     threads = torch.get_num_threads()
     count = min(threads, batch_size // _LANE) if encoder.reentrant else 1
     if torch.device(device).type != "cpu" or count < 2:
-        yield whole
+        with _full_precision():
+            yield whole
         return
 
     def share() -> None:
@@ -240,6 +241,17 @@ def lanes(
             yield lambda pixels: torch.cat(list(pool.map(whole, pixels.chunk(count))))
     finally:
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Convolutions in float32 on GPUs too: features of a GPU and a CPU share one cache."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def _checked(features: Tensor, names: Sequence[str], encoder: Encoder) -> NDArray[np.float32]:

@@ -52,6 +52,7 @@ class OpenClipBackbone(Backbone):
         config, preprocessing = _open_clip_config(architecture, pretrained)
         published = _open_clip_published(architecture, pretrained, licence)
         found = resolve_weights(weights, published, name=architecture)
+        _check_config_beside(found, config, preprocessing)
         name = Path(architecture).stem if architecture.endswith(".json") else architecture
         self._build(config, preprocessing, found, "open_clip", name, licence=licence)
 
@@ -356,6 +357,32 @@ def _open_clip_config(
         keys = ("mean", "std", "interpolation", "resize_mode")
         preprocessing.update({k: tag[k] for k in keys if tag.get(k) is not None})
     return config, preprocessing
+
+
+def _check_config_beside(
+    found: Weights, config: Mapping[str, Any], preprocessing: Mapping[str, Any]
+) -> None:
+    """Hold our config against the one that open_clip's repositories keep beside the weights.
+
+    The activation and the preprocessing leave no trace in the weights themselves.
+    """
+    beside = found.path.with_name("open_clip_config.json") if found.path else None
+    if beside is None or not beside.is_file():
+        return
+    theirs, prepared = _open_clip_config(str(beside), None)
+    pairs = {
+        "quick_gelu": (config.get("quick_gelu", False), theirs.get("quick_gelu", False)),
+        **{k: (tuple(preprocessing[k]), tuple(prepared[k])) for k in ("mean", "std")},
+    }
+    wrong = [
+        f"{k}={ours} here, {other} there" for k, (ours, other) in pairs.items() if ours != other
+    ]
+    if wrong:
+        raise WeightsError(
+            f"{beside} says otherwise than the chosen backbone: {'; '.join(wrong)}",
+            expected="the architecture and preprocessing that the weights were trained with",
+            todo=f"model.backbone.architecture={beside} model.backbone.pretrained=null",
+        )
 
 
 def _open_clip_published(

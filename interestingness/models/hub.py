@@ -43,29 +43,34 @@ class Published(ABC):
 
     @property
     @abstractmethod
-    def name(self) -> str:
-        """What is asked for, as people know it."""
+    def place(self) -> str:
+        """Repository or address, as people know it."""
 
     @property
     @abstractmethod
     def file(self) -> str:
-        """The file's name."""
+        """The file's name; the preferred one of several."""
+
+    @property
+    def name(self) -> str:
+        """What is asked for, in full."""
+        return f"{self.place}/{self.file}"
 
     @abstractmethod
     def cached(self) -> Path | None:
         """The file in the local cache, if it is there."""
 
     @abstractmethod
-    def size(self) -> int | None:
-        """Bytes to download, None where nobody says.
+    def offer(self) -> tuple[str, int | None]:
+        """The file that the hub has, and its bytes (None where nobody says).
 
         Raises:
             Exception: whatever the client raises when the hub cannot be reached.
         """
 
     @abstractmethod
-    def download(self) -> Path:
-        """Fetch the file into the local cache.
+    def download(self, file: str) -> Path:
+        """Fetch the file of ``offer`` into the local cache.
 
         Raises:
             Exception: whatever the client raises.
@@ -82,9 +87,9 @@ class HubFile(Published):
     endpoint: str | None = None
 
     @property
-    def name(self) -> str:
-        """Repository and file."""
-        return f"{self.repository}/{self.file}"
+    def place(self) -> str:
+        """The repository."""
+        return self.repository
 
     @property
     def file(self) -> str:
@@ -101,23 +106,28 @@ class HubFile(Published):
                 return Path(found)
         return None
 
-    def size(self) -> int | None:
-        """Bytes to download."""
+    def offer(self) -> tuple[str, int | None]:
+        """The first file that the repository has."""
         from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+        from huggingface_hub.errors import EntryNotFoundError
 
         if constants.HF_HUB_OFFLINE:
             raise ConnectionError("HF_HUB_OFFLINE is set")
-        url = hf_hub_url(self.repository, self.file, endpoint=self.endpoint)
-        return get_hf_file_metadata(url, timeout=seconds()).size
+        absent: Exception = FileNotFoundError("no file is named")
+        for file in self.files:
+            url = hf_hub_url(self.repository, file, endpoint=self.endpoint)
+            try:
+                return file, get_hf_file_metadata(url, timeout=seconds()).size
+            except EntryNotFoundError as error:
+                absent = error
+        raise absent
 
-    def download(self) -> Path:
+    def download(self, file: str) -> Path:
         """Fetch the file."""
         from huggingface_hub import hf_hub_download
 
         return Path(
-            hf_hub_download(
-                self.repository, self.file, etag_timeout=seconds(), endpoint=self.endpoint
-            )
+            hf_hub_download(self.repository, file, etag_timeout=seconds(), endpoint=self.endpoint)
         )
 
 
@@ -130,9 +140,9 @@ class TorchFile(Published):
     bytes: int | None = None
 
     @property
-    def name(self) -> str:
-        """The address."""
-        return self.url
+    def place(self) -> str:
+        """The address up to the file."""
+        return self.url.rsplit("/", 1)[0]
 
     @property
     def file(self) -> str:
@@ -149,11 +159,11 @@ class TorchFile(Published):
         path = self._path()
         return path if path.is_file() else None
 
-    def size(self) -> int | None:
-        """Bytes as torchvision states them."""
-        return self.bytes
+    def offer(self) -> tuple[str, int | None]:
+        """The file, and its bytes as torchvision states them."""
+        return self.file, self.bytes
 
-    def download(self) -> Path:
+    def download(self, file: str) -> Path:
         """Fetch the file."""
         import torch
 
@@ -176,14 +186,14 @@ def obtain(published: Published) -> Path:
     if cached is not None:
         return cached
     try:
-        size = published.size()
+        file, size = published.offer()
         amount = f"{size / 1e6:,.0f} MB" if size else "size unknown"
         print(
-            f"downloading {published.name} ({amount}, licence {published.licence})",
+            f"downloading {published.place}/{file} ({amount}, licence {published.licence})",
             file=sys.stderr,
             flush=True,
         )
-        return published.download()
+        return published.download(file)
     except Exception as error:  # clients raise a dozen kinds; to the user they are one
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise WeightsError(

@@ -105,6 +105,31 @@ def test_a_folder_s_config_brings_its_preprocessing(tmp_path):
     assert contract.resize == "squash"
 
 
+@pytest.mark.parametrize(
+    ("model", "preprocess", "match"),
+    [
+        ({**TINY, "quick_gelu": False}, {}, "quick_gelu=True here, False there"),
+        (TINY, {"mean": [0.5, 0.5, 0.5]}, "mean"),
+        (TINY, {}, None),
+    ],
+)
+def test_the_config_beside_the_weights_is_believed(
+    config, clip, tmp_path, model, preprocess, match
+):
+    folder = tmp_path / "published"
+    folder.mkdir()
+    save_file(clip.state_dict(), folder / "open_clip_model.safetensors")
+    text = json.dumps({"model_cfg": model, "preprocess_cfg": preprocess})
+    (folder / "open_clip_config.json").write_text(text)
+    if match is None:
+        clip_backbone(config, folder)
+    else:
+        with pytest.raises(WeightsError, match=match):
+            clip_backbone(config, folder)
+        # what the error advises
+        assert clip_backbone(str(folder / "open_clip_config.json"), folder).dim == 24
+
+
 def test_the_weights_of_another_network_are_refused(config, tmp_path):
     save_file({"conv1.weight": torch.zeros(2)}, tmp_path / "other.safetensors")
     with pytest.raises(WeightsError, match=r"do not fit tiny: 3\d entries missing"):

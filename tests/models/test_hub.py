@@ -29,6 +29,12 @@ def caches(tmp_path, monkeypatch):
 
 class Hub(BaseHTTPRequestHandler):
     def do_HEAD(self, body=b""):
+        if "absent" in self.path:
+            self.send_response(404)
+            self.send_header("X-Error-Code", "EntryNotFound")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         self.send_response(200)
         self.send_header("Content-Length", str(len(CONTENT)))
         self.send_header("ETag", '"' + hashlib.sha256(CONTENT).hexdigest() + '"')
@@ -76,6 +82,14 @@ def test_a_download_says_name_size_and_licence_first(hub, capfd):
     assert obtain(published).read_bytes() == CONTENT
     assert "downloading owner/clip/w.safetensors (0 MB, licence MIT)" in capfd.readouterr().err
     assert published.cached() is not None
+
+
+def test_the_next_file_is_taken_where_the_first_is_not_published(hub, capfd):
+    published = HubFile("owner/clip", ("absent.safetensors", "w.bin"), "MIT", hub)
+    assert obtain(published).name == "w.bin"
+    assert "owner/clip/w.bin" in capfd.readouterr().err
+    with pytest.raises(WeightsError, match="absent"):
+        obtain(HubFile("owner/clip", ("absent.bin",), "MIT", hub))
 
 
 def test_a_silent_hub_is_one_error_with_alternatives(silent):
