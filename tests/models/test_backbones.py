@@ -12,13 +12,14 @@ from safetensors.torch import save_file
 from torch import nn
 
 from interestingness.errors import WeightsError
-from interestingness.models import backbones
 from interestingness.models.backbones import (
     OpenClipBackbone,
     SceneClipBackbone,
     TimmBackbone,
     TorchvisionBackbone,
+    open_clip_config,
 )
+from interestingness.models.backbones.torchvision import _remove_classifier
 from interestingness.models.hub import HubFile
 
 TINY = {
@@ -152,7 +153,7 @@ def test_open_clip_names_that_do_not_go_together(architecture, pretrained, match
 
 def test_siglip_is_prepared_as_it_was_trained():
     # open_clip's default would be CLIP's mean, and a crop: only the tag knows better.
-    _, preprocessing = backbones._open_clip_config("ViT-B-16-SigLIP", "webli")
+    _, preprocessing = open_clip_config.model_config("ViT-B-16-SigLIP", "webli")
     assert preprocessing["mean"] == (0.5, 0.5, 0.5)
     assert preprocessing["resize_mode"] == "squash"
 
@@ -217,7 +218,7 @@ def test_torchvision_names_that_do_not_go_together():
 def test_vgg16_gives_its_last_hidden_layer():
     with torch.device("meta"):
         network = torchvision.models.vgg16()
-    assert backbones._remove_classifier(network, "vgg16") == 4096
+    assert _remove_classifier(network, "vgg16") == 4096
     assert isinstance(network.classifier[6], nn.Identity)
 
 
@@ -235,8 +236,8 @@ def test_the_options_of_the_group_name_what_the_libraries_know(repository):
     for option in made.values():
         name, kind = option.get("architecture"), option["_target_"].rsplit(".", 1)[-1]
         if kind == "OpenClipBackbone":
-            backbones._open_clip_config(name, option["pretrained"])
-            published = backbones._open_clip_published(name, option["pretrained"], "")
+            open_clip_config.model_config(name, option["pretrained"])
+            published = open_clip_config.published_by(name, option["pretrained"], "")
             assert isinstance(published, HubFile)
             assert published.name.endswith("/open_clip_model.safetensors")
         elif kind == "TimmBackbone":

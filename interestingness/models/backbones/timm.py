@@ -1,0 +1,105 @@
+"""Networks that timm knows, DINOv2 among them."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from interestingness.errors import WeightsError
+from interestingness.models.backbone import Backbone
+from interestingness.models.backbones.loading import (
+    licence_of,
+    load_weights,
+    one_size,
+    options_hash,
+)
+from interestingness.models.contract import EmbeddingContract
+from interestingness.models.hub import HubFile
+from interestingness.models.weights import resolve_weights, seeded
+
+
+class TimmBackbone(Backbone):
+    """A network that timm knows (DINOv2 among them), without its classifier, pooled."""
+
+    reentrant = True
+
+    def __init__(
+        self, architecture: str, *, weights: str, image_size: int | None, licence: str
+    ) -> None:
+        """Build the network; timm's own data config says how images are prepared.
+
+        Args:
+            architecture: a name of ``timm.list_models(pretrained=True)``, tag included.
+            weights: "hub", the path of a checkpoint in timm's layout, or "random[:seed]".
+            image_size: height and width in pixels; None takes timm's.
+            licence: of the published weights.
+
+        Raises:
+            WeightsError: for an unknown architecture, unusable weights or preprocessing.
+        """
+        import timm
+
+        if not timm.is_model(architecture.split(".")[0]):
+            raise WeightsError(
+                f"timm knows no network {architecture!r}",
+                expected="a name of timm.list_models(pretrained=True)",
+                todo="python -c \"import timm; print(timm.list_models('*dinov2*'))\"",
+            )
+        config = timm.get_pretrained_cfg(architecture)
+        hub = config.hf_hub_id if config is not None else None
+        files = (config.hf_hub_filename or "model.safetensors",) if hub else ()
+        published = HubFile(hub, (*files, "pytorch_model.bin"), licence) if hub else None
+        found = resolve_weights(weights, published, name=architecture)
+        size = {} if image_size is None else {"img_size": image_size}
+        with seeded(found.seed):
+            try:
+                network = timm.create_model(architecture, pretrained=False, num_classes=0, **size)
+            except TypeError:
+                # Convolutional networks take any size and have no such argument.
+                network = timm.create_model(architecture, pretrained=False, num_classes=0)
+        sha = load_weights(network, found, architecture, _timm_layout)
+        data = timm.data.resolve_model_data_config(network)
+        pixels = image_size or one_size(data["input_size"][1:], architecture)
+        squash = data["crop_mode"] == "squash"
+        if data["crop_mode"] not in {"center", "squash"}:
+            raise WeightsError(
+                f"{architecture}: timm prepares images with crop mode {data['crop_mode']!r}",
+                expected="center or squash",
+                todo="give the backbone a transform of its own (docs/add/backbone.md)",
+            )
+        contract = EmbeddingContract(
+            family="timm",
+            architecture=architecture,
+            architecture_hash=options_hash(size),
+            weights_sha256=sha,
+            dim=int(network.head_hidden_size),
+            image_size=pixels,
+            resize="squash" if squash else "shortest",
+            resize_size=math.floor(pixels / data["crop_pct"]),
+            interpolation=data["interpolation"],
+            mean=tuple(data["mean"]),
+            std=tuple(data["std"]),
+        )
+        super().__init__(network, contract, licence=licence_of(found, licence), origin=found.origin)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features before the classifier, shape (B, dim)."""
+        features: Tensor = self.network(images)
+        return features
+
+
+def _timm_layout(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Original checkpoints in timm's names, position embeddings at our size, no classifier."""
+    convert = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
+    converted = dict(convert(dict(state), network) if convert else state)
+    names: Any = network.pretrained_cfg.get("classifier") or ()  # type: ignore[union-attr,operator]
+    own = network.state_dict()
+    for name in (names,) if isinstance(names, str) else names:
+        for entry in (f"{name}.weight", f"{name}.bias"):
+            if entry not in own:
+                converted.pop(entry, None)
+    return converted
