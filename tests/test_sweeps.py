@@ -88,9 +88,10 @@ def test_jobs_are_told_apart_by_what_the_sweep_chose(
     [
         ({"label_source": "gpt4o", "split.seed": "3"}, "label_source-gpt4o_split.seed-3"),
         ({"model/backbone": "clip_vit_b32"}, "backbone-clip_vit_b32"),
+        ({"ckpt": "/runs/a=b/20251122_human/"}, "ckpt-20251122_human"),
         ({"trainer.devices": "[0,1]", "dataset.images": "/a b/ü=1"}, None),
         ({}, "job"),
-        ({"x": "/" * 10}, "x"),
+        ({"x": "=" * 10}, "x"),
         ({"x": "y" * 300}, "x-" + "y" * 58),
     ],
 )
@@ -348,6 +349,9 @@ def test_the_live_line_counts_and_estimates(tmp_path: Path) -> None:
     outcomes[1].status, outcomes[1].seconds = Status.SKIPPED, 1.0
     outcomes[2].status = Status.RUNNING
     assert live.line() == "about 20 s left · 2 of 4 done · running 2 n2"
+    outcomes[2].seconds = 4.0
+    assert live.line().startswith("about 16 s left")
+    assert jobs.seconds_left(outcomes, 8) == 8.0
 
 
 # --- Hydra's side ------------------------------------------------------------------------------

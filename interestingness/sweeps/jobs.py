@@ -137,12 +137,13 @@ def run(
 
 
 def seconds_left(outcomes: Sequence[Outcome], at_once: int) -> float | None:
-    """Estimate from the jobs that ran so far; None while none has."""
+    """Estimate from the jobs that finished so far; None while none has."""
     took = [o.seconds for o in outcomes if o.status is Status.FINISHED and o.seconds is not None]
     if not took:
         return None
-    left = sum(not o.status.ended for o in outcomes)
-    return sum(took) / len(took) * left / at_once
+    mean = sum(took) / len(took)
+    left = [max(0.0, mean - (o.seconds or 0.0)) for o in outcomes if not o.status.ended]
+    return sum(left) / max(1, min(at_once, len(left)))
 
 
 def last_lines(log: Path, *, most: int = 6) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -23,15 +23,24 @@ def choices(overrides: Sequence[str], command_line: Sequence[str]) -> dict[str, 
     return {key: value for key, value in chosen.items() if key not in same}
 
 
-def short_name(choice: dict[str, str]) -> str:
+def short_name(choice: Mapping[str, str]) -> str:
     """A folder name: ``label_source-gpt4o_seed-3``; "job" where there is nothing to say.
 
-    It holds letters, digits, ``.``, ``_`` and ``-`` only: Hydra cannot parse "=" in a checkpoint's
-    path, and shells and file systems have their own opinions on the rest.
+    Of paths, the last part is taken. A name holds letters, digits, ``.``, ``_`` and ``-`` only:
+    Hydra cannot parse "=" in a checkpoint's path, and shells have their own opinions on the rest.
     """
-    parts = [f"{key.rsplit('/', 1)[-1]}-{value}" for key, value in choice.items()]
+    parts = [f"{_last(key)}-{_last(value)}" for key, value in choice.items()]
     name = re.sub(r"[^\w.]+", "-", "_".join(parts), flags=re.ASCII).strip("-._")
     return name[:LONGEST].rstrip("-._") or "job"
+
+
+def label(choice: Mapping[str, str]) -> str:
+    """The values alone, for a table with the options in its head."""
+    return ", ".join(map(_last, choice.values()))
+
+
+def _last(path: str) -> str:
+    return path.rstrip("/").rsplit("/", 1)[-1]
 
 
 def _split(override: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interestingness.assembly import registry
+from interestingness.sweeps import names
 from interestingness.sweeps.jobs import Outcome, Status
 
 if TYPE_CHECKING:
@@ -139,8 +140,8 @@ def write(rows: Sequence[Row], folder: Path, *, parquet: bool = True) -> None:
 
 def markdown(rows: Sequence[Row], folder: Path) -> str:
     """The table as a page: accuracies with intervals, and how to look into what failed."""
-    names = reference_names(rows)
-    head = ["job", "status", "s", *names]
+    judges = reference_names(rows)
+    head = ["job", "status", "s", *judges]
     lines = [f"# Sweep {folder.name}", ""]
     if sentence := simulation(rows):
         lines += [f"**{sentence}**", ""]
@@ -150,7 +151,7 @@ def markdown(rows: Sequence[Row], folder: Path) -> str:
     lines += ["`*` marks the reference that the model learnt from.", ""]
     lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
-        job, cells = row.outcome.job, [_long(row.accuracies.get(name)) for name in names]
+        job, cells = row.outcome.job, [_long(row.accuracies.get(name)) for name in judges]
         where = os.path.relpath(row.outcome.results or job.folder, folder)
         first = f"[{job.number} {job.name}](<{where}>)"
         lines.append(
@@ -230,12 +231,12 @@ def show(rows: Sequence[Row], console: Console, folder: Path) -> None:
 
     if sentence := simulation(rows):
         console.print(sentence, style="bold", highlight=False)
-    names = reference_names(rows)
+    judges = reference_names(rows)
     head = ", ".join(rows[0].outcome.job.choices) if rows else ""
     labels = [_label(row.outcome) for row in rows]
     job_width = min(max(map(len, [head, *labels]), default=0), console.width // 3)
     rest = console.width - job_width - 2
-    for i, block in enumerate(_blocks(names, first=rest - STATUS_WIDTH, later=rest)):
+    for i, block in enumerate(_blocks(judges, first=rest - STATUS_WIDTH, later=rest)):
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
         table.add_column(escape(head), vertical="bottom", no_wrap=True, max_width=job_width)
         if i == 0:
@@ -249,7 +250,7 @@ def show(rows: Sequence[Row], console: Console, folder: Path) -> None:
             cells += [_short(row.accuracies.get(name)) for name in block]
             table.add_row(escape(label), *cells)
         console.print(table)
-    if names:
+    if judges:
         console.print(
             "accuracy in % on held-out pairs ± half its 95 % interval; * what was learnt",
             highlight=False,
@@ -263,7 +264,7 @@ def show(rows: Sequence[Row], console: Console, folder: Path) -> None:
 
 def _label(outcome: Outcome) -> str:
     """The job in the printed table, where the option's name stands in the head."""
-    return f"{outcome.job.number} {', '.join(outcome.job.choices.values())}".strip()
+    return f"{outcome.job.number} {names.label(outcome.job.choices)}".strip()
 
 
 def _blocks(names: Sequence[str], *, first: int, later: int) -> list[list[str]]:
