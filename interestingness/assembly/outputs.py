@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from interestingness.assembly.model import Model
 from interestingness.assembly.prepare import RunTables
+from interestingness.labels.mix import MixSource
 from interestingness.learning.predictions import (
     image_predictions,
     pair_predictions,
@@ -51,6 +52,7 @@ def write_tables(
         simulated=manifest.simulated,
         label_source=prepared.source.name,
         label_facts=prepared.labels.facts,
+        mix=prepared.source.comparison() if isinstance(prepared.source, MixSource) else None,
         split=prepared.split.facts,
         usable_pairs={side: len(r) for side, r in model.rows.items()},
         absent_references=prepared.absent,

@@ -18,18 +18,21 @@ from interestingness.assembly.prepare import RunTables
 from interestingness.data.images import read_image
 from interestingness.data.leaks import Leak, leak_report
 from interestingness.errors import DataError, ImageError
+from interestingness.labels.mix import MixSource
 from interestingness.labels.votes import VoteSource
 from interestingness.learning.evaluation import evaluate
 from interestingness.learning.predictions import flat_metrics
 from interestingness.learning.reference import Reference
 from interestingness.learning.results import Evaluation
-from interestingness.reports.console import describe_run, print_results
+from interestingness.reports.console import describe_run, print_results, print_table
 from interestingness.reports.description import RunDescription
 from interestingness.reports.page import PageContent, write_page
 from interestingness.reports.reasons import Reason, reasons_of
 
 SHOWN_PIXELS = 512
 """Longer side of the pictures that loggers get."""
+
+KINDS = {"photographs": "photographs", "synthetic": "synthetic scenes"}
 
 
 def describe(cfg: DictConfig, prepared: RunTables, model: Model) -> RunDescription:
@@ -39,7 +42,7 @@ def describe(cfg: DictConfig, prepared: RunTables, model: Model) -> RunDescripti
     head = cfg.model.head["_target_"].rpartition(".")[2]
     extra = [f"scaling {cfg.model.scaling}", f"L2 {model.l2:.3g}"]
     return RunDescription(
-        data=f"{manifest.name}: {len(prepared.pairs.image_ids):,} {manifest.domain}, "
+        data=f"{manifest.name}: {len(prepared.pairs.image_ids):,} {KINDS[manifest.domain]}, "
         f"{len(prepared.pairs):,} pairs ({prepared.tables.root})",
         labels=f"{prepared.source.name}: {int(labels.known.sum()):,} pairs labelled, "
         f"{int((labels.known & ~labels.decided).sum()):,} of them ties"
@@ -65,6 +68,8 @@ def announce(cfg: DictConfig, prepared: RunTables, model: Model) -> None:
         print(f"no labels here from {', '.join(sorted(prepared.absent))}")
     for leak in leaks(cfg, prepared):
         print(f"note: {leak.train_test} {leak.what} are on both the training and the test side")
+    if isinstance(prepared.source, MixSource):
+        print_table("each source of the mix against human votes", prepared.source.comparison())
     print(flush=True)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -72,6 +74,31 @@ def print_results(
     if page is not None:
         console.print()
         console.print(_spell(str(page), console), markup=False, highlight=False, soft_wrap=True)
+
+
+def print_table(
+    title: str, rows: Sequence[Mapping[str, Any]], *, console: Console | None = None
+) -> None:
+    """Print rows of plain values below the names of their columns.
+
+    Args:
+        title: a few words above the table.
+        rows: mappings with the same keys; numbers are shown to three digits, NaN as "–".
+        console: where to; None is standard output.
+    """
+    console = console or Console()
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), title=_spell(title, console))
+    for i, name in enumerate(rows[0] if rows else ()):
+        table.add_column(name.replace("_", " "), justify="right" if i else "left")
+    for row in rows:
+        table.add_row(*(Text(_spell(_cell(value), console)) for value in row.values()))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return number(None if value != value else value, 3)
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _table(judged: list[ReferenceResult], evaluation: Evaluation, console: Console) -> Table:
