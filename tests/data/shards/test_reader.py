@@ -96,7 +96,7 @@ def test_shard_that_shrinks_while_it_is_read(root: Path) -> None:
     within = int(shards.index.block(3).spans[6, 0, 0]) + 20
     with open(root / "pairs-000003.tar", "r+b") as file:
         file.truncate(within)
-    with pytest.raises(ShardError, match=r"pairs-000003\.tar: no member"):
+    with pytest.raises(ShardError, match=r"pairs-000003\.tar: no member \w+\.left"):
         shards.local.fetch([27])
 
 
