@@ -98,7 +98,7 @@ class Sweep:
         with Live(console, self.outcomes, self.at_once) as live:
 
             def ended(outcome: Outcome) -> None:
-                table.write(self._rows(), self.folder, parquet=False)
+                table.write(self._rows(), self.folder)
                 live.ended(table.row_of(outcome))
 
             interrupted = jobs.run(

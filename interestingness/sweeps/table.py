@@ -124,18 +124,16 @@ def summary(rows: Sequence[Row]) -> str:
     return f"{len(rows)} job{'s' * (len(rows) != 1)}: {', '.join(parts)}"
 
 
-def write(rows: Sequence[Row], folder: Path, *, parquet: bool = True) -> None:
+def write(rows: Sequence[Row], folder: Path) -> None:
     """Write the table; every file appears whole, so that a reader may look at any time.
 
     Args:
         rows: one per job.
         folder: of the sweep.
-        parquet: False leaves the Parquet file for later (it costs an import of pyarrow).
     """
     registry.write_text(folder / f"{STEM}.md", markdown(rows, folder))
     registry.write_text(folder / f"{STEM}.csv", csv_text(rows, folder))
-    if parquet:
-        _write_parquet(rows, folder)
+    _write_parquet(rows, folder)
 
 
 def markdown(rows: Sequence[Row], folder: Path) -> str:
