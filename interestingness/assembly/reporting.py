@@ -26,6 +26,7 @@ from interestingness.learning.reference import Reference
 from interestingness.learning.results import Evaluation
 from interestingness.reports.console import describe_run, print_results, print_table
 from interestingness.reports.description import RunDescription
+from interestingness.reports.figures import write_accuracy_chart
 from interestingness.reports.page import PageContent, write_page
 from interestingness.reports.reasons import Reason, reasons_of
 
@@ -109,10 +110,15 @@ def report(
         scores, prepared.pairs, model.rows["test"], references, main=main, seed=cfg.seed
     )
     write_tables(run, cfg, prepared, model, scores, evaluation, references)
+    title = f"{prepared.source.name} on {prepared.tables.manifest.name}"
+    simulated = prepared.tables.manifest.simulated
+    if evaluation.main is not None:
+        chart = run / "accuracy.svg"
+        write_accuracy_chart(chart, evaluation, title=title, simulated=simulated)
     page = write_page(
         run / "page.html",
         PageContent(
-            title=f"{prepared.source.name} on {prepared.tables.manifest.name}",
+            title=title,
             run=describe(cfg, prepared, model),
             evaluation=evaluation,
             thumbnail=lambda image_id: _picture(prepared, image_id),
@@ -121,7 +127,6 @@ def report(
             settings=plain(cfg),
         ),
     )
-    simulated = prepared.tables.manifest.simulated
     if loggers:
         from interestingness.learning.run_media import log_run_media
 
