@@ -32,7 +32,7 @@ class FitProgress(ProgressBar):
         """Remember when and where training began; a resumed run begins in the middle."""
         self._began, self._first = time.monotonic(), trainer.global_step
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:  # type: ignore[override]
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Show where training is."""
         if self._enabled:
             self._line.write(self._text(trainer))
