@@ -3,8 +3,9 @@
     python benchmarks/stream_memory.py [--small 10000] [--large 1000000]
 
 Measured is the proportional set size (PSS) of the main process and two workers in the middle of a
-shuffled epoch, each case in a process of its own. What is real: index, manifest, pair and image
-ids, labels, split, shuffle, workers, and every shard that is read before the measurement. The
+shuffled epoch. PSS divides a library's pages among all who have them mapped, other programs too, so
+the cases stop at the same step and are measured at the same moment. What is real: index, manifest,
+pair and image ids, labels, split, shuffle, workers, and every shard that is read until then. The
 shards that are not reached by then are empty files of the right length, because a million pairs of
 even the smallest pictures are three gigabytes.
 """
@@ -12,6 +13,7 @@ even the smallest pictures are three gigabytes.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -42,6 +44,10 @@ from interestingness.schema import Pair
 PER_SHARD, BATCH, POOL, SEED, WORKERS = 1000, 64, 16, 0, 2
 STEPS = 120
 """Global batches before the measurement: 7,680 pairs, all of them of the first pool."""
+
+
+CASES = {False: ("stream alone", 20), True: ("with labels and split", 100)}
+"""By whether labels and split are held too: what it is called, and what may be added, in MB."""
 
 
 def make(root: Path, pairs: int) -> None:
@@ -113,10 +119,7 @@ def split(pairs: int, images: int) -> np.ndarray:
 
 
 def memory(process: int) -> tuple[float, float]:
-    """Proportional set size and its anonymous part in MB.
-
-    The whole depends on who else has the same libraries mapped; the anonymous part does not.
-    """
+    """Proportional set size and its anonymous part in MB."""
     lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()[1:]
     sizes = {name: size for name, size, *_ in map(str.split, lines)}
     return int(sizes["Pss:"]) / 1024, int(sizes["Pss_Anon:"]) / 1024
@@ -128,8 +131,8 @@ def children() -> list[int]:
     return [int(word) for word in path.read_text().split()]
 
 
-def measure(root: Path, *, labelled: bool) -> tuple[float, float]:
-    """PSS in the middle of an epoch; runs in a process of its own."""
+def hold(root: Path, *, labelled: bool) -> None:
+    """Read until the middle of an epoch, tell the processes, and wait there to be measured."""
     import torch
 
     from interestingness.data.shards.reader import PairShards
@@ -155,18 +158,14 @@ def measure(root: Path, *, labelled: bool) -> tuple[float, float]:
         seed=SEED,
         pool=POOL,
     )
-    most = (0.0, 0.0)
     for step, _ in enumerate(PairLoader(stream, workers=WORKERS), start=1):
-        if step % 20 == 0:
+        if step == min(STEPS, len(stream) - 4 * WORKERS):
             workers = children()
             assert len(workers) == WORKERS
-            parts = [memory(process) for process in (os.getpid(), *workers)]
-            whole, anonymous = (sum(column) for column in zip(*parts, strict=True))
-            most = (max(most[0], whole), max(most[1], anonymous))
-        if step == min(STEPS, len(stream) - 8):
+            print(json.dumps([os.getpid(), *workers]), flush=True)
+            sys.stdin.readline()
             break
     assert alive or not labelled
-    return most
 
 
 def main() -> None:
@@ -178,25 +177,43 @@ def main() -> None:
     parser.add_argument("--labelled", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(measure(options.one, labelled=options.labelled)))
+        hold(options.one, labelled=options.labelled)
         return
-    found: dict[tuple[bool, int], tuple[float, float]] = {}
-    cases = {False: ("stream alone", 20), True: ("with labels and split", 100)}
-    for pairs in (options.small, options.large):
-        with tempfile.TemporaryDirectory() as scratch:
-            make(Path(scratch), pairs)
-            for labelled, (what, _) in cases.items():
-                command = [sys.executable, __file__, "--one", scratch]
-                command += ["--labelled"] * labelled
-                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-                whole, anonymous = json.loads(done.stdout)
-                found[labelled, pairs] = (whole, anonymous)
-                told = f"PSS {whole:4.0f} MB, of which anonymous {anonymous:4.0f} MB"
-                print(f"{what:22s} {pairs:>9,} pairs: {told}", flush=True)
-    for labelled, (what, bar) in cases.items():
-        large, small = found[labelled, options.large], found[labelled, options.small]
+    found = measure((options.small, options.large))
+    for labelled, (what, bar) in CASES.items():
+        for pairs in (options.small, options.large):
+            whole, anonymous = found[labelled, pairs]
+            told = f"PSS {whole:4.0f} MB, of which anonymous {anonymous:4.0f} MB"
+            print(f"{what:22s} {pairs:>9,} pairs: {told}")
+        small, large = found[labelled, options.small], found[labelled, options.large]
         whole, anonymous = large[0] - small[0], large[1] - small[1]
         print(f"{what:22s} PSS {whole:+.0f} MB, anonymous {anonymous:+.0f} MB (bar: +{bar} MB)")
+
+
+def measure(sizes: tuple[int, int]) -> dict[tuple[bool, int], tuple[float, float]]:
+    """PSS and its anonymous part of all cases at one moment, over three processes each."""
+    with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
+        running: dict[tuple[bool, int], subprocess.Popen[str]] = {}
+        for pairs in sizes:
+            root = Path(scratch) / str(pairs)
+            root.mkdir()
+            make(root, pairs)
+            for labelled in CASES:
+                command = [sys.executable, __file__, "--one", str(root)]
+                command += ["--labelled"] * labelled
+                pipe = subprocess.PIPE
+                process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+                running[labelled, pairs] = stack.enter_context(process)
+        ids = {}
+        for case, process in running.items():
+            assert process.stdout is not None
+            ids[case] = json.loads(process.stdout.readline())
+        found = {
+            case: tuple(map(sum, zip(*map(memory, ids[case]), strict=True))) for case in running
+        }
+        for process in running.values():
+            process.communicate("go on\n")
+        return found
 
 
 if __name__ == "__main__":
