@@ -43,7 +43,13 @@ FEATURES = {
     ],
 }
 RECIPES = {
-    "L2 chosen inside": ["model.scaling=standardize", "model.l2=auto"],
+    "L2 chosen inside": [
+        "model.scaling=standardize",
+        "model.l2=auto",
+        "optimizer.lr=0.01",
+        "scheduler=cosine",
+        "data.batch_size=256",
+    ],
     "the paper's recipe": ["model.scaling=none", "model.l2=0.0"],
 }
 

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+
 from interestingness.cli import own_error, quoted
 from interestingness.errors import DataError
 

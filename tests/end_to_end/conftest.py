@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
+
 from interestingness.cli import conf_folder
 
 SMALL = ["dataset.images=60", "model.backbone.weights=random", "trainer.max_epochs=3"]

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+
 from interestingness.assembly import registry
 from interestingness.assembly.run import evaluate, train
 from interestingness.errors import ConfigError, DataError, LabelError, WeightsError
