@@ -1,14 +1,14 @@
 """Feature extraction from JPEG files against its parts: the bare forward pass, and bare decoding.
 
-    python benchmarks/feature_extraction.py [--images 96] [--rounds 5] [--photographs FOLDER]
+    python benchmarks/feature_extraction.py [--images 64] [--rounds 5] [--photographs FOLDER]
 
 Two ratios, each the median of rounds in which the arms take turns:
 
 1. extraction / forward (bar .95). Extraction is what `python train.py` does: hash, decode, resize,
    ViT-B/32 with random weights, write the cache. The bare forward runs the same network on batches
    that were decoded before; same number format, batch size and threads.
-   Extraction lets its threads work on parts of a batch; how fast the bare forward is when it does
-   the same is printed beside it.
+   Extraction lets its threads work on parts of a batch; --lanes prints how fast the bare forward
+   is when it does the same.
 2. pipeline / bare (bar .9). The pipeline is extraction without the network: it hashes files and
    hands out stacks of uint8 pictures. Bare is a thread pool of the same size that reads, decodes
    and resizes to the same pixels with the fastest decoder found (compared first, pixel by pixel).
@@ -48,12 +48,15 @@ Arm = Callable[[], object]
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--images", type=int, default=96, help="per round, for the network")
-    parser.add_argument("--decoded", type=int, default=400, help="per round, without the network")
+    parser.add_argument(
+        "--images", type=int, default=64, help="per round, for the network; 0: none"
+    )
+    parser.add_argument("--decoded", type=int, default=200, help="per round, without the network")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--workers", type=int, default=worker_count("auto"))
     parser.add_argument("--photographs", type=Path, help="a folder of JPEG files")
+    parser.add_argument("--lanes", action="store_true", help="also the bare forward in lanes")
     parser.add_argument("--json", type=Path, help="write the numbers there")
     options = parser.parse_args()
 
@@ -69,7 +72,9 @@ def main() -> None:
             f"{len(paths)} JPEGs, {torch.get_num_threads()} threads, {options.workers} decoders, "
             f"batch {options.batch}, torch {torch.__version__}, Pillow {Image.__version__}"
         )
-        network = against_forward(backbone, cycle(paths, options.images), options, Path(folder))
+        network: dict[str, float] = {}
+        if options.images:
+            network = against_forward(backbone, cycle(paths, options.images), options, Path(folder))
         decoders = against_decoding(backbone.transform, cycle(paths, options.decoded), options)
     if options.json:
         options.json.write_text(json.dumps({**network, **decoders}, indent=1) + "\n")
@@ -107,10 +112,13 @@ def against_forward(
         assert present.all()
 
     paths = distinct(paths, folder / "distinct")
-    arms: dict[str, Arm] = {"forward": forward, "extraction": extraction, "in lanes": in_lanes}
+    arms: dict[str, Arm] = {"forward": forward, "extraction": extraction}
+    if options.lanes:
+        arms["in lanes"] = in_lanes
     rates = take_turns(arms, len(paths), options.rounds)
     result = report(rates, "extraction", "forward", 0.95)
-    print(f"    forward in lanes {np.median(rates['in lanes']):.1f} images/s")
+    if options.lanes:
+        print(f"    forward in lanes {np.median(rates['in lanes']):.1f} images/s")
     return result
 
 

@@ -1,4 +1,4 @@
-"""An image is known by its content: SHA-256 of its file, remembered while the file is untouched."""
+"""An image is known by its content: a hash of its file, remembered while the file is untouched."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 log = logging.getLogger(__name__)
 
 Key = bytes
-"""The 32 bytes of a SHA-256."""
+"""The 32 bytes of a BLAKE2b hash."""
 
 FileState = tuple[int, int, int, int]
 """Size, time of change of the content and of the entry in nanoseconds, and identity on its disk:
@@ -35,8 +35,9 @@ _NAME = np.dtype("S16")
 
 
 def content_key(data: bytes) -> Key:
-    """SHA-256 of the bytes of a file."""
-    return hashlib.sha256(data).digest()
+    """BLAKE2b of the bytes of a file: as strong as SHA-256, and twice as fast where the
+    processor has no instructions for that."""
+    return hashlib.blake2b(data, digest_size=32).digest()
 
 
 def file_state(path: Path) -> FileState | None:

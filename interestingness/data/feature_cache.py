@@ -1,7 +1,7 @@
 """Features of a frozen backbone: each distinct image is encoded once, ever.
 
-A feature is kept under the SHA-256 of the image file it was computed from and the fingerprint of
-the backbone's contract (weights, preprocessing, normalisation, number format), so that no wrong
+A feature is kept under a hash of the image file it was computed from and the fingerprint of the
+backbone's contract (weights, preprocessing, normalisation, number format), so that no wrong
 feature can be served. Images are encoded by one process at a time; the others wait and then find
 everything. What was encoded before a kill stays.
 """

@@ -228,6 +228,20 @@ def test_the_scene_clip_is_for_scenes():
     assert backbone.contract.family == "scene_clip"
 
 
+def test_the_embedded_weights_are_those_that_open_clip_loads():
+    from interestingness.models.scene_clip import CONFIG, MODEL_NAME, WEIGHTS
+
+    open_clip.add_model_config(CONFIG)
+    theirs, _, prepare = open_clip.create_model_and_transforms(MODEL_NAME, pretrained=str(WEIGHTS))
+    ours = SceneClipBackbone(weights="embedded")
+    scene = Image.new("RGB", (64, 64), (30, 90, 200))
+    scene.paste((240, 220, 20), (10, 20, 40, 50))
+    images = prepare(scene)[None]
+    assert torch.equal(ours.transform(scene)[None], images)
+    torch.testing.assert_close(ours(images), theirs.eval().encode_image(images))
+    assert "embedded in the package" in ours.describe()
+
+
 def test_the_options_of_the_group_name_what_the_libraries_know(repository):
     files = sorted((repository / "conf" / "model" / "backbone").glob("*.yaml"))
     options = {f.stem: yaml.safe_load(f.read_text()) for f in files}
