@@ -16,7 +16,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "label_sources.md"
-BEGIN, END = "<!-- made by scripts/list_label_sources.py -->\n", "<!-- end -->\n"
+BEGIN, END = "<!-- made by scripts/list_label_sources.py -->\n\n", "\n<!-- end -->\n"
 HEAD = ("option", "reads", "rule", "in the synthetic data", "licence of real labels")
 
 _JUDGE = "the truth dampened, a taste of its own, a liking for the second place"

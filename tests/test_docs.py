@@ -1,0 +1,115 @@
+"""README and docs: links lead somewhere, nothing is out of reach, nothing tells of a machine.
+
+Their commands and code are checked by tests/test_docs_commands.py.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from interestingness.cli import conf_folder
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ["README.md", *sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("docs/**/*.md"))]
+
+
+@cache
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def prose(page: str) -> str:
+    """The page without its blocks."""
+    return re.sub(r"^```.*?^```$", "", text_of(page), flags=re.M | re.S)
+
+
+def links(page: str) -> list[tuple[str, str]]:
+    """Text and target of every link and picture."""
+    return re.findall(r"\[([^\]]*)\]\(([^)\s]+)\)", prose(page))
+
+
+def headings(page: str) -> set[str]:
+    """Anchors as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", prose(page), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def inside(page: str) -> list[tuple[str, str, str]]:
+    """Text, file and anchor of every link that stays in the repository."""
+    found = []
+    for text, target in links(page):
+        if not re.match(r"[a-z]+:", target):
+            path, _, anchor = target.partition("#")
+            file = (ROOT / page).parent / path if path else ROOT / page
+            found.append((text, os.path.relpath(os.path.normpath(file), ROOT), anchor))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for text, file, anchor in inside(page):
+        assert text, f"a link or picture without words: {file}"
+        assert file in PROMISED or (ROOT / file).exists(), file
+        assert not anchor or anchor in headings(file), (file, anchor)
+
+
+PROMISED = {"docs/images/oasis_accuracy.png"}
+"""Pictures that are made from real data at the end; the README names the command."""
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    reached, waiting = set(), ["docs/index.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached or not page.endswith(".md"):
+            continue
+        reached.add(page)
+        waiting += [file for _, file, _ in inside(page)]
+    assert set(PAGES) <= reached
+    assert "docs/index.md" in {file for _, file, _ in inside("README.md")}
+
+
+def test_the_readme_is_short_and_shows_the_two_commands() -> None:
+    text = text_of("README.md")
+    assert len(text.splitlines()) <= 110
+    for command in ("pip install -e . && python train.py", 'pip install -e ".[dev]" && pytest'):
+        assert command in text
+    assert text.index("dataset=folder") < text.index("pip install -e . && python train.py")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_tells_of_a_machine(page: str) -> None:
+    paths = r"(?<![\w.])/(?:root|home|work|tmp|Users|opt|data)/|[A-Z]:\\|\.local\b|\.internal\b"
+    hosts = r"\b\d{1,3}(?:\.\d{1,3}){3}\b|localhost"
+    assert not re.findall(f"{paths}|{hosts}", text_of(page))
+
+
+def test_the_table_of_label_sources_is_current() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "list_label_sources.py"))
+    page = ROOT / "docs" / "label_sources.md"
+    assert script["with_table"](page.read_text()) == page.read_text(), (
+        "run: python scripts/list_label_sources.py"
+    )
+    assert len(script["rows"]()) == len(list(conf_folder().glob("label_source/*.yaml"))) >= 16
+
+
+def test_the_page_on_configuration_names_every_option() -> None:
+    page = text_of("docs/configuration.md")
+    files = [path.relative_to(conf_folder()) for path in conf_folder().glob("*/**/*.yaml")]
+    files = [path for path in files if path.parts[0] != "hydra"]
+    told = [path for path in files if path.parts[0] != "label_source"]  # they have a page
+    assert len(told) >= 40
+    assert not [path for path in told if f"`{path.stem}`" not in page]
+    assert not [path for path in files if f"`{path.parent}`" not in page]
+
+
+def test_checks_notice_what_is_missing() -> None:
+    assert len(PAGES) >= 20
+    assert sum(len(inside(page)) for page in PAGES) >= 40
+    assert "what-decides-the-weights" in headings("docs/configuration.md")

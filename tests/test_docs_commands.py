@@ -1,0 +1,501 @@
+"""README and docs: every command composes, every option exists, and all code runs.
+
+Commands stand in ``sh`` blocks and in code spans that begin with a program; options stand in code
+spans such as `data=shards`. Blocks with a title (```yaml options/split/x.yaml) are files: they are
+written into a folder in which the page's commands and Python run.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf, open_dict
+from PIL import Image
+
+from interestingness import plugins
+from interestingness.assembly.checks import check, missing_keys, plain
+from interestingness.cli import conf_folder, quoted
+from interestingness.testing import BackboneContract, LabelSourceContract
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ["README.md", *sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("docs/**/*.md"))]
+LANGUAGES = {"sh", "python", "yaml", "toml", "csv", "text"}
+DOORS = {"train": "train", "evaluate": "evaluate", "shards write": "shards"}
+GROUPS = {path.name for path in conf_folder().iterdir() if path.is_dir()}
+PROGRAMS = ("python ", "interestingness ", "pip ", "pytest ", "wandb ")
+FLAGS = {"-m": 0, "--help": 0, "--cfg": 1, "--info": 1, "--config-dir": 1}
+"""Hydra's options that pages may show, and how many values each takes."""
+
+FOUND = {"commands": 83, "options": 57, "python": 13, "contracts": 3}
+"""On all pages together: a test that finds things by itself must know how many it found."""
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, the file name that it is given, and its text."""
+
+    language: str
+    title: str
+    text: str
+
+
+@cache
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def blocks(page: str) -> list[Block]:
+    found = re.findall(r"^```(\w*) ?([^\n]*)\n(.*?)^```$", text_of(page), re.M | re.S)
+    return [Block(*parts) for parts in found]
+
+
+def prose(page: str) -> str:
+    return re.sub(r"^```.*?^```$", "", text_of(page), flags=re.M | re.S)
+
+
+def spans(page: str) -> list[str]:
+    """Code spans outside of blocks, line ends made spaces."""
+    return [" ".join(s.split()) for s in re.findall(r"(?<!`)`([^`]+)`(?!`)", prose(page))]
+
+
+class Command(NamedTuple):
+    """Variables set before a command, its words, and whether it stands in the text, where it may be
+    named without the values that a user has to give."""
+
+    environment: tuple[tuple[str, str], ...]
+    words: tuple[str, ...]
+    named_only: bool = False
+
+
+def commands(page: str) -> list[Command]:
+    """Every command of a page."""
+    found = []
+    for block in blocks(page):
+        if block.language == "sh":
+            found += commands_in(block.text)
+    for span in spans(page):
+        if span.startswith(PROGRAMS):
+            found += commands_in(span, named_only=True)
+    return found
+
+
+def commands_in(text: str, *, named_only: bool = False) -> list[Command]:
+    found = []
+    variables: dict[str, str] = {}
+    for line in text.replace("\\\n", " ").splitlines():
+        for name in re.findall(r"\$(\w+)", line):
+            line = line.replace(f"${name}", variables[name])
+        words = [w for w in shlex.split(line, comments=True) if w != "…"]
+        while words:
+            end = words.index("&&") if "&&" in words else len(words)
+            command, words = words[:end], words[end + 1 :]
+            own: dict[str, str] = {}
+            while command and re.fullmatch(r"[A-Za-z_]\w*=.*", command[0]):
+                key, _, value = command.pop(0).partition("=")
+                own[key] = value
+            if command:
+                found.append(Command(tuple(own.items()), tuple(command), named_only))
+            else:
+                variables.update(own)
+    return found
+
+
+def fragments(page: str) -> list[list[str]]:
+    """Code spans that are overrides only, of options that one of the doors has."""
+    found = []
+    for span in spans(page):
+        words = span.split()
+        if all(re.fullmatch(r"[+~]?[A-Za-z_][\w/.@]*=[^…]+", w) for w in words) and all(
+            door_of([word]) for word in words
+        ):
+            found.append(words)
+    return found
+
+
+@cache
+def default(door: str) -> dict[str, Any]:
+    """The door's config without overrides, unresolved."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        return OmegaConf.to_container(compose(door), resolve=False)
+
+
+@cache
+def roots(door: str) -> set[str]:
+    """What an override for this door may begin with."""
+    raw = yaml.safe_load((conf_folder() / f"{door}.yaml").read_text(encoding="utf-8"))
+    names = " ".join(key for entry in raw["defaults"] if isinstance(entry, dict) for key in entry)
+    return {*raw, *re.findall(r"(?:^|(?<=[ @]))\w+", names.replace("override ", ""))} - {"defaults"}
+
+
+def door_of(overrides: Sequence[str]) -> str | None:
+    """The first door that has all these options at its top level."""
+    wanted = {re.split(r"[/.@=]", override.lstrip("+~"))[0] for override in overrides}
+    return next((door for door in DOORS.values() if wanted <= roots(door)), None)
+
+
+@pytest.fixture
+def workplace(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A folder with the page's files, a few photographs and a tiny raw data set."""
+    plugins.register()
+    for name in ("a.jpg", "b.jpg", "c.jpg", "trip/d.jpg"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (6, 6)).save(path)
+    raw = tmp_path / "raw" / "my_set"
+    raw.mkdir(parents=True)
+    (raw / "answers.txt").write_text("x.jpg y.jpg y.jpg\nz.jpg y.jpg z.jpg\n")
+    for block in blocks(request.node.callspec.params["page"]):
+        if block.title:
+            file = tmp_path / block.title
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(block.text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for room in (tmp_path / "interestingness").glob("*/"):
+        package = import_module(f"interestingness.{room.name}")  # what a page adds to a room
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(room)])
+    monkeypatch.setenv("INTERESTINGNESS_CACHE", str(tmp_path / "cache"))
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def composed(door: str, overrides: Sequence[str], *, folders: Sequence[Path]) -> Any:
+    """What the command line would compose, with more folders of options."""
+    search = ",".join(f"file://{folder}" for folder in folders)
+    more = [f"hydra.searchpath=[{search}]"] if folders else []
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3", job_name=door):
+        cfg = compose(door, [*map(quoted, overrides), *more], return_hydra_config=True)
+        with open_dict(cfg):
+            cfg.hydra.runtime.output_dir = "runs/now"
+            cfg.hydra.job.num, cfg.hydra.job.id = 0, "0"
+        HydraConfig.instance().set_config(cfg)
+        with open_dict(cfg):
+            del cfg["hydra"]
+    return cfg
+
+
+@dataclass(frozen=True)
+class Job:
+    """Overrides that a page shows for one of the doors.
+
+    Attributes:
+        folders: of options, beside ours.
+        whole: whether nothing may be missing; in the text, values may be.
+    """
+
+    door: str
+    overrides: tuple[str, ...]
+    folders: tuple[Path, ...] = ()
+    whole: bool = True
+
+    def keys(self) -> dict[str, str]:
+        """Override by key; "" for the option of a group that is left as it is but spoken of."""
+        keys = {key_of(word): word for word in self.overrides}
+        spoken = {re.split(r"[.@]", key.lstrip("+~"))[0] for key in keys}
+        return {**dict.fromkeys(spoken & GROUPS, ""), **keys}
+
+
+def key_of(override: str) -> str:
+    return override.partition("=")[0]
+
+
+def composes(job: Job, workplace: Path) -> bool:
+    """Whether the job composes, and binds as a run does before anything is built."""
+    folders = [*job.folders, *workplace.glob("**/conf")]
+    own = [path.parent.name for path in workplace.glob("*/conf")]
+    try:
+        cfg = composed(job.door, job.overrides, folders=folders)
+        if not job.whole:
+            for key in missing_keys(cfg):
+                OmegaConf.update(cfg, key, "given")
+        check(plain(cfg), trusted=(*plugins.plugin_packages(), *own, *cfg.trust))
+    except Exception as error:  # Hydra and OmegaConf have a dozen kinds
+        print(f"{' '.join(job.overrides)}: {error}")
+        return False
+    return True
+
+
+def wrong(jobs: Sequence[Job], workplace: Path) -> list[Job]:
+    """Jobs that do not compose.
+
+    As many as do not contradict each other are composed at a time, since composing takes half a
+    second; only where that fails they are taken one by one.
+    """
+    found = [job for job in jobs if job.whole and lacking(job)]
+    bundles: list[list[Job]] = []
+    for job in dict.fromkeys(job for job in jobs if not plainly_there(job)):
+        for bundle in bundles:
+            taken = {key: word for other in bundle for key, word in other.keys().items()}
+            same = all(taken.get(key, word) == word for key, word in job.keys().items())
+            if same and (job.door, job.folders) == (bundle[0].door, bundle[0].folders):
+                bundle.append(job)
+                break
+        else:
+            bundles.append([job])
+    for bundle in bundles:
+        words = tuple(dict.fromkeys(word for job in bundle for word in job.overrides))
+        if not composes(replace(bundle[0], overrides=words, whole=False), workplace):
+            found += [job for job in bundle if not with_some_option(job, workplace)]
+    return found
+
+
+def with_some_option(job: Job, workplace: Path) -> bool:
+    """Whether it composes; words in the text may speak of any option of their group."""
+    group = re.split(r"[.@=]", job.overrides[0].lstrip("+~"))[0]
+    names = [] if job.whole else [path.stem for path in (conf_folder() / group).glob("*.yaml")]
+    tries = [(), *((f"{group}={name}",) for name in names)]
+    return any(composes(replace(job, overrides=(*t, *job.overrides)), workplace) for t in tries)
+
+
+def lacking(job: Job) -> list[str]:
+    """Values that the door, or an option that is chosen, wants to be given and that are not."""
+    wanted = [key for key, value in default(job.door).items() if value == "???"]
+    for word in job.overrides:
+        key, _, option = word.lstrip("+").partition("=")
+        group, _, package = key.partition("@")
+        file = conf_folder() / group / f"{option}.yaml"
+        node = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        place = package or group.replace("/", ".")
+        wanted += [f"{place}.{name}" for name, value in (node or {}).items() if value == "???"]
+    return sorted(set(wanted) - {key_of(word).lstrip("+") for word in job.overrides})
+
+
+def plainly_there(job: Job) -> bool:
+    """Whether there is nothing to compose: at most one option, which tests/test_conf.py composes,
+    and values that the door has whatever is chosen."""
+    options = [
+        w for w in job.overrides if (conf_folder() / f"{w.replace('=', '/')}.yaml").is_file()
+    ]
+    values = [key_of(word) for word in job.overrides if word not in options]
+    fixed = {"paths", "trainer"}
+    return len(options) <= 1 and all(
+        has(default(job.door), key) and key.split(".")[0] not in GROUPS - fixed for key in values
+    )
+
+
+def has(node: Any, key: str) -> bool:
+    for part in key.split("."):
+        if not isinstance(node, dict) or part not in node:
+            return False
+        node = node[part]
+    return True
+
+
+def job_of(door: str, words: Sequence[str], workplace: Path, *, whole: bool) -> Job:
+    """The job of a command line; of a sweep, the first."""
+    left, overrides, flags = list(words), [], {}
+    while left:
+        word = left.pop(0)
+        if word.startswith("-"):
+            assert word in FLAGS, f"flag {word} is not known"
+            flags[word] = [left.pop(0) for _ in range(FLAGS[word])]
+        else:
+            overrides.append(first_of(word, workplace, swept="-m" in flags))
+    folders = tuple(workplace / folder for folder in flags.get("--config-dir", []))
+    looks = {"--help", "--cfg", "--info"} & set(flags)
+    return Job(door, tuple(overrides), folders, whole=whole and not looks)
+
+
+def first_of(word: str, workplace: Path, *, swept: bool) -> str:
+    """The override itself, or the first of a sweep; options that are swept over must exist."""
+    override = OverridesParser.create().parse_override(quoted(word))
+    if not override.is_sweep_override():
+        return word
+    assert swept, f"{word} is a sweep; -m is missing"
+    group = override.key_or_group
+    files = [*conf_folder().glob(f"{group}/*.yaml"), *workplace.glob(f"**/conf/{group}/*.yaml")]
+    names = {file.stem for file in files}
+    if pattern := re.fullmatch(r"glob\((.*)\)", word.partition("=")[2]):
+        values = [name for name in names if fnmatch(name, pattern[1])]
+    else:
+        values = [str(value).strip("'") for value in override.sweep_string_iterator()]
+    assert len(values) > 1, word
+    assert not names or set(values) <= names, (word, names)
+    return f"{group}={values[0]}"
+
+
+def check_command(command: Command, workplace: Path) -> Job | None:
+    """Fails unless the command is one of ours; what Hydra would compose for it."""
+    program, *arguments = command.words
+    if [program, *arguments[:1]] == ["python", "-m"]:
+        program, *arguments = arguments[1:]
+    job, named = None, command.named_only
+    if program == "interestingness":
+        job = next((d for d in DOORS if arguments[: len(d.split())] == d.split()), None)
+        if job is None and not (named and arguments in ([], ["annotate"])):  # annotate is to come
+            assert arguments[:2] == ["shards", "verify"], command
+            assert len(arguments) == 3 or named, command
+    elif program == "python" and arguments[0] in {"train.py", "evaluate.py"}:
+        job = arguments[0].removesuffix(".py")
+    elif program == "python":
+        source = (ROOT / arguments[0]).read_text(encoding="utf-8")
+        options = [word.partition("=")[0] for word in arguments if word.startswith("-")]
+        unknown = [option for option in options if f'"{option}"' not in source]
+        assert not unknown, (command, unknown)
+    elif program == "pip":
+        extras = re.fullmatch(r"(?:\.|interestingness)(?:\[([\w,]+)\])?", arguments[-1])
+        assert arguments[:-1] in (["install"], ["install", "-e"]) and extras, command
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        known = set(project["optional-dependencies"])
+        assert set(filter(None, (extras[1] or "").split(","))) <= known, command
+    elif program == "pytest":
+        files = [a for a in arguments if a.endswith(".py")]
+        assert all((ROOT / f).is_file() or (workplace / f).is_file() for f in files), command
+        assert set(arguments) - set(files) <= {"-m", "slow"}, command
+    else:
+        assert command.words in (("wandb", "login"), ("wandb", "sync")), f"not ours: {command}"
+    if job is None:
+        return None
+    rest = arguments[1:] if program == "python" else arguments[len(job.split()) :]
+    return job_of(DOORS[job], rest, workplace, whole=not named)
+
+
+def completed(words: Sequence[str]) -> list[str]:
+    """With the option that a value belongs to, where it is not the default's."""
+    found = list(words)
+    for word in words:
+        group, _, key = word.lstrip("+~").partition("=")[0].partition(".")
+        files = sorted((conf_folder() / group).glob("*.yaml"))
+        chosen = any(re.match(rf"{group}=", w) for w in found)
+        if key and files and not chosen and not has(default("train"), f"{group}.{key}"):
+            having = [f.stem for f in files if has(yaml.safe_load(f.read_text()), key)]
+            found = [f"{group}={having[0]}", *found] if having else found
+    return found
+
+
+def run_contract(kind: type, folder: Path) -> None:
+    """What pytest would do with the class."""
+    methods = [name for name in dir(kind) if name.startswith("test_")]
+    assert len(methods) >= 10
+    for name in methods:
+        with pytest.MonkeyPatch.context() as patch:
+            given = {"tmp_path": folder / kind.__name__ / name, "monkeypatch": patch}
+            given["tmp_path"].mkdir(parents=True)
+            method = getattr(kind(), name)
+            method(**{key: given[key] for key in inspect.signature(method).parameters})
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if commands(p) or fragments(p)])
+def test_every_command_and_option_could_run(
+    page: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = []
+    for command in dict.fromkeys(commands(page)):
+        for key, value in command.environment:
+            monkeypatch.setenv(key, value)
+        if (job := check_command(command, workplace)) is not None:
+            jobs.append(job)
+    for words in map(completed, fragments(page)):
+        jobs.append(Job(str(door_of(words)), tuple(words), whole=False))
+    assert not wrong(jobs, workplace)
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if any(b.language == "python" for b in blocks(p))]
+)
+def test_every_python_block_runs(page: str, workplace: Path) -> None:
+    names: dict[str, Any] = {"__name__": "page"}
+    for block in blocks(page):
+        if block.language == "python" and not block.title:
+            exec(compile(block.text, page, "exec"), names)
+        elif block.language == "python" and Path(block.title).name.startswith("test_"):
+            names.update(runpy.run_path(block.title))
+    kinds = (LabelSourceContract, BackboneContract)
+    for value in names.values():
+        if inspect.isclass(value) and issubclass(value, kinds) and value not in kinds:
+            run_contract(value, workplace)
+
+
+def test_as_much_is_found_as_there_is() -> None:
+    python = [b.text for p in PAGES for b in blocks(p) if b.language == "python"]
+    counts = {
+        "commands": sum(len(commands(p)) for p in PAGES),
+        "options": sum(len(fragments(p)) for p in PAGES),
+        "python": len(python),
+        "contracts": sum(t.count("Contract):\n") for t in python),
+    }
+    assert counts == FOUND, "pages changed: look whether all that was added is checked, then adjust"
+
+
+def test_checks_can_fail(tmp_path: Path) -> None:
+    for command in (
+        "rm -rf runs",
+        "python train.py label_source=gpt5",
+        "python train.py label_source=human,gpt4o",
+        "python train.py -m label_source=human,gpt5",
+        "python train.py split=by_group",
+        "python train.py +label_source.thresold=1",
+        "python train.py --verbose",
+        "python scripts/calibrate_raters.py --seed 3",
+        "interestingness shards check out",
+        "pip install -e .[all]",
+    ):
+        try:
+            job = check_command(Command((), tuple(shlex.split(command))), tmp_path)
+        except Exception:  # whatever it is, it was noticed
+            continue
+        assert job is not None and wrong([job], tmp_path), command
+    jobs = [Job("train", words, whole=False) for words in (("model.l2=1",), ("split.sed=1",))]
+    assert wrong(jobs, tmp_path) == jobs[1:]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_blocks_say_what_they_are(page: str) -> None:
+    assert {b.language for b in blocks(page)} <= LANGUAGES
+    assert text_of(page).count("\n```") % 2 == 0
+    indented = re.findall(r"\n\n {4,}(?![-*\d ])[^\n]*", prose(page))
+    assert not indented, "indented blocks are not checked: fence them"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["docs/add/plugin.md"])
+def test_the_plugin_page_runs_as_written(page: str, workplace: Path) -> None:
+    """The commands of the page, one by one; data sets are small, and pip downloads nothing."""
+    site, small = workplace / "site", ["dataset.images=60", "trainer.max_epochs=2"]
+    small += ["model.backbone.weights=random", "trainer.accelerator=cpu"]
+    base = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]), "COLUMNS": "80"}
+    ran = []
+    for own, (program, *arguments), named_only in commands(page):
+        if named_only:
+            continue
+        environment = {**base, **dict(own)}
+        if own:  # PYTHONPATH=.
+            environment["PYTHONPATH"] += os.pathsep + base["PYTHONPATH"]
+        if program == "pip":
+            offline = ["--no-deps", "--no-index", "--no-build-isolation", "--target", str(site)]
+            arguments = [arguments[0], "--quiet", *offline, *arguments[1:]]
+        elif program == "interestingness":
+            arguments += small
+        done = subprocess.run(
+            [sys.executable, "-m", program, *arguments],
+            cwd=workplace, env=environment, capture_output=True, text=True, timeout=280,
+        )  # fmt: skip
+        assert done.returncode == 0, (program, arguments, done.stdout, done.stderr)
+        ran.append(program)
+    assert ran == ["pip", "pytest", "interestingness", "interestingness", "interestingness"]
