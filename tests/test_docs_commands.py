@@ -46,7 +46,7 @@ PROGRAMS = ("python ", "interestingness ", "pip ", "pytest ", "wandb ")
 FLAGS = {"-m": 0, "--help": 0, "--cfg": 1, "--info": 1, "--config-dir": 1}
 """Hydra's options that pages may show, and how many values each takes."""
 
-FOUND = {"commands": 83, "options": 57, "python": 13, "contracts": 3}
+FOUND = {"commands": 84, "options": 57, "python": 13, "contracts": 3}
 """On all pages together: a test that finds things by itself must know how many it found."""
 
 
@@ -216,13 +216,9 @@ class Job:
 
     def keys(self) -> dict[str, str]:
         """Override by key; "" for the option of a group that is left as it is but spoken of."""
-        keys = {key_of(word): word for word in self.overrides}
+        keys = {word.partition("=")[0]: word for word in self.overrides}
         spoken = {re.split(r"[.@]", key.lstrip("+~"))[0] for key in keys}
         return {**dict.fromkeys(spoken & GROUPS, ""), **keys}
-
-
-def key_of(override: str) -> str:
-    return override.partition("=")[0]
 
 
 def composes(job: Job, workplace: Path) -> bool:
@@ -283,7 +279,7 @@ def lacking(job: Job) -> list[str]:
         node = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
         place = package or group.replace("/", ".")
         wanted += [f"{place}.{name}" for name, value in (node or {}).items() if value == "???"]
-    return sorted(set(wanted) - {key_of(word).lstrip("+") for word in job.overrides})
+    return sorted(set(wanted) - {word.lstrip("+").partition("=")[0] for word in job.overrides})
 
 
 def plainly_there(job: Job) -> bool:
@@ -292,7 +288,7 @@ def plainly_there(job: Job) -> bool:
     options = [
         w for w in job.overrides if (conf_folder() / f"{w.replace('=', '/')}.yaml").is_file()
     ]
-    values = [key_of(word) for word in job.overrides if word not in options]
+    values = [word.partition("=")[0] for word in job.overrides if word not in options]
     fixed = {"paths", "trainer"}
     return len(options) <= 1 and all(
         has(default(job.door), key) and key.split(".")[0] not in GROUPS - fixed for key in values
