@@ -76,6 +76,8 @@ def load_checkpoint(file: Path) -> dict[str, Any]:
         checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if first.startswith("Weights only load failed"):  # torch goes on with how to run it
+            first = "it holds objects other than tensors and plain values"
         raise WeightsError(
             f"{file}: cannot be read as a checkpoint ({first})",
             expected="a checkpoint of `python train.py`, tensors and plain values only",

@@ -164,7 +164,7 @@ class Skips:
             raise DataError(
                 f"{len(self)} of {total} {what} cannot be read:\n{self.listing(5)}",
                 expected=f"at most {self.max_share:.3g} of them",
-                todo="repair or remove these files, or allow a larger share",
+                todo="repair or remove these files, or allow a larger share (max_bad_share)",
             )
 
     def listing(self, limit: int | None = None) -> str:
