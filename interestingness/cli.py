@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -100,7 +101,12 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
 
     given = original[1:] if arguments is None else list(arguments)
     sys.argv = [original[0], *map(quoted, given)]
-    run()
+    try:
+        run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (`… --help | head`) has seen enough; nothing is to be flushed into its pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _told(job: Callable[[], Any]) -> Any:
@@ -114,7 +120,7 @@ def _told(job: Callable[[], Any]) -> Any:
         print(f"error: {own}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        print("interrupted; resume=RUN_FOLDER goes on from the last epoch", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None
 
 

@@ -41,7 +41,16 @@ def judge(cfg: DictConfig, file: Path, *, trusted: tuple[str, ...]) -> float | N
     check(OmegaConf.to_container(merged, resolve=True), trusted=trusted)  # type: ignore[arg-type]
     prepared = prepare(merged, learn=False)
     skips, notes = Skips(max_share=merged.data.max_bad_share), [f"judged from {file}"]
-    backbone, embedding, features, present = image_features(merged, prepared, skips, notes)
+    try:
+        backbone, embedding, features, present = image_features(merged, prepared, skips, notes)
+    except WeightsError as error:
+        if "synthetic scenes only" not in error.found:
+            raise
+        raise WeightsError(
+            error.found,
+            expected="a checkpoint that was trained on photographs",
+            todo="train one on photographs: a checkpoint keeps its backbone",
+        ) from None
     scorer = build_scorer(own["scorer"])
     differences = scorer.embedding.differences(embedding)
     if differences:

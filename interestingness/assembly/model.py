@@ -97,7 +97,7 @@ def image_features(
     cfg: DictConfig, prepared: RunTables, skips: Skips, notes: list[str], *, progress: Any = None
 ) -> tuple[Backbone | None, EmbeddingContract, NDArray[np.float32], NDArray[np.bool_]]:
     """Features of every image in a pair, shape (images, dim), and which images have them."""
-    if cfg.model.features is not None:
+    if cfg.model.get("features") is not None:
         given = load_features(
             Path(cfg.model.features).expanduser(), prepared.tables.image_ids.tolist()
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +13,10 @@ import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from interestingness.errors import DataError, LabelError
+from interestingness.errors import ConfigError, DataError, LabelError
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.labels.tables import Tables
+from interestingness.models.scene_clip import WEIGHTS
 from interestingness.schema import Pairs
 
 if TYPE_CHECKING:
@@ -42,8 +45,12 @@ class RunTables:
     references: dict[str, LabelSource]
     absent: dict[str, str]
 
-    def fingerprints(self) -> dict[str, str]:
-        """Hashes of data, labels and split, by name."""
+    def fingerprints(self, model: Mapping[str, Any]) -> dict[str, str]:
+        """Hashes of data, labels, split and weight files, by name.
+
+        Args:
+            model: the config's ``model`` node; every value that names a file is hashed by content.
+        """
         split = hashlib.sha256(
             b"".join(np.packbits(side).tobytes() for side in self.split.sides().values())
         ).hexdigest()[:16]
@@ -51,8 +58,21 @@ class RunTables:
             "data": self.tables.fingerprint("images", "pairs"),
             "labels": self.source.fingerprint(),
             "split": split,
+            **files_of(model, "model"),
             **{f"reference.{n}": s.fingerprint() for n, s in sorted(self.references.items())},
         }
+
+
+def files_of(node: Any, path: str) -> dict[str, str]:
+    """Hash of every file that a config names, by its place: weights may change under their name."""
+    if isinstance(node, Mapping):
+        found = [files_of(value, f"{path}.{key}") for key, value in node.items()]
+        return {k: v for part in found for k, v in part.items()}
+    file = WEIGHTS if node == "embedded" else Path(str(node)).expanduser()
+    if not isinstance(node, str) or not file.is_file():
+        return {}
+    with file.open("rb") as stream:
+        return {path: hashlib.file_digest(stream, "sha256").hexdigest()[:16]}
 
 
 def prepare(cfg: DictConfig, *, learn: bool = True, progress: Any = None) -> RunTables:
@@ -67,7 +87,7 @@ def prepare(cfg: DictConfig, *, learn: bool = True, progress: Any = None) -> Run
         LabelError: if the data set has nothing for the label source, or no training pair a label.
         DataError: for an unusable data set or split.
     """
-    cfg.paths.cache = str(Path(cfg.paths.cache).expanduser())
+    cfg.paths.cache = str(writable_cache(cfg.paths.cache))
     tables: Tables = instantiate(cfg.dataset, progress=progress)
     pairs = tables.pairs
     if len(pairs) == 0:
@@ -101,6 +121,27 @@ def prepare(cfg: DictConfig, *, learn: bool = True, progress: Any = None) -> Run
         references.setdefault(source.name, source)
         absent.pop(source.name, None)
     return RunTables(tables, pairs, split, source, labels, references, absent)
+
+
+def writable_cache(folder: str) -> Path:
+    """The cache folder, made if need be.
+
+    Raises:
+        ConfigError: if it cannot be made or written to.
+    """
+    path = Path(folder).expanduser()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        usable = os.access(path, os.W_OK)
+    except OSError:
+        usable = False
+    if not usable:
+        raise ConfigError(
+            f"{path}: the cache folder cannot be made or written to",
+            expected="a folder for prepared data and features",
+            todo="set the environment variable INTERESTINGNESS_CACHE, or paths.cache=…",
+        )
+    return path
 
 
 def _source(node: DictConfig, tables: Tables) -> LabelSource:

@@ -54,7 +54,7 @@ def describe(cfg: DictConfig, prepared: RunTables, model: Model) -> RunDescripti
         weights=(
             model.backbone.describe()
             if model.backbone is not None
-            else f"features from {cfg.model.features}"
+            else f"features from {cfg.model.get('features')}"
         ),
         split=f"{split.rule}; usable: "
         + ", ".join(f"{len(rows):,} {side}" for side, rows in model.rows.items()),
@@ -65,8 +65,6 @@ def describe(cfg: DictConfig, prepared: RunTables, model: Model) -> RunDescripti
 def announce(cfg: DictConfig, prepared: RunTables, model: Model) -> None:
     """Print what the run uses, before it trains."""
     describe_run(describe(cfg, prepared, model))
-    if prepared.absent:
-        print(f"no labels here from {', '.join(sorted(prepared.absent))}")
     for leak in leaks(cfg, prepared):
         print(f"note: {leak.train_test} {leak.what} are on both the training and the test side")
     if isinstance(prepared.source, MixSource):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     overrides = _overrides()
     prepared = prepare(cfg, progress=ProgressLine("preparing the data set"))
     full = effective(config)
-    key = identity(full, prepared.fingerprints())
+    key = identity(full, prepared.fingerprints(full["model"]))
     simulated = prepared.tables.manifest.simulated
     # Further ranks never skip: their rank 0 is training, whatever another job finishes meanwhile.
     may_skip = cfg.skip_finished and os.environ.get("LOCAL_RANK", "0") == "0"
@@ -57,6 +58,8 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     except BaseException as error:
         if first:
             registry.fail(run, error)
+            if isinstance(error, KeyboardInterrupt):
+                print(f"interrupted; go on with resume={run}", file=sys.stderr)
         raise
     if first:
         registry.finish(run, runs)

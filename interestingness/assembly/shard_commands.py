@@ -9,6 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from interestingness.assembly.checks import check, plain
+from interestingness.assembly.prepare import writable_cache
 from interestingness.data.shards.verify import verify_shards
 from interestingness.data.shards.writer import write_shards
 from interestingness.errors import ShardError
@@ -24,7 +25,7 @@ def write(cfg: DictConfig) -> dict[str, Any]:
         cfg: composed ``conf/shards.yaml``.
     """
     check(plain(cfg), trusted=(*plugin_packages(), *cfg.trust))
-    cfg.paths.cache = str(Path(cfg.paths.cache).expanduser())
+    cfg.paths.cache = str(writable_cache(cfg.paths.cache))
     tables: Tables = instantiate(cfg.dataset, progress=ProgressLine("preparing the data set"))
     out = Path(cfg.out).expanduser()
     manifest = write_shards(

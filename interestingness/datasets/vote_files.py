@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from interestingness.datasets.csv_tables import TextTable, numbers
 from interestingness.datasets.image_names import ImageNames, KeyedNames, missing_images
 from interestingness.errors import DataError
 from interestingness.schema import Pairs
+
+log = logging.getLogger(__name__)
 
 UNNAMED = "unnamed"
 """Rater of votes whose table does not say who voted."""
@@ -150,7 +153,19 @@ def read_votes(
         columns["sample"] = pa.array(np.nan_to_num(sample).astype(np.int32))
     else:
         columns["sample"] = pa.array(_repetitions(columns), pa.int32())
-    return pa.table(columns), _vote_facts(columns)
+    facts = _vote_facts(columns)
+    if unused := _unused(table, mapping):
+        facts["columns not used"] = unused
+        log.warning("%s: columns not used: %s", table.path, ", ".join(unused))
+    return pa.table(columns), facts
+
+
+def _unused(table: TextTable, mapping: Mapping[str, str]) -> list[str]:
+    """Columns that mean nothing to us: a misspelt ``rater`` would make one rater of all."""
+    known = {"left", "right", "pair_id", "choice", "first", "question", "rater_kind"}
+    known |= {"probability", "time", "sample", *RATER_COLUMNS, *_TEXT}
+    known |= {name for name in mapping.values() if name}
+    return sorted(name for name in table.columns if name.casefold() not in known | set(mapping))
 
 
 class _Sides:

@@ -60,7 +60,10 @@ def print_results(
         console.print(_table(judged, evaluation, console))
     lines = [_sentence(evaluation, judged)]
     if any(r.accuracy.low is not None for r in judged):
-        lines.append("accuracy and ceiling in %; intervals of 95 % over resampled images")
+        lines.append(
+            "pairs: those on which the reference prefers one side; accuracy and ceiling in %, "
+            "intervals of 95 % over resampled images"
+        )
     if any(r.ceiling for r in judged):
         lines.append("ceiling: one human rater against the majority of the others")
     if unscored := evaluation.unscored_images:

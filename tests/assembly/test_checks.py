@@ -61,3 +61,28 @@ def test_identity_ignores_where_files_lie_but_not_what_is_computed() -> None:
     assert identity(base, prints) != identity(base, {**prints, "labels": "other"})
     changed = {**base, "optimizer": {**ADAM, "lr": 0.2}}
     assert identity(base, prints) != identity(changed, prints)
+
+
+def test_weights_are_known_by_content_not_by_name(tmp_path) -> None:
+    from interestingness.assembly.prepare import files_of
+
+    file = tmp_path / "weights.pt"
+    file.write_bytes(b"one")
+    node = {"backbone": {"weights": str(file)}, "head": {"hidden": 3}}
+    before = files_of(node, "model")
+    file.write_bytes(b"two")
+    after = files_of(node, "model")
+    assert set(before) == set(after) == {"model.backbone.weights"}
+    assert before != after
+    embedded = files_of({"backbone": {"weights": "embedded"}}, "model")
+    assert set(embedded) == {"model.backbone.weights"}
+    assert files_of({"backbone": {"weights": "hub"}}, "model") == {}
+
+
+def test_a_cache_that_cannot_be_made_is_one_error(tmp_path) -> None:
+    from interestingness.assembly.prepare import writable_cache
+
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot be made"):
+        writable_cache(str(tmp_path / "file" / "cache"))
+    assert writable_cache(str(tmp_path / "new")).is_dir()

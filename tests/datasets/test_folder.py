@@ -427,3 +427,12 @@ def test_name(prepare: Prepare, tmp_path: Path, photos: Path) -> None:
     assert prepare().manifest.name == tmp_path.name  # "photos" alone says little
     assert prepare(images=photos / "trip").manifest.name == "trip"
     assert prepare(name="holiday").manifest.name == "holiday"
+
+
+def test_columns_that_mean_nothing_are_named(
+    prepare: Prepare, write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    votes = write("votes.csv", "left,right,choice,ratter\na.jpg,b.JPG,left,eve\n")
+    tables = prepare(votes=votes)
+    assert "columns not used: ratter" in caplog.text
+    assert tables.manifest.facts["votes"]["columns not used"] == ["ratter"]

@@ -227,3 +227,8 @@ def test_scores_do_not_depend_on_which_side_an_image_is_on(trained) -> None:
         for a, b in zip(*(table[c].to_pylist() for c in ("left", "right")), strict=True)
     ]
     np.testing.assert_allclose(margin, table["margin"].to_numpy(), atol=1e-6)
+
+
+def test_cached_features_need_a_file_of_features(composed) -> None:
+    with pytest.raises(ConfigError, match=r"no value for model\.features"):
+        train(composed("train", "dataset.images=60", "model=cached_features"))
