@@ -109,6 +109,7 @@ def test_every_option_of_the_group_is_a_source_that_the_contract_ran_on(reposito
         "memorability",
         "mix",
         "scores",
+        "true_utility",
         "views",
         "votes",
     ]
