@@ -44,7 +44,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
         print(f"a run with the same config, data and labels is finished: {done}")
         return {"run": str(done), "status": "skipped", "accuracy": None}
 
-    # Nothing heavy was imported so far: a finished job of a sweep ends within seconds.
+    # No image was read and no network built so far: a finished job of a sweep ends within seconds.
     from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
     from interestingness.assembly.fitting import fit
