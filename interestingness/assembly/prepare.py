@@ -118,9 +118,16 @@ def prepare(cfg: DictConfig, *, learn: bool = True, progress: Any = None) -> Run
         )
     references, absent = _references(cfg, tables)
     if lacking is None:
-        references.setdefault(source.name, source)
+        references[_own_name(source, references)] = source
         absent.pop(source.name, None)
     return RunTables(tables, pairs, split, source, labels, references, absent)
+
+
+def _own_name(source: LabelSource, references: Mapping[str, LabelSource]) -> str:
+    """Under which name the learnt source judges: its own, unless that means another rule."""
+    other = references.get(source.name)
+    same = other is None or other.fingerprint() == source.fingerprint()
+    return source.name if same else f"{source.name}_as_learnt"
 
 
 def writable_cache(folder: str) -> Path:

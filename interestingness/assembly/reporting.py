@@ -159,6 +159,7 @@ def references_of(prepared: RunTables) -> dict[str, Reference]:
     """Every reference read once; what was learnt is marked and comes first."""
     found = {}
     for name, source in prepared.references.items():
+        learnt = source is prepared.source  # fitted already
         votes = None
         if isinstance(source, VoteSource):
             question, raters = source.question, source.raters
@@ -166,9 +167,9 @@ def references_of(prepared: RunTables) -> dict[str, Reference]:
         found[name] = Reference.of(
             source,
             prepared.pairs,
-            train=prepared.split.train,
+            train=None if learnt else prepared.split.train,
             votes=votes if votes is not None and len(votes) else None,
-            learnt=source.fingerprint() == prepared.source.fingerprint(),
+            learnt=learnt,
         )
     return dict(sorted(found.items(), key=lambda item: not item[1].learnt))
 

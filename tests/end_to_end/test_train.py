@@ -232,3 +232,11 @@ def test_scores_do_not_depend_on_which_side_an_image_is_on(trained) -> None:
 def test_cached_features_need_a_file_of_features(composed) -> None:
     with pytest.raises(ConfigError, match=r"no value for model\.features"):
         train(composed("train", "dataset.images=60", "model=cached_features"))
+
+
+def test_a_source_learnt_by_another_rule_judges_beside_the_usual_one(trained) -> None:
+    run = trained("label_source=gpt4o", "label_source.aggregation=order_consistent")
+    rows = json.loads((run / "metrics.json").read_text())["test"]["references"]
+    learnt = {row["name"]: row["learnt"] for row in rows}
+    assert learnt["gpt4o_as_learnt"] and not learnt["gpt4o"]
+    assert sum(learnt.values()) == 1
