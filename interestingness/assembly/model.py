@@ -168,10 +168,17 @@ def usable_rows(
     }
     rows = {name: np.flatnonzero(mask) for name, mask in masks.items()}
     for name in ("train", "test") if learn else ("test",):
+        dealt = int(getattr(split, name).sum())
+        if not dealt:
+            raise DataError(
+                f"the {name} side of the split is empty ({split.rule})",
+                expected="pairs to learn from and pairs to judge by",
+                todo=f"give it a share: split.{name}=0.5",
+            )
         if not len(rows[name]):
             raise DataError(
                 f"no {name} pair has both images and, to learn from, a label",
-                expected=f"at least one of the split's {int(getattr(split, name).sum())} pairs",
+                expected=f"at least one of the split's {dealt} pairs",
                 todo="check the images and labels, or choose another split",
             )
     return rows

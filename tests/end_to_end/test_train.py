@@ -161,6 +161,7 @@ def test_the_best_epoch_is_chosen_on_the_validation_side(trained) -> None:
         (["optimizer.learning_rate=1"], None, "learning_rate"),
         (["split=by_group", "split.column=nothing"], DataError, "no such column"),
         (["model.scaling=big"], ConfigError, "model.scaling=big"),
+        (["split.train=1.0", "split.test=0.0"], DataError, "test side of the split is empty"),
     ],
 )
 def test_bad_options_are_one_clear_error(composed, overrides, error, text) -> None:
