@@ -1,0 +1,258 @@
+"""What the ledger, the engine and the judging hand to each other; the standard library only.
+
+Life of one answer: a `Task` is reserved in the ledger, which gives an `Attempt` (or `Denied`); its
+`Request` goes out; a `Reply` comes back and is stored before anybody looks into it; it is parsed to a
+`Verdict` (`Label` or `Reject`), and that is stored too. What goes wrong on the way is a `Failure`.
+
+How the ledger is called (``annotators/ledger/store.py``)::
+
+    with Ledger.open(path, run=facts, cap_uusd=5_000_000) as ledger:
+        for attempt_id, task, reply in ledger.unjudged():   # stored, but a crash came before parsing
+            ...                                             # parse, await ledger.judged(…)
+        need = ledger.need(tasks)                           # need.todo is what would be bought
+        attempt = await ledger.reserve(task, reserve_uusd=1200, price_id="gpt-4o-2026-11")
+        await ledger.received(attempt.id, reply)            # raw bytes; the reserve stays charged
+        await ledger.judged(attempt.id, verdict, parser_version="1", cost_uusd=900, usage=usage,
+                            served_model="…", fingerprint="…")
+        await ledger.free(attempt.id, "429 …")              # or: certainly not charged
+        await ledger.doubt(attempt.id, "reset after …")     # or: nobody knows
+        await ledger.settled()                              # until no reservation is open
+
+The cost is told with the verdict, because usage is known only once the stored bytes are parsed; where
+it is not told (``cost_uusd=None``) the whole reserve counts as spent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+JSON: TypeAlias = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
+
+NEVER_IDENTITY = frozenset(
+    {
+        "api_key",
+        "base_url",
+        "url",
+        "host",
+        "concurrency",
+        "timeout",
+        "deadline",
+        "price",
+        "price_id",
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "batch",
+        "mode",
+    }
+)
+"""What must not be in a task's identity: changing it must not buy a label again."""
+
+
+def canonical_json(value: JSON) -> str:
+    """One text for equal values: sorted keys, no spaces, ASCII, 1.0 written as 1.
+
+    Raises:
+        ValueError: for NaN and infinities, which JSON does not have.
+        TypeError: for values that are no JSON, and for keys that are no text.
+    """
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _plain(value: JSON) -> JSON:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError(f"keys of JSON are text, found {list(value)!r}")
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+def task_key(identity: Mapping[str, JSON]) -> str:
+    """SHA-256 of the canonical JSON, 64 hexadecimal digits.
+
+    Raises:
+        ValueError: if the identity names something of ``NEVER_IDENTITY``.
+    """
+    wrong = sorted(NEVER_IDENTITY & set(identity))
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)} cannot be part of a task's identity")
+    return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to be asked once.
+
+    Attributes:
+        key: ``task_key(identity)``; one label at most is kept for it.
+        kind: pair, image, persona_pair, description, cupl, embedding, …
+        identity: what makes two tasks the same: source image hashes in the order shown, transcode id,
+            detail, prompt id, backend, model, sampling, sample number. Never what is in
+            ``NEVER_IDENTITY``.
+        subject: what the export needs, e.g. pair_id, left, right, first (``left`` or ``right``),
+            image_id, question, persona, sample, rater_id.
+    """
+
+    key: str
+    kind: str
+    identity: Mapping[str, JSON]
+    subject: Mapping[str, JSON]
+
+    @classmethod
+    def of(cls, kind: str, identity: Mapping[str, JSON], subject: Mapping[str, JSON]) -> Task:
+        """A task with its key; the kind is part of the identity."""
+        whole = {**identity, "kind": kind}
+        return cls(task_key(whole), kind, whole, subject)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What goes out, byte for byte; made just before sending."""
+
+    path: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back, byte for byte.
+
+    Attributes:
+        status: HTTP status.
+        body: bytes as received, decompressed.
+        headers: lower-case names; only those worth keeping, never one that holds a key.
+        request_id: the server's name of the request, if it gave one.
+        seconds: from sending to the last byte.
+    """
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    request_id: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens as the server counted them; None where it did not say."""
+
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+@dataclass(frozen=True)
+class Label:
+    """A usable answer.
+
+    Attributes:
+        choice: ``first`` or ``second`` for a pair in the order shown, ``yes`` or ``no`` for one image,
+            None for texts and vectors.
+        p_first: probability of ``first`` (or of ``yes``), in [0, 1]; None where the backend gave none.
+        reason: the model's words; may be empty.
+        extra: text, vector, mass, reason_supports, …
+    """
+
+    choice: str | None
+    p_first: float | None = None
+    reason: str = ""
+    extra: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reject:
+    """An answer that is no label.
+
+    Attributes:
+        kind: invalid_json, wrong_choice, refused, filtered, failed, length, empty, html,
+            error_object, bad_request, …
+        detail: a short text for people.
+        terminal: the task is finished with it and is not asked again, in later runs neither.
+        retry_with: name of the change for the next attempt (``double_cap``), or None.
+    """
+
+    kind: str
+    detail: str = ""
+    terminal: bool = False
+    retry_with: str | None = None
+
+
+Verdict: TypeAlias = Label | Reject
+
+
+@dataclass(frozen=True)
+class Failure:
+    """No answer: certainly not charged (``free``), unknown (``doubt``), or the run ends (``stop``)."""
+
+    kind: Literal["free", "doubt", "stop"]
+    detail: str
+    status: int | None = None
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A reservation that was committed; the request may go out.
+
+    Attributes:
+        id: ``<first 32 digits of the key>-<n>``; goes out as ``X-Client-Request-Id`` and as
+            ``custom_id`` of a batch, so that a server's own journal can be compared with the ledger.
+        key: the task's key.
+        n: 1 for the first attempt on this key.
+        rejected: answers to this key that were rejected before.
+    """
+
+    id: str
+    key: str
+    n: int
+    rejected: int = 0
+
+
+@dataclass(frozen=True)
+class Denied:
+    """No reservation, and nothing may be sent.
+
+    Attributes:
+        reason: ``budget`` (the cap would be passed; if reservations are open, wait and ask again),
+            ``held`` (an earlier attempt may have been paid for), ``open`` (one is under way),
+            ``done`` (labelled, refused for good, or rejected too often), ``unjudged`` (an answer is
+            stored and waits for parsing), ``stopped`` (the disk is full or failing: stop, exit 74).
+        detail: for people.
+    """
+
+    reason: Literal["budget", "held", "open", "done", "unjudged", "stopped"]
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What is there and what would be bought, in distinct tasks.
+
+    Attributes:
+        todo: tasks to ask, in the order given, each key once.
+        labelled, refused, rejected: finished with a label, with a terminal reject, by too many rejects.
+        held: in doubt; not asked again unless the policy is ``rebuy`` (then they are in ``todo``).
+        unjudged: an answer is stored and was not parsed yet; it costs nothing.
+        waiting: under way, in a batch.
+    """
+
+    todo: list[Task]
+    labelled: int = 0
+    refused: int = 0
+    rejected: int = 0
+    held: int = 0
+    unjudged: int = 0
+    waiting: int = 0
+
+    @property
+    def total(self) -> int:
+        """Distinct tasks that were asked about."""
+        finished = self.labelled + self.refused + self.rejected
+        return len(self.todo) + finished + self.held + self.unjudged + self.waiting
