@@ -1,15 +1,15 @@
 """What the ledger, the engine and the judging hand to each other; the standard library only.
 
 Life of one answer: a `Task` is reserved in the ledger, which gives an `Attempt` (or `Denied`); its
-`Request` goes out; a `Reply` comes back and is stored before anybody looks into it; it is parsed to a
-`Verdict` (`Label` or `Reject`), and that is stored too. What goes wrong on the way is a `Failure`.
+`Request` goes out; a `Reply` comes back and is stored before anybody looks into it; it is parsed to
+a `Verdict` (`Label` or `Reject`), and that is stored too. What goes wrong is a `Failure`.
 
 How the ledger is called (``annotators/ledger/store.py``)::
 
     with Ledger.open(path, run=facts, cap_uusd=5_000_000) as ledger:
-        for attempt_id, task, reply in ledger.unjudged():   # stored, but a crash came before parsing
-            ...                                             # parse, await ledger.judged(…)
-        need = ledger.need(tasks)                           # need.todo is what would be bought
+        for attempt_id, task, reply in ledger.unjudged():  # stored; a crash came before parsing
+            ...                                            # parse, await ledger.judged(…)
+        need = ledger.need(tasks)                          # need.todo is what would be bought
         attempt = await ledger.reserve(task, reserve_uusd=1200, price_id="gpt-4o-2026-11")
         await ledger.received(attempt.id, reply)            # raw bytes; the reserve stays charged
         await ledger.judged(attempt.id, verdict, parser_version="1", cost_uusd=900, usage=usage,
@@ -18,8 +18,8 @@ How the ledger is called (``annotators/ledger/store.py``)::
         await ledger.doubt(attempt.id, "reset after …")     # or: nobody knows
         await ledger.settled()                              # until no reservation is open
 
-The cost is told with the verdict, because usage is known only once the stored bytes are parsed; where
-it is not told (``cost_uusd=None``) the whole reserve counts as spent.
+The cost is told with the verdict, because usage is known only once the stored bytes are parsed;
+where it is not told (``cost_uusd=None``) the whole reserve counts as spent.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-JSON: TypeAlias = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
+JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 
 NEVER_IDENTITY = frozenset(
     {
@@ -94,8 +94,8 @@ class Task:
     Attributes:
         key: ``task_key(identity)``; one label at most is kept for it.
         kind: pair, image, persona_pair, description, cupl, embedding, …
-        identity: what makes two tasks the same: source image hashes in the order shown, transcode id,
-            detail, prompt id, backend, model, sampling, sample number. Never what is in
+        identity: what makes two tasks the same: source image hashes in the order shown, transcode
+            id, detail, prompt id, backend, model, sampling, sample number. Never what is in
             ``NEVER_IDENTITY``.
         subject: what the export needs, e.g. pair_id, left, right, first (``left`` or ``right``),
             image_id, question, persona, sample, rater_id.
@@ -153,9 +153,9 @@ class Label:
     """A usable answer.
 
     Attributes:
-        choice: ``first`` or ``second`` for a pair in the order shown, ``yes`` or ``no`` for one image,
-            None for texts and vectors.
-        p_first: probability of ``first`` (or of ``yes``), in [0, 1]; None where the backend gave none.
+        choice: ``first`` or ``second`` for a pair in the order shown, ``yes`` or ``no`` for one
+            image, None for texts and vectors.
+        p_first: probability of ``first`` (or of ``yes``), in [0, 1]; None if the backend gave none.
         reason: the model's words; may be empty.
         extra: text, vector, mass, reason_supports, …
     """
@@ -189,7 +189,7 @@ Verdict: TypeAlias = Label | Reject
 
 @dataclass(frozen=True)
 class Failure:
-    """No answer: certainly not charged (``free``), unknown (``doubt``), or the run ends (``stop``)."""
+    """No answer: certainly not charged (``free``), unknown (``doubt``), the run ends (``stop``)."""
 
     kind: Literal["free", "doubt", "stop"]
     detail: str
@@ -203,7 +203,7 @@ class Attempt:
 
     Attributes:
         id: ``<first 32 digits of the key>-<n>``; goes out as ``X-Client-Request-Id`` and as
-            ``custom_id`` of a batch, so that a server's own journal can be compared with the ledger.
+            ``custom_id`` of a batch, so that a server's own journal can be held against the ledger.
         key: the task's key.
         n: 1 for the first attempt on this key.
         rejected: answers to this key that were rejected before.
@@ -237,7 +237,7 @@ class Need:
 
     Attributes:
         todo: tasks to ask, in the order given, each key once.
-        labelled, refused, rejected: finished with a label, with a terminal reject, by too many rejects.
+        labelled, refused, rejected: finished: with a label, a terminal reject, too many rejects.
         held: in doubt; not asked again unless the policy is ``rebuy`` (then they are in ``todo``).
         unjudged: an answer is stored and was not parsed yet; it costs nothing.
         waiting: under way, in a batch.
