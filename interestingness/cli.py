@@ -14,6 +14,7 @@ USAGE = """usage: interestingness COMMAND …
 
   train [OPTION=VALUE …]       train a scorer; -m for a sweep; --help lists the options
   evaluate ckpt=RUN …          judge a checkpoint by every reference
+  evaluate study=NAME …        many fits or votes, one page: label_source_table, …
   shards write|verify …        pair shards: write them, check them
 
 `interestingness COMMAND --help` says more."""
@@ -48,14 +49,23 @@ def train(arguments: Sequence[str] | None = None) -> None:
 
 
 def evaluate(arguments: Sequence[str] | None = None) -> None:
-    """Compose ``conf/evaluate.yaml`` with overrides and judge a checkpoint."""
+    """Judge a checkpoint (``conf/evaluate.yaml``), or do a study (``conf/study.yaml``)."""
 
     def job(cfg: Any) -> Any:
         from interestingness.assembly.run import evaluate as run
 
         return run(cfg)
 
-    _hydra(job, "evaluate", arguments)
+    def studied(cfg: Any) -> Any:
+        from interestingness.assembly.studies import run_study
+
+        return run_study(cfg)
+
+    given = sys.argv[1:] if arguments is None else arguments
+    if any(argument.startswith("study=") for argument in given):
+        _hydra(studied, "study", arguments)
+    else:
+        _hydra(job, "evaluate", arguments)
 
 
 def shards(arguments: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ OWN_PACKAGES = ("interestingness", "torch", "lightning")
 SUPPLIED = {
     "label_source": {"tables"},
     "references.": {"tables"},
+    "sources.": {"tables"},
     "dataset": {"progress"},
     "model.head": {"dim"},
     "optimizer": {"params"},

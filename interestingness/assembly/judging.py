@@ -42,7 +42,9 @@ def judge(cfg: DictConfig, file: Path, *, trusted: tuple[str, ...]) -> float | N
     prepared = prepare(merged, learn=False)
     skips, notes = Skips(max_share=merged.data.max_bad_share), [f"judged from {file}"]
     try:
-        backbone, embedding, features, present = image_features(merged, prepared, skips, notes)
+        backbone, embedding, features, present = image_features(
+            merged, prepared.tables, skips, notes
+        )
     except WeightsError as error:
         if "synthetic scenes only" not in error.found:
             raise

@@ -20,6 +20,7 @@ from interestingness.data.images import Skips
 from interestingness.data.loader import BatchSource
 from interestingness.data.precomputed import load_features
 from interestingness.errors import ConfigError, DataError
+from interestingness.labels.tables import Tables
 from interestingness.learning.regularisation import L2Choice, choose_l2
 from interestingness.models.backbone import Backbone, check_domain
 from interestingness.models.contract import EmbeddingContract
@@ -65,7 +66,7 @@ def build_model(cfg: DictConfig, prepared: RunTables, *, progress: Any = None) -
     skips = Skips(max_share=cfg.data.max_bad_share)
     notes: list[str] = []
     backbone, embedding, features, present = image_features(
-        cfg, prepared, skips, notes, progress=progress
+        cfg, prepared.tables, skips, notes, progress=progress
     )
     rows = usable_rows(prepared, present)
     training = prepared.pairs[rows["train"]]
@@ -94,31 +95,29 @@ def build_model(cfg: DictConfig, prepared: RunTables, *, progress: Any = None) -
 
 
 def image_features(
-    cfg: DictConfig, prepared: RunTables, skips: Skips, notes: list[str], *, progress: Any = None
+    cfg: DictConfig, tables: Tables, skips: Skips, notes: list[str], *, progress: Any = None
 ) -> tuple[Backbone | None, EmbeddingContract, NDArray[np.float32], NDArray[np.bool_]]:
     """Features of every image in a pair, shape (images, dim), and which images have them."""
     if cfg.model.get("features") is not None:
-        given = load_features(
-            Path(cfg.model.features).expanduser(), prepared.tables.image_ids.tolist()
-        )
+        given = load_features(Path(cfg.model.features).expanduser(), tables.image_ids.tolist())
         notes.append(given.note)
         embedding = EmbeddingContract.of_cached(given.name, given.fingerprint, given.dim)
         return None, embedding, given.features, given.present
-    backbone = make_backbone(cfg, prepared, notes)
-    used = prepared.pairs.images_used()
-    paths = [prepared.tables.image_path(int(row)) for row in used]
+    backbone = make_backbone(cfg, tables, notes)
+    used = tables.pairs.images_used()
+    paths = [tables.image_path(int(row)) for row in used]
     cache = FeatureCache(Path(cfg.paths.cache) / "features")
     device = "cuda" if torch.cuda.is_available() and cfg.trainer.accelerator != "cpu" else "cpu"
     found, ok = cache.features(
         paths, backbone, workers=cfg.data.workers, device=device, progress=progress, skips=skips
     )
-    features = np.zeros((len(prepared.pairs.image_ids), backbone.dim), dtype=np.float32)
+    features = np.zeros((len(tables.image_ids), backbone.dim), dtype=np.float32)
     present = np.zeros(len(features), dtype=bool)
     features[used], present[used] = found, ok
     return backbone, backbone.contract, features, present
 
 
-def make_backbone(cfg: DictConfig, prepared: RunTables, notes: list[str]) -> Backbone:
+def make_backbone(cfg: DictConfig, tables: Tables, notes: list[str]) -> Backbone:
     """The config's backbone, if it may see such images.
 
     Raises:
@@ -132,7 +131,7 @@ def make_backbone(cfg: DictConfig, prepared: RunTables, notes: list[str]) -> Bac
             todo="choose one of them",
         )
     backbone: Backbone = instantiate(cfg.model.backbone)
-    unusual = check_domain(backbone, prepared.tables.manifest.domain)
+    unusual = check_domain(backbone, tables.manifest.domain)
     if unusual:
         notes.append(unusual)
     return backbone

@@ -116,7 +116,7 @@ def prepare(cfg: DictConfig, *, learn: bool = True, progress: Any = None) -> Run
             expected="a preference for at least one training pair",
             todo="choose another label source, aggregation or split",
         )
-    references, absent = _references(cfg, tables)
+    references, absent = read_sources(cfg.get("references"), tables)
     if lacking is None:
         references[_own_name(source, references)] = source
         absent.pop(source.name, None)
@@ -170,14 +170,17 @@ def with_tables(node: DictConfig, tables: Tables) -> dict[str, Any]:
     return given
 
 
-def _references(cfg: DictConfig, tables: Tables) -> tuple[dict[str, LabelSource], dict[str, str]]:
-    references: dict[str, LabelSource] = {}
+def read_sources(
+    nodes: DictConfig | None, tables: Tables
+) -> tuple[dict[str, LabelSource], dict[str, str]]:
+    """Sources by name, and why the others are left out: the tables have nothing for them."""
+    there: dict[str, LabelSource] = {}
     absent: dict[str, str] = {}
-    for name, node in (cfg.get("references") or {}).items():
+    for name, node in (nodes or {}).items():
         source = _source(node, tables)
         lacking = source.missing()
         if lacking is None:
-            references[str(name)] = source
+            there[str(name)] = source
         else:
             absent[str(name)] = lacking
-    return references, absent
+    return there, absent

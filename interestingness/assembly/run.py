@@ -32,7 +32,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     config = plain(cfg)
     check(config, trusted=(*plugin_packages(), *cfg.trust))
     run, runs = Path(cfg.paths.run), Path(cfg.paths.runs)
-    overrides = _overrides()
+    overrides = typed_overrides()
     prepared = prepare(cfg, progress=ProgressLine("preparing the data set"))
     full = effective(config)
     key = identity(full, prepared.fingerprints(full["model"]))
@@ -127,7 +127,8 @@ def checkpoint_of(path: Path) -> Path:
     return file
 
 
-def _overrides() -> list[str]:
+def typed_overrides() -> list[str]:
+    """What the user typed, without Hydra's own options."""
     from hydra.core.hydra_config import HydraConfig
 
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []

@@ -41,7 +41,7 @@ def build_on_shards(cfg: DictConfig, prepared: RunTables, *, progress: Any = Non
             todo="use data=features, or model.scaling=unit and a number for model.l2",
         )
     notes: list[str] = []
-    backbone = make_backbone(cfg, prepared, notes)
+    backbone = make_backbone(cfg, prepared.tables, notes)
     shards = PairShards(shards_root(cfg, prepared, progress))
     there = lookup(np.concatenate(list(shards.index.keys())), prepared.pairs.key) >= 0
     if not there.all():

@@ -1,0 +1,112 @@
+"""A study, from a composed config to its folder of tables, figures and one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from interestingness.assembly import registry
+from interestingness.assembly.checks import check, effective, plain
+from interestingness.assembly.model import image_features
+from interestingness.assembly.prepare import read_sources, writable_cache
+from interestingness.assembly.run import typed_overrides
+from interestingness.data.images import ImageError, Skips, read_image
+from interestingness.data.splits import PairSplit
+from interestingness.errors import ConfigError, DataError
+from interestingness.labels.tables import Tables
+from interestingness.plugins import plugin_packages
+from interestingness.progress import ProgressLine
+from interestingness.reports.study import print_study, write_study
+from interestingness.studies.study import ImageFeatures, Material, Picture, Sources, Study
+
+
+def run_study(cfg: DictConfig) -> dict[str, Any]:
+    """Compose → material → study → files.
+
+    Args:
+        cfg: composed ``conf/study.yaml``.
+
+    Returns:
+        What a sweep's table needs: ``{"run", "status", "accuracy"}``.
+    """
+    config = plain(cfg)
+    check(config, trusted=(*plugin_packages(), *cfg.trust))
+    cfg.paths.cache = str(writable_cache(cfg.paths.cache))
+    run = Path(cfg.paths.run)
+    registry.write_text(run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(effective(config))))
+    material = material_of(cfg)
+    study: Study = instantiate(cfg.study, _convert_="all")
+    result = study.run(material)
+    page = write_study(run, result, picture=picture_of(material), settings=config)
+    print_study(result, page=page)
+    return {"run": str(run), "status": "finished", "accuracy": None}
+
+
+def material_of(cfg: DictConfig) -> Material:
+    """What a study may ask for, each made when it is asked for."""
+
+    def prepare() -> Tables:
+        return instantiate(cfg.dataset, progress=ProgressLine("preparing the data set"))
+
+    def label(tables: Tables, learn: bool) -> Sources:
+        nodes = cfg.references if cfg.sources is None or not learn else cfg.sources
+        return Sources(*read_sources(nodes, tables))
+
+    return Material(
+        question=cfg.question,
+        seed=cfg.seed,
+        cache=Path(cfg.paths.cache),
+        prepare=prepare,
+        label=label,
+        split=lambda number, tables: split_number(cfg.split, number, tables),
+        encode=lambda tables: features_of(cfg, tables),
+        overrides=tuple(typed_overrides()),
+    )
+
+
+def features_of(cfg: DictConfig, tables: Tables) -> ImageFeatures:
+    """Features of every image in a pair, from the cache, a file or the backbone."""
+    skips, notes = Skips(max_share=cfg.data.max_bad_share), []  # type: ignore[var-annotated]
+    backbone, embedding, values, present = image_features(
+        cfg, tables, skips, notes, progress=ProgressLine("encoding images")
+    )
+    weights = f"features from {cfg.model.get('features')}" if backbone is None else ""
+    note = "; ".join([weights or backbone.describe(), *notes])  # type: ignore[union-attr]
+    return ImageFeatures(values, present, embedding, note, tuple(skips.reasons.items()))
+
+
+def split_number(node: DictConfig, number: int, tables: Tables) -> PairSplit:
+    """The split of one repetition: its seed counts up, or the fold that tests.
+
+    Raises:
+        ConfigError: for a second repetition of a split that draws nothing.
+    """
+    if "seed" in node:
+        rule = instantiate(node, seed=int(node.seed) + number)
+    elif "test" in node and node.get("column") is not None and isinstance(node.test, int):
+        rule = instantiate(node, test=int(node.test) + number)
+    elif number == 0:
+        rule = instantiate(node)
+    else:
+        raise ConfigError(
+            f"{node['_target_'].rpartition('.')[2]} has one split only",
+            expected="a split with a seed or with folds, to repeat the study on many splits",
+            todo="choose split=half_by_image, or one repetition: study.splits=1",
+        )
+    return rule(tables.pairs, tables.images)
+
+
+def picture_of(material: Material) -> Picture:
+    """Image id → picture, None where it cannot be read."""
+
+    def picture(image_id: str) -> Any:
+        rows = {str(name): row for row, name in enumerate(material.tables.image_ids)}
+        try:
+            return read_image(material.tables.image_path(rows[image_id]))
+        except (ImageError, DataError, OSError, KeyError):
+            return None
+
+    return picture

@@ -1,0 +1,1 @@
+"""Studies: many fits or many votes, one page of tables and figures. No file is written here."""

@@ -1,0 +1,240 @@
+"""What a study found, as plain values: tables, figures and galleries. How they look is not here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interestingness.stats.bootstrap import Interval
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation over repetitions, e.g. fifty splits.
+
+    Attributes:
+        mean: NaN where there was no repetition.
+        sd: with n − 1; NaN below two repetitions.
+        repeats: repetitions that gave a number.
+    """
+
+    mean: float
+    sd: float
+    repeats: int
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64] | Sequence[float]) -> Spread:
+        """Of the numbers that are not NaN."""
+        known = np.asarray(values, dtype=np.float64)
+        known = known[~np.isnan(known)]
+        mean = float(known.mean()) if len(known) else float("nan")
+        sd = float(known.std(ddof=1)) if len(known) > 1 else float("nan")
+        return cls(mean, sd, len(known))
+
+
+Cell = str | int | float | bool | Interval | Spread | None
+"""None and NaN are shown as "–"; a row says in words why, e.g. in a column ``note``."""
+
+Kind = Literal["text", "count", "percent", "number", "signed", "seconds", "dollars"]
+"""How a column's numbers are written. ``percent`` takes shares in [0, 1]; ``number`` has two
+decimals, ``signed`` the same with its sign."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        name: key of the rows' cells, and name in CSV and Parquet.
+        title: heading for people.
+        kind: how its numbers are written.
+        help: one sentence that defines it, shown below the table; "" if the title says it.
+    """
+
+    name: str
+    title: str
+    kind: Kind = "text"
+    help: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """One table.
+
+    Attributes:
+        name: of its files, e.g. ``label_sources``; letters, digits and underscores.
+        title: heading.
+        columns: in order; a column in which no row has a cell is left out when shown.
+        rows: cells by column name; what is absent is None.
+        notes: sentences below it: definitions, formulas, which pairs were used.
+    """
+
+    name: str
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Mapping[str, Cell]]
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class IntervalChart:
+    """Estimates with intervals, one line each.
+
+    Attributes:
+        rows: label and estimate with interval or spread.
+        lines: vertical lines to compare with, by label (chance, human ceiling).
+        kind: of the axis.
+    """
+
+    name: str
+    title: str
+    caption: str
+    rows: Sequence[tuple[str, Interval | Spread]]
+    lines: Mapping[str, float] = field(default_factory=dict)
+    kind: Kind = "percent"
+
+
+@dataclass(frozen=True, eq=False)
+class HeatMap:
+    """A number for each pair of a row and a column.
+
+    Attributes:
+        values: NaN where there is none, shape (rows, columns).
+        middle: value with the neutral colour (0.5 for agreement, 0 for correlations).
+    """
+
+    name: str
+    title: str
+    caption: str
+    rows: Sequence[str]
+    columns: Sequence[str]
+    values: NDArray[np.float64]
+    kind: Kind = "percent"
+    middle: float = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One line of a chart, with a band where low and high are given; all of shape (points,)."""
+
+    label: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    low: NDArray[np.float64] | None = None
+    high: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Lines over a common axis, e.g. accuracy against the number of calls."""
+
+    name: str
+    title: str
+    caption: str
+    x_title: str
+    y_title: str
+    curves: Sequence[Curve]
+    log_x: bool = False
+    kind: Kind = "percent"
+    x_kind: Kind = "count"
+    lines: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Scatter:
+    """Points in the plane, e.g. a map of clusters or two scores against each other.
+
+    Attributes:
+        x, y: shape (points,).
+        group: name of each point's group, shown by colour; "" for none, shape (points,).
+        label: text of each point (shown on hover and read aloud), shape (points,).
+        images: image id of points that show their picture; few, by row.
+        axes: titles of the axes; "" where the axes mean nothing (a map).
+    """
+
+    name: str
+    title: str
+    caption: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    group: Sequence[str]
+    label: Sequence[str]
+    images: Mapping[int, str] = field(default_factory=dict)
+    axes: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True, eq=False)
+class Bars:
+    """Counts or numbers by category or bin, e.g. a histogram of scores."""
+
+    name: str
+    title: str
+    caption: str
+    labels: Sequence[str]
+    values: Sequence[float]
+    kind: Kind = "count"
+
+
+Figure = IntervalChart | HeatMap | Curves | Scatter | Bars
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One picture of a gallery: image id and a short text below it."""
+
+    image_id: str
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class ShownPair:
+    """Two pictures side by side, what is to be said of them, and reasons of raters (untrusted).
+
+    Attributes:
+        text: e.g. "people 4 of 5 left, GPT-4o right".
+        reasons: who, and their text.
+    """
+
+    left: Shown
+    right: Shown
+    text: str = ""
+    reasons: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """Pictures under a heading, e.g. one cluster, or the highest images."""
+
+    title: str
+    note: str = ""
+    images: Sequence[Shown] = ()
+    pairs: Sequence[ShownPair] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResult:
+    """All that a study says; from it come print-out, Markdown, CSV, Parquet, the page and W&B.
+
+    Attributes:
+        name: of the study, e.g. ``label_source_table``.
+        title: heading of the page.
+        answer: what was found, in one to three sentences with numbers from this run.
+        used: what it was computed from, name and text (data, labels, model, split …).
+        tables, figures, galleries: in the order of showing; the first table goes to the console.
+        notes: what a reader must know before believing it.
+        simulated: the sentence that goes with every number of simulated raters, else "".
+    """
+
+    name: str
+    title: str
+    answer: str
+    used: Sequence[tuple[str, str]]
+    tables: Sequence[Table]
+    figures: Sequence[Figure] = ()
+    galleries: Sequence[Gallery] = ()
+    notes: Sequence[str] = ()
+    simulated: str = ""

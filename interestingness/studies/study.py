@@ -1,0 +1,130 @@
+"""What a study is, and the material that it works on."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from interestingness.data.splits import PairSplit
+from interestingness.labels.source import LabelSource
+from interestingness.labels.tables import Tables
+from interestingness.models.contract import EmbeddingContract
+from interestingness.progress import ProgressLine
+from interestingness.schema import Pairs
+from interestingness.studies.result import StudyResult
+
+
+class Sources(NamedTuple):
+    """Label sources that have something to read, by name, and why the others have not."""
+
+    there: dict[str, LabelSource]
+    absent: dict[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFeatures:
+    """What the frozen backbone says of each image.
+
+    Attributes:
+        values: one row per image of the tables, shape (images, dim).
+        present: which images have a row worth reading, shape (images,).
+        embedding: where the rows come from.
+        note: the same in a sentence for people.
+        skipped: unusable images and why.
+    """
+
+    values: NDArray[np.float32]
+    present: NDArray[np.bool_]
+    embedding: EmbeddingContract
+    note: str
+    skipped: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(eq=False)
+class Material:
+    """All that a study may ask for; each thing is made when it is first asked for.
+
+    Attributes:
+        question: what raters were asked.
+        seed: of everything that the study draws, splits aside.
+        cache: folder for what is worth keeping between runs.
+        prepare: makes the tables of the data set.
+        label: makes the sources to learn from (True) or to judge by (False).
+        split: number of the repetition → split of the pairs.
+        encode: makes the features.
+        overrides: what the user typed, for messages that repeat the command.
+    """
+
+    question: str
+    seed: int
+    cache: Path
+    prepare: Callable[[], Tables]
+    label: Callable[[Tables, bool], Sources]
+    split: Callable[[int, Tables], PairSplit]
+    encode: Callable[[Tables], ImageFeatures]
+    overrides: tuple[str, ...] = field(default=())
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The prepared data set."""
+        return self.prepare()
+
+    @property
+    def pairs(self) -> Pairs:
+        """All pairs of the data set."""
+        return self.tables.pairs
+
+    @property
+    def simulated(self) -> str:
+        """The sentence that goes with every number of simulated raters, else ""."""
+        return self.tables.manifest.simulated
+
+    @cached_property
+    def sources(self) -> Sources:
+        """What is learnt from; the references unless the config says otherwise."""
+        return self.label(self.tables, True)
+
+    @cached_property
+    def references(self) -> Sources:
+        """What judges."""
+        return self.label(self.tables, False)
+
+    @cached_property
+    def features(self) -> ImageFeatures:
+        """Features of every image; encoded on first use, cached on disk."""
+        return self.encode(self.tables)
+
+    def progress(self, what: str) -> ProgressLine:
+        """A line of progress for one long step."""
+        return ProgressLine(what)
+
+
+class Study(ABC):
+    """Many fits or many votes → one result. Settings are arguments of the constructor.
+
+    A study reads its material and returns values; printing, files and pages are made of them
+    elsewhere. Strangers subclass this and point a YAML file of the ``study`` group at it.
+    """
+
+    @abstractmethod
+    def run(self, material: Material) -> StudyResult:
+        """Do the work.
+
+        Raises:
+            InterestingnessError: if the material cannot answer the study's question at all. What
+                only some rows lack is said in the table.
+        """
+
+
+Picture = Callable[[str], Image.Image | None]
+"""Image id → picture, None where it cannot be read."""
+
+Settings = Mapping[str, Any]
