@@ -1,0 +1,161 @@
+"""Keys come from the environment, go to their own host only, and are never shown."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from interestingness.errors import ConfigError
+
+OPENAI_HOST = "api.openai.com"
+"""A key of this provider goes to this host and those below it, wherever a config may point."""
+
+_OPENAI_KEY = re.compile(r"sk-(proj|svcacct|admin)-")
+_KEY_LIKE = re.compile(r"\bsk-[A-Za-z0-9_\-]{8,}")
+_BEARER = re.compile(r"(?i)\bbearer\s+[^\s\"',}]+")
+
+
+class Secret:
+    """A key that neither prints nor pickles."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        """Keep it.
+
+        Args:
+            value: visible ASCII, as `read_key` checked it.
+        """
+        self._value = value
+
+    def reveal(self) -> str:
+        """The key itself: for the one header that needs it."""
+        return self._value
+
+    def hide_in(self, body: bytes) -> bytes:
+        """The same bytes without the key, should a server have sent it back."""
+        value = self._value.encode()
+        return body.replace(value, b"***") if value in body else body
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a key is not pickled")
+
+
+def redacted(text: str, secret: Secret | None = None, *, longest: int = 300) -> str:
+    """A text that may be stored and printed: no key, no control characters, not long.
+
+    Args:
+        text: whatever a server or a library said.
+        secret: the key in use, if there is one.
+        longest: characters to keep.
+    """
+    if secret is not None:
+        text = text.replace(secret.reveal(), "***")
+    text = _BEARER.sub("Bearer ***", _KEY_LIKE.sub("sk-***", text))
+    text = "".join(char if char.isprintable() else " " for char in text)
+    text = " ".join(text.split())
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def host_of(base_url: str) -> str:
+    """The host that a base URL leads to.
+
+    Raises:
+        ConfigError: if it is no http(s) URL, or carries a password, a query or a fragment.
+    """
+    try:
+        parts = urlsplit(base_url)
+        host, _ = parts.hostname, parts.port  # an impossible port raises
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ConfigError(
+            "annotator.base_url is no web address",
+            expected="for example https://api.openai.com/v1 or http://127.0.0.1:8000/v1",
+        )
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ConfigError(
+            f"annotator.base_url (host {host}) carries a user name, a password or a query",
+            expected="the address only; keys come from the environment",
+        )
+    return host.lower()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def read_key(
+    variable: str | None,
+    *,
+    base_url: str,
+    hosts: Sequence[str],
+    environ: Mapping[str, str] = os.environ,
+) -> Secret | None:
+    """The key for a host, or a reason not to send it there.
+
+    Args:
+        variable: name of the environment variable; None for a server that wants no key.
+        base_url: where it would go.
+        hosts: the hosts that may get it, exactly; ``*.example.com`` allows those below.
+        environ: the environment.
+
+    Raises:
+        ConfigError: if the variable is not set, holds something that is no key, or the host is not
+            among those that may get it. The message never holds the key.
+    """
+    host = host_of(base_url)
+    if variable is None:
+        return None
+    value = environ.get(variable, "").strip()
+    if not value:
+        raise ConfigError(
+            f"the environment has no {variable}",
+            expected=f"a key for {host}",
+            todo=f"export {variable}=…, or annotator.key_env=null for a server without keys",
+        )
+    if not all("!" <= char <= "~" for char in value):
+        raise ConfigError(
+            f"{variable} holds spaces, control characters or letters outside ASCII",
+            expected="one key on one line",
+        )
+    openai_key = variable == "OPENAI_API_KEY" or _OPENAI_KEY.match(value)
+    if openai_key and not _matches(host, (OPENAI_HOST, f"*.{OPENAI_HOST}")):
+        raise ConfigError(
+            f"{variable} is a key of OpenAI, and annotator.base_url leads to {host}",
+            expected=f"{OPENAI_HOST}",
+            todo="put that server's own key into another variable and name it: annotator.key_env=…",
+        )
+    if not _matches(host, hosts):
+        raise ConfigError(
+            f"the key in {variable} may not go to {host}",
+            expected=f"one of {', '.join(hosts) or '(no host is allowed)'}",
+            todo=f"if it is that server's key: annotator.hosts='[{host}]'",
+        )
+    if urlsplit(base_url).scheme != "https" and not is_loopback(host):
+        raise ConfigError(
+            f"the key in {variable} would travel unencrypted to {host}",
+            expected="https",
+            todo="use https, or annotator.key_env=null for a server without keys",
+        )
+    return Secret(value)
+
+
+def _matches(host: str, allowed: Sequence[str]) -> bool:
+    return any(
+        host.endswith(name[1:].lower()) if name.startswith("*.") else host == name.lower()
+        for name in allowed
+    )

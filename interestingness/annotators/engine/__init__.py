@@ -1,0 +1,1 @@
+"""Sends tasks to a judge: when, how often, at what price, and when to stop."""

@@ -1,0 +1,212 @@
+"""Bytes out, bytes in: the only file that names the openai package.
+
+The package does what it does well (connections, TLS, multipart uploads, error types). What it does
+on its own is switched off, because each of it can cost money or leak: it resends requests whose
+answer was lost, follows redirects, and obeys proxies, base URLs and headers from the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import httpx2
+import openai
+from typing_extensions import Self
+
+from interestingness.annotators.credentials import Secret, host_of, redacted
+from interestingness.annotators.types import Failure, Reply, Request
+
+SENT_HEADERS = frozenset(
+    {"accept", "accept-encoding", "connection", "content-length", "content-type", "host"}
+    | {"transfer-encoding", "user-agent", "x-client-request-id"}
+)
+"""All that goes out besides the key; headers from elsewhere are dropped."""
+
+KEPT_HEADERS = frozenset(
+    {"content-type", "date", "location", "openai-processing-ms", "openai-version"}
+    | {"retry-after", "retry-after-ms", "x-request-id"}
+)
+"""What is kept of a reply's headers, besides those that begin with ``x-ratelimit-``."""
+
+
+@dataclass
+class _Wire:
+    """Whether anything of one request has left."""
+
+    sent: bool = False
+
+    async def trace(self, event: str, _info: Mapping[str, Any]) -> None:
+        if event.endswith("send_request_headers.started"):
+            self.sent = True
+
+
+_wire: ContextVar[_Wire] = ContextVar("_wire")
+
+
+class Transport:
+    """One endpoint and its connections.
+
+    Nothing that it returns or raises holds a request, a response or the key.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        secret: Secret | None,
+        *,
+        connections: int,
+        connect_s: float = 10.0,
+        proxy: str | None = None,
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            base_url: e.g. ``https://api.openai.com/v1``; the environment is not asked.
+            secret: the key, or None for a server that wants none.
+            connections: the most at a time.
+            connect_s: for opening one connection, in seconds.
+            proxy: URL of a proxy, if one is wanted; those of the environment are not used.
+        """
+        self.host = host_of(base_url)
+        self._secret = secret
+        self._connect_s = connect_s
+        http = httpx2.AsyncClient(
+            trust_env=False,
+            follow_redirects=False,
+            proxy=proxy,
+            limits=httpx2.Limits(max_connections=connections, keepalive_expiry=5.0),
+            event_hooks={"request": [self._before_sending]},
+        )
+        self._client = openai.AsyncOpenAI(
+            api_key=secret.reveal() if secret else "none",
+            base_url=base_url,
+            organization="",
+            project="",
+            max_retries=0,
+            http_client=http,
+        )
+        self._network = http
+
+    async def _before_sending(self, request: httpx2.Request) -> None:
+        """Last look at a request: its host, its headers, and a watch on its bytes."""
+        if (request.url.host or "").lower() != self.host:
+            raise ValueError(f"a request would leave for {request.url.host}, not {self.host}")
+        for name in list(request.headers):
+            if name.lower() not in SENT_HEADERS:
+                del request.headers[name]
+        if self._secret is not None:
+            request.headers["Authorization"] = f"Bearer {self._secret.reveal()}"
+        request.extensions["trace"] = _wire.get().trace
+
+    async def send(
+        self, request: Request, *, attempt_id: str, deadline_s: float
+    ) -> Reply | Failure:
+        """Post a request's bytes once; see `engine.contract.Sender`."""
+        options = self._options(deadline_s, {"X-Client-Request-Id": attempt_id})
+        return await self._exchange(
+            lambda: self._client.post(
+                _local(request.path),
+                cast_to=httpx2.Response,
+                content=request.body,
+                options=options,
+            ),
+            deadline_s,
+        )
+
+    async def get(self, path: str, *, deadline_s: float) -> Reply | Failure:
+        """Fetch a path below the base URL, e.g. ``/models``."""
+        options = self._options(deadline_s)
+        return await self._exchange(
+            lambda: self._client.get(_local(path), cast_to=httpx2.Response, options=options),
+            deadline_s,
+        )
+
+    async def upload(
+        self, path: str, *, name: str, content: bytes, fields: Mapping[str, str], deadline_s: float
+    ) -> Reply | Failure:
+        """Post a file as a form, e.g. to ``/files`` with ``fields={"purpose": "batch"}``."""
+        options = self._options(deadline_s, {"Content-Type": "multipart/form-data"})
+        return await self._exchange(
+            lambda: self._client.post(
+                _local(path),
+                cast_to=httpx2.Response,
+                body=dict(fields),
+                files={"file": (name, content, "application/jsonl")},
+                options=options,
+            ),
+            deadline_s,
+        )
+
+    def _options(self, deadline_s: float, headers: Mapping[str, str] | None = None) -> Any:
+        timeout = httpx2.Timeout(deadline_s, connect=min(self._connect_s, deadline_s))
+        return {"headers": dict(headers or {}), "timeout": timeout, "max_retries": 0}
+
+    async def _exchange(
+        self, call: Callable[[], Awaitable[httpx2.Response]], deadline_s: float
+    ) -> Reply | Failure:
+        """Run one call; every way in which it may end becomes a plain value."""
+        wire = _Wire()
+        _wire.set(wire)
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(deadline_s):
+                response = await call()
+        except openai.APIStatusError as error:
+            response = error.response
+        except TimeoutError:
+            return self._lost(wire, f"no whole answer within {deadline_s:g} s")
+        except openai.OpenAIError as error:
+            return self._lost(wire, _said(error.__cause__ or error))
+        except Exception as error:  # whatever a library lets escape: the attempt must be settled
+            return self._lost(wire, _said(error))
+        return self._reply(response, time.monotonic() - began)
+
+    def _lost(self, wire: _Wire, detail: str) -> Failure:
+        return Failure("doubt" if wire.sent else "free", redacted(detail, self._secret))
+
+    def _reply(self, response: httpx2.Response, seconds: float) -> Reply:
+        body = response.content
+        headers = {
+            name.lower(): redacted(value, self._secret)
+            for name, value in response.headers.items()
+            if name.lower() in KEPT_HEADERS or name.lower().startswith("x-ratelimit-")
+        }
+        return Reply(
+            status=response.status_code,
+            body=self._secret.hide_in(body) if self._secret else body,
+            headers=headers,
+            request_id=headers.get("x-request-id"),
+            seconds=seconds,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._network.aclose()
+
+    def __repr__(self) -> str:
+        return f"Transport({self.host})"
+
+
+def _local(path: str) -> str:
+    """The path, if it cannot lead to another host."""
+    if not path.startswith("/") or path.startswith("//"):
+        raise ValueError(f"expected a path below the base URL, e.g. /chat/completions: {path!r}")
+    return path
+
+
+def _said(error: BaseException) -> str:
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
