@@ -22,7 +22,7 @@ FOUND = {
     "callbacks": 2,
     "data": 2,
     "dataset": 3,
-    "experiment": 1,
+    "experiment": 2,
     "hydra/job_logging": 1,
     "label_source": 17,
     "logger": 3,
