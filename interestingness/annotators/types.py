@@ -16,10 +16,17 @@ How the ledger is called (``annotators/ledger/store.py``)::
                             served_model="…", fingerprint="…")
         await ledger.free(attempt.id, "429 …")              # or: certainly not charged
         await ledger.doubt(attempt.id, "reset after …")     # or: nobody knows
-        await ledger.settled()                              # until no reservation is open
 
 The cost is told with the verdict, because usage is known only once the stored bytes are parsed;
 where it is not told (``cost_uusd=None``) the whole reserve counts as spent.
+
+``reserve`` waits by itself while the budget is taken by reservations that are still open: `Denied`
+("budget") means that the task does not fit even after all of them came back. ``run`` holds
+``prices``, a mapping from each ``price_id`` in use to the price table behind it; an unknown id is an
+error.
+A repeated or late reply is kept beside the first one and never replaces it, so ``received`` may be
+called again with whatever comes. Cancelling ``reserve`` frees its reservation; cancelling the others
+changes nothing, what they were told is committed. ``stimulus`` may be called from any thread.
 """
 
 from __future__ import annotations
