@@ -38,7 +38,7 @@ class OrderTerm:
         names: of raters or groups of raters that share a term.
         b: in logits, shape (names,).
         low, high: ends of its 95 % interval, NaN where unknown, shape (names,).
-        votes: that it rests on (pairs in both orders, where votes are probabilities).
+        votes: that it rests on (pairs of known order, where votes are probabilities).
         model: the fitted random-effects model; None for votes with probabilities.
     """
 

@@ -143,11 +143,13 @@ def order_effect(
 def order_effect_of_probabilities(
     pair: ArrayLike, rater: ArrayLike, first: ArrayLike, probability: ArrayLike, *, raters: int
 ) -> tuple[Array, Array, NDArray[np.int64]]:
-    """Order term of raters who give probabilities: b = mean of ½ (logit p_left-first − logit p′).
+    """Order term of raters who give probabilities, from the logits of "first".
 
-    Here p is the rater's probability for *left* in each of the two orders, so that the half sum of
-    the logits of "first" is half their difference in terms of left. Only pairs answered in both
-    orders by the rater count; repeats are averaged within an order first.
+    A pair that the rater answered in both orders gives b as half the sum of the two logits of
+    "first", free of its margin. A pair answered in one order gives its one logit of "first", in
+    which the margin is noise of mean 0, because slots are arbitrary. The two means are weighed by
+    their squared standard errors; without pairs in both orders the second stands alone. Repeats
+    are averaged within an order first.
 
     Args:
         pair: number of each vote's pair, shape (votes,).
@@ -158,7 +160,7 @@ def order_effect_of_probabilities(
 
     Returns:
         b, its standard error (NaN below two pairs) and the pairs it rests on, shape (raters,)
-        each; b is 0 for a rater without a pair in both orders.
+        each; b is 0 for a rater without a pair of known order.
 
     Source:
         Half sum and half difference of the two orders' logits, as in CalibraEval-like
@@ -173,16 +175,36 @@ def order_effect_of_probabilities(
     for order in (1, -1):
         used = shown == order
         number = np.bincount(cell[used], minlength=len(cells))
-        total = np.bincount(cell[used], weights=logit[used], minlength=len(cells))
+        total = np.bincount(cell[used], weights=order * logit[used], minlength=len(cells))
         mean.append(np.where(number > 0, total / np.maximum(number, 1), np.nan))
-    half = (mean[0] - mean[1]) / 2
+    half = (mean[0] + mean[1]) / 2
+    single = np.where(np.isnan(mean[0]), mean[1], mean[0])
     both = ~np.isnan(half)
-    owner, half = (cells % raters)[both], half[both]
+    one = ~both & ~np.isnan(single)
+    owner = cells % raters
+    b_both, error_both, n_both = _mean_by(owner[both], half[both], raters)
+    b_one, error_one, n_one = _mean_by(owner[one], single[one], raters)
+    # a mean of one pair, whose error is unknown, counts only where there is no better one
+    use_both = (n_both > 1) | ((n_both > 0) & (n_one < 2))
+    use_one = (n_one > 1) | ((n_one > 0) & ~use_both)
+    v_both, v_one = error_both**2, error_one**2
+    total = v_both + v_one
+    share = np.where(use_one, np.divide(v_one, total, out=np.ones(raters), where=total > 0), 1.0)
+    share = np.where(use_both, share, 0.0)
+    pooled = use_both & use_one
+    error = np.where(pooled, np.sqrt(share * v_both), np.where(use_both, error_both, error_one))
+    return share * b_both + (1 - share) * b_one, error, n_both * use_both + n_one * use_one
+
+
+def _mean_by(
+    owner: NDArray[np.int64], values: Array, raters: int
+) -> tuple[Array, Array, NDArray[np.int64]]:
+    """Mean of each rater's values (0 without one), its standard error and their number."""
     number = np.bincount(owner, minlength=raters)
-    b = np.bincount(owner, weights=half, minlength=raters) / np.maximum(number, 1)
-    spread = np.bincount(owner, weights=(half - b[owner]) ** 2, minlength=raters)
+    mean = np.bincount(owner, weights=values, minlength=raters) / np.maximum(number, 1)
+    spread = np.bincount(owner, weights=(values - mean[owner]) ** 2, minlength=raters)
     error = np.sqrt(spread / np.maximum(number - 1, 1) / np.maximum(number, 1))
-    return b, np.where(number > 1, error, np.nan), number
+    return mean, np.where(number > 1, error, np.nan), number
 
 
 class _Fit:

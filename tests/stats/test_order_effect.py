@@ -219,6 +219,49 @@ def test_probabilities_of_both_orders_give_b_directly():
     assert b[1] == 0.0 and np.isnan(error[1])
 
 
+def test_probabilities_of_one_order_give_b_through_random_slots():
+    rng = np.random.default_rng(9)
+    margin, first = 1.5 * rng.normal(size=4000), rng.choice([1, -1], size=4000)
+    logit = margin + first * -0.9
+    pair, rater = np.arange(4000), np.zeros(4000, int)
+    b, error, number = order_effect_of_probabilities(pair, rater, first, expit(logit), raters=1)
+    assert b[0] == pytest.approx(-0.9, abs=4 * error[0])
+    assert error[0] == pytest.approx(1.5 / np.sqrt(4000), rel=0.1)
+    assert number[0] == 4000
+    # the slots of a pair may be exchanged
+    swapped, _, _ = order_effect_of_probabilities(pair, rater, -first, expit(-logit), raters=1)
+    assert swapped[0] == pytest.approx(b[0], abs=1e-12)
+
+
+def test_probabilities_of_both_orders_outweigh_those_of_one():
+    rng = np.random.default_rng(10)
+    margin = 1.5 * rng.normal(size=600)
+    pair = np.r_[np.arange(600), np.arange(100)]
+    first = np.r_[np.ones(600, int), -np.ones(100, int)]
+    noise = 0.2 * rng.normal(size=700)
+    logit = margin[pair] + first * -0.9 + noise
+    rater = np.zeros(700, int)
+    b, error, number = order_effect_of_probabilities(pair, rater, first, expit(logit), raters=1)
+    both = np.r_[np.arange(100), np.arange(600, 700)]
+    alone, alone_error, _ = order_effect_of_probabilities(
+        pair[both], rater[both], first[both], expit(logit[both]), raters=1
+    )
+    assert number[0] == 600
+    assert error[0] <= alone_error[0]
+    # 0.2 / sqrt(200) against 1.5 / sqrt(500): the pooled b is next to that of both orders
+    assert b[0] == pytest.approx(alone[0], abs=alone_error[0])
+
+
+def test_one_pair_or_none_gives_b_without_an_error():
+    b, error, number = order_effect_of_probabilities(
+        [0, 1, 1], [0, 1, 1], [1, 1, -1], [0.7, 0.8, 0.6], raters=3
+    )
+    assert b[0] == pytest.approx(np.log(0.7 / 0.3))
+    assert b[1] == pytest.approx((np.log(4) - np.log(1.5)) / 2)
+    assert b[2] == 0 and np.isnan(error).all()
+    np.testing.assert_array_equal(number, [1, 1, 0])
+
+
 def test_patterns_are_few_and_count_all_pairs():
     _, pair, rater, first, choice = judged(5000, 1.0, [0.0], 9)
     patterns = vote_patterns(pair, rater, first.astype(float), choice, pairs=5001, groups=1)
