@@ -27,7 +27,7 @@ FOUND = {
     "label_source": 17,
     "logger": 3,
     "model": 4,
-    "model/backbone": 12,
+    "model/backbone": 13,
     "optimizer": 3,
     "paths": 1,
     "scheduler": 2,

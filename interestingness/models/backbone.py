@@ -13,6 +13,8 @@ from interestingness.models.preprocessing import ImageTransform, ResizeCropNorma
 
 PHOTOGRAPHS = "photographs"
 SYNTHETIC = "synthetic"
+ANY = "any pictures"
+"""Domain of what was never trained."""
 
 
 class Backbone(nn.Module, ABC):
@@ -26,7 +28,8 @@ class Backbone(nn.Module, ABC):
     Attributes:
         contract: what the features are made of, as plain values.
         transform: RGB picture → float32 tensor (3, H, W); picklable, without the network.
-        domain: "photographs" or "synthetic", what the weights were trained on.
+        domain: "photographs" or "synthetic", what the weights were trained on; "any pictures" where
+            there are none.
         licence: of the weights.
         origin: where the weights came from, for people.
         reentrant: whether ``forward`` may run in several threads at once: true of a network that
@@ -122,7 +125,7 @@ def check_domain(backbone: Backbone, dataset_domain: str) -> str | None:
     Raises:
         WeightsError: for weights trained on synthetic scenes only, on photographs.
     """
-    if backbone.domain == dataset_domain:
+    if backbone.domain in {dataset_domain, ANY}:
         return None
     if backbone.domain == SYNTHETIC:
         raise WeightsError(

@@ -7,6 +7,7 @@ import pytest
 
 from interestingness.models.backbone import Backbone
 from interestingness.models.backbones import (
+    AttributesBackbone,
     OpenClipBackbone,
     SceneClipBackbone,
     TimmBackbone,
@@ -20,6 +21,13 @@ TINY_CLIP = {
     "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8},
     "text_cfg": {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1},
 }
+
+
+class TestAttributes(BackboneContract):
+    has_weights = False
+
+    def make(self, seed):
+        return AttributesBackbone(names=None)
 
 
 class TestOpenClip(BackboneContract):
