@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve, solve
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import cg, splu
+from scipy.sparse.linalg import cg
 from scipy.special import expit, log_expit
 
 from interestingness.errors import LabelError
 from interestingness.stats.columns import Array, check_preference, columns
 
 _DENSE = 1500
-"""Images up to which the Hessian is factorised as a dense matrix."""
+"""Images up to which the Hessian is factorised; above, errors come from random probes."""
+_PROBES = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,8 @@ class BradleyTerry:
         utility: in logits, mean 0 within each component; NaN for images without a comparison,
             shape (images,).
         standard_error: posterior standard deviation of a utility (Laplace), NaN likewise or where
-            it was not asked for, shape (images,).
+            it was not asked for, shape (images,). Above 1,500 images an estimate from random
+            probes, within a few percent.
         component: number of the connected group of compared images, −1 for images without a
             comparison, shape (images,). Utilities compare only within one component.
         components: how many such groups there are; 1 is a connected graph.
@@ -168,11 +169,9 @@ def _errors(
     Without a ridge the level of a component is unknown; the contrast to its mean is what counts.
     """
     n = hessian.shape[0]
-    if n <= _DENSE:
-        factor = cho_factor(hessian.toarray())
-        columns_of = partial(cho_solve, factor)
-    else:
-        columns_of = splu(hessian).solve
+    if n > _DENSE:
+        return _probed_errors(hessian, component, ridge)
+    factor = cho_factor(hessian.toarray())
     variance = np.empty(n)
     size = np.bincount(component, minlength=components)
     for start in range(0, n, 512):
@@ -181,8 +180,36 @@ def _errors(
         target[rows, np.arange(len(rows))] = 1.0
         if ridge == 0:
             target -= (component[:, None] == component[rows][None, :]) / size[component[rows]]
-        variance[rows] = np.einsum("ij,ij->j", target, columns_of(target))
+        variance[rows] = np.einsum("ij,ij->j", target, cho_solve(factor, target))
     return np.sqrt(np.maximum(variance, 0.0))
+
+
+def _probed_errors(hessian: sparse.csc_matrix, component: NDArray[np.int64], ridge: float) -> Array:
+    """As ``_errors``, estimated: the mean of z * (H⁻¹ z) over random signs z.
+
+    Random comparison graphs fill in, so that the exact diagonal takes minutes for 10,000 images.
+    The level of a component is an eigenvector of H with the ridge as its eigenvalue; its share,
+    1 / (ridge · size), is added exactly and the probes are centred, which makes them far quieter.
+
+    Source:
+        Bekas, Kokiopoulou and Saad 2007, "An estimator for the diagonal of a matrix".
+    """
+    n = hessian.shape[0]
+    size = np.bincount(component)
+    scale = sparse.diags_array(1 / hessian.diagonal())
+    rng = np.random.default_rng(0)
+    total = np.zeros(n)
+
+    def centred(values: Array) -> Array:
+        rest: Array = values - (np.bincount(component, values) / size)[component]
+        return rest
+
+    for _ in range(_PROBES):
+        sign = rng.integers(0, 2, n) * 2.0 - 1.0
+        found, _ = cg(hessian, centred(sign), rtol=1e-5, maxiter=1000, M=scale)
+        total += sign * centred(np.asarray(found))
+    level = 1 / (ridge * size[component]) if ridge > 0 else 0.0
+    return np.sqrt(np.maximum(total / _PROBES + level, 0.0))
 
 
 def _components(

@@ -106,3 +106,13 @@ def test_many_images():
     found = bradley_terry(left, right, won, images=2000, ridge=1.0, standard_errors=False)
     assert np.corrcoef(truth, found.utility)[0, 1] > 0.85
     assert np.isnan(found.standard_error).all()
+
+
+@pytest.mark.parametrize("ridge", [0.1, 0.0])
+def test_errors_of_many_images_are_close_to_the_exact_ones(ridge, monkeypatch):
+    _, left, right, won = comparisons(150, 2500, 3, spread=0.4)
+    exact = bradley_terry(left, right, won, images=150, ridge=ridge).standard_error
+    monkeypatch.setattr("interestingness.stats.bradley_terry._DENSE", 10)
+    probed = bradley_terry(left, right, won, images=150, ridge=ridge).standard_error
+    np.testing.assert_allclose(probed, exact, rtol=0.15)
+    assert abs(probed.mean() / exact.mean() - 1) < 0.02
