@@ -1,0 +1,166 @@
+"""A backend: which model, where, what may be sent to it, its limits and its price.
+
+One YAML file of ``conf/annotator/`` each; see docs/labelling.md for every key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from interestingness.annotators.credentials import host_of, is_loopback
+from interestingness.annotators.prices import Price
+from interestingness.annotators.stimuli import Transcode
+from interestingness.errors import ConfigError
+
+STRUCTURED = ("json_schema", "json_object_schema", "guided_json", "json_object", "prompt")
+"""Ways to be sure of JSON, the surest first: strict schema; the schema beside ``json_object`` as
+llama.cpp takes it; vLLM's ``guided_json``; any JSON object; the words of the prompt alone."""
+
+SAMPLING = frozenset(
+    {"temperature", "top_p", "seed", "logprobs", "top_logprobs", "reasoning_effort"}
+    | {"frequency_penalty", "presence_penalty", "verbosity", "store", "service_tier"}
+)
+"""Parameters of chat completions that a backend may allow. ``n`` is not among them: samples are
+tasks of their own."""
+
+ANSWER_ONLY = frozenset({"logprobs", "top_logprobs", "store", "service_tier"})
+"""Parameters that do not change what a model would answer. They are no part of a task's identity
+besides ``logprobs``, without which there are no probabilities."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """One model behind one address.
+
+    Attributes:
+        name: the option's name; part of a task's identity.
+        model: as the server calls it; becomes the rater id of its votes.
+        base_url: where requests go, e.g. ``https://api.openai.com/v1``; None for a simulated judge
+            inside this process.
+        key_env: environment variable that holds the key; None for servers without keys.
+        hosts: hosts that may get the key.
+        images_per_message: 2, or 1 for models that take one image: pairs then go on one canvas.
+        detail: of images (``low``, ``high``, ``auto``), or None where servers do not know it.
+        parameters: sent with every request: temperature, logprobs, ….
+        allowed: names of the parameters that the model takes; others are refused here.
+        structured: ways to be sure of JSON to try in the preflight, the best first.
+        cap: most tokens of an answer.
+        cap_name: ``max_completion_tokens`` or ``max_tokens``.
+        tokens_per_image: most tokens of one image, until the preflight has measured it.
+        price: ``prompt`` and ``completion`` in dollars per million tokens, ``batch`` as a factor.
+        limits: ``concurrency`` (requests at a time), ``requests_per_minute``,
+            ``tokens_per_minute``, ``deadline_s`` (for one whole exchange).
+        batch: limits of the batch interface: ``requests`` and ``bytes`` of one file; None if the
+            server has no such thing.
+        max_side: longest side of an image that is sent, in pixels.
+        quality: JPEG quality of images that are sent.
+        shutdown: date at which the provider switches the model off, as it announced it.
+        label_source: option that reads the votes.
+        simulated: arguments of a simulated judge; None for a real model.
+    """
+
+    name: str
+    model: str
+    base_url: str | None
+    key_env: str | None = None
+    hosts: Sequence[str] = ()
+    images_per_message: int = 2
+    detail: str | None = None
+    parameters: Mapping[str, Any]
+    allowed: Sequence[str]
+    structured: Sequence[str] = STRUCTURED
+    cap: int = 200
+    cap_name: str = "max_completion_tokens"
+    tokens_per_image: int = 4000
+    price: Mapping[str, Any] | None
+    limits: Mapping[str, Any]
+    batch: Mapping[str, Any] | None = None
+    max_side: int = 512
+    quality: int = 90
+    shutdown: str | None = None
+    label_source: str | None = None
+    simulated: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without a network.
+
+        Raises:
+            ConfigError: one for all that is wrong.
+        """
+        wrong = []
+        if bool(self.simulated is not None) == bool(self.base_url):
+            wrong.append("base_url and simulated: one of both")
+        if self.images_per_message not in (1, 2):
+            wrong.append(f"images_per_message={self.images_per_message}: 1 or 2")
+        strange = sorted(set(self.allowed) - SAMPLING)
+        wrong += [f"allowed: {name} is no parameter that may be sent" for name in strange]
+        refused = sorted(set(self.parameters) - set(self.allowed))
+        wrong += [f"parameters.{name}: {self.model} does not take it (allowed)" for name in refused]
+        unknown = sorted(set(self.structured) - set(STRUCTURED))
+        wrong += [f"structured: {name} is not one of {', '.join(STRUCTURED)}" for name in unknown]
+        if not self.structured:
+            wrong.append("structured: empty")
+        if self.cap_name not in ("max_completion_tokens", "max_tokens"):
+            wrong.append(f"cap_name={self.cap_name}: max_completion_tokens or max_tokens")
+        if not 16 <= self.cap <= 100_000:
+            wrong.append(f"cap={self.cap}: at least 16 tokens")
+        wrong += self._wrong_limits()
+        if self.shutdown is not None:
+            try:
+                date.fromisoformat(self.shutdown)
+            except ValueError:
+                wrong.append(f"shutdown={self.shutdown!r}: a date such as 2027-01-14")
+        if wrong:
+            raise ConfigError(
+                f"annotator {self.name}: " + "; ".join(wrong),
+                expected="the keys of docs/labelling.md",
+                todo="correct the option, or the file in conf/annotator/",
+            )
+        if self.base_url is not None:
+            host_of(self.base_url)
+
+    def _wrong_limits(self) -> list[str]:
+        known = {"concurrency", "requests_per_minute", "tokens_per_minute", "deadline_s"}
+        wrong = [f"limits.{name} is not known" for name in sorted(set(self.limits) - known)]
+        for name in ("concurrency", "deadline_s"):
+            value = self.limits.get(name)
+            if not isinstance(value, int | float) or value <= 0:
+                wrong.append(f"limits.{name}={value!r}: above 0")
+        return wrong
+
+    @property
+    def host(self) -> str:
+        """Where photographs would go."""
+        return host_of(self.base_url) if self.base_url else "(nowhere: simulated in this process)"
+
+    @property
+    def local(self) -> bool:
+        """Whether nothing leaves this machine."""
+        return self.base_url is None or is_loopback(self.host)
+
+    @property
+    def transcode(self) -> Transcode:
+        """How images are made ready."""
+        return Transcode(self.max_side, self.quality)
+
+    @property
+    def price_list(self) -> Price:
+        """The price.
+
+        Raises:
+            ConfigError: if it is not known.
+        """
+        return Price.of(self.price, annotator=self.name)
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """The parameters that belong to a task's identity."""
+        kept = {k: v for k, v in self.parameters.items() if k not in ANSWER_ONLY}
+        return {**kept, "logprobs": bool(self.parameters.get("logprobs", False))}
+
+    def days_left(self, today: date) -> int | None:
+        """Days until the announced shutdown; None if there is none."""
+        return (date.fromisoformat(self.shutdown) - today).days if self.shutdown else None
