@@ -140,12 +140,43 @@ def accuracy_interval(
     *_, w = columns(hits, weight=weight)
     used = (w > 0) & _decided(preference)
     rows_left, rows_right = np.asarray(left)[used], np.asarray(right)[used]
-    first, second, count = _rows(rows_left, rows_right, images)
+    return share_interval(
+        hits[used], rows_left, rows_right,
+        seed=seed, weight=w[used], images=images, repeats=repeats, level=level,
+    )  # fmt: skip
+
+
+def share_interval(
+    hits: ArrayLike,
+    left: ArrayLike,
+    right: ArrayLike,
+    *,
+    seed: int,
+    weight: ArrayLike | None = None,
+    images: int | None = None,
+    repeats: int = 1000,
+    level: float = 0.95,
+) -> Interval:
+    """A weighted mean of numbers in [0, 1], one a pair, with the interval of ``accuracy_interval``.
+
+    Args:
+        hits: per pair, e.g. the share of its votes that are as expected; a NaN makes it all NaN.
+        left: row of each pair's left image, shape (pairs,).
+        right: row of the right image.
+        seed: of the resamples.
+        weight: non-negative, e.g. the number of the pair's votes; None weighs pairs alike.
+        images: number of image rows, see ``bootstrap_over_images``.
+        repeats: number of resamples.
+        level: nominal coverage.
+    """
+    hits, w = columns(hits, weight=weight)
+    used = w > 0
+    first, second, count = _rows(np.asarray(left)[used], np.asarray(right)[used], images)
     hits, w = hits[used], w[used]
     if len(hits) == 0 or np.isnan(hits).any():
         return _none(float("nan"), level, repeats)
     estimate = float(w @ hits / w.sum())
-    if (hits == hits[0]).all() and hits[0] != 0.5:
+    if (hits == hits[0]).all() and hits[0] in (0.0, 1.0):
         disjoint = max(1, min(len(hits), count // 2))
         reach = ((1 - level) / 2) ** (1 / disjoint)
         low, high = (reach, 1.0) if hits[0] == 1 else (0.0, 1 - reach)

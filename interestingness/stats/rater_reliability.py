@@ -32,21 +32,38 @@ def human_ceiling(
     Returns:
         In [0, 1]; NaN where no pair has votes of two raters.
     """
-    own, w = columns(preference, weight=weight)
-    known = ~np.isnan(own)
-    own, w = own[known], w[known]
+    *_, w = columns(preference, weight=weight)
+    hit = agrees_with_others(pair, rater, preference)
+    used = ~np.isnan(hit)
+    return weighted_mean(hit[used], w[used])
+
+
+def agrees_with_others(pair: ArrayLike, rater: ArrayLike, preference: ArrayLike) -> Array:
+    """Per vote: 1 where it is the majority of the other raters' votes on its pair, 0 where not.
+
+    Args:
+        pair, rater, preference: as for ``human_ceiling``.
+
+    Returns:
+        Shape (votes,); 0.5 where the others are tied; NaN for a tie or an unusable answer, and
+        where nobody else answered.
+    """
+    choice, *_ = columns(preference)
+    known = ~np.isnan(choice)
+    hit = np.full(len(choice), np.nan)
+    if not known.any():
+        return hit
+    own = choice[known]
     _, p = np.unique(np.asarray(pair).reshape(-1)[known], return_inverse=True)
     _, r = np.unique(np.asarray(rater).reshape(-1)[known], return_inverse=True)
-    if len(own) == 0:
-        return float("nan")
     # everything one rater said on one pair is left out together, repeats included
     _, block = np.unique(p.astype(np.int64) * (r.max() + 1) + r, return_inverse=True)
     lead = own - 0.5
     others = np.bincount(p, weights=lead)[p] - np.bincount(block, weights=lead)[block]
     number = np.bincount(p)[p] - np.bincount(block)[block]
     used = (number > 0) & (lead != 0)
-    right = 0.5 + 0.5 * np.sign(lead) * np.sign(others)
-    return weighted_mean(right[used], w[used])
+    hit[known] = np.where(used, 0.5 + 0.5 * np.sign(lead) * np.sign(others), np.nan)
+    return hit
 
 
 def repetition_stability(

@@ -10,6 +10,7 @@ from interestingness.stats.bootstrap import (
     accuracy_interval,
     bootstrap_images,
     bootstrap_over_images,
+    share_interval,
 )
 from interestingness.stats.correlation import spearman
 
@@ -140,3 +141,24 @@ def test_rows_must_fit():
 
 def test_it_prints():
     assert str(Interval(0.73449, 0.7, 0.77, 0.95, 1000)) == "0.734 [0.700, 0.770]"
+
+
+def test_a_share_of_votes_is_held_by_its_interval_as_often_as_promised():
+    """Votes on a pair share the pair, pairs share images; the true share is known."""
+    rng = np.random.default_rng(8)
+    held, worlds, truth = 0, 200, 0.7
+    for world in range(worlds):
+        left = rng.integers(0, 60, 180)
+        right = (left + 1 + rng.integers(0, 59, 180)) % 60
+        votes = rng.integers(1, 6, 180)
+        # a pair's own chance varies around the mean, as consensus does
+        chance = np.clip(truth + rng.choice([-0.2, 0.2], 180), 0, 1)
+        hits = rng.binomial(votes, chance) / votes
+        found = share_interval(hits, left, right, seed=world, weight=votes, repeats=200)
+        held += found.low <= truth <= found.high
+    assert 0.90 <= held / worlds <= 0.99
+
+
+def test_a_share_that_is_always_right_has_the_exact_interval():
+    found = share_interval(np.ones(10), np.arange(10), np.arange(10) + 10, seed=0)
+    assert found.high == 1 and found.low == pytest.approx(0.025 ** (1 / 10))
