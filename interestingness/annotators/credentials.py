@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,9 @@ from interestingness.errors import ConfigError
 
 OPENAI_HOST = "api.openai.com"
 """A key of this provider goes to this host and those below it, wherever a config may point."""
+
+LOGGERS = ("openai._base_client", "httpx2", "httpcore2.connection", "httpcore2.http11")
+"""Loggers that may write the headers of requests and replies; filters are not inherited."""
 
 _OPENAI_KEY = re.compile(r"sk-(proj|svcacct|admin)-")
 _KEY_LIKE = re.compile(r"\bsk-[A-Za-z0-9_\-]{8,}")
@@ -62,6 +66,31 @@ def redacted(text: str, secret: Secret | None = None, *, longest: int = 300) -> 
     text = "".join(char if char.isprintable() else " " for char in text)
     text = " ".join(text.split())
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+class _HideKeys(logging.Filter):
+    """Takes a key out of what libraries log, should a server have sent it back in a header."""
+
+    def __init__(self, secret: Secret | None) -> None:
+        super().__init__()
+        self._secret = secret
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redacted(record.getMessage(), self._secret, longest=2000), None
+        return True
+
+
+def hide_keys_in_logs(secret: Secret | None) -> None:
+    """From now on, what the libraries below log holds no key; one filter each, the newest key.
+
+    Args:
+        secret: the key in use, if there is one; what looks like a key is hidden anyway.
+    """
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        for old in [known for known in logger.filters if isinstance(known, _HideKeys)]:
+            logger.removeFilter(old)
+        logger.addFilter(_HideKeys(secret))
 
 
 def host_of(base_url: str) -> str:

@@ -3,6 +3,11 @@
 The package does what it does well (connections, TLS, multipart uploads, error types). What it does
 on its own is switched off, because each of it can cost money or leak: it resends requests whose
 answer was lost, follows redirects, and obeys proxies, base URLs and headers from the environment.
+
+Each request has a connection of its own. On a connection that is used again, an answer that a
+proxy sends twice is taken for the answer to the next question, and every label after it belongs to
+another pair; and a server that closes an idle connection in the wrong moment leaves a request in
+doubt. A handshake per request is cheap beside seconds of thinking.
 """
 
 from __future__ import annotations
@@ -13,13 +18,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 import openai
-from typing_extensions import Self
 
-from interestingness.annotators.credentials import Secret, host_of, redacted
+from interestingness.annotators.credentials import Secret, hide_keys_in_logs, host_of, redacted
 from interestingness.annotators.types import Failure, Reply, Request
 
 SENT_HEADERS = frozenset(
@@ -75,12 +79,13 @@ class Transport:
         """
         self.host = host_of(base_url)
         self._secret = secret
+        hide_keys_in_logs(secret)
         self._connect_s = connect_s
         http = httpx2.AsyncClient(
             trust_env=False,
             follow_redirects=False,
             proxy=proxy,
-            limits=httpx2.Limits(max_connections=connections, keepalive_expiry=5.0),
+            limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=0),
             event_hooks={"request": [self._before_sending]},
         )
         self._client = openai.AsyncOpenAI(
@@ -102,6 +107,7 @@ class Transport:
                 del request.headers[name]
         if self._secret is not None:
             request.headers["Authorization"] = f"Bearer {self._secret.reveal()}"
+        request.headers["Connection"] = "close"
         request.extensions["trace"] = _wire.get().trace
 
     async def send(
