@@ -188,8 +188,8 @@ def order_effect_of_probabilities(
     use_both = (n_both > 1) | ((n_both > 0) & (n_one < 2))
     use_one = (n_one > 1) | ((n_one > 0) & ~use_both)
     v_both, v_one = error_both**2, error_one**2
-    total = v_both + v_one
-    share = np.where(use_one, np.divide(v_one, total, out=np.ones(raters), where=total > 0), 1.0)
+    either = v_both + v_one
+    share = np.where(use_one, np.divide(v_one, either, out=np.ones(raters), where=either > 0), 1.0)
     share = np.where(use_both, share, 0.0)
     pooled = use_both & use_one
     error = np.where(pooled, np.sqrt(share * v_both), np.where(use_both, error_both, error_one))
@@ -201,7 +201,7 @@ def _mean_by(
 ) -> tuple[Array, Array, NDArray[np.int64]]:
     """Mean of each rater's values (0 without one), its standard error and their number."""
     number = np.bincount(owner, minlength=raters)
-    mean = np.bincount(owner, weights=values, minlength=raters) / np.maximum(number, 1)
+    mean: Array = np.bincount(owner, weights=values, minlength=raters) / np.maximum(number, 1)
     spread = np.bincount(owner, weights=(values - mean[owner]) ** 2, minlength=raters)
     error = np.sqrt(spread / np.maximum(number - 1, 1) / np.maximum(number, 1))
     return mean, np.where(number > 1, error, np.nan), number
