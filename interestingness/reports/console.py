@@ -32,7 +32,7 @@ def describe_run(description: RunDescription, *, console: Console | None = None)
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, text in description.lines():
-        grid.add_row(name, Text(_spell(text, console)))
+        grid.add_row(name, Text(spell(text, console)))
     console.print(grid)
     _simulation(description.simulated, console)
     console.print()
@@ -69,14 +69,14 @@ def print_results(
     if unscored := evaluation.unscored_images:
         lines.append(f"{unscored:,} test images have no score; their pairs are left out")
     for line in filter(None, lines):
-        console.print(Text(_spell(line, console), style="dim"))
+        console.print(Text(spell(line, console), style="dim"))
     for result in evaluation.references:
         if not result.judged:
-            console.print(Text(_spell(f"{result.name} cannot judge: {result.reason}", console)))
+            console.print(Text(spell(f"{result.name} cannot judge: {result.reason}", console)))
     _simulation(simulated, console)
     if page is not None:
         console.print()
-        console.print(_spell(str(page), console), markup=False, highlight=False, soft_wrap=True)
+        console.print(spell(str(page), console), markup=False, highlight=False, soft_wrap=True)
 
 
 def print_table(
@@ -90,11 +90,11 @@ def print_table(
         console: where to; None is standard output.
     """
     console = console or Console()
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), title=_spell(title, console))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), title=spell(title, console))
     for i, name in enumerate(rows[0] if rows else ()):
         table.add_column(name.replace("_", " "), justify="right" if i else "left")
     for row in rows:
-        table.add_row(*(Text(_spell(_cell(value), console)) for value in row.values()))
+        table.add_row(*(Text(spell(_cell(value), console)) for value in row.values()))
     console.print(table)
 
 
@@ -128,7 +128,7 @@ def _table(judged: list[ReferenceResult], evaluation: Evaluation, console: Conso
         table.add_column(title, justify="right", no_wrap=True)
     for result, name, *cells in zip(judged, names, *columns.values(), strict=True):
         style = "bold" if result.name == evaluation.main else ""
-        table.add_row(*(Text(_spell(cell, console)) for cell in (name, *cells)), style=style)
+        table.add_row(*(Text(spell(cell, console)) for cell in (name, *cells)), style=style)
     return table
 
 
@@ -149,10 +149,10 @@ def _sentence(evaluation: Evaluation, judged: list[ReferenceResult]) -> str:
 
 def _simulation(sentence: str, console: Console) -> None:
     if sentence:
-        console.print(Text(_spell(sentence, console), style="bold yellow"))
+        console.print(Text(spell(sentence, console), style="bold yellow"))
 
 
-def _spell(text: str, console: Console) -> str:
+def spell(text: str, console: Console) -> str:
     """The text in what the output can encode: a log in ASCII must not end a run."""
     encoding = console.encoding
     if encoding.lower().startswith("utf"):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 from PIL import Image
 
@@ -17,9 +14,9 @@ from interestingness.learning.results import Evaluation
 from interestingness.reports import figures
 from interestingness.reports.description import RunDescription, number, percent, roles
 from interestingness.reports.reasons import Reason
+from interestingness.reports.templating import environment, flatten, stylesheet, write_html
 from interestingness.reports.thumbnails import Thumbnails
 
-TEMPLATES = Path(__file__).parent / "templates"
 LISTED = 200
 """Skipped images and settings that are listed; the rest is counted."""
 REASONS = 4
@@ -55,14 +52,7 @@ def write_page(path: str | Path, content: PageContent) -> Path:
     Returns:
         The path, for printing.
     """
-    path = Path(path)
-    # names of files may hold bytes that are no text; they must not lose us the page
-    data = render_page(content).encode("utf-8", "replace")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(path)
-    return path
+    return write_html(path, render_page(content))
 
 
 def render_page(content: PageContent) -> str:
@@ -72,48 +62,32 @@ def render_page(content: PageContent) -> str:
     main = evaluation.main_result
     span = figures.accuracy_span(judged)
     settings = list(flatten(content.settings))
-    template = _environment().get_template("page.html.j2")
-    return template.render(
-        css=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        title=content.title,
-        run=content.run,
-        evaluation=evaluation,
-        roles=roles(evaluation),
-        main=main if main is not None and main.judged else None,
-        bars={r.name: figures.interval_bar(r, span) for r in judged},
-        span=span,
-        columns=_columns(evaluation),
-        figures=_figures(evaluation),
-        galleries=_galleries(evaluation),
-        mistakes=[
-            (mistake, list(content.reasons.get(mistake.pair_id, ()))[:REASONS])
-            for mistake in evaluation.mistakes
-        ],
-        thumbnail=Thumbnails(content.thumbnail),
-        skipped=content.skipped[:LISTED],
-        skipped_more=max(0, len(content.skipped) - LISTED),
-        settings=settings[:LISTED],
-        settings_more=max(0, len(settings) - LISTED),
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            css=stylesheet("base.css", "run.css", "charts.css"),
+            title=content.title,
+            run=content.run,
+            evaluation=evaluation,
+            roles=roles(evaluation),
+            main=main if main is not None and main.judged else None,
+            bars={r.name: figures.interval_bar(r, span) for r in judged},
+            span=span,
+            columns=_columns(evaluation),
+            figures=_figures(evaluation),
+            galleries=_galleries(evaluation),
+            mistakes=[
+                (mistake, list(content.reasons.get(mistake.pair_id, ()))[:REASONS])
+                for mistake in evaluation.mistakes
+            ],
+            thumbnail=Thumbnails(content.thumbnail),
+            skipped=content.skipped[:LISTED],
+            skipped_more=max(0, len(content.skipped) - LISTED),
+            settings=settings[:LISTED],
+            settings_more=max(0, len(settings) - LISTED),
+        )
     )
-
-
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested settings as dotted names and texts."""
-    for key, value in settings.items():
-        if isinstance(value, Mapping) and value:
-            yield from flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", str(value)
-
-
-def plain(text: object, limit: int = 240) -> str:
-    """Untrusted text without control and direction-changing characters, cut at ``limit``."""
-    kept = "".join(
-        " " if c in "\n\r\t" else c
-        for c in str(text)[: 4 * limit]
-        if c in "\n\r\t\u200d" or unicodedata.category(c) not in ("Cc", "Cf")
-    )
-    return kept if len(kept) <= limit else kept[: limit - 1] + "…"
 
 
 def _columns(evaluation: Evaluation) -> list[tuple[str, Callable[[Any], str]]]:
@@ -182,15 +156,3 @@ def _galleries(evaluation: Evaluation) -> list[tuple[str, Any]]:
         ("Lowest", evaluation.lowest),
     )
     return [(name, images) for name, images in groups if images]
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, number=number, plain=plain)
-    return environment

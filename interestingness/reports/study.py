@@ -1,21 +1,32 @@
-"""A study's folder: every table as Markdown, CSV and Parquet, and one page."""
+"""A study's folder: every table as Markdown, CSV and Parquet, and one page; and its print-out."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from interestingness.reports.cells import arrow, heading, markdown, shown, written
-from interestingness.studies.result import StudyResult, Table
+from interestingness.reports.cells import heading, shown, written
+from interestingness.reports.console import spell
+from interestingness.reports.study_page import render_study
+from interestingness.reports.table_files import write_table_files
+from interestingness.reports.templating import write_html
+from interestingness.reports.text import plain, plural
+from interestingness.studies.result import Column, StudyResult, Table
 from interestingness.studies.study import Picture, Settings
+
+PAGE = "page.html"
+LINES = 40
+"""Rows of a table that the terminal shows."""
+GAP = 2
+"""Blanks between columns of the terminal."""
+LEAST_TEXT = 16
+"""Columns of the terminal that a folded text needs; with less it is left to the page."""
 
 
 def write_study(
@@ -30,46 +41,103 @@ def write_study(
         settings: the config, shown at the foot of the page.
 
     Returns:
-        The path to look at.
+        The page.
     """
     folder = Path(folder)
-    for table in result.tables:
-        flat = arrow(table)
-        _appear(folder / f"{table.name}.parquet", flat)
-        _appear(folder / f"{table.name}.csv", flat)
-    page = folder / "tables.md"
-    text = "\n".join([f"# {result.title}", "", result.answer, "", *map(markdown, result.tables)])
-    temporary = page.with_name(f".{page.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(page)
-    return page
+    write_table_files(folder, result.tables)
+    return write_html(folder / PAGE, render_study(result, picture=picture, settings=settings))
 
 
 def print_study(result: StudyResult, *, page: Path, console: Console | None = None) -> None:
-    """Print what was used, the answer, the first table, and the path of the page."""
+    """Print what was used, the first table, the answer, and the path of the page as last line."""
     console = console or Console()
+    grid = RichTable.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
     for name, text in result.used:
-        console.print(Text(f"{name}: {text}"))
+        grid.add_row(_text(name, console), _text(text, console))
+    console.print(grid)
     if result.tables:
-        console.print(_rich(result.tables[0]))
-    console.print(Text(result.answer))
+        print_study_table(result.tables[0], console=console)
+    console.print(_text(result.answer, console))
     if result.simulated:
-        console.print(Text(result.simulated))
-    print(page)
+        console.print(_text(result.simulated, console, style="bold yellow"))
+    console.print()
+    console.print(spell(str(page), console), markup=False, highlight=False, soft_wrap=True)
 
 
-def _rich(table: Table) -> RichTable:
-    columns = shown(table)
-    drawn = RichTable(title=table.title, box=box.SIMPLE)
+def print_study_table(table: Table, *, console: Console | None = None) -> None:
+    """Print a table with as many of its columns as the terminal holds; say which are left out."""
+    console = console or Console()
+    texts = {
+        column.name: [written(row.get(column.name), column.kind) for row in table.rows]
+        for column in shown(table)
+    }
+    columns = fitting(shown(table), texts, console.width)
+    drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for i, (column, width) in enumerate(columns):
+        drawn.add_column(
+            _text(heading(column), console),
+            justify="left" if i == 0 or column.kind == "text" else "right",
+            overflow="fold",
+            width=width,
+        )
+    rows = zip(*(texts[c.name] for c, _ in columns), strict=True)
+    for cells in list(rows)[:LINES]:
+        drawn.add_row(*(_text(cell, console) for cell in cells))
+    console.print()
+    console.print(_text(table.title, console, style="bold"))
+    console.print(drawn)
+    if (more := len(table.rows) - LINES) > 0:
+        said = f"… and {plural(more, 'more row')} in {table.name}.csv"
+        console.print(_text(said, console, style="dim"))
+    kept = {column.name for column, _ in columns}
+    if left_out := [c.title for c in shown(table) if c.name not in kept]:
+        said = f"not shown here: {', '.join(left_out)}"
+        console.print(_text(said, console, style="dim"))
+    console.print()
+
+
+def fitting(
+    columns: Sequence[Column], texts: Mapping[str, Sequence[str]], width: int
+) -> list[tuple[Column, int]]:
+    """The columns that fit into a width, taken from the left, and how wide each is.
+
+    Numbers are never cut: a column of numbers fits whole or not at all. Texts may be folded, the
+    first column to half the width.
+
+    Args:
+        columns: in order; the first is always kept.
+        texts: what stands in each, by name.
+        width: of the terminal, in characters.
+    """
+    kept: list[tuple[Column, int]] = []
+    left = width
     for column in columns:
-        drawn.add_column(heading(column), justify="left" if column.kind == "text" else "right")
-    for row in table.rows:
-        drawn.add_row(*(Text(written(row.get(c.name), c.kind)) for c in columns))
-    return drawn
+        words = heading(column).split()
+        wish = max(map(cell_len, [*words, *texts[column.name]]), default=1)
+        needs = min(wish, LEAST_TEXT) if column.kind == "text" else wish
+        if not kept:
+            needs = min(wish, width // 2)
+        if not kept or needs <= left:
+            kept.append((column, needs))
+            left -= needs + GAP
+    return _widened(kept, texts, left + GAP)
 
 
-def _appear(path: Path, table: pa.Table) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    (pq.write_table if path.suffix == ".parquet" else pacsv.write_csv)(table, temporary)
-    temporary.replace(path)
+def _widened(
+    kept: list[tuple[Column, int]], texts: Mapping[str, Sequence[str]], left: int
+) -> list[tuple[Column, int]]:
+    """The same with what is left over given to texts that are folded, from the left."""
+    found = []
+    for column, width in kept:
+        wish = max(map(cell_len, texts[column.name]), default=1)
+        more = max(0, min(left, wish - width)) if column.kind == "text" else 0
+        left -= more
+        found.append((column, width + more))
+    return found
+
+
+def _text(text: str, console: Console, *, style: str = "") -> Text:
+    """Text as it is: no markup, no control characters, in what the terminal can show."""
+    return Text(spell(plain(text, 4000), console), style=style)

@@ -21,14 +21,23 @@ _STEPS = ((SIDE, 78), (SIDE, 60), (SIDE, 42), (240, 42), (160, 40), (96, 30), (4
 class Thumbnails:
     """Data URIs by image id, each made once."""
 
-    def __init__(self, load: Callable[[str], Image.Image | None]) -> None:
+    def __init__(
+        self,
+        load: Callable[[str], Image.Image | None],
+        *,
+        limit: int = LIMIT,
+        side: int = SIDE,
+    ) -> None:
         """Keep the loader.
 
         Args:
             load: image id to picture; None, or an error that one image may cause (unreadable,
                 absent), stands for "no picture".
+            limit: bytes of one JPEG, before base64.
+            side: longest side in pixels.
         """
         self._load = load
+        self._limit, self._side = limit, side
         self._made: dict[str, str | None] = {}
 
     def __call__(self, image_id: str) -> str | None:
@@ -36,27 +45,30 @@ class Thumbnails:
         if image_id not in self._made:
             try:
                 image = self._load(image_id)
-                self._made[image_id] = None if image is None else data_uri(image)
+                self._made[image_id] = (
+                    None if image is None else data_uri(image, limit=self._limit, side=self._side)
+                )
             except (InterestingnessError, OSError, ValueError):
                 self._made[image_id] = None
         return self._made[image_id]
 
 
-def data_uri(image: Image.Image, *, limit: int = LIMIT) -> str:
+def data_uri(image: Image.Image, *, limit: int = LIMIT, side: int = SIDE) -> str:
     """A JPEG of at most ``limit`` bytes as a data URI; transparent parts become white.
 
     Args:
         image: any mode and size; it is not changed.
         limit: bytes before base64. Noise in the extreme may exceed it at the last, smallest step.
+        side: longest side in pixels to begin with.
     """
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         image = Image.new("RGB", rgba.size, "white")
         image.paste(rgba, mask=rgba.getchannel("A"))
     data = b""
-    for side, quality in _STEPS:
+    for most, quality in _STEPS:
         small = image.convert("RGB")
-        small.thumbnail((side, side), Image.Resampling.LANCZOS)
+        small.thumbnail((min(side, most), min(side, most)), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
         small.save(buffer, "JPEG", quality=quality, optimize=True)
         data = buffer.getvalue()

@@ -14,8 +14,10 @@ from PIL import Image
 from interestingness.errors import ImageError
 from interestingness.learning.results import Evaluation, Histogram, ReferenceResult
 from interestingness.reports.description import RunDescription
-from interestingness.reports.page import flatten, plain, render_page, write_page
+from interestingness.reports.page import render_page, write_page
 from interestingness.reports.reasons import Reason
+from interestingness.reports.templating import flatten
+from interestingness.reports.text import plain
 
 SIMULATION = "SIMULATION: raters calibrated to the paper; agreement is by construction"
 VOID = {"meta", "link", "img", "line", "circle", "rect", "polyline", "br"}

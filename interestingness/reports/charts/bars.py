@@ -1,0 +1,81 @@
+"""Numbers by category as lanes, or by bin as columns."""
+
+from __future__ import annotations
+
+import math
+
+from markupsafe import Markup, escape
+
+from interestingness.reports.cells import written
+from interestingness.reports.charts import svg
+from interestingness.reports.charts.axes import linear, tick_text
+from interestingness.reports.charts.intervals import axis_below
+from interestingness.reports.text import breakable
+from interestingness.studies.result import Bars
+
+ROW, HEIGHT = 26, 210
+MOST_LANES = 30
+SHORT = 6
+"""Characters of a label that fits below a column."""
+
+
+def bars_chart(chart: Bars) -> Markup:
+    """Columns where labels are short, like the edges of bins; lanes where they are names."""
+    short = max(map(len, chart.labels), default=0) <= SHORT
+    if len(chart.labels) > MOST_LANES or (short and len(chart.labels) > 2):
+        return _columns(chart)
+    return _lanes(chart)
+
+
+def _lanes(chart: Bars) -> Markup:
+    axis = linear([0.0, *chart.values], kind=chart.kind)
+    zero = 100 * axis.at(0.0)
+    cells = []
+    for label, value in zip(chart.labels, chart.values, strict=True):
+        number = written(value, chart.kind)
+        parts = [svg.line("track", zero, 0, zero, ROW)]
+        if math.isfinite(value):
+            start, end = sorted((zero, 100 * axis.at(value)))
+            parts.append(
+                f'<rect class="column" x="{start:.2f}%" width="{end - start:.2f}%" '
+                f'y="4" height="{ROW - 8}" rx="2"/>'
+            )
+        cells += [
+            Markup(f'<span class="of"><bdi>{breakable(label)}</bdi></span>'),
+            svg.picture(parts, height=ROW, label=f"{label}: {number}"),
+            Markup(f"<b>{escape(number)}</b>"),
+        ]
+    cells += [Markup('<i class="under"></i>'), axis_below(axis, chart.kind), Markup("<i></i>")]
+    return Markup('<div class="lanes">') + Markup("").join(cells) + Markup("</div>")
+
+
+def _columns(chart: Bars) -> Markup:
+    axis = linear([0.0, *chart.values], kind=chart.kind, ticks=4)
+
+    def y(value: float) -> float:
+        return HEIGHT * (1 - axis.at(value))
+
+    parts = []
+    for tick in axis.ticks:
+        parts.append(svg.line("track", 0, y(tick), 100, y(tick)))
+        parts.append(svg.text(0, y(tick) + 4, tick_text(tick, chart.kind), anchor="end", shift=-8))
+    step = 100 / max(1, len(chart.labels))
+    every = max(1, math.ceil(len(chart.labels) / 8))
+    for i, (label, value) in enumerate(zip(chart.labels, chart.values, strict=True)):
+        middle = (i + 0.5) * step
+        if math.isfinite(value):
+            top, bottom = sorted((y(value), y(0.0)))
+            told = escape(f"{label}: {written(value, chart.kind)}")
+            parts.append(
+                f'<rect class="column" x="{i * step + 0.06 * step:.2f}%" '
+                f'width="{0.88 * step:.2f}%" y="{top:.1f}" height="{bottom - top:.1f}">'
+                f"<title>{told}</title></rect>"
+            )
+        if i % every == 0:
+            parts.append(svg.text(middle, HEIGHT + 18, label, kind="faint"))
+    spoken = ", ".join(
+        f"{label}: {written(v, chart.kind)}"
+        for label, v in zip(chart.labels, chart.values, strict=True)
+    )
+    inner = svg.picture(parts, height=HEIGHT, label=spoken)
+    return Markup('<div class="plot" style="--foot:26px">') + inner + Markup("</div>")

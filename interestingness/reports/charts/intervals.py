@@ -1,0 +1,92 @@
+"""Estimates on their intervals, one line each, below lines to compare with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from markupsafe import Markup, escape
+
+from interestingness.reports.cells import written
+from interestingness.reports.charts import svg
+from interestingness.reports.charts.axes import Axis, linear, tick_text
+from interestingness.reports.text import breakable
+from interestingness.stats.bootstrap import Interval
+from interestingness.studies.result import IntervalChart, Kind, Spread
+
+ROW = 30
+"""Height of one line in pixels."""
+
+
+def interval_chart(chart: IntervalChart) -> Markup:
+    """Label, dot on its interval or on ± 1 SD, and the number; a grid that fits any width."""
+    ends = {label: _ends(estimate) for label, estimate in chart.rows}
+    values = [v for three in ends.values() for v in three]
+    axis = linear([*values, *chart.lines.values()], kind=chart.kind)
+    cells = [Markup('<i class="over"></i>'), _lines_named(axis, chart.lines), Markup("<i></i>")]
+    for label, estimate in chart.rows:
+        number = written(estimate, chart.kind)
+        cells += [
+            Markup(f'<span class="of"><bdi>{breakable(label)}</bdi></span>'),
+            _row(axis, chart.lines, ends[label], f"{label}: {number}"),
+            Markup(f"<b>{escape(number)}</b>"),
+        ]
+    cells += [Markup('<i class="under"></i>'), axis_below(axis, chart.kind), Markup("<i></i>")]
+    return Markup('<div class="lanes">') + Markup("").join(cells) + Markup("</div>")
+
+
+def axis_below(axis: Axis, kind: Kind) -> Markup:
+    """The ticks of lanes, as a picture of its own below them."""
+    parts = []
+    for tick in axis.ticks:
+        x = 100 * axis.at(tick)
+        parts.append(svg.text(x, 14, tick_text(tick, kind), anchor=svg.near_edge(x), kind="faint"))
+    return svg.picture(parts, height=20, label="axis")
+
+
+def _row(
+    axis: Axis, lines: Mapping[str, float], ends: tuple[float, float, float], label: str
+) -> Markup:
+    middle = ROW / 2
+    parts = [svg.line("track", x, 0, x, ROW) for x in (100 * axis.at(t) for t in axis.ticks)]
+    for i, value in enumerate(lines.values()):
+        x = 100 * axis.at(value)
+        parts.append(svg.line(f"compare c{_colour(i)}", x, 0, x, ROW))
+    low, value, high = (100 * axis.at(v) if math.isfinite(v) else math.nan for v in ends)
+    if not math.isnan(low):
+        parts.append(svg.line("interval", max(low, 0), middle, min(high, 100), middle))
+    if not math.isnan(value):
+        parts.append(svg.dot("dot", value, middle))
+    return svg.picture(parts, height=ROW, label=label)
+
+
+def _lines_named(axis: Axis, lines: Mapping[str, float]) -> Markup:
+    """Names of the lines above the lanes, one below the other where they are close."""
+    placed: list[list[float]] = []
+    parts, height = [], 4
+    for i, (name, value) in enumerate(lines.items()):
+        x = 100 * axis.at(value)
+        level = next((n for n, xs in enumerate(placed) if min(abs(x - o) for o in xs) > 30), None)
+        if level is None:
+            placed.append([])
+            level = len(placed) - 1
+        placed[level].append(x)
+        height = max(height, 18 * (level + 1) + 4)
+        parts.append((x, level, i, name))
+    marks = []
+    for x, level, i, name in parts:
+        y = 14 + 18 * level
+        marks.append(svg.line(f"compare c{_colour(i)}", x, y + 3, x, height))
+        marks.append(svg.text(x, y, name, anchor=svg.near_edge(x), kind="faint"))
+    return svg.picture(marks, height=height, label="; ".join(lines))
+
+
+def _colour(number: int) -> int:
+    """Lines to compare with take the palette after the colour of the estimates."""
+    return 1 + number % (svg.COLOURS - 1)
+
+
+def _ends(estimate: Interval | Spread) -> tuple[float, float, float]:
+    if isinstance(estimate, Interval):
+        return estimate.low, estimate.estimate, estimate.high
+    return estimate.mean - estimate.sd, estimate.mean, estimate.mean + estimate.sd

@@ -1,0 +1,117 @@
+"""One self-contained HTML file per study: answer, tables, figures, pictures; no other host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from interestingness.reports.cells import heading, shown, written
+from interestingness.reports.charts.draw import draw, is_wide
+from interestingness.reports.templating import environment, flatten, stylesheet
+from interestingness.reports.thumbnails import LIMIT, Thumbnails
+from interestingness.studies.result import Column, Gallery, Scatter, StudyResult, Table
+from interestingness.studies.study import Picture, Settings
+
+ROWS = 150
+"""Rows of one table that the page shows; its files have all."""
+IMAGES, PAIRS, PICTURES = 48, 30, 500
+"""Images and pairs of one gallery, and pictures of all galleries, that are shown."""
+BYTES = 2_400_000
+"""All pictures of the galleries together, before base64."""
+ON_MAP, ON_MAP_SIDE, ON_MAP_BYTES = 80, 112, 4_000
+"""Pictures on one map, their longest side and the bytes of each."""
+LISTED = 200
+"""Settings that are listed."""
+
+
+@dataclass(frozen=True)
+class _TableView:
+    """A table as the template reads it."""
+
+    table: Table
+    columns: list[Column]
+    rows: list[list[str]]
+    more: int
+    wide: list[bool]
+
+    @property
+    def heads(self) -> list[tuple[Column, str]]:
+        """Columns and their headings with units."""
+        return [(column, heading(column)) for column in self.columns]
+
+    @property
+    def helps(self) -> list[Column]:
+        """Columns that need a definition."""
+        return [column for column in self.columns if column.help]
+
+
+@dataclass(frozen=True)
+class _GalleryView:
+    """A gallery cut to what is shown."""
+
+    gallery: Gallery
+    images: Sequence[Any]
+    pairs: Sequence[Any]
+    more: int
+
+
+def render_study(result: StudyResult, *, picture: Picture, settings: Settings) -> str:
+    """The page as HTML text.
+
+    Args:
+        result: what a study found.
+        picture: image id → picture, None where it cannot be read.
+        settings: the config, listed at the foot.
+    """
+    galleries, pictures = _galleries(result.galleries)
+    limit = max(1_500, min(LIMIT, BYTES // max(1, pictures)))
+    small = Thumbnails(picture, limit=ON_MAP_BYTES, side=ON_MAP_SIDE)
+    listed = list(flatten(settings))
+    return (
+        environment()
+        .get_template("study.html.j2")
+        .render(
+            css=stylesheet("base.css", "study.css", "charts.css"),
+            result=result,
+            tables=[_view(table) for table in result.tables],
+            figures=[
+                (figure, draw(_cut(figure), thumbnail=small), is_wide(figure))
+                for figure in result.figures
+            ],
+            galleries=galleries,
+            thumbnail=Thumbnails(picture, limit=limit),
+            settings=listed[:LISTED],
+            settings_more=max(0, len(listed) - LISTED),
+        )
+    )
+
+
+def _view(table: Table) -> _TableView:
+    columns = shown(table)
+    rows = [[written(row.get(c.name), c.kind) for c in columns] for row in table.rows[:ROWS]]
+    wide = [
+        column.kind == "text" and any(len(row[i]) > 40 for row in rows)
+        for i, column in enumerate(columns)
+    ]
+    return _TableView(table, columns, rows, max(0, len(table.rows) - ROWS), wide)
+
+
+def _galleries(galleries: Sequence[Gallery]) -> tuple[list[_GalleryView], int]:
+    """What is shown of each gallery, and the number of pictures in all."""
+    views, left = [], PICTURES
+    for gallery in galleries:
+        images = gallery.images[: min(IMAGES, left)]
+        left -= len(images)
+        pairs = gallery.pairs[: min(PAIRS, left // 2)]
+        left -= 2 * len(pairs)
+        more = len(gallery.images) + len(gallery.pairs) - len(images) - len(pairs)
+        views.append(_GalleryView(gallery, images, pairs, more))
+    return views, PICTURES - left
+
+
+def _cut(figure: Any) -> Any:
+    """A map with no more pictures than a page can hold."""
+    if isinstance(figure, Scatter) and len(figure.images) > ON_MAP:
+        return replace(figure, images=dict(list(figure.images.items())[:ON_MAP]))
+    return figure
