@@ -1,0 +1,227 @@
+"""Which measured attributes go with a number of images, or with what one rater prefers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
+from scipy.stats import norm
+
+from interestingness.errors import DataError
+from interestingness.stats.bootstrap import Interval
+from interestingness.stats.logistic import antisymmetric_logistic
+
+Array = NDArray[np.float64]
+_BLOCK = 100
+"""Resamples that are solved at once."""
+
+
+@dataclass(frozen=True)
+class LinearEffects:
+    """A regression of one number on several attributes, all in standard deviations.
+
+    Attributes:
+        together: coefficient of each attribute with the others held fixed; NaN for a constant one.
+        alone: its plain correlation.
+        inflation: variance inflation of each; above 5 or so, attributes say the same and their
+            coefficients share one effect in an arbitrary way.
+        explained: share of variance (R²).
+        images: number of images.
+    """
+
+    together: tuple[Interval, ...]
+    alone: tuple[Interval, ...]
+    inflation: tuple[float, ...]
+    explained: Interval
+    images: int
+
+
+def linear_effects(
+    attributes: ArrayLike,
+    value: ArrayLike,
+    *,
+    seed: int,
+    repeats: int = 1000,
+    level: float = 0.95,
+) -> LinearEffects:
+    """Least squares with standardised coefficients; intervals resample images.
+
+    Args:
+        attributes: shape (images, attributes); images with a NaN anywhere are left out.
+        value: what is to be explained, shape (images,).
+        seed: of the resamples.
+        repeats: number of resamples.
+        level: nominal coverage of the percentile intervals.
+
+    Raises:
+        DataError: for fewer than three images per attribute, or a value that never changes.
+    """
+    x, y = np.asarray(attributes, dtype=np.float64), np.asarray(value, dtype=np.float64)
+    known = np.isfinite(x).all(axis=1) & np.isfinite(y)
+    x, y = x[known], y[known]
+    images, count = x.shape
+    if images < max(3 * count, 4) or np.ptp(y) == 0:
+        raise DataError(
+            f"{images} images with {count} measured attributes and a number to explain"
+            + (", which is the same for all" if images and np.ptp(y) == 0 else ""),
+            expected="at least three images an attribute, and numbers that differ",
+            todo="use more images or fewer attributes (study.attributes=[colourfulness,contrast])",
+        )
+    varies = x.std(axis=0) > 1e-12 * np.maximum(np.abs(x).max(axis=0), 1e-300)
+    weights = np.random.default_rng(seed).multinomial(
+        images, np.full(images, 1 / images), size=repeats
+    )
+    every = np.concatenate([np.ones((1, images)), weights])
+    parts = [
+        _solved(x[:, varies], y, every[start : start + _BLOCK].astype(np.float64))
+        for start in range(0, len(every), _BLOCK)
+    ]
+    together, alone, explained = (np.concatenate(column) for column in zip(*parts, strict=True))
+    place = np.cumsum(varies) - 1
+
+    def interval(values: Array) -> Interval:
+        low, high = np.nanquantile(values[1:], [(1 - level) / 2, (1 + level) / 2])
+        return Interval(float(values[0]), float(low), float(high), level, repeats)
+
+    nothing = Interval(float("nan"), float("nan"), float("nan"), level, repeats)
+    return LinearEffects(
+        tuple(interval(together[:, place[i]]) if v else nothing for i, v in enumerate(varies)),
+        tuple(interval(alone[:, place[i]]) if v else nothing for i, v in enumerate(varies)),
+        _inflation(x, varies),
+        interval(explained),
+        images,
+    )
+
+
+def _solved(x: Array, y: Array, weights: Array) -> tuple[Array, Array, Array]:
+    """Coefficients together, correlations and R² for each row of weights."""
+    w = weights / weights.sum(axis=1, keepdims=True)
+    both = np.column_stack([x, y])
+    mean = w @ both
+    second = np.einsum("rn,ni,nj->rij", w, both, both, optimize=True)
+    cov = second - mean[:, :, None] * mean[:, None, :]
+    sd = np.sqrt(np.maximum(np.einsum("rii->ri", cov), 1e-300))
+    corr = cov / sd[:, :, None] / sd[:, None, :]
+    inner, outer = corr[:, :-1, :-1], corr[:, :-1, -1]
+    # The pseudo-inverse gives attributes that are copies of each other equal shares.
+    coefficients = np.einsum("rij,rj->ri", np.linalg.pinv(inner, hermitian=True), outer)
+    return coefficients, outer, np.clip((coefficients * outer).sum(axis=1), 0, 1)
+
+
+def _inflation(x: Array, varies: NDArray[np.bool_]) -> tuple[float, ...]:
+    found = np.full(x.shape[1], np.nan)
+    if varies.any():
+        corr = np.atleast_2d(np.corrcoef(x[:, varies], rowvar=False))
+        own = np.diag(np.linalg.pinv(corr, hermitian=True))
+        # of copies, the pseudo-inverse keeps shares only: their inflation has no bound
+        full = np.linalg.matrix_rank(corr, tol=1e-9) == len(corr)
+        found[varies] = np.maximum(own, 1.0) if full else np.inf
+    return tuple(found.tolist())
+
+
+@dataclass(frozen=True)
+class ChoiceEffects:
+    """How two raters weigh attributes when they choose between two images.
+
+    Attributes:
+        people: slopes of the one, in logits per standard deviation of the attribute.
+        judge: slopes of the other.
+        difference: judge − people, with intervals that know that both chose on the same pairs.
+        pairs: number of pairs.
+    """
+
+    people: tuple[Interval, ...]
+    judge: tuple[Interval, ...]
+    difference: tuple[Interval, ...]
+    pairs: int
+
+
+def choice_effects(
+    attributes: ArrayLike,
+    left: NDArray[np.integer],
+    right: NDArray[np.integer],
+    people: ArrayLike,
+    judge: ArrayLike,
+    *,
+    ridge: float = 1.0,
+    level: float = 0.95,
+) -> ChoiceEffects:
+    """Logistic regression of either rater's preferences on differences of attributes.
+
+    Args:
+        attributes: one row per image, shape (images, attributes); standardised here over the
+            images that occur.
+        left, right: rows of the images of each pair, shape (pairs,).
+        people: preference of one rater for left, in [0, 1], shape (pairs,); pairs where either
+            preference is NaN, or an attribute is, are left out.
+        judge: preference of the other.
+        ridge: weak pull to 0 that keeps separable choices finite, on the sum over pairs.
+        level: nominal coverage.
+
+    Returns:
+        Intervals by the variance that holds when pairs share images: products of the influences
+        of all pairs that have an image in common.
+
+    Raises:
+        DataError: for fewer than ten pairs an attribute.
+
+    Source:
+        Fafchamps and Gubert 2007 (dyadic sandwich).
+    """
+    x = np.asarray(attributes, dtype=np.float64)
+    p, q = np.asarray(people, dtype=np.float64), np.asarray(judge, dtype=np.float64)
+    known = ~np.isnan(p) & ~np.isnan(q)
+    known &= np.isfinite(x[left]).all(axis=1) & np.isfinite(x[right]).all(axis=1)
+    left, right, p, q = left[known], right[known], p[known], q[known]
+    if len(p) < 10 * x.shape[1]:
+        raise DataError(
+            f"{len(p)} pairs that both sources decide, with {x.shape[1]} measured attributes",
+            expected="at least ten pairs an attribute",
+            todo="use more pairs or fewer attributes (study.attributes=[colourfulness,contrast])",
+        )
+    used = np.unique(np.concatenate([left, right]))
+    sd = x[used].std(axis=0)
+    z = (x - x[used].mean(axis=0)) / np.where(sd > 0, sd, 1.0)
+    difference = z[left] - z[right]
+    one, moved_one = _choice(difference, p, ridge)
+    other, moved_other = _choice(difference, q, ridge)
+
+    def intervals(slopes: Array, influence: Array) -> tuple[Interval, ...]:
+        reach = norm.ppf((1 + level) / 2) * _dyadic_error(influence, left, right)
+        return tuple(
+            Interval(float(b), float(b - r), float(b + r), level, 0) if s > 0 else _NOTHING
+            for b, r, s in zip(slopes, reach, sd, strict=True)
+        )
+
+    return ChoiceEffects(
+        intervals(one, moved_one),
+        intervals(other, moved_other),
+        intervals(other - one, moved_other - moved_one),
+        len(p),
+    )
+
+
+_NOTHING = Interval(float("nan"), float("nan"), float("nan"), 0.95, 0)
+
+
+def _choice(x: Array, p: Array, ridge: float) -> tuple[Array, Array]:
+    """Slopes, and how much each pair moves them, shape (pairs, attributes)."""
+    slopes = antisymmetric_logistic(x, p, ridge=ridge)
+    chance = expit(x @ slopes)
+    hessian = (x * (chance * (1 - chance))[:, None]).T @ x + ridge * np.eye(x.shape[1])
+    score = x * (p - chance)[:, None]
+    return slopes, np.linalg.solve(hessian, score.T).T
+
+
+def _dyadic_error(influence: Array, left: NDArray[np.integer], right: NDArray[np.integer]) -> Array:
+    """Standard errors, shape (attributes,)."""
+    seen, row = np.unique(np.concatenate([left, right]), return_inverse=True)
+    by_image = np.zeros((len(seen), influence.shape[1]))
+    np.add.at(by_image, row[: len(left)], influence)
+    np.add.at(by_image, row[len(left) :], influence)
+    own = (influence**2).sum(axis=0)
+    # products of all pairs that share an image, each pair with itself once; sharing only adds
+    variance = np.maximum((by_image**2).sum(axis=0) - own, own)
+    return np.asarray(np.sqrt(variance * len(seen) / max(len(seen) - 2, 1)))
