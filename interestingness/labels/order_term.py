@@ -28,9 +28,11 @@ SHOWN = 10
 class OrderTerm:
     """Order terms b by rater; b > 0 favours the image shown first, b < 0 the second.
 
-    Two rules. Where every vote carries the rater's own probability, a vote's logit minus ±b is the
-    pair's margin; it is averaged within an order, then over the orders, so that b cancels where
-    both were asked. Otherwise votes are counted (a probability p as p votes for left) and the
+    Two rules. Where every vote carries the rater's own probability, a pair that a rater was asked
+    in both orders gets the mean of its two probabilities, in which the place cancels; asked in one
+    order, the logit less ±b. The side is that of the mean logit, but surer only where both orders
+    are sure: judges overstate, and the mean of logits takes them at their word
+    (docs/debiasing.md). Otherwise votes are counted (a probability p as p votes for left) and the
     random-effects model of ``stats.order_effect`` gives the expected preference, which draws pairs
     with few votes towards 0.5.
 
@@ -88,17 +90,22 @@ class OrderTerm:
         """
         if self.model is not None:
             return self.model.preference(row, votes.rater, votes.first, soft(votes), pairs=pairs)
-        p = _clipped(votes)
-        margin = np.log(p) - np.log1p(-p) - votes.first * self.b[votes.rater]
-        total, orders = np.zeros(pairs), np.zeros(pairs)
+        raters = len(votes.raters)
+        cells, cell = np.unique(row * raters + votes.rater, return_inverse=True)
+        p_OC = np.full((3, len(cells)), np.nan)
         for order in (-1, 0, 1):
             used = votes.first == order
-            number = np.bincount(row[used], minlength=pairs)
-            sums = np.bincount(row[used], weights=margin[used], minlength=pairs)
-            total += sums / np.maximum(number, 1)
-            orders += number > 0
-        mean = total / np.maximum(orders, 1)
-        return np.where(orders > 0, exact_ties(expit(mean)), np.nan)
+            number = np.bincount(cell[used], minlength=len(cells))
+            total = np.bincount(cell[used], weights=_clipped(votes)[used], minlength=len(cells))
+            p_OC[order + 1] = np.where(number > 0, total / np.maximum(number, 1), np.nan)
+        both = ~np.isnan(p_OC[0]) & ~np.isnan(p_OC[2])
+        b = np.outer([-1.0, 0.0, 1.0], self.b[cells % raters])
+        p_OC = np.where(both, p_OC, expit(np.log(p_OC) - np.log1p(-p_OC) - b))
+        known = ~np.isnan(p_OC)
+        mean_C = np.where(known, p_OC, 0.0).sum(axis=0) / known.sum(axis=0)
+        number = np.bincount(cells // raters, minlength=pairs)
+        mean = np.bincount(cells // raters, weights=mean_C, minlength=pairs) / np.maximum(number, 1)
+        return np.where(number > 0, exact_ties(mean), np.nan)
 
     def facts(self) -> dict[str, Any]:
         """Plain values to print: the order term of each rater with its interval."""

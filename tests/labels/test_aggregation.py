@@ -127,7 +127,7 @@ def test_probabilities_count_where_they_are_given():
     )
 
 
-def test_probabilities_in_both_orders_cancel_the_place_exactly():
+def test_probabilities_in_both_orders_cancel_the_place():
     margin, b = np.array([0.8, -0.3, 1.5]), -0.7
     rows = [
         (p, float(margin[p] + f * b > 0), f, 0, expit(margin[p] + f * b))
@@ -135,12 +135,26 @@ def test_probabilities_in_both_orders_cancel_the_place_exactly():
         for f in (1, -1)
     ]
     labels = aggregate("order_corrected", votes(*rows), PAIRS)
-    np.testing.assert_allclose(logit(labels.preference[:3]), margin)
+    mean = (expit(margin + b) + expit(margin - b)) / 2
+    np.testing.assert_allclose(labels.preference[:3], mean)
+    # the side is that of the mean logit, which is the margin
+    np.testing.assert_array_equal(labels.preference[:3] > 0.5, margin > 0)
     term = labels.facts["order_term"]["r0"]
     assert term["b"] == pytest.approx(b) and term["votes"] == 3
     # a pair in one order only is corrected by what the others taught
     alone = votes(*rows, (3, 1.0, 1, 0, expit(0.4 + b)))
     assert logit(aggregate("order_corrected", alone, PAIRS).preference[3]) == pytest.approx(0.4)
+
+
+def test_raters_who_were_asked_in_one_order_each_are_corrected_one_by_one():
+    b = np.array([-0.7, 0.4])
+    rows = [(0, 1.0, 1, 0, expit(0.8 + b[0])), (0, 1.0, -1, 1, expit(0.8 - b[1]))]
+    rows += [(1, 1.0, f, r, expit(0.2 + f * b[r])) for r in (0, 1) for f in (1, -1)]
+    term = OrderTerm(("r0", "r1"), b, b - 1, b + 1, np.array([9, 9]), None)
+    found = aggregate("order_corrected", votes(*rows), PAIRS, term=term).preference
+    assert found[0] == pytest.approx(expit(0.8))
+    each = [(expit(0.2 + x) + expit(0.2 - x)) / 2 for x in b]
+    assert found[1] == pytest.approx(np.mean(each))
 
 
 def test_certainty_is_clipped():
