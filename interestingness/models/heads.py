@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -100,7 +101,46 @@ class MLPHead(Head):
         return {"dim": self.dim, "hidden": self.hidden, "dropout": self.dropout}
 
 
-HEADS: dict[str, type[Head]] = {head.kind: head for head in (LinearHead, MLPHead)}
+class LayersHead(Head):
+    """Linear layers with biases, one after the other, as published heads have them.
+
+    Without hidden layers it is one neuron with a bias, which cancels in margins and matters where a
+    score is read as a rating.
+    """
+
+    kind = "layers"
+
+    def __init__(self, dim: int, *, hidden: Sequence[int], activation: str) -> None:
+        """Layers for features of length ``dim``.
+
+        Args:
+            dim: length of a feature vector.
+            hidden: units of each hidden layer, from the feature on.
+            activation: after each hidden layer: "none" (linear all through) or "relu".
+        """
+        super().__init__()
+        self.dim, self.hidden, self.activation = dim, list(hidden), activation
+        sizes = [dim, *self.hidden, 1]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Scores, shape (N,), in the unit of the published ratings."""
+        for number, layer in enumerate(self.layers):
+            if number and self.activation == "relu":
+                features = nn.functional.relu(features)
+            features = layer(features)
+        return features[:, 0]
+
+    def weights(self) -> list[Tensor]:
+        """The weights of all layers."""
+        return [p for name, p in self.named_parameters() if name.endswith("weight")]
+
+    def options(self) -> dict[str, Any]:
+        """``dim``, ``hidden`` and ``activation``."""
+        return {"dim": self.dim, "hidden": self.hidden, "activation": self.activation}
+
+
+HEADS: dict[str, type[Head]] = {head.kind: head for head in (LinearHead, MLPHead, LayersHead)}
 """Heads that a checkpoint can be rebuilt with; a stranger's class is added by its package."""
 
 

@@ -56,6 +56,11 @@ class Published(ABC):
         """What is asked for, in full."""
         return f"{self.place}/{self.file}"
 
+    @property
+    def alternatives(self) -> str:
+        """What to do where it cannot be downloaded."""
+        return LOCAL_ALTERNATIVES.format(file=self.file)
+
     @abstractmethod
     def cached(self) -> Path | None:
         """The file in the local cache, if it is there."""
@@ -133,11 +138,17 @@ class HubFile(Published):
 
 @dataclass(frozen=True)
 class TorchFile(Published):
-    """One file at an address that torchvision publishes, checked by the hash in its name."""
+    """One file at an address, checked by its hash.
+
+    Attributes:
+        sha256: of the content; "" takes the digits at the end of its name, where torchvision puts
+            the first eight.
+    """
 
     url: str
     licence: str
     bytes: int | None = None
+    sha256: str = ""
 
     @property
     def place(self) -> str:
@@ -160,7 +171,7 @@ class TorchFile(Published):
         return path if path.is_file() else None
 
     def offer(self) -> tuple[str, int | None]:
-        """The file, and its bytes as torchvision states them."""
+        """The file, and its bytes where they are stated."""
         return self.file, self.bytes
 
     def download(self, file: str) -> Path:
@@ -169,10 +180,9 @@ class TorchFile(Published):
 
         path = self._path()
         path.parent.mkdir(parents=True, exist_ok=True)
-        stem = self.file.rsplit(".", 1)[0]
+        digits = self.sha256 or self.file.rsplit(".", 1)[0].rsplit("-", 1)[-1]
         with _socket_timeout(seconds()):
-            # torchvision's names end in the first eight digits of the hash.
-            torch.hub.download_url_to_file(self.url, str(path), hash_prefix=stem.rsplit("-", 1)[-1])
+            torch.hub.download_url_to_file(self.url, str(path), hash_prefix=digits)
         return path
 
 
@@ -201,7 +211,7 @@ def obtain(published: Published) -> Path:
             f"{reason}",
             expected="the file in the cache, or a hub that answers within "
             f"{seconds():g} s (HF_HUB_ETAG_TIMEOUT)",
-            todo=LOCAL_ALTERNATIVES.format(file=published.file),
+            todo=published.alternatives,
         ) from None
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from interestingness.errors import ConfigError, DataError
 
-MODES = ("none", "unit", "standardize")
+MODES = ("none", "unit", "unit_sqrt_dim", "standardize")
 
 
 class FeatureScaler(nn.Module):
@@ -24,10 +24,11 @@ class FeatureScaler(nn.Module):
     std: Tensor
 
     def __init__(self, mode: str, dim: int) -> None:
-        """A scaler that changes nothing until it is fitted ("none" and "unit" need no fit).
+        """A scaler that changes nothing until it is fitted (only "standardize" needs a fit).
 
         Args:
-            mode: "none", "unit" (Euclidean length 1) or "standardize" (mean 0, deviation 1).
+            mode: "none", "unit" (Euclidean length 1), "unit_sqrt_dim" (length √dim, so that a
+                component is about 1) or "standardize" (mean 0, deviation 1).
             dim: length of a feature vector.
 
         Raises:
@@ -79,6 +80,8 @@ class FeatureScaler(nn.Module):
         """Scaled features, shape of the input (N, dim)."""
         if self.mode == "unit":
             return nn.functional.normalize(features, dim=-1)
+        if self.mode == "unit_sqrt_dim":
+            return nn.functional.normalize(features, dim=-1) * self.dim**0.5
         if self.mode == "standardize":
             return (features - self.mean) / self.std
         return features
