@@ -4,6 +4,9 @@
 class InterestingnessError(Exception):
     """Base of every error that a user can act upon; its message is printed without a traceback."""
 
+    exit_code = 2
+    """Exit status of the command that it ends."""
+
     def __init__(self, found: str, *, expected: str = "", todo: str = "") -> None:
         """Compose one message of up to three lines.
 

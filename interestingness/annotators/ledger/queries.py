@@ -46,7 +46,8 @@ def _place(db: sqlite3.Connection, rules: Rules, key: str) -> str:
 def unjudged(db: sqlite3.Connection, shard: str | None = None) -> list[tuple[str, Task]]:
     """Attempts whose reply was stored and not parsed, in the order of the replies."""
     found = db.execute(
-        "SELECT attempt.id, task.* FROM attempt JOIN task USING (key)"
+        "SELECT attempt.id, task.*, (SELECT subject FROM subject WHERE subject.key = task.key"
+        " ORDER BY rowid LIMIT 1) AS subject FROM attempt JOIN task USING (key)"
         " JOIN reply ON reply.attempt = attempt.id WHERE attempt.state = 'received'"
         " AND (?1 IS NULL OR attempt.shard = ?1) ORDER BY reply.rowid",
         (shard,),
@@ -55,8 +56,9 @@ def unjudged(db: sqlite3.Connection, shard: str | None = None) -> list[tuple[str
 
 
 def task_of(row: sqlite3.Row) -> Task:
-    """A row of ``task`` as it was given."""
-    return Task(row["key"], row["kind"], json.loads(row["identity"]), json.loads(row["subject"]))
+    """A row of ``task`` with its first subject, as it was given."""
+    subject = json.loads(row["subject"]) if row["subject"] else {}
+    return Task(row["key"], row["kind"], json.loads(row["identity"]), subject)
 
 
 def reply(db: sqlite3.Connection, attempt_id: str) -> Reply | None:

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 SEALED: dict[str, tuple[str, ...]] = {
-    "task": ("key", "kind", "identity", "subject"),
+    "task": ("key", "kind", "identity"),
+    "subject": ("key", "subject"),
     "attempt": (
         "id",
         "key",

@@ -34,8 +34,14 @@ CREATE TABLE task (
   key           TEXT PRIMARY KEY,     -- SHA-256 of identity
   kind          TEXT NOT NULL,        -- pair, image, description, …
   identity      TEXT NOT NULL,        -- JSON: images, prompt, model, sampling, sample number
-  subject       TEXT NOT NULL,        -- JSON: what the export needs (pair_id, left, right, first, …)
   seal          TEXT NOT NULL
+);
+
+CREATE TABLE subject (                -- what an answer is about; copies of an image share a task
+  key           TEXT NOT NULL,        -- of a task, also of one that is not asked yet
+  subject       TEXT NOT NULL,        -- JSON: what the export needs (pair_id, left, right, first, …)
+  seal          TEXT NOT NULL,
+  PRIMARY KEY (key, subject)
 );
 
 CREATE TABLE attempt (
@@ -158,6 +164,17 @@ SELECT task.key AS key, CASE
   END AS standing,
   (SELECT count(*) FROM reject WHERE reject.key = task.key) AS rejects
 FROM task;
+
+-- One row for each judged attempt: the answer with everything that it came from.
+CREATE VIEW answer AS
+SELECT task.key, task.kind, task.identity, attempt.id AS attempt, attempt.n, attempt.run, attempt.price_id,
+  attempt.charge_uusd, attempt.prompt_tokens, attempt.completion_tokens, attempt.served_model,
+  attempt.fingerprint, reply.http, reply.request_id, reply.seconds, reply.received,
+  label.choice, label.p_first, label.reason, label.extra, reject.kind AS reject,
+  reject.detail AS reject_detail, reject.terminal, coalesce(label.parser, reject.parser) AS parser
+FROM attempt JOIN task ON task.key = attempt.key JOIN reply ON reply.attempt = attempt.id
+LEFT JOIN label ON label.attempt = attempt.id LEFT JOIN reject ON reject.attempt = attempt.id
+WHERE attempt.state = 'judged' AND coalesce(label.parser, reject.parser) IS NOT NULL;
 
 PRAGMA application_id = 1229870418;   -- "INTR"
 PRAGMA user_version = 1;

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from interestingness.annotators.ledger import batches, opening, queries, rows, spill, transitions
 from interestingness.annotators.ledger.ballast import Ballast
@@ -33,6 +33,9 @@ from interestingness.annotators.types import (
     Usage,
     Verdict,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 T = TypeVar("T")
 BALLAST = 8 << 20
@@ -157,9 +160,26 @@ class Ledger:
     # ---- what is there -------------------------------------------------------------------------
 
     def need(self, tasks: Iterable[Task]) -> Need:
-        """What is there and what would be bought; see `Need`."""
+        """What is there and what would be bought; see `Need`.
+
+        Tasks of one key are asked once, and the answer is exported for each of their subjects.
+        """
         given = list(tasks)
-        return self._read(lambda db: queries.need(db, self.rules, given))
+
+        def do(db: sqlite3.Connection) -> Need:
+            if self._lock is not None:
+                for task in given:
+                    transitions.add_subject(db, task)
+            return queries.need(db, self.rules, given)
+
+        return self._read(do)
+
+    def table(self, kind: str, tasks: Iterable[Task] | None = None) -> pa.Table:
+        """Answers as a table; see `export.table`."""
+        from interestingness.annotators.ledger import export
+
+        given = None if tasks is None else list(tasks)
+        return self._read(lambda db: export.table(db, kind, given, self.rules.tries))
 
     def unjudged(self) -> Iterator[tuple[str, Task, Reply]]:
         """Replies that were stored and not parsed: after a crash, or taken in from a spill."""

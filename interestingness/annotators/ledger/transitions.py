@@ -53,11 +53,12 @@ class Later(Denied):
 
 
 def add_task(db: sqlite3.Connection, task: Task) -> None:
-    """Store a question unless it is known; the first subject stays.
+    """Store a question and what it is about, unless they are known.
 
     Raises:
         LedgerError: the key is not that of the identity.
     """
+    add_subject(db, task)
     if db.execute("SELECT 1 FROM task WHERE key = ?", (task.key,)).fetchone():
         return
     if task_key(task.identity) != task.key:
@@ -66,14 +67,18 @@ def add_task(db: sqlite3.Connection, task: Task) -> None:
             expected="Task.of(kind, identity, subject)",
             todo="make keys with task_key",
         )
-    rows.insert(
-        db,
-        "task",
-        key=task.key,
-        kind=task.kind,
-        identity=canonical_json(task.identity),
-        subject=canonical_json(task.subject),
-    )
+    identity = canonical_json(task.identity)
+    rows.insert(db, "task", key=task.key, kind=task.kind, identity=identity)
+
+
+def add_subject(db: sqlite3.Connection, task: Task) -> None:
+    """Store what a question is about; subjects with equal images share one answer."""
+    subject = canonical_json(task.subject)
+    known = db.execute(
+        "SELECT 1 FROM subject WHERE key = ? AND subject = ?", (task.key, subject)
+    ).fetchone()
+    if known is None:
+        rows.insert(db, "subject", key=task.key, subject=subject)
 
 
 def reserve(

@@ -1,0 +1,194 @@
+"""Answers as tables: votes and judgments as in ``docs/data_format.md``, with their provenance.
+
+A task without a label that will not be asked again (refused, or rejected too often) is a row with
+an empty choice, because who refuses what is a finding. What is in doubt or still to be asked is no
+row.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from interestingness.annotators.ledger import rows
+from interestingness.annotators.ledger.errors import LedgerError, LedgerStorageError
+from interestingness.annotators.types import Task
+from interestingness.schema import DEFAULT_QUESTION
+
+KINDS = ("votes", "judgments", "texts")
+PROVENANCE: dict[str, pa.DataType] = {
+    "provenance": pa.string(),
+    "key": pa.string(),
+    "reject": pa.string(),
+    "identity": pa.string(),
+    "extra": pa.string(),
+    "prompt_id": pa.string(),
+    "model": pa.string(),
+    "served_model": pa.string(),
+    "fingerprint": pa.string(),
+    "request_id": pa.string(),
+    "http": pa.int32(),
+    "price_id": pa.string(),
+    "cost_uusd": pa.int64(),
+    "prompt_tokens": pa.int64(),
+    "completion_tokens": pa.int64(),
+    "seconds": pa.float64(),
+    "parser": pa.string(),
+    "run": pa.int64(),
+}
+"""Columns beside those of the table: how the answer came to be."""
+
+WHO: dict[str, pa.DataType] = {
+    "rater_id": pa.string(),
+    "rater_kind": pa.string(),
+    "question": pa.string(),
+    "persona": pa.string(),
+    "sample": pa.int32(),
+    "reason": pa.string(),
+    "time": pa.timestamp("us", tz="UTC"),
+}
+COLUMNS: dict[str, dict[str, pa.DataType]] = {
+    "votes": {
+        "pair_id": pa.string(),
+        "left": pa.string(),
+        "right": pa.string(),
+        "first": pa.string(),
+        "choice": pa.string(),
+        "probability": pa.float64(),
+        **WHO,
+    },
+    "judgments": {
+        "image_id": pa.string(),
+        "answer": pa.bool_(),
+        "probability": pa.float64(),
+        **WHO,
+    },
+    "texts": {"image_id": pa.string(), "kind": pa.string(), "text": pa.string(), **WHO},
+}
+
+
+def table(db: sqlite3.Connection, kind: str, tasks: Sequence[Task] | None, tries: int) -> pa.Table:
+    """Answers of one kind, ordered by what they are about, so that equal ledgers give equal tables.
+
+    Args:
+        kind: ``votes`` (subjects with a pair_id), ``judgments`` (answers yes or no, or refused,
+            about an image), ``texts`` (everything else).
+        tasks: only these, with their own subjects; None: all that the ledger knows.
+        tries: rejected answers after which a task counts as finished.
+
+    Raises:
+        LedgerError: an unknown kind.
+        LedgerStorageError: a row that goes into the table is not as it was written.
+    """
+    if kind not in KINDS:
+        raise LedgerError(
+            f"table={kind}", expected=f"one of {', '.join(KINDS)}", todo="correct the option"
+        )
+    broken = next(rows.broken_seals(db, "task", "subject", "attempt", "reply"), None)
+    if broken is not None:
+        raise LedgerStorageError(
+            f"row {broken[1]} of table {broken[0]} is not as it was written",
+            expected="the row as it was written",
+            todo="run `interestingness ledger recover` on the ledger",
+        )
+    answers = dict(_final(db, tries))
+    made = []
+    for key, subject in _subjects(db, tasks):
+        answer = answers.get(key)
+        if answer is not None and _kind_of(answer, subject) == kind:
+            made.append(_row(kind, answer, subject))
+    made.sort(key=lambda row: tuple(str(row.get(name)) for name in _ORDER))
+    columns = {**COLUMNS[kind], **PROVENANCE}
+    return pa.table(
+        {
+            name: pa.array([row.get(name) for row in made], type=column)
+            for name, column in columns.items()
+        }
+    )
+
+
+_ORDER = ("rater_id", "question", "persona", "pair_id", "image_id", "kind", "first", "sample")
+
+
+def _final(db: sqlite3.Connection, tries: int) -> Iterator[tuple[str, sqlite3.Row]]:
+    """The answer that stands for each finished key: its label, else its last reject."""
+    finished = "SELECT key FROM standing WHERE standing IN ('labelled', 'refused') OR rejects >= ?"
+    for row in db.execute(
+        f"SELECT * FROM answer WHERE key IN ({finished})"
+        # a label comes last of its key, so it is what dict() keeps
+        " ORDER BY key, reject IS NULL, n",
+        (tries,),
+    ):
+        yield row["key"], row
+
+
+def _subjects(
+    db: sqlite3.Connection, tasks: Sequence[Task] | None
+) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    if tasks is not None:
+        return [(task.key, task.subject) for task in tasks]
+    found = db.execute("SELECT key, subject FROM subject ORDER BY key, subject")
+    return [(row["key"], json.loads(row["subject"])) for row in found]
+
+
+def _kind_of(answer: sqlite3.Row, subject: Mapping[str, Any]) -> str:
+    if subject.get("pair_id") is not None:
+        return "votes"
+    judged = answer["choice"] in {"yes", "no"} or (answer["reject"] and answer["kind"] == "image")
+    return "judgments" if judged else "texts"
+
+
+def _row(kind: str, answer: sqlite3.Row, subject: Mapping[str, Any]) -> dict[str, Any]:
+    identity = json.loads(answer["identity"])
+    row = {
+        "provenance": f"ledger:{answer['attempt']}",
+        "key": answer["key"],
+        "reject": answer["reject"],
+        "identity": answer["identity"],
+        "extra": answer["extra"],
+        "prompt_id": identity.get("prompt"),
+        "model": identity.get("model"),
+        "cost_uusd": answer["charge_uusd"],
+        "rater_id": subject.get("rater_id") or identity.get("model") or "unknown model",
+        "rater_kind": "model",
+        "question": subject.get("question") or DEFAULT_QUESTION,
+        "persona": subject.get("persona"),
+        "sample": subject.get("sample") or 0,
+        "reason": answer["reason"] or None,
+        "time": datetime.fromisoformat(answer["received"]),
+    }
+    for name in (
+        "served_model",
+        "fingerprint",
+        "request_id",
+        "http",
+        "price_id",
+        "prompt_tokens",
+        "completion_tokens",
+        "seconds",
+        "parser",
+        "run",
+    ):
+        row[name] = answer[name]
+    p_first = answer["p_first"]
+    if kind == "votes":
+        first = subject["first"]
+        other = "right" if first == "left" else "left"
+        row |= {name: subject.get(name) for name in ("pair_id", "left", "right", "first")}
+        row["choice"] = {"first": first, "second": other}.get(answer["choice"])
+        if p_first is not None:
+            row["probability"] = p_first if first == "left" else 1.0 - p_first
+    elif kind == "judgments":
+        row["image_id"] = subject.get("image_id")
+        row["answer"] = {"yes": True, "no": False}.get(answer["choice"])
+        row["probability"] = p_first
+    else:
+        row["image_id"] = subject.get("image_id")
+        row["kind"] = answer["kind"]
+        row["text"] = json.loads(answer["extra"] or "{}").get("text")
+    return row
