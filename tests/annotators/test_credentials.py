@@ -59,8 +59,16 @@ def test_a_server_without_keys_needs_none() -> None:
 
 @pytest.mark.parametrize(
     "base_url",
-    "api.openai.com/v1 ftp://x/v1 https:// https://[::1 https://x:99999/v1 https://user:word@x/v1 "
-    "https://x/v1?key=word https://x/v1#word".split(),
+    [
+        "api.openai.com/v1",
+        "ftp://x/v1",
+        "https://",
+        "https://[::1",
+        "https://x:99999/v1",
+        "https://user:word@x/v1",
+        "https://x/v1?key=word",
+        "https://x/v1#word",
+    ],
 )
 def test_an_address_is_an_address(base_url: str) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -1,0 +1,103 @@
+"""What a reply means for the money and for the next step; pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from interestingness.annotators.credentials import redacted
+from interestingness.annotators.engine.stopping import Exit
+from interestingness.annotators.engine.waiting import named_wait
+from interestingness.annotators.types import Reply
+
+QUOTA_CODES = frozenset(
+    {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+    | {"insufficient_balance", "credit_balance_too_low"}
+)
+FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
+LOST_BEHIND_A_GATEWAY = frozenset({504, 524})
+"""The gateway gave up waiting; the model behind it may have answered, and charged."""
+
+_QUOTA_SAID = re.compile(r"(?i)exceeded your current quota|billing hard limit|out of credits")
+
+Action = Literal["parse", "later", "again", "doubt", "reject", "stop"]
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What to do about a reply.
+
+    Attributes:
+        action: ``parse`` the answer; ask ``later``, because too much was asked; ask ``again``,
+            because the server failed, free of charge; ``doubt``: nobody knows whether it was paid;
+            ``reject`` the task for good; ``stop`` the run.
+        detail: for people; holds no key.
+        signature: equal for equal causes: the status and the provider's code.
+        kind: of the reject: bad_request, not_found, too_large, filtered; else empty.
+        exit_code: of the run, if it stops.
+    """
+
+    action: Action
+    detail: str
+    signature: str = ""
+    kind: str = ""
+    exit_code: Exit | None = None
+
+
+def rule(reply: Reply) -> Ruling:
+    """The ruling on a reply, by its status and the provider's error code."""
+    status = reply.status
+    if 200 <= status < 300:
+        return Ruling("parse", "")
+    code, message = _error(reply.body)
+    detail = redacted(f"{status} {code} {message}")
+    signature = f"{status} {code}".strip()
+    if 300 <= status < 400:
+        where = reply.headers.get("location", "elsewhere")
+        detail = f"{status}: the server redirects to {where}, which is not followed"
+        return Ruling("stop", detail, signature, exit_code=Exit.CONFIG)
+    if status in {401, 403}:
+        return Ruling("stop", detail, signature, exit_code=Exit.KEY)
+    if status == 402 or (status == 429 and _is_quota(code, message, reply)):
+        return Ruling("stop", detail, signature, exit_code=Exit.QUOTA)
+    if status == 429:
+        return Ruling("later", detail, signature)
+    if status in LOST_BEHIND_A_GATEWAY:
+        return Ruling("doubt", detail, signature)
+    if status in {408, 409} or status >= 500:
+        return Ruling("again", detail, signature)
+    return Ruling("reject", detail, signature, kind=_kind(status, code))
+
+
+def _is_quota(code: str, message: str, reply: Reply) -> bool:
+    """Whether no waiting will help; some say "quota" and name a wait, and then it does."""
+    if code in QUOTA_CODES:
+        return True
+    waitable = named_wait(reply.headers) is not None or b"retryDelay" in reply.body
+    return bool(_QUOTA_SAID.search(message)) and not waitable
+
+
+def _kind(status: int, code: str) -> str:
+    if code in FILTER_CODES:
+        return "filtered"
+    return {404: "not_found", 413: "too_large"}.get(status, "bad_request")
+
+
+def _error(body: bytes) -> tuple[str, str]:
+    """Code and message of an error in any of the shapes that providers use."""
+    try:
+        found: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return "", body[:200].decode("utf-8", "replace")
+    if isinstance(found, list) and found:
+        found = found[0]
+    if isinstance(found, dict):
+        found = found.get("error", found)
+    if not isinstance(found, dict):
+        return "", str(found)[:200]
+    code = next((found[name] for name in ("code", "type", "status") if found.get(name)), "")
+    if code in {"invalid_request_error", "rate_limit_error"} and found.get("type"):
+        code = found["type"]
+    return str(code), str(found.get("message") or found.get("detail") or "")
