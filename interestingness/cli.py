@@ -15,7 +15,9 @@ USAGE = """usage: interestingness COMMAND …
   train [OPTION=VALUE …]       train a scorer; -m for a sweep; --help lists the options
   evaluate ckpt=RUN …          judge a checkpoint by every reference
   evaluate study=NAME …        many fits or votes, one page: label_source_table, …
+  audit VOTES.csv …            what votes are worth: consistency, position bias, a ranking
   shards write|verify …        pair shards: write them, check them
+  ledger status|export|… FILE  answers of models that were paid for: look, take out, check, mend
 
 `interestingness COMMAND --help` says more."""
 
@@ -26,7 +28,9 @@ def main() -> None:
     commands: dict[str, Callable[[Sequence[str]], None]] = {
         "train": train,
         "evaluate": evaluate,
+        "audit": audit,
         "shards": shards,
+        "ledger": ledger,
     }
     if command in commands:
         commands[command](arguments)
@@ -68,6 +72,17 @@ def evaluate(arguments: Sequence[str] | None = None) -> None:
         _hydra(job, "evaluate", arguments)
 
 
+def audit(arguments: Sequence[str]) -> None:
+    """``audit VOTES.csv … [--out FOLDER] [--question …]``: no images, no config."""
+
+    def job() -> Any:
+        from interestingness.assembly.auditing import audit as run
+
+        return run(arguments)
+
+    _told(job)
+
+
 def shards(arguments: Sequence[str]) -> None:
     """``shards write out=… dataset=…`` and ``shards verify FOLDER``."""
     action, rest = (arguments[0] if arguments else ""), arguments[1:]
@@ -87,6 +102,13 @@ def shards(arguments: Sequence[str]) -> None:
         print("usage: interestingness shards write out=FOLDER dataset=… [OPTION=VALUE …]")
         print("       interestingness shards verify FOLDER")
         raise SystemExit(0 if action in {"-h", "--help"} else 2)
+
+
+def ledger(arguments: Sequence[str]) -> None:
+    """``ledger status|export|verify|recover LEDGER …``."""
+    from interestingness.annotators.ledger.commands import run
+
+    raise SystemExit(_told(lambda: run(arguments)))
 
 
 def conf_folder() -> Path:
@@ -120,7 +142,7 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
 
 
 def _told(job: Callable[[], Any]) -> Any:
-    """Run it; an error of ours becomes a few lines and exit status 2, without a traceback."""
+    """Run it; an error of ours becomes a few lines and its exit status, without a traceback."""
     try:
         return job()
     except Exception as error:
@@ -128,7 +150,7 @@ def _told(job: Callable[[], Any]) -> Any:
         if own is None:
             raise
         print(f"error: {own}", file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(own.exit_code) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from interestingness.labels.source import LabelSource
 from interestingness.labels.tables import Manifest, Tables
 from interestingness.labels.votes import VoteSource
 from interestingness.models.contract import EmbeddingContract
-from interestingness.schema import DEFAULT_QUESTION, Pairs
+from interestingness.schema import DEFAULT_QUESTION, Pairs, pair_key
 from interestingness.studies.study import ImageFeatures, Material, Sources
 
 VOTED: Mapping[str, tuple[str, str, str]] = {
@@ -50,8 +51,11 @@ def handmade(tmp_path: Path) -> Callable[..., Material]:
     ``first``, ``sample``, ``reason``, ``persona``; sides are those of the canonical pair.
     """
 
+    number = count()
+
     def make(**rows: Any) -> Material:
-        return material_of(tables_of(tmp_path / "handmade", **rows), tmp_path / "cache")
+        folder = tmp_path / f"handmade{next(number)}"
+        return material_of(tables_of(folder, **rows), tmp_path / "cache")
 
     return make
 
@@ -91,7 +95,9 @@ def shipped_sources(tables: Tables) -> dict[str, LabelSource]:
 
 def attributes_as_features(tables: Tables) -> ImageFeatures:
     """One column per value of each attribute of the scenes; noise where there are none."""
-    known = [n for n in ("subject", "background", "palette", "sky") if n in tables.images.schema.names]
+    known = [
+        n for n in ("subject", "background", "palette", "sky") if n in tables.images.schema.names
+    ]
     columns = [np.random.default_rng(0).normal(0, 0.1, (len(tables.image_ids), 4))]
     for name in known:
         values = np.asarray(tables.images[name].to_pylist(), dtype=object).astype(str)
@@ -128,11 +134,11 @@ def tables_of(
         ),
     }
     if votes:
-        rows = Pairs.from_ids([v["left"] for v in votes], [v["right"] for v in votes], sorted(names))
+        at = known.find(np.array([pair_key(v["left"], v["right"]) for v in votes], dtype=np.uint64))
         text = pa.string()
         tables["votes"] = pa.table(
             {
-                "pair_id": [known.pair_ids[i] for i in rows[1].tolist()],
+                "pair_id": [known.pair_ids[i] for i in at.tolist()],
                 "rater_id": [v.get("rater", "someone") for v in votes],
                 "choice": pa.array([v["choice"] for v in votes], text),
                 "first": pa.array([v.get("first") for v in votes], text),

@@ -1,0 +1,58 @@
+"""``interestingness audit``: files of votes → tables and one page. No images, no torch."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from interestingness.datasets.vote_tables import read_vote_files
+from interestingness.reports.study import print_study, write_study
+from interestingness.schema import DEFAULT_QUESTION
+from interestingness.studies.audit import audit_votes
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    found = argparse.ArgumentParser(
+        prog="interestingness audit",
+        description="What votes are worth: consensus, consistency of raters, position bias, "
+        "agreement, and a ranking of the images with intervals.",
+    )
+    found.add_argument(
+        "votes", nargs="+",
+        help="CSV or Parquet: left,right,choice and, where known, rater,first; or a vote table "
+        "of ours; or the folder of a prepared data set",
+    )  # fmt: skip
+    found.add_argument("--out", help="folder of tables and page; runs/<time>_audit unless given")
+    found.add_argument("--question", help="which question, where the votes are on several")
+    return found
+
+
+def audit(arguments: Sequence[str]) -> Path:
+    """Read, audit, write, print.
+
+    Returns:
+        The page.
+
+    Raises:
+        InterestingnessError: for votes that cannot be read or say nothing.
+    """
+    given = parser().parse_args(list(arguments))
+    files = read_vote_files(given.votes, question=given.question, default_question=DEFAULT_QUESTION)
+    result = audit_votes(
+        files.table,
+        files.pairs,
+        question=files.question,
+        where=", ".join(given.votes),
+        images_known=files.images_known,
+        notes=files.notes,
+        simulated=files.simulated,
+    )
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    folder = Path(given.out or f"runs/{now}_audit").expanduser()
+    settings = {"votes": given.votes, "question": files.question}
+    page = write_study(folder, result, picture=lambda _: None, settings=settings)
+    print_study(result, page=page)
+    return page

@@ -1,0 +1,198 @@
+"""Votes from files alone, without images: CSV or Parquet, simple tables or ours, one or many."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from interestingness.datasets.csv_tables import TextTable, existing_file, read_text_table
+from interestingness.datasets.image_names import ImageNames
+from interestingness.datasets.vote_files import UNNAMED, read_pairs, read_votes
+from interestingness.errors import DataError
+from interestingness.labels.tables import SPECS, Tables, check_table, keys_of, read_table
+from interestingness.schema import Pairs
+
+MANIFEST = "dataset.json"
+
+
+@dataclass(frozen=True, eq=False)
+class VoteFiles:
+    """Votes of one or more files on one question.
+
+    Attributes:
+        table: a checked vote table.
+        pairs: the pairs voted on.
+        question: what was asked.
+        images_known: whether the files say which images a pair is of; else every pair has two
+            images of its own.
+        notes: what a reader must know, one sentence each.
+        simulated: the sentence of a simulated data set, else "".
+    """
+
+    table: pa.Table
+    pairs: Pairs
+    question: str
+    images_known: bool = True
+    notes: tuple[str, ...] = field(default=())
+    simulated: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class _One:
+    """The votes of one file, and its pairs as image ids in canonical order."""
+
+    table: pa.Table
+    left: list[str]
+    right: list[str]
+    images_known: bool
+    notes: tuple[str, ...] = ()
+    simulated: str = ""
+
+
+def read_vote_files(
+    paths: Sequence[str | Path], *, question: str | None = None, default_question: str
+) -> VoteFiles:
+    """Read and join vote tables.
+
+    A file is a table with ``left,right,choice`` (as ``dataset.votes`` takes it), a vote table of
+    ours, with ``pairs.parquet`` beside it or not, or the folder of a prepared data set.
+
+    Args:
+        paths: files or folders; votes whose table does not say who voted are named by their file.
+        question: the one to take; None where all votes are on one question.
+        default_question: where a table has no column for it.
+
+    Raises:
+        DataError: for an unreadable file, several questions, or no vote on the one asked for.
+    """
+    read = [_read(Path(path).expanduser(), default_question) for path in paths]
+    # provenance and other columns of strangers are not needed, and may differ in type
+    tables = [one.table.select(list(SPECS["votes"])) for one in read]
+    table = pa.concat_tables(tables)
+    asked = sorted(pc.unique(table["question"]).to_pylist())
+    if question is None and len(asked) > 1:
+        raise DataError(
+            f"votes on {len(asked)} questions: {', '.join(map(repr, asked[:5]))}",
+            expected="one question",
+            todo=f"choose one: --question {asked[0]!r}",
+        )
+    chosen = question if question is not None else (asked[0] if asked else default_question)
+    table = table.filter(pc.equal(table["question"], chosen))
+    if table.num_rows == 0:
+        raise DataError(
+            f"no vote on the question {chosen!r}"
+            + (f"; there are votes on {', '.join(map(repr, asked[:5]))}" if asked else ""),
+            expected="at least one vote",
+            todo="choose another question or another file",
+        )
+    left = [name for one in read for name in one.left]
+    right = [name for one in read for name in one.right]
+    return VoteFiles(
+        table,
+        Pairs.from_ids(left, right)[0],
+        chosen,
+        all(one.images_known for one in read),
+        tuple(note for one in read for note in one.notes),
+        next((one.simulated for one in read if one.simulated), ""),
+    )
+
+
+def _read(path: Path, question: str) -> _One:
+    if path.is_dir():
+        if not (path / MANIFEST).is_file():
+            raise DataError(
+                f"{path}: a folder without {MANIFEST}",
+                expected="a file of votes, or the folder of a prepared data set",
+                todo="name the file",
+            )
+        return _read_prepared(Tables(path))
+    table = read_text_table(existing_file(path))
+    if "pair_id" in table and not ("left" in table and "right" in table):
+        return _read_ours(path, table)
+    return _read_simple(path, table, question)
+
+
+def _read_simple(path: Path, table: TextTable, question: str) -> _One:
+    cells = [c for side in ("left", "right") for c in _column(table, side)]
+    found = sorted({unicodedata.normalize("NFC", cell) for cell in cells if cell})
+    names = ImageNames(found, path.parent)
+    rows = read_pairs(table, names, mapping={}, on_missing="error")
+    votes, facts = read_votes(rows, names, mapping={}, question=question)
+    votes = check_table("votes", votes, where=str(path))
+    notes = []
+    if UNNAMED in votes["rater_id"].unique().to_pylist():
+        notes.append(f"{path.name} does not say who voted: its votes count as one rater's.")
+        named = pc.if_else(pc.equal(votes["rater_id"], UNNAMED), path.stem, votes["rater_id"])
+        votes = votes.set_column(votes.column_names.index("rater_id"), "rater_id", named)
+    if unused := facts.get("columns not used"):
+        notes.append(f"{path.name}: columns not used: {', '.join(unused)}.")
+    return _One(votes, *_ids(rows.pairs), True, tuple(notes))
+
+
+def _column(table: TextTable, name: str) -> list[str | None]:
+    return table.cells(table.need(name, (name,), {}))
+
+
+def _read_ours(path: Path, text: TextTable) -> _One:
+    """A vote table of ours: Parquet as it is, CSV through its texts."""
+    if path.suffix == ".parquet":
+        table = read_table("votes", path)
+    else:
+        columns = {name: text.columns[name] for name in text.columns if name in SPECS["votes"]}
+        table = check_table("votes", pa.table(columns), where=str(path))
+    beside = path.parent / "pairs.parquet"
+    if beside.is_file():
+        pairs = read_table("pairs", beside)
+        where = dict(
+            zip(
+                pairs["pair_id"].to_pylist(),
+                zip(pairs["left"].to_pylist(), pairs["right"].to_pylist(), strict=True),
+                strict=True,
+            )
+        )
+        known = [where[i] for i in pc.unique(table["pair_id"]).to_pylist() if i in where]
+        lost = table.num_rows - int(
+            pc.sum(pc.is_in(table["pair_id"], value_set=pa.array(list(where)))).as_py() or 0
+        )
+        if lost:
+            raise DataError(
+                f"{path}: {lost} votes are on pairs that {beside.name} does not have",
+                expected="the pair table that belongs to the votes",
+                todo=f"name the folder of the data set, or move the votes away from {beside}",
+            )
+        manifest = path.parent / MANIFEST
+        said = Tables(path.parent).manifest.simulated if manifest.is_file() else ""
+        return _One(table, [a for a, _ in known], [b for _, b in known], True, (), said)
+    return _nameless(path, table)
+
+
+def _nameless(path: Path, table: pa.Table) -> _One:
+    """Votes that name pairs, not images: each pair gets two images of its own."""
+    ids = pc.unique(table["pair_id"]).to_pylist()
+    keys_of(ids)
+    left, right = [f"{i} left" for i in ids], [f"{i} right" for i in ids]
+    known = Pairs.from_ids(left, right)[0]
+    name = dict(zip(ids, known.pair_ids, strict=True))
+    renamed = pa.array([name[i] for i in table["pair_id"].to_pylist()], pa.string())
+    table = table.set_column(table.column_names.index("pair_id"), "pair_id", renamed)
+    note = (
+        f"{path.name} names pairs but not their images, and there is no pairs.parquet beside it: "
+        "no ranking, and intervals treat every pair as independent."
+    )
+    return _One(table, left, right, False, (note,))
+
+
+def _read_prepared(tables: Tables) -> _One:
+    pairs = tables.pairs
+    return _One(tables.vote_table, *_ids(pairs), True, (), tables.manifest.simulated)
+
+
+def _ids(pairs: Pairs) -> tuple[list[str], list[str]]:
+    left: list[str] = pairs.image_ids[pairs.left].tolist()
+    right: list[str] = pairs.image_ids[pairs.right].tolist()
+    return left, right

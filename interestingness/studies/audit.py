@@ -1,0 +1,189 @@
+"""What a table of votes is worth: consensus, consistency, bias, agreement, ranking. No images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from interestingness.errors import DataError
+from interestingness.labels.tables import Votes
+from interestingness.schema import Pairs
+from interestingness.studies.audit_tables import (
+    agreement_map,
+    agreement_table,
+    consensus_bars,
+    consensus_table,
+    judge_table,
+    position_table,
+    rater_chart,
+    rater_table,
+)
+from interestingness.studies.ballots import PEOPLE, Ballots, by_judge, kinds_of
+from interestingness.studies.ranking import ranking_chart, ranking_table
+from interestingness.studies.result import Figure, StudyResult, Table
+from interestingness.studies.study import Material, Study
+
+SINGLY = 12
+"""Up to so many raters are compared one by one; more are compared as people and models."""
+
+
+class Audit(Study):
+    """The votes of a data set, as ``interestingness audit`` looks at them."""
+
+    def run(self, material: Material) -> StudyResult:
+        """Audit the votes on the material's question.
+
+        Raises:
+            DataError: if the data set has no vote on it.
+        """
+        tables = material.tables
+        if not tables.has("votes"):
+            raise DataError(
+                f"{tables.manifest.name}: no votes",
+                expected="a data set with a vote table",
+                todo="give dataset.votes=votes.csv, or ratings that votes can be made of",
+            )
+        return audit_votes(
+            tables.vote_table,
+            material.pairs,
+            question=material.question,
+            where=f"data set {tables.manifest.name}",
+            seed=material.seed,
+            simulated=material.simulated,
+        )
+
+
+def audit_votes(
+    table: pa.Table,
+    pairs: Pairs,
+    *,
+    question: str,
+    where: str,
+    seed: int = 0,
+    images_known: bool = True,
+    notes: Sequence[str] = (),
+    simulated: str = "",
+) -> StudyResult:
+    """Everything that votes alone can tell.
+
+    Args:
+        table: a checked vote table; votes on other questions are left out.
+        pairs: all pairs voted on; votes on others are left out.
+        question: what was asked.
+        where: the files or the data set, for people.
+        seed: of resamples.
+        images_known: whether the images of the pairs are known, so that they can be ranked.
+        notes: shown with the result.
+        simulated: the sentence of a simulated data set, else "".
+
+    Raises:
+        DataError: if no vote has a usable answer.
+    """
+    table = table.filter(pc.equal(table["question"], question))
+    votes = Votes.from_table(table)
+    kinds = kinds_of(table["rater_id"].to_pylist(), table["rater_kind"].to_pylist(), votes)
+    everyone = Ballots("all", votes[pairs.find(votes.key) >= 0], pairs, seed)
+    if not everyone.usable.any():
+        raise DataError(
+            f"{where}: none of the {len(votes):,} votes on {question!r} has a usable answer",
+            expected="choices left, right or tie",
+            todo="choose another question (--question, question=…) or another file",
+        )
+    judges = by_judge(votes, kinds, pairs, seed=seed)
+    single = [
+        everyone.chosen(everyone.votes.rater == at, name)
+        for at, name in enumerate(votes.raters)
+        if (everyone.votes.rater == at).any()
+    ]
+    compared = single if 1 < len(single) <= SINGLY else judges
+    main = judges[0]
+    found: list[Table] = [judge_table(judges), *position_table(judges), consensus_table(main)]
+    figures: list[Figure] = [consensus_bars(main)]
+    if len(compared) > 1:
+        found.append(agreement_table(compared))
+        figures += agreement_map(compared)
+    if len(single) > 1:
+        people = main if main.name == PEOPLE else None
+        found.append(rater_table(single, everyone, people))
+        figures += rater_chart(found[-1])
+    if images_known:
+        found.append(ranking_table(main))
+        figures += ranking_chart(found[-1])
+    usable = int(everyone.usable.sum())
+    return StudyResult(
+        name="audit",
+        title=f"Audit of votes: {question}",
+        answer=_answer(main, judges),
+        used=[
+            ("votes", f"{usable:,} usable of {len(everyone):,} in {where}, question {question!r}"),
+            (
+                "raters",
+                f"{kinds.count('human'):,} people, {kinds.count('model'):,} models",
+            ),
+            ("pairs", f"{int((everyone.number > 0).sum()):,} of {_images(everyone):,} images"),
+        ],
+        tables=found,
+        figures=figures,
+        notes=[*notes, *_warnings(main)],
+        simulated=simulated,
+    )
+
+
+def _images(ballots: Ballots) -> int:
+    return len(ballots.pairs[ballots.number > 0].images_used())
+
+
+def _answer(main: Ballots, judges: Sequence[Ballots]) -> str:
+    """Two or three sentences with this table's own numbers."""
+    parts = []
+    several = main.number > 1
+    if several.any():
+        mean = float(main.consensus[several].mean())
+        parts.append(
+            f"On {int(several.sum()):,} pairs with two or more votes of {_who(main)}, "
+            f"{100 * mean:.0f} % of a pair's votes are on its majority side."
+        )
+    else:
+        parts.append("Every pair has one vote: nothing can be said of agreement.")
+    ceiling = main.interval(main.hits)
+    if not np.isnan(ceiling.estimate):
+        parts.append(
+            f"One rater chooses the majority of the others in {100 * ceiling.estimate:.1f} % "
+            f"[{100 * ceiling.low:.1f}, {100 * ceiling.high:.1f}] of votes."
+        )
+    for judge in judges:
+        second = judge.second_chosen()
+        if not np.isnan(second.low) and not second.low <= 0.5 <= second.high:
+            place = "second" if second.estimate > 0.5 else "first"
+            share = max(second.estimate, 1 - second.estimate)
+            parts.append(
+                f"{_who(judge).capitalize() if judge.name == PEOPLE else judge.name}: "
+                f"{100 * share:.0f} % of choices are for the image shown {place}."
+            )
+    return " ".join(parts)
+
+
+def _who(judge: Ballots) -> str:
+    return "people" if judge.name == PEOPLE else judge.name
+
+
+def _warnings(main: Ballots) -> list[str]:
+    """What cannot be known from these votes, in words."""
+    found = []
+    name = _who(main)
+    if main.ties == int(main.usable.sum()):
+        found.append(f"All votes of {name} are ties: nobody chose a side.")
+    if main.raters == 1:
+        found.append(f"There is one rater among {name}: no agreement between raters.")
+    elif np.isnan(main.hits).all():
+        found.append(f"No pair has votes of two raters among {name}: no agreement, no ceiling.")
+    if not main.knows_order:
+        found.append(
+            f"The votes of {name} do not say which image was shown first: no position bias."
+        )
+    if main.repetition()[1] == 0:
+        found.append(f"Nobody among {name} answered the same pair in the same order twice.")
+    return found

@@ -1,0 +1,77 @@
+"""``interestingness audit`` as one types it: files in, a folder out, nothing heavy imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from interestingness.cli import audit
+
+VOTES = """left,right,choice,rater,first
+a,b,left,ann,left
+a,b,left,bob,right
+a,b,right,cy,left
+b,c,left,ann,left
+b,c,right,bob,left
+c,d,tie,ann,right
+"""
+
+
+@pytest.fixture
+def votes(tmp_path: Path) -> Path:
+    path = tmp_path / "votes.csv"
+    path.write_text(VOTES)
+    return path
+
+
+def test_a_folder_of_tables_and_a_page(
+    votes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    audit([str(votes), "--out", str(out)])
+    for name in ("judges", "position", "consensus", "agreement", "raters", "ranking"):
+        for suffix in ("csv", "parquet", "md"):
+            assert (out / f"{name}.{suffix}").is_file(), name
+    ranking = pq.read_table(out / "ranking.parquet").to_pylist()
+    assert ranking[0]["image"] == "a" and len(ranking) == 4
+    assert ranking[0]["utility_low"] < ranking[0]["utility"] < ranking[0]["utility_high"]
+    printed = capsys.readouterr().out
+    assert printed.rstrip().endswith("page.html")
+    assert "people" in printed and "6 usable of 6" in printed
+
+
+def test_the_page_is_below_runs_unless_said(
+    votes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    audit([str(votes)])
+    (page,) = tmp_path.glob("runs/*_audit/page.html")
+    assert "Audit of votes" in page.read_text()
+
+
+def test_errors_are_a_few_lines_and_status_two(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text("left,right\na,b\n")
+    with pytest.raises(SystemExit) as caught:
+        audit([str(bad), "--out", str(tmp_path / "out")])
+    assert caught.value.code == 2
+    assert "no column 'choice'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_torch_and_no_hydra_are_imported(votes: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from interestingness.cli import audit; "
+        f"audit([{str(votes)!r}, '--out', {str(tmp_path / 'o')!r}]); "
+        "print([m for m in ('torch', 'hydra', 'lightning') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.rstrip().endswith("[]")

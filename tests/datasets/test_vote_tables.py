@@ -1,0 +1,127 @@
+"""Votes from files alone: simple tables, ours, several at once, and what can be wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+
+from interestingness.datasets.vote_tables import read_vote_files
+from interestingness.errors import DataError
+from interestingness.labels.tables import Manifest, Tables
+from interestingness.schema import Pair
+
+
+def read(*paths: Path, question: str | None = None):
+    return read_vote_files(paths, question=question, default_question="interesting")
+
+
+def file(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_simple_tables_join_and_unnamed_votes_are_named_by_their_file(tmp_path: Path) -> None:
+    people = file(tmp_path, "people.csv", "left,right,choice,rater\na,b,left,ann\nc,b,c,bob\n")
+    judge = file(tmp_path, "judge.csv", "left;right;choice;first\nb;a;tie;left\nc;d;second;c\n")
+    found = read(people, judge)
+    rows = found.table.to_pylist()
+    assert [r["rater_id"] for r in rows] == ["ann", "bob", "judge", "judge"]
+    # c,b is turned round: c is the right of the canonical pair (b, c)
+    assert [r["choice"] for r in rows] == ["left", "right", "tie", "right"]
+    assert [r["first"] for r in rows] == [None, None, "right", "left"]
+    assert found.pairs.image_ids.tolist() == ["a", "b", "c", "d"]
+    assert len(found.pairs) == 3
+    assert found.notes == (
+        "judge.csv does not say who voted: its votes count as one rater's.",
+    )  # fmt: skip
+
+
+def ours(*pairs: tuple[str, str]) -> pa.Table:
+    made = [Pair.of(*p) for p in pairs]
+    return pa.table(
+        {
+            "pair_id": [p.pair_id for p in made],
+            "rater_id": ["ann"] * len(made),
+            "choice": ["left"] * len(made),
+        }
+    )
+
+
+def pair_table(*pairs: tuple[str, str]) -> pa.Table:
+    made = [Pair.of(*p) for p in pairs]
+    return pa.table(
+        {
+            "pair_id": [p.pair_id for p in made],
+            "left": [p.left for p in made],
+            "right": [p.right for p in made],
+        }
+    )
+
+
+def test_our_table_takes_its_images_from_the_pairs_beside_it(tmp_path: Path) -> None:
+    pq.write_table(ours(("a", "b"), ("c", "b")), tmp_path / "votes.parquet")
+    pq.write_table(pair_table(("a", "b"), ("c", "b"), ("x", "y")), tmp_path / "pairs.parquet")
+    found = read(tmp_path / "votes.parquet")
+    assert found.images_known and found.pairs.image_ids.tolist() == ["a", "b", "c"]
+    pq.write_table(pair_table(("a", "b")), tmp_path / "pairs.parquet")
+    with pytest.raises(DataError, match=r"1 votes are on pairs that pairs\.parquet does not have"):
+        read(tmp_path / "votes.parquet")
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_our_table_alone_has_pairs_without_names(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"votes{suffix}"
+    table = ours(("a", "b"), ("c", "b"), ("a", "b"))
+    (pq.write_table if suffix == ".parquet" else pacsv.write_csv)(table, path)
+    found = read(path)
+    assert not found.images_known and "no ranking" in found.notes[0]
+    assert len(found.pairs) == 2 and len(found.pairs.image_ids) == 4
+    assert found.pairs.find(found.pairs.key).tolist() == [0, 1]
+    assert set(found.table["pair_id"].to_pylist()) == set(found.pairs.pair_ids)
+
+
+def test_the_folder_of_a_data_set(tmp_path: Path) -> None:
+    images = pa.table({"image_id": ["a", "b"]})
+    tables = {"images": images, "pairs": pair_table(("a", "b")), "votes": ours(("a", "b"))}
+    Tables.write(tmp_path / "set", Manifest("s", "synthetic", simulated="SIM"), tables)
+    assert read(tmp_path / "set").simulated == "SIM"
+    assert read(tmp_path / "set" / "votes.parquet").simulated == "SIM"
+
+
+def test_questions(tmp_path: Path) -> None:
+    path = file(
+        tmp_path, "v.csv", "left,right,choice,question\na,b,left,beautiful\na,b,left,safe\n"
+    )
+    with pytest.raises(DataError, match="2 questions") as caught:
+        read(path)
+    assert "--question" in caught.value.todo
+    assert read(path, question="safe").table.num_rows == 1
+    with pytest.raises(DataError, match="no vote on the question 'rare'"):
+        read(path, question="rare")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("left,right\na,b\n", "no column 'choice'"),
+        ("left,right,choice\na,a,left\n", "pair an image with itself"),
+        ("left,right,choice\na,b,c\n", "cannot be understood"),
+        ("left,right,choice\na,,left\n", "column 'right' is empty"),
+        ("left,right,choice\n", "but no rows"),
+    ],
+)
+def test_bad_files_are_one_clear_error(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read(file(tmp_path, "v.csv", text))
+
+
+def test_a_folder_that_is_no_data_set(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"without dataset\.json"):
+        read(tmp_path)
+    with pytest.raises(DataError, match="there is no such file"):
+        read(tmp_path / "absent.csv")
