@@ -87,6 +87,7 @@ def export(path: Path, options: Mapping[str, Sequence[str]]) -> int:
         with closing(opening.connect(path, read_only=True)) as db:
             if ending == ".sqlite":
                 temporary.unlink(missing_ok=True)
+                db.execute("PRAGMA query_only = OFF")
                 db.execute("VACUUM INTO ?", (str(temporary),))
                 told = f"{out}: a copy of the ledger"
             else:
