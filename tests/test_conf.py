@@ -32,13 +32,20 @@ FOUND = {
     "paths": 1,
     "scheduler": 2,
     "split": 6,
+    "study": 2,
     "sweep": 2,
     "trainer": 3,
 }
 """Options per group: a test that finds things by itself must know how many it found."""
 
-CLASSES_AT_LEAST = {"evaluate": 11, "shards": 2, "train": 20}
+CLASSES_AT_LEAST = {"evaluate": 11, "shards": 2, "study": 17, "train": 20}
 """How many classes a door names with its own defaults."""
+
+NEEDED = {"study": ["study=audit"]}
+"""What a door must be told before it composes."""
+
+DOOR_OF = {"study": "study"}
+"""Groups that belong to another door than training."""
 
 
 def _options() -> list[tuple[str, str]]:
@@ -80,7 +87,7 @@ def test_every_option_is_found() -> None:
 
 @pytest.mark.parametrize("door", DOORS)
 def test_each_door_composes(door: str) -> None:
-    config = plain(composed(door=door))
+    config = plain(composed(*NEEDED.get(door, []), door=door))
     check(config)
     assert len(list(targets(config))) >= CLASSES_AT_LEAST[door]
 
@@ -93,7 +100,7 @@ def _rounds() -> list[list[tuple[str, str]]]:
     by_group: dict[str, list[str]] = {}
     alone = []
     for group, option in _options():
-        if group in {"experiment", "sweep"}:
+        if group in {"experiment", "sweep", *DOOR_OF}:
             alone.append([(group, option)])
         else:
             by_group.setdefault(group, []).append(option)
@@ -109,7 +116,7 @@ def test_the_rounds_have_every_option_once() -> None:
 def test_options_compose_and_bind(chosen: list[tuple[str, str]]) -> None:
     overrides = [f"{group}={option}" for group, option in chosen]
     overrides += [f"label_source@references.human={o}" for g, o in chosen if g == "label_source"]
-    cfg = composed(*overrides)
+    cfg = composed(*overrides, door=DOOR_OF.get(chosen[0][0], "train"))
     choices = HydraConfig.get().runtime.choices
     assert all(choices[group] == option for group, option in chosen)
     config = plain(cfg)
