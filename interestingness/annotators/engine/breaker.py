@@ -21,7 +21,8 @@ Verdict = tuple[Exit, str] | None
 class Breaker:
     """Counts what fails in a row; anything usable starts the counts again.
 
-    What failed together counts once: `gate.Gate` tells what is news. Each method returns None to go on, or how the run should end.
+    What failed together counts once: `gate.Gate` tells what is news. Each method returns None to go
+    on, or how the run should end.
 
     Attributes:
         proven: an answer could be used, so backend, model and options are right.

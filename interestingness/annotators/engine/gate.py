@@ -60,7 +60,8 @@ class Gate:
         """Wait for a place.
 
         Returns:
-            A ticket for `busy` and `failed`; None if the run should end. Who gets one calls `leave`.
+            A ticket for `busy` and `failed`, and a place that `leave` gives back; None if the run
+            should end.
         """
         closure, mine = -1, 0.0
         while not stop.wanted:

@@ -98,6 +98,4 @@ def _error(body: bytes) -> tuple[str, str]:
     if not isinstance(found, dict):
         return "", str(found)[:200]
     code = next((found[name] for name in ("code", "type", "status") if found.get(name)), "")
-    if code in {"invalid_request_error", "rate_limit_error"} and found.get("type"):
-        code = found["type"]
     return str(code), str(found.get("message") or found.get("detail") or "")

@@ -1,0 +1,143 @@
+"""The gate on a clock that the test moves: nobody leaves early, nobody rushes, all get through."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from interestingness.annotators.engine.gate import FAILURES_UNTIL_PROBING, JITTER, Gate
+from interestingness.annotators.engine.stopping import Exit, Stop
+
+
+def test_no_more_than_the_limit_are_out_at_a_time() -> None:
+    async def run() -> int:
+        gate, stop, most = Gate(3, rng=random.Random(0)), Stop(), 0
+
+        async def one() -> None:
+            nonlocal most
+            assert await gate.enter(stop) is not None
+            most = max(most, gate.out)
+            await asyncio.sleep(0)
+            gate.leave()
+
+        await asyncio.gather(*(one() for _ in range(50)))
+        assert gate.out == 0
+        return most
+
+    assert asyncio.run(run()) == 3
+
+
+def test_a_closed_gate_lets_nobody_out_early_and_not_all_at_once() -> None:
+    """Row 20: one 429 stops everybody; afterwards they are spread over a quarter of the wait."""
+
+    async def run() -> list[float]:
+        gate, stop = Gate(16, rng=random.Random(0)), Stop()
+        ticket = await gate.enter(stop)
+        assert ticket is not None
+        gate.leave()
+        began = asyncio.get_running_loop().time()
+        gate.busy(ticket, {"retry-after-ms": "400"})
+        left = []
+
+        async def one() -> None:
+            assert await gate.enter(stop) is not None
+            left.append(asyncio.get_running_loop().time() - began)
+
+        await asyncio.gather(*(one() for _ in range(8)))
+        return left
+
+    left = asyncio.run(run())
+    assert min(left) >= 0.4
+    assert max(left) - min(left) > 0.5 * JITTER * 0.4
+
+
+def test_requests_that_left_together_narrow_it_once() -> None:
+    async def run() -> list[float]:
+        gate, stop = Gate(64, rng=random.Random(0)), Stop()
+        tickets = [await gate.enter(stop) for _ in range(64)]
+        widths = []
+        news = [gate.busy(ticket, {"retry-after": "0"})[1] for ticket in tickets if ticket == 0]
+        assert news == [True] + [False] * 63
+        widths.append(gate.width)
+        for _ in range(64):
+            gate.leave()
+        ticket = await gate.enter(stop)
+        assert ticket is not None
+        gate.busy(ticket, {"retry-after": "0"})
+        widths.append(gate.width)
+        for _ in range(10_000):
+            gate.fine({}, 0)
+        return [*widths, gate.width]
+
+    assert asyncio.run(run()) == [32.0, 16.0, 64.0]
+
+
+def test_after_some_failures_one_goes_ahead_until_it_is_over() -> None:
+    async def run() -> None:
+        now = 0.0
+        gate, stop = Gate(8, rng=random.Random(0), clock=lambda: now), Stop()
+        tickets = [await gate.enter(stop) for _ in range(8)]
+        news = [gate.failed(ticket) for ticket in tickets if ticket is not None]
+        assert news == [True] * FAILURES_UNTIL_PROBING + [False] * (8 - FAILURES_UNTIL_PROBING)
+        for _ in range(8):
+            gate.leave()
+        assert gate.closed_for > 0
+        now = 100.0
+        assert await gate.enter(stop) is not None
+        second = asyncio.create_task(gate.enter(stop))
+        await asyncio.sleep(0.01)
+        assert not second.done()
+        gate.fine({}, 0)
+        await second
+        assert gate.out == 2
+
+    asyncio.run(run())
+
+
+def test_who_waits_is_told_that_the_run_ends() -> None:
+    async def run() -> None:
+        gate, stop = Gate(1, rng=random.Random(0)), Stop()
+        await gate.enter(stop)
+        waiting = [asyncio.create_task(gate.enter(stop)) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        stop.ask(Exit.INTERRUPTED, "test")
+        assert await asyncio.gather(*waiting) == [None, None, None]
+        assert gate.out == 1
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("remaining", "spacing"), [("500", 0.0), ("150", 0.0), ("100", 1 / 15), ("0", 0.06)]
+)
+def test_near_the_limit_it_goes_at_the_speed_of_the_refill(remaining: str, spacing: float) -> None:
+    """1000 a minute: with 100 left, 900 come back in 60 s, 15 in a second."""
+
+    async def run() -> list[float]:
+        now = 0.0
+        gate, stop = Gate(100, rng=random.Random(0), clock=lambda: now), Stop()
+        gate.fine(
+            {
+                "x-ratelimit-limit-requests": "1000",
+                "x-ratelimit-remaining-requests": remaining,
+                "x-ratelimit-reset-requests": "60s",
+            },
+            0,
+        )
+        times = []
+        for _ in range(5):
+            while True:
+                trying = asyncio.create_task(gate.enter(stop))
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                if trying.done():
+                    break
+                trying.cancel()
+                now += 0.001
+            times.append(now)
+        return times
+
+    times = asyncio.run(run())
+    assert times[-1] - times[0] == pytest.approx(4 * spacing, abs=0.01)
