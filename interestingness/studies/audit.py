@@ -22,7 +22,7 @@ from interestingness.studies.audit_tables import (
     rater_table,
 )
 from interestingness.studies.ballots import PEOPLE, Ballots, by_judge, kinds_of
-from interestingness.studies.ranking import ranking_chart, ranking_table
+from interestingness.studies.vote_ranking import ranking_chart, ranking_table
 from interestingness.studies.result import Figure, StudyResult, Table
 from interestingness.studies.study import Material, Study
 

@@ -1,0 +1,117 @@
+"""Images ranked by votes: Bradley–Terry utilities with intervals, within connected groups."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from interestingness.stats.bootstrap import Interval
+from interestingness.stats.bradley_terry import BradleyTerry, bradley_terry
+from interestingness.studies.ballots import LEVEL, Ballots
+from interestingness.studies.result import Cell, Column, Figure, IntervalChart, Table
+
+RIDGE = 0.1
+REACH = 1.96
+
+
+def fitted(ballots: Ballots) -> BradleyTerry:
+    """Utilities from all usable votes, each counting once."""
+    voted = ballots.number > 0
+    return bradley_terry(
+        ballots.pairs.left[voted], ballots.pairs.right[voted], ballots.share[voted],
+        images=len(ballots.pairs.image_ids), weight=ballots.number[voted].astype(float),
+        ridge=RIDGE,
+    )  # fmt: skip
+
+
+def ranking_table(ballots: Ballots) -> Table:
+    """Every image that was compared: utility with interval, rank and group."""
+    fit = fitted(ballots)
+    compared, won = _counts(ballots)
+    sizes = np.bincount(fit.component[fit.component >= 0], minlength=max(fit.components, 1))
+    by_size = np.argsort(-sizes, kind="stable")
+    place = np.empty(len(sizes), dtype=np.int64)
+    place[by_size] = np.arange(len(sizes))
+    rows: list[dict[str, Cell]] = []
+    for group in by_size.tolist():
+        members = np.flatnonzero(fit.component == group)
+        order = members[np.argsort(-fit.utility[members], kind="stable")]
+        for rank, image in enumerate(order.tolist(), start=1):
+            rows.append(
+                {
+                    "image": str(ballots.pairs.image_ids[image]),
+                    "group": int(place[group]) + 1 if fit.components > 1 else None,
+                    "rank": rank,
+                    "utility": _interval(fit, image),
+                    "votes": int(compared[image]),
+                    "won": float(won[image] / compared[image]),
+                }
+            )
+    return Table(
+        "ranking",
+        f"Images ranked by the votes of {ballots.name}",
+        [
+            Column("group", "group", "count", "images that no chain of votes connects cannot be "
+                   "compared: ranks hold within a group"),
+            Column("rank", "rank", "count"),
+            Column("image", "image"),
+            Column("utility", "utility", "signed", "Bradley–Terry, in logits, mean 0 in its group"),
+            Column("votes", "votes", "count"),
+            Column("won", "won", "percent", "share of its votes, a tie half"),
+        ],
+        rows,
+        [_connection(sizes), _method()],
+    )  # fmt: skip
+
+
+def _method() -> str:
+    return (
+        f"Logistic utilities with a Gaussian prior of variance {1 / RIDGE:g}, which keeps images "
+        "that won or lost every vote finite; intervals are those of the posterior and take votes "
+        "as independent."
+    )
+
+
+def _connection(sizes: np.ndarray) -> str:
+    if len(sizes) == 1:
+        return f"The votes connect all {int(sizes[0]):,} images."
+    largest = ", ".join(f"{int(n):,}" for n in np.sort(sizes)[::-1][:3])
+    more = ", …" if len(sizes) > 3 else ""
+    return (
+        f"The votes leave {len(sizes):,} groups of images apart ({largest}{more} images): no vote "
+        "connects them, so ranks and utilities compare within a group only."
+    )
+
+
+def _interval(fit: BradleyTerry, image: int) -> Interval:
+    utility, reach = float(fit.utility[image]), REACH * float(fit.standard_error[image])
+    return Interval(utility, utility - reach, utility + reach, LEVEL, 0)
+
+
+def _counts(ballots: Ballots) -> tuple[np.ndarray, np.ndarray]:
+    """Votes on each image, and those that it won."""
+    voted = ballots.number > 0
+    left, right = ballots.pairs.left[voted], ballots.pairs.right[voted]
+    number, share = ballots.number[voted], ballots.share[voted]
+    images = len(ballots.pairs.image_ids)
+    compared = np.bincount(left, number, images) + np.bincount(right, number, images)
+    won = np.bincount(left, number * share, images) + np.bincount(
+        right, number * (1 - share), images
+    )
+    return compared, won
+
+
+def ranking_chart(table: Table, ends: int = 12) -> list[Figure]:
+    """The highest and the lowest images of the largest group, with their intervals."""
+    rows = [row for row in table.rows if row["group"] in (None, 1)]
+    chosen = rows if len(rows) <= 2 * ends else [*rows[:ends], *rows[-ends:]]
+    which = "" if len(chosen) == len(rows) else f" The {ends} highest and the {ends} lowest."
+    return [
+        IntervalChart(
+            "ranking",
+            "Ranking",
+            f"Bradley–Terry utilities in logits with 95 % intervals.{which}",
+            [(str(row["image"]), row["utility"]) for row in chosen],  # type: ignore[misc]
+            {"mean": 0.0},
+            "signed",
+        )
+    ]
