@@ -30,7 +30,15 @@ SUPPLIED = {
 }
 
 # What a run does not depend on: where files lie, what is shown, and how sweeps go about it.
-OUTSIDE_IDENTITY = ("paths", "logger", "trust", "resume", "skip_finished", "callbacks.progress")
+OUTSIDE_IDENTITY = (
+    "paths",
+    "logger",
+    "trust",
+    "resume",
+    "skip_finished",
+    "callbacks.progress",
+    "run_name",
+)
 
 
 def targets(node: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:

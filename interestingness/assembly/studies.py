@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,16 @@ def run_study(cfg: DictConfig) -> dict[str, Any]:
     cfg.paths.cache = str(writable_cache(cfg.paths.cache))
     run = Path(cfg.paths.run)
     registry.write_text(run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(effective(config))))
+    loggers = [instantiate(node) for node in cfg.logger.values() if node and node.get("_target_")]
     material = material_of(cfg)
     study: Study = instantiate(cfg.study, _convert_="all")
     result = study.run(material)
-    page = write_study(run, result, picture=picture_of(material), settings=config)
+    picture = picture_of(material)
+    page = write_study(run, result, picture=picture, settings=config)
+    if loggers:
+        from interestingness.reports.study_media import log_study
+
+        log_study(loggers, result, page=page, picture=picture, settings=config)
     print_study(result, page=page)
     return {"run": str(run), "status": "finished", "accuracy": None}
 
@@ -102,10 +109,13 @@ def split_number(node: DictConfig, number: int, tables: Tables) -> PairSplit:
 def picture_of(material: Material) -> Picture:
     """Image id → picture, None where it cannot be read."""
 
+    @cache
+    def rows() -> dict[str, int]:
+        return {str(name): row for row, name in enumerate(material.tables.image_ids)}
+
     def picture(image_id: str) -> Any:
-        rows = {str(name): row for row, name in enumerate(material.tables.image_ids)}
         try:
-            return read_image(material.tables.image_path(rows[image_id]))
+            return read_image(material.tables.image_path(rows()[image_id]))
         except (ImageError, DataError, OSError, KeyError):
             return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
@@ -71,6 +72,11 @@ def _show(
     if page is not None:
         run.log({"page": wandb.Html(page.read_text(encoding="utf-8"), inject=False)})
     if simulated:
-        run.name = f"SIMULATION {run.name}"
-        run.notes = simulated
-        run.tags = (*(run.tags or ()), "simulation")
+        mark_simulated(run, simulated)
+
+
+def mark_simulated(run: Any, sentence: str) -> None:
+    """Say in a W&B run's name, notes and tags that its numbers are of simulated raters."""
+    run.name = f"SIMULATION {run.name}"
+    run.notes = sentence
+    run.tags = (*(run.tags or ()), "simulation")

@@ -36,6 +36,12 @@ def written(cell: Cell, kind: Kind) -> str:
     return _WRITTEN[kind](value)
 
 
+def cell_text(cell: Cell, kind: Kind) -> str:
+    """The same in a table for the eye: a text that is not there leaves its cell empty."""
+    text = written(cell, kind)
+    return "" if kind == "text" and text == NONE else text
+
+
 def native(cell: Any) -> Any:
     """A cell without numpy's scalar types; NaN becomes None."""
     if isinstance(cell, np.generic):

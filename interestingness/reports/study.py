@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from interestingness.reports.cells import heading, shown, written
+from interestingness.reports.cells import cell_text, heading, shown
 from interestingness.reports.console import spell
 from interestingness.reports.study_page import render_study
 from interestingness.reports.table_files import write_table_files
@@ -25,7 +25,7 @@ LINES = 40
 """Rows of a table that the terminal shows."""
 GAP = 2
 """Blanks between columns of the terminal."""
-LEAST_TEXT = 16
+LEAST_TEXT = 20
 """Columns of the terminal that a folded text needs; with less it is left to the page."""
 
 
@@ -70,7 +70,7 @@ def print_study_table(table: Table, *, console: Console | None = None) -> None:
     """Print a table with as many of its columns as the terminal holds; say which are left out."""
     console = console or Console()
     texts = {
-        column.name: [written(row.get(column.name), column.kind) for row in table.rows]
+        column.name: [cell_text(row.get(column.name), column.kind) for row in table.rows]
         for column in shown(table)
     }
     columns = fitting(shown(table), texts, console.width)
@@ -103,26 +103,30 @@ def fitting(
 ) -> list[tuple[Column, int]]:
     """The columns that fit into a width, taken from the left, and how wide each is.
 
-    Numbers are never cut: a column of numbers fits whole or not at all. Texts may be folded, the
-    first column to half the width.
+    Numbers are never cut: a column of numbers fits whole or not at all. The first column may be
+    folded to half the width, and long texts to the room that numbers leave.
 
     Args:
         columns: in order; the first is always kept.
         texts: what stands in each, by name.
         width: of the terminal, in characters.
     """
-    kept: list[tuple[Column, int]] = []
+    wishes = {
+        c.name: max(map(cell_len, [*heading(c).split(), *texts[c.name]]), default=1)
+        for c in columns
+    }
+    first = columns[0].name if columns else ""
+    prose = {c.name for c in columns if c.kind == "text" and wishes[c.name] > LEAST_TEXT} - {first}
+    kept: dict[str, int] = {}
     left = width
-    for column in columns:
-        words = heading(column).split()
-        wish = max(map(cell_len, [*words, *texts[column.name]]), default=1)
-        needs = min(wish, LEAST_TEXT) if column.kind == "text" else wish
+    for column in sorted(columns, key=lambda c: c.name in prose):
+        needs = min(wishes[column.name], LEAST_TEXT if column.name in prose else width)
         if not kept:
-            needs = min(wish, width // 2)
+            needs = min(needs, width // 2)
         if not kept or needs <= left:
-            kept.append((column, needs))
+            kept[column.name] = needs
             left -= needs + GAP
-    return _widened(kept, texts, left + GAP)
+    return _widened([(c, kept[c.name]) for c in columns if c.name in kept], texts, left + GAP)
 
 
 def _widened(

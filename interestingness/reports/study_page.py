@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from interestingness.reports.cells import heading, shown, written
+from interestingness.reports.cells import cell_text, heading, shown
 from interestingness.reports.charts.draw import draw, is_wide
 from interestingness.reports.templating import environment, flatten, stylesheet
 from interestingness.reports.thumbnails import LIMIT, Thumbnails
-from interestingness.studies.result import Column, Gallery, Scatter, StudyResult, Table
+from interestingness.studies.result import Column, Figure, Gallery, Scatter, StudyResult, Table
 from interestingness.studies.study import Picture, Settings
 
 ROWS = 150
 """Rows of one table that the page shows; its files have all."""
+OPEN_ROWS = 25
+"""Rows of a table after the first that are shown without a click."""
 IMAGES, PAIRS, PICTURES = 48, 30, 500
 """Images and pairs of one gallery, and pictures of all galleries, that are shown."""
 BYTES = 2_400_000
@@ -27,13 +29,24 @@ LISTED = 200
 
 @dataclass(frozen=True)
 class _TableView:
-    """A table as the template reads it."""
+    """A table as the template reads it.
+
+    Attributes:
+        columns: those that are shown.
+        rows: their texts.
+        more: rows that only the files have.
+        breadth: class of each column: "short" texts stand in one line, "long" ones get room.
+        again: per row, whether its first cell repeats that of the row above.
+        folded: whether it is opened by a click.
+    """
 
     table: Table
     columns: list[Column]
     rows: list[list[str]]
     more: int
-    wide: list[bool]
+    breadth: list[str]
+    again: list[bool]
+    folded: bool
 
     @property
     def heads(self) -> list[tuple[Column, str]]:
@@ -74,7 +87,7 @@ def render_study(result: StudyResult, *, picture: Picture, settings: Settings) -
         .render(
             css=stylesheet("base.css", "study.css", "charts.css"),
             result=result,
-            tables=[_view(table) for table in result.tables],
+            tables=[_view(table, first=i == 0) for i, table in enumerate(result.tables)],
             figures=[
                 (figure, draw(_cut(figure), thumbnail=small), is_wide(figure))
                 for figure in result.figures
@@ -87,14 +100,38 @@ def render_study(result: StudyResult, *, picture: Picture, settings: Settings) -
     )
 
 
-def _view(table: Table) -> _TableView:
+def render_figure(figure: Figure, *, picture: Picture) -> str:
+    """One figure as a page of its own."""
+    small = Thumbnails(picture, limit=ON_MAP_BYTES, side=ON_MAP_SIDE)
+    return (
+        environment()
+        .get_template("figure.html.j2")
+        .render(
+            css=stylesheet("base.css", "charts.css"),
+            figure=figure,
+            chart=draw(_cut(figure), thumbnail=small),
+        )
+    )
+
+
+def _view(table: Table, *, first: bool) -> _TableView:
     columns = shown(table)
-    rows = [[written(row.get(c.name), c.kind) for c in columns] for row in table.rows[:ROWS]]
-    wide = [
-        column.kind == "text" and any(len(row[i]) > 40 for row in rows)
-        for i, column in enumerate(columns)
-    ]
-    return _TableView(table, columns, rows, max(0, len(table.rows) - ROWS), wide)
+    rows = [[cell_text(row.get(c.name), c.kind) for c in columns] for row in table.rows[:ROWS]]
+    names = [row[0] for row in rows if row]
+    return _TableView(
+        table,
+        columns,
+        rows,
+        more=max(0, len(table.rows) - ROWS),
+        breadth=[_breadth([row[i] for row in rows]) for i in range(len(columns))],
+        again=[i > 0 and name == names[i - 1] for i, name in enumerate(names)],
+        folded=not first and len(table.rows) > OPEN_ROWS,
+    )
+
+
+def _breadth(texts: Sequence[str]) -> str:
+    longest = max(map(len, texts), default=0)
+    return "short" if longest <= 24 else "long" if longest > 40 else ""
 
 
 def _galleries(galleries: Sequence[Gallery]) -> tuple[list[_GalleryView], int]:
@@ -110,7 +147,7 @@ def _galleries(galleries: Sequence[Gallery]) -> tuple[list[_GalleryView], int]:
     return views, PICTURES - left
 
 
-def _cut(figure: Any) -> Any:
+def _cut(figure: Figure) -> Figure:
     """A map with no more pictures than a page can hold."""
     if isinstance(figure, Scatter) and len(figure.images) > ON_MAP:
         return replace(figure, images=dict(list(figure.images.items())[:ON_MAP]))

@@ -8,7 +8,7 @@ import unicodedata
 from markupsafe import Markup, escape
 
 _CODE = re.compile(r"`([^`]+)`")
-_JOINT = re.compile(r"(?<=[_/.,\-])(?=\w)")
+_JOINT = re.compile(r"(?<=[_/-])(?=\w)|(?<=\.)(?=[^\W\d])")
 
 
 def plain(text: object, limit: int = 240) -> str:

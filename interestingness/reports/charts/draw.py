@@ -62,7 +62,7 @@ def is_wide(figure: Figure) -> bool:
     """Whether it needs the whole width of the page on a desktop."""
     match figure:
         case Scatter():
-            return True
+            return not any(figure.axes)
         case HeatMap():
             return len(figure.columns) > 8
         case Curves():

@@ -40,7 +40,7 @@ def axis_below(axis: Axis, kind: Kind) -> Markup:
     parts = []
     for tick in axis.ticks:
         x = 100 * axis.at(tick)
-        parts.append(svg.text(x, 14, tick_text(tick, kind), anchor=svg.near_edge(x), kind="faint"))
+        parts.append(svg.text(x, 14, tick_text(tick, kind), kind="faint"))
     return svg.picture(parts, height=20, label="axis")
 
 

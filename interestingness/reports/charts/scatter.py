@@ -40,8 +40,9 @@ def scatter_chart(chart: Scatter, *, thumbnail: Callable[[str], str | None]) -> 
         return 100 * x_axis.at(x[i]), HEIGHT * (1 - y_axis.at(y[i]))
 
     parts = _grid(x_axis, y_axis, chart)
+    kind = "point other" if groups else "point c0"
     for i in map(int, drawn):
-        parts.append(_point(*place(i), number.get(chart.group[i]), chart.label[i]))
+        parts.append(_point(*place(i), number.get(chart.group[i]), chart.label[i], kind))
     for i, image_id in chart.images.items():
         if i in known and (uri := thumbnail(image_id)):
             parts.append(_photograph(*place(i), uri, number.get(chart.group[i]), chart.label[i]))
@@ -77,9 +78,9 @@ def _grid(x_axis: Axis, y_axis: Axis, chart: Scatter) -> list[str]:
     return parts
 
 
-def _point(x: float, y: float, number: int | None, label: str) -> str:
+def _point(x: float, y: float, number: int | None, label: str, kind: str) -> str:
     if number is None:
-        return svg.dot("point other", x, y, radius=3.5, title=label)
+        return svg.dot(kind, x, y, radius=3.5, title=label)
     mark = svg.dot if number < svg.COLOURS else svg.square
     return mark(f"point c{number % svg.COLOURS}", x, y, radius=4, title=label)
 
