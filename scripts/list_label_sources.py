@@ -30,6 +30,7 @@ KNOWN = {
     "commonly_interesting": ("truth, GPT-4o's utility, own taste", "none stated"),
     "cupl": ("truth, GPT-4o's utility, own taste", "none stated"),
     "deepseek_vl2": ("says “first” to nearly all", "DeepSeek's model licence"),
+    "engagement": ("favourites of simulated views", _FLICKR),
     "favorites": ("counts with heavy tails", _FLICKR),
     "gpt4o": (_JUDGE, "OpenAI's terms"),
     "human": ("five of 553 workers a pair: truth, own tastes, noise", "none stated"),
@@ -65,6 +66,9 @@ def _read_and_rule(option: dict[str, Any]) -> tuple[str, str]:
     if kind == "ScoreSource":
         named = option["column"]
         return "a score" if named == "???" else f"score `{named}`", "higher wins"
+    if kind == "EngagementSource":
+        reads = f"scores `{option['counts']}` and `{option['exposure']}`"
+        return reads, "higher rate wins, by its certainty"
     if kind == "MixSource":
         parts = [d for d in option["defaults"] if d != "_self_"]
         others = [str(d).partition("@")[0] for d in parts if not str(d).startswith("human@")]

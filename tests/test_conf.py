@@ -24,7 +24,7 @@ FOUND = {
     "dataset": 3,
     "experiment": 2,
     "hydra/job_logging": 1,
-    "label_source": 17,
+    "label_source": 18,
     "logger": 3,
     "model": 4,
     "model/backbone": 13,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pytest
 from omegaconf import OmegaConf
+from scipy.special import expit
 
 from interestingness.labels.aggregation import RULES
+from interestingness.labels.engagement import EngagementSource
 from interestingness.labels.mix import MixSource
 from interestingness.labels.scores import ScoreSource
 from interestingness.labels.source import LabelSource
@@ -70,6 +73,23 @@ class TestScoresOfAFile(LabelSourceContract):
         return ScoreSource(tables, name="s", column="stars", table=str(file))
 
 
+class TestEngagement(LabelSourceContract):
+    score_names = ("liking",)
+    reads_own_files = True
+
+    def make(self, tables: Tables) -> LabelSource:
+        file = tables.root / "engagement.csv"
+        known = "liking" in tables.score_names()
+        liking = tables.scores("liking") if known else np.zeros(len(tables.image_ids))
+        # exposure by position, which renaming leaves as it is
+        shown = 100.0 + 13 * np.arange(len(liking))
+        columns = {"image": tables.image_ids.tolist(), "clicks": shown * expit(liking)}
+        pa_csv.write_csv(pa.table(columns | {"shown": shown}), file)
+        return EngagementSource(
+            tables, name="e", counts="clicks", exposure="shown", table=str(file)
+        )
+
+
 class TestMix(LabelSourceContract):
     score_names = ("one", "two")
 
@@ -100,6 +120,7 @@ def test_every_option_of_the_group_is_a_source_that_the_contract_ran_on(reposito
         "commonly_interesting",
         "cupl",
         "deepseek_vl2",
+        "engagement",
         "favorites",
         "gpt4o",
         "human",
@@ -113,5 +134,6 @@ def test_every_option_of_the_group_is_a_source_that_the_contract_ran_on(reposito
         "views",
         "votes",
     ]
-    shipped = {f"{c.__module__}.{c.__name__}" for c in (VoteSource, ScoreSource, MixSource)}
+    classes = (VoteSource, ScoreSource, MixSource, EngagementSource)
+    shipped = {f"{c.__module__}.{c.__name__}" for c in classes}
     assert {OmegaConf.load(o)["_target_"] for o in options} == shipped
