@@ -16,6 +16,7 @@ USAGE = """usage: interestingness COMMAND …
   evaluate ckpt=RUN …          judge a checkpoint by every reference
   evaluate study=NAME …        many fits or votes, one page: label_source_table, …
   audit VOTES.csv …            what votes are worth: consistency, position bias, a ranking
+  annotate annotator=NAME …    ask a model for votes, judgments or texts; paid answers are kept
   shards write|verify …        pair shards: write them, check them
   ledger status|export|… FILE  answers of models that were paid for: look, take out, check, mend
 
@@ -29,6 +30,7 @@ def main() -> None:
         "train": train,
         "evaluate": evaluate,
         "audit": audit,
+        "annotate": annotate,
         "shards": shards,
         "ledger": ledger,
     }
@@ -81,6 +83,17 @@ def audit(arguments: Sequence[str]) -> None:
         return run(arguments)
 
     _told(job)
+
+
+def annotate(arguments: Sequence[str]) -> None:
+    """Compose ``conf/annotate.yaml`` with overrides and ask a model."""
+
+    def job(cfg: Any) -> Any:
+        from interestingness.assembly.annotating import annotate as run
+
+        return run(cfg)
+
+    _hydra(job, "annotate", arguments)
 
 
 def shards(arguments: Sequence[str]) -> None:

@@ -15,6 +15,9 @@ from interestingness.annotators.prompting import Prompt
 from interestingness.annotators.stimuli import Source
 from interestingness.annotators.types import Request, Task
 
+CANARY_CAP = 16
+"""Tokens that the preflight allows where it looks whether a cap is kept."""
+
 CHAT, EMBEDDINGS = "/chat/completions", "/embeddings"
 
 Stored = Callable[[str, str, Callable[[], bytes]], bytes]
@@ -34,7 +37,7 @@ class Build:
         backend: where they go.
         prompts: rendered, by id.
         sources: image files, by hash.
-        structured: one of ``backends.STRUCTURED``.
+        structured: one of ``backends.STRUCTURED``; a task of the preflight names its own.
         stored: keeps the bytes of sent images.
     """
 
@@ -56,10 +59,11 @@ class Build:
         hashes: Sequence[str] = task.identity["images"]  # type: ignore[assignment]
         sample = int(task.identity["sample"])  # type: ignore[arg-type]
         cap = self.backend.cap * (2 if retry_with == DOUBLE_CAP else 1)
-        images = self._images(prompt, hashes)
-        body = chat_body(
-            self.backend, prompt, images, structured=self.structured, sample=sample, cap=cap
-        )
+        if task.kind == "canary_cap":
+            cap = CANARY_CAP
+        images = self._images(prompt, hashes) if hashes else []
+        mode = str(task.identity.get("structured", self.structured))
+        body = chat_body(self.backend, prompt, images, structured=mode, sample=sample, cap=cap)
         return Request(CHAT, encoded(body))
 
     def _images(self, prompt: Prompt, hashes: Sequence[str]) -> list[bytes]:
@@ -101,7 +105,7 @@ def chat_body(
 ) -> dict[str, Any]:
     """Body of a chat completion: system, then captions and images in turn, then what is asked."""
     content: list[dict[str, Any]] = []
-    for caption, image in zip(prompt.captions, images, strict=True):
+    for caption, image in zip(prompt.captions, images, strict=True) if images else ():
         if caption:
             content.append({"type": "text", "text": caption})
         content.append(_image(image, backend.detail))

@@ -5,13 +5,14 @@ One YAML file of ``conf/annotator/`` each; see docs/labelling.md for every key.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from interestingness.annotators.credentials import host_of, is_loopback
-from interestingness.annotators.prices import Price
+from interestingness.annotators.prices import Meter, Price
+from interestingness.annotators.prompting import Prompt
 from interestingness.annotators.stimuli import Transcode
 from interestingness.errors import ConfigError
 
@@ -53,6 +54,7 @@ class Backend:
         price: ``prompt`` and ``completion`` in dollars per million tokens, ``batch`` as a factor.
         limits: ``concurrency`` (requests at a time), ``requests_per_minute``,
             ``tokens_per_minute``, ``deadline_s`` (for one whole exchange).
+        models: further names under which the model may answer; another name ends a run.
         batch: limits of the batch interface: ``requests`` and ``bytes`` of one file; None if the
             server has no such thing.
         max_side: longest side of an image that is sent, in pixels.
@@ -77,6 +79,7 @@ class Backend:
     tokens_per_image: int = 4000
     price: Mapping[str, Any] | None
     limits: Mapping[str, Any]
+    models: Sequence[str] = ()
     batch: Mapping[str, Any] | None = None
     max_side: int = 512
     quality: int = 90
@@ -93,6 +96,8 @@ class Backend:
         wrong = []
         if bool(self.simulated is not None) == bool(self.base_url):
             wrong.append("base_url and simulated: one of both")
+        if self.simulated is not None and "simulated" not in self.model:
+            wrong.append(f"model={self.model}: the name of a simulated judge says so")
         if self.images_per_message not in (1, 2):
             wrong.append(f"images_per_message={self.images_per_message}: 1 or 2")
         strange = sorted(set(self.allowed) - SAMPLING)
@@ -161,6 +166,19 @@ class Backend:
         kept = {k: v for k, v in self.parameters.items() if k not in ANSWER_ONLY}
         return {**kept, "logprobs": bool(self.parameters.get("logprobs", False))}
 
-    def days_left(self, today: date) -> int | None:
-        """Days until the announced shutdown; None if there is none."""
-        return (date.fromisoformat(self.shutdown) - today).days if self.shutdown else None
+    def meter(self, prompts: Iterable[Prompt] = ()) -> Meter:
+        """Reserves and costs, with bounds on the tokens of these prompts.
+
+        Raises:
+            ConfigError: if the price is not known.
+        """
+        bound: dict[str, int] = {}
+        for prompt in prompts:
+            text = "".join((prompt.system, *prompt.captions, prompt.ask, str(prompt.schema)))
+            tokens = len(text.encode()) + len(prompt.captions) * self.tokens_per_image
+            kinds = (
+                (prompt.kind, "canary", "canary_cap") if prompt.kind == "pair" else (prompt.kind,)
+            )
+            for kind in kinds:
+                bound[kind] = max(bound.get(kind, 0), tokens)
+        return Meter(self.price_list, self.cap, bound)

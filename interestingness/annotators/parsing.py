@@ -23,6 +23,8 @@ PARSER_VERSION = "1"
 """Raise it when the same bytes give another verdict: labels made by an older one are made anew."""
 
 DOUBLE_CAP = "double_cap"
+ANSWERS = {**CHOICES, "canary": CHOICES["pair"]}
+"""What may be answered, by kind of task."""
 LONGEST_REASON = 2000
 
 _FENCE = re.compile(r"\A```[A-Za-z]*[ \t]*\r?\n(.*?)\r?\n?```\Z", re.DOTALL)
@@ -108,6 +110,8 @@ def _answer(task: Task, body: Mapping[str, Any]) -> Label:
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         _no("no_choices", json.dumps(choices)[:300])
     choice = choices[0]
+    if task.kind == "canary_cap":
+        return Label(None, extra={"finish": clean(str(choice.get("finish_reason")), 40)})
     message = choice.get("message")
     if not isinstance(message, dict):
         _no("no_choices", "a choice without message")
@@ -121,7 +125,7 @@ def _answer(task: Task, body: Mapping[str, Any]) -> Label:
     text = _content(message.get("content"))
     if not text.strip():
         _no("empty", f"finish_reason {finish}")
-    words = CHOICES.get(task.kind, ())
+    words = ANSWERS.get(task.kind, ())
     if not words:
         plain, repaired = _unfenced(text)
         return Label(None, extra={"text": clean(plain, 10_000), "repaired": repaired})

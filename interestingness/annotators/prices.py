@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from interestingness.annotators.types import Task, Usage, canonical_json
+from interestingness.annotators.ledger.money import token_cost, uusd
+from interestingness.annotators.types import JSON, Task, Usage, canonical_json
 from interestingness.errors import ConfigError
 
 MARGIN_PERCENT = 15
 """Added to the measured tokens of a prompt: images differ a little."""
+
+_FRAME = 100
+"""Tokens that a server may put around what is sent."""
 
 _PARTS = {"prompt", "completion", "batch", "as_of", "source"}
 
@@ -65,18 +69,26 @@ class Price:
     @property
     def id(self) -> str:
         """Names the numbers: the same for equal price lists."""
-        numbers = [float(self.prompt), float(self.completion), self.batch]
+        numbers: list[JSON] = [float(self.prompt), float(self.completion), self.batch]
         return hashlib.sha256(canonical_json(numbers).encode()).hexdigest()[:12]
 
-    def micro_dollars(self, prompt_tokens: int, completion_tokens: int) -> int:
-        """Cost, rounded up to a whole millionth of a dollar.
+    def cost(self, prompt_tokens: int, completion_tokens: int) -> int:
+        """In millionths of a dollar, rounded up."""
+        return token_cost(
+            prompt_tokens,
+            completion_tokens,
+            input_uusd=uusd(self.prompt),
+            output_uusd=uusd(self.completion),
+        )
 
-        A dollar per million tokens is a millionth of a dollar per token; prices count to a
-        thousandth of that, so that the sum is one of whole numbers.
-        """
-        nano = prompt_tokens * round(self.prompt * 1000)
-        nano += completion_tokens * round(self.completion * 1000)
-        return -(-nano // 1000)
+    def table(self) -> dict[str, JSON]:
+        """For the ledger's record of a run."""
+        return {
+            "prompt": self.prompt,
+            "completion": self.completion,
+            "batch": self.batch,
+            "as_of": self.as_of,
+        }
 
 
 @dataclass
@@ -91,7 +103,7 @@ class Meter:
     """
 
     price: Price
-    cap: Mapping[str, int]
+    cap: int
     bound: Mapping[str, int]
     measured: dict[str, int] = field(default_factory=dict)
 
@@ -109,18 +121,15 @@ class Meter:
 
     def reserve(self, task: Task, retry_with: str | None = None) -> int:
         """The most that one attempt may cost, in millionths of a dollar."""
-        cap = self.cap[task.kind] * (2 if retry_with == "double_cap" else 1)
-        return self.price.micro_dollars(self.prompt_tokens(task.kind), cap)
+        if task.kind == "embedding":
+            # A token is at least one byte of the text.
+            return self.price.cost(len(str(task.subject["text"]).encode()) + _FRAME, 0)
+        cap = self.cap * (2 if retry_with == "double_cap" else 1)
+        return self.price.cost(self.prompt_tokens(task.kind), cap)
 
     def cost(self, usage: Usage) -> int | None:
         """What an answer cost; None where its tokens were not told."""
         prompt, completion = usage.prompt_tokens, usage.completion_tokens
         if prompt is None or completion is None or prompt < 0 or completion < 0:
             return None
-        return self.price.micro_dollars(prompt, completion)
-
-
-def dollars(micro: int | float) -> str:
-    """``$0.0123``, with two digits more where it is small."""
-    value = micro / 1e6
-    return f"${value:,.2f}" if value >= 1 or value == 0 else f"${value:.4f}"
+        return self.price.cost(prompt, completion)

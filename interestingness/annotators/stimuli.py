@@ -80,11 +80,19 @@ def source_hash(data: bytes) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """An image file and the hash of its bytes."""
+    """An image file and the hash of its bytes.
+
+    Attributes:
+        image_id: for messages.
+        path: of the file.
+        sha256: of its bytes.
+        drawn: the bytes themselves, of an image that is made here and lies in no file.
+    """
 
     image_id: str
     path: Path
     sha256: str
+    drawn: bytes | None = None
 
     @classmethod
     def read(cls, image_id: str, path: Path) -> Source:
@@ -108,7 +116,7 @@ class Source:
         Raises:
             ImageError: if it was changed meanwhile.
         """
-        data = read_bytes(self.path)
+        data = read_bytes(self.path) if self.drawn is None else self.drawn
         if source_hash(data) != self.sha256:
             raise ImageError(
                 f"{self.path}: the file was changed after the work was planned",

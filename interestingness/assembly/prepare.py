@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +120,9 @@ def prepare(cfg: DictConfig, *, learn: bool = True, progress: Any = None) -> Run
     if lacking is None:
         references[_own_name(source, references)] = source
         absent.pop(source.name, None)
+    said = (used.simulated() for used in references.values())
+    simulated = tables.manifest.simulated or next(filter(None, said), "")
+    tables.manifest = replace(tables.manifest, simulated=simulated)
     return RunTables(tables, pairs, split, source, labels, references, absent)
 
 

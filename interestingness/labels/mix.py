@@ -205,6 +205,11 @@ class MixSource(LabelSource):
         lacking = [f"{key}: {m}" for key, s in parts.items() if (m := s.missing()) is not None]
         return "; ".join(lacking) or None
 
+    def simulated(self) -> str:
+        """What the first simulated source says."""
+        said = (source.simulated() for source in (*self.sources.values(), self.human))
+        return next(filter(None, said), "")
+
     def fingerprint(self) -> str:
         """Hash of the rule and of what its sources read."""
         parts = {key: source.fingerprint() for key, source in self.sources.items()}

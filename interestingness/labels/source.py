@@ -99,6 +99,10 @@ class LabelSource(ABC):
         the source speaks of pairs only."""
         return None
 
+    def simulated(self) -> str:
+        """Sentence that goes with every number if simulated raters made the labels, else ""."""
+        return ""
+
     @abstractmethod
     def missing(self) -> str | None:
         """None if the tables have what the source reads; else one sentence: what is missing and

@@ -76,6 +76,17 @@ SPECS: dict[str, dict[str, Column]] = {
         "question": Column(_text, required=False, default=DEFAULT_QUESTION),
         "sample": Column(pa.int32(), required=False, default=0),
     },
+    "texts": {
+        "image_id": Column(_text, required=False, nullable=True),
+        "kind": Column(_text),
+        "text": Column(_text, nullable=True),
+        "rater_id": Column(_text),
+        "question": Column(_text, required=False, default=DEFAULT_QUESTION),
+        "rater_kind": Column(_text, required=False, default="model", values=("human", "model")),
+        "sample": Column(pa.int32(), required=False, default=0),
+        "time": Column(pa.timestamp("us", tz="UTC"), required=False, nullable=True),
+        "provenance": Column(_text, required=False, nullable=True),
+    },
     "scores": {
         "image_id": Column(_text),
         "name": Column(_text),

@@ -27,6 +27,7 @@ from interestingness.labels.table_format import (
 from interestingness.schema import DEFAULT_QUESTION, FORMAT_VERSION, Pairs
 
 __all__ = [
+    "ANNOTATIONS",
     "SPECS",
     "Column",
     "Manifest",
@@ -38,6 +39,10 @@ __all__ = [
     "table_fingerprint",
     "write_table",
 ]
+
+
+ANNOTATIONS = "annotations"
+"""Folder below a data set in which ``interestingness annotate`` leaves its tables."""
 
 
 @dataclass(frozen=True)
@@ -194,12 +199,23 @@ class Tables:
         return {"root": self.root, "manifest": self.manifest}
 
     def has(self, kind: str) -> bool:
-        """Whether the data set has such a table."""
-        return (self.root / f"{kind}.parquet").is_file()
+        """Whether the data set has such a table, its own or an annotator's."""
+        return (self.root / f"{kind}.parquet").is_file() or bool(self._annotated(kind))
 
     def table(self, kind: str) -> pa.Table:
-        """One checked table; see ``SPECS`` for kinds."""
-        return read_table(kind, self.root / f"{kind}.parquet")
+        """One checked table; see ``SPECS`` for kinds.
+
+        The rows of annotators follow those of the data set, without their further columns.
+        """
+        own, annotated = self.root / f"{kind}.parquet", self._annotated(kind)
+        if not annotated:
+            return read_table(kind, own)
+        parts = [read_table(kind, own)] if own.is_file() else []
+        parts += [read_table(kind, path).select(list(SPECS[kind])) for path in annotated]
+        return pa.concat_tables(parts, promote_options="default")
+
+    def _annotated(self, kind: str) -> list[Path]:
+        return sorted((self.root / ANNOTATIONS).glob(f"{kind}-*.parquet"))
 
     @cached_property
     def images(self) -> pa.Table:

@@ -114,6 +114,14 @@ class VoteSource(LabelSource):
             f"the vote table has {self._present()}. {self._advice()}"
         )
 
+    def simulated(self) -> str:
+        """A sentence if a rater says in its id that it is simulated and the data set does not."""
+        if self.missing() is not None:
+            return ""
+        raters = [self._votes.raters[i] for i in np.unique(self._votes.rater)]
+        names = ", ".join(name for name in raters if "simulated" in name.casefold())
+        return f"SIMULATION: votes of {names}; no evidence about anybody" if names else ""
+
     def fingerprint(self) -> str:
         """Hash of the rule and of the votes that it reads (not of other raters' votes)."""
         rule = json.dumps([self.aggregation, self.threshold])

@@ -43,7 +43,11 @@ def token(
     """One entry of ``logprobs.content``."""
 
     def entry(piece: str, value: float) -> dict[str, Any]:
-        return {"token": piece, "logprob": value, "bytes": list(piece.encode()) if as_bytes else None}
+        return {
+            "token": piece,
+            "logprob": value,
+            "bytes": list(piece.encode()) if as_bytes else None,
+        }
 
     alternatives = [entry(piece, value) for piece, value in (top or {}).items()]
     return {**entry(text, logprob), "top_logprobs": alternatives}

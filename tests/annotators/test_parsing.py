@@ -8,12 +8,12 @@ import struct
 from typing import Any
 
 import pytest
+from answers import answer, chat, pair_task, token
 from hypothesis import given
 from hypothesis import strategies as st
 
 from interestingness.annotators.parsing import clean, parse
 from interestingness.annotators.types import Label, Reject, Reply, Task, Usage
-from answers import answer, chat, pair_task, token
 
 TASK = pair_task()
 

@@ -6,11 +6,11 @@ from math import log
 from typing import Any
 
 import pytest
+from answers import token
 from hypothesis import given
 from hypothesis import strategies as st
 
 from interestingness.annotators.probabilities import choice_probability
-from answers import token
 
 PAIR = ("first", "second")
 

@@ -39,7 +39,9 @@ def written(root, **tables) -> Tables:
 
 
 def test_how_many_tables_there_are():
-    assert sorted(SPECS) == ["images", "judgments", "pairs", "ratings", "scores", "votes"]
+    assert sorted(SPECS) == [
+        *("images", "judgments", "pairs", "ratings", "scores", "texts", "votes")
+    ]
 
 
 def test_a_vote_is_as_small_as_three_columns_and_gets_the_defaults():

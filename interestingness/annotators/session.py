@@ -1,0 +1,255 @@
+"""One judge, one ledger, some tasks: the preflight, then the asking."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Protocol
+
+from interestingness.annotators.asking import Build
+from interestingness.annotators.backends import Backend
+from interestingness.annotators.credentials import read_key
+from interestingness.annotators.engine.contract import Sender
+from interestingness.annotators.engine.runner import Limits, run_tasks
+from interestingness.annotators.engine.stopping import Exit, Stop, on_signals
+from interestingness.annotators.engine.tally import Summary, Tally
+from interestingness.annotators.ledger.store import TRIES, Ledger
+from interestingness.annotators.parsing import PARSER_VERSION, Parsed, parse
+from interestingness.annotators.preflight import (
+    Canary,
+    Fitness,
+    PreflightError,
+    check_listing,
+    fitness,
+)
+from interestingness.annotators.prices import Meter
+from interestingness.annotators.prompting import Prompt
+from interestingness.annotators.simulated import SimulatedJudge, SimulatedSender
+from interestingness.annotators.stimuli import Source
+from interestingness.annotators.transport import Transport
+from interestingness.annotators.types import Failure, Label, Reply, Task
+from interestingness.errors import InterestingnessError
+
+
+class Server(Sender, Protocol):
+    """A `Sender` that can also fetch a path."""
+
+    async def get(self, path: str, *, deadline_s: float) -> Reply | Failure:
+        """Fetch a path below the base URL."""
+
+
+class KeyRefusedError(InterestingnessError):
+    """The provider does not take the key."""
+
+    exit_code = int(Exit.KEY)
+
+
+class UnreachableError(InterestingnessError):
+    """No server answers."""
+
+    exit_code = int(Exit.LATER)
+
+
+@contextlib.asynccontextmanager
+async def connected(backend: Backend) -> AsyncIterator[Server]:
+    """The way to a backend: a transport, or a simulated judge in this process.
+
+    Raises:
+        ConfigError: if the key is absent, or may not go to this host.
+    """
+    if backend.simulated is not None:
+        yield SimulatedSender(SimulatedJudge(**{**backend.simulated, "model": backend.model}))
+        return
+    assert backend.base_url is not None
+    secret = read_key(backend.key_env, base_url=backend.base_url, hosts=tuple(backend.hosts))
+    connections = int(backend.limits["concurrency"])
+    async with Transport(backend.base_url, secret, connections=connections) as transport:
+        yield transport
+
+
+@dataclass
+class Consistency:
+    """Reads answers, and counts on the way how often the same image wins in both orders.
+
+    Attributes:
+        same: pairs (of a rater, a sample) with the same winner in both orders.
+        both: pairs that were answered in both orders.
+    """
+
+    same: int = 0
+    both: int = 0
+    _winner: dict[tuple[object, ...], object] = field(default_factory=dict)
+
+    def __call__(self, task: Task, reply: Reply) -> Parsed:
+        """`parsing.parse`, watched."""
+        parsed = parse(task, reply)
+        verdict, about = parsed[0], task.subject
+        if task.kind == "pair" and isinstance(verdict, Label):
+            first = about["first"]
+            other = "right" if first == "left" else "left"
+            winner = first if verdict.choice == "first" else other
+            names = ("pair_id", "rater_id", "question", "sample")
+            key = tuple(about.get(name) for name in names)
+            if key in self._winner:
+                self.both += 1
+                self.same += self._winner.pop(key) == winner
+            else:
+                self._winner[key] = winner
+        return parsed
+
+    def __str__(self) -> str:
+        return f"consistent {self.same / self.both:.0%}" if self.both else ""
+
+
+@dataclass
+class Session:
+    """What asking needs, whatever is asked.
+
+    Attributes:
+        backend: who is asked.
+        ledger: open for writing.
+        server: the way there.
+        prompts: rendered, by id.
+        sources: images by hash.
+        meter: reserves and costs.
+        say: told what a person should know at once.
+    """
+
+    backend: Backend
+    ledger: Ledger
+    server: Server
+    prompts: Mapping[str, Prompt]
+    sources: Mapping[str, Source]
+    meter: Meter
+    say: Callable[[str], None] = print
+
+    async def preflight(self, canary: Canary | None, *, today: date) -> Fitness:
+        """Is the model there, does it see, what does it cost? Measured tokens go to the meter.
+
+        Args:
+            canary: two squares to ask about; None where no image is sent.
+            today: the day.
+
+        Raises:
+            PreflightError: if the judge is not fit for the work.
+            KeyRefusedError: if the key is refused.
+            UnreachableError: if nobody answers.
+        """
+        listing = await self._listing()
+        notes = check_listing(self.backend, listing, today=today)
+        if canary is None:
+            return Fitness(self.backend.structured[0], None, None, False, tuple(notes))
+
+        async def ask(task: Task) -> tuple[Parsed | None, str]:
+            return await self._ask_once(task, canary)
+
+        fit = await fitness(canary, ask)
+        if fit.prompt_tokens is not None:
+            for kind in ("pair", "image", "description"):
+                self.meter.measured[kind] = fit.prompt_tokens
+        return Fitness(
+            fit.structured,
+            fit.prompt_tokens,
+            fit.completion_tokens,
+            fit.probabilities,
+            (*notes, *fit.notes),
+        )
+
+    async def _listing(self) -> Reply | None:
+        found = await self.server.get("/models", deadline_s=30.0)
+        if isinstance(found, Failure):
+            raise UnreachableError(
+                f"{self.backend.host} does not answer: {found.detail}",
+                expected="a server at annotator.base_url",
+                todo="start it, or correct the address",
+            )
+        if found.status in (401, 403):
+            raise KeyRefusedError(
+                f"{self.backend.host} refuses the key (status {found.status})",
+                expected=f"a valid key in {self.backend.key_env or 'annotator.key_env'}",
+                todo="renew the key; nothing was asked",
+            )
+        return found
+
+    async def _ask_once(self, task: Task, canary: Canary) -> tuple[Parsed | None, str]:
+        sources = {**self.sources, **canary.sources}
+        prompts = {**self.prompts, canary.prompt.id: canary.prompt}
+        build = Build(self.backend, prompts, sources, "prompt")
+        ended = await run_tasks(
+            self.ledger,
+            [task],
+            build,
+            parse,
+            self.server,
+            parser_version=PARSER_VERSION,
+            concurrency=1,
+            prices=self.meter,
+            limits=Limits(deadline_s=float(self.backend.limits["deadline_s"]), retries=0),
+        )
+        if ended.exit_code == Exit.KEY:
+            raise KeyRefusedError(ended.reason, todo="renew the key; nothing was asked")
+        if ended.exit_code == Exit.QUOTA:
+            raise PreflightError(ended.reason, todo="add credit at the provider")
+        for n in range(TRIES + 2, 0, -1):
+            reply = self.ledger.reply(f"{task.key[:32]}-{n}")
+            if reply is not None:
+                return parse(task, reply), ""
+        kinds = ", ".join(ended.tally.rejected)
+        return None, ended.reason or kinds or "no answer"
+
+    async def ask(
+        self,
+        tasks: Sequence[Task],
+        fit: Fitness,
+        *,
+        progress: Callable[[Tally, Consistency], None] = lambda tally, consistency: None,
+    ) -> Summary:
+        """Ask what the ledger does not have; Ctrl-C ends it in order.
+
+        Args:
+            tasks: what is wanted.
+            fit: from ``preflight``.
+            progress: told after every step.
+        """
+        build = Build(
+            self.backend, self.prompts, self.sources, fit.structured, self.ledger.stimulus
+        )
+        watched, stop = Consistency(), Stop()
+        with on_signals(stop):
+            return await run_tasks(
+                self.ledger,
+                tasks,
+                build,
+                watched,
+                self.server,
+                parser_version=PARSER_VERSION,
+                concurrency=int(self.backend.limits["concurrency"]),
+                prices=self.meter,
+                limits=Limits(
+                    deadline_s=float(self.backend.limits["deadline_s"]),
+                    models=frozenset(self.backend.models),
+                ),
+                stop=stop,
+                progress=lambda tally: progress(tally, watched),
+                say=self.say,
+            )
+
+
+def progress_text(tally: Tally, consistency: Consistency, spend: Callable[[int], str]) -> str:
+    """One line: how far, how fast, what it cost and will cost, refusals, consistency."""
+    seconds = (tally.total - tally.finished) / tally.rate if tally.finished else 0.0
+    parts = [
+        f"{tally.finished:,} of {tally.total:,}",
+        f"{tally.rate:.1f}/s",
+        f"{seconds:.0f} s left",
+    ]
+    if tally.spent_uusd:
+        parts.append(f"{spend(tally.spent_uusd)} so far, {spend(tally.to_come_uusd)} to come")
+    if tally.refused:
+        parts.append(f"{tally.refused:,} refused")
+    unusable = sum(tally.rejected.values()) + tally.in_doubt
+    if unusable:
+        parts.append(f"{unusable:,} unusable")
+    return ", ".join([*parts, *filter(None, [str(consistency)])])
