@@ -7,7 +7,6 @@ import logging
 import pickle
 import socket
 import traceback
-from collections.abc import Iterator
 
 import pytest
 from servers.cutter import Cutter
@@ -38,12 +37,6 @@ def exchange(
 
 def one(base_url: str, **options: float) -> Reply | Failure:
     return exchange(base_url, **options)[0]  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as running:
-        yield running
 
 
 def test_the_bytes_go_out_verbatim_and_come_back_verbatim(server: ScriptedServer) -> None:

@@ -51,6 +51,8 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             await writer.drain()
     except (ConnectionError, asyncio.CancelledError):
         pass
+    finally:
+        writer.close()
 
 
 async def _whole_answer(reader: asyncio.StreamReader) -> bytes:

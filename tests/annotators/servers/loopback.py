@@ -16,6 +16,7 @@ class Loopback:
         """Start nothing yet."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop holds them weakly
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         raise NotImplementedError
@@ -46,12 +47,16 @@ class Loopback:
         await asyncio.sleep(0.02)  # closed transports let go of their sockets a little later
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
         try:
             await self.serve(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
+            self._tasks.discard(task)
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
