@@ -1,4 +1,4 @@
-"""Choosing the strength of L2 for a linear head, inside the training data."""
+"""Choosing the strength of L2 for linear heads, inside the training data."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit
 
 from interestingness.errors import DataError
+from interestingness.learning.linear_solver.minimise import minimise
+from interestingness.learning.linear_solver.pair_features import PairFeatures
+from interestingness.learning.linear_solver.ridge import unit_of
 from interestingness.schema import Pairs
 
 Array = NDArray[np.float64]
 GRID = tuple(float(v) for v in np.logspace(-4, 1, 11))
+TOLERANCE = 0.05
+"""Of the inner fits: their losses are compared, their weights are thrown away."""
 
 
 @dataclass(frozen=True)
@@ -24,55 +28,6 @@ class L2Choice:
     l2: float
     strengths: tuple[float, ...]
     losses: tuple[float, ...]
-
-
-def fit_linear(
-    features: NDArray[np.floating],
-    pairs: Pairs,
-    preference: Array,
-    weight: Array,
-    *,
-    l2: float,
-    start: Array | None = None,
-    iterations: int = 200,
-) -> Array:
-    """Weights of the linear Bradley-Terry scorer with L2, by L-BFGS.
-
-    Minimises ``sum(weight * loss) / sum(weight) + l2 / 2 * |w|²``, which the learner minimises too.
-    The work is done per image, not per pair: pairs share images.
-
-    Args:
-        features: one row per image of ``pairs.image_ids``, shape (images, dim).
-        pairs: pairs to learn from.
-        preference: in [0, 1], shape (pairs,).
-        weight: non-negative, shape (pairs,).
-        l2: strength, 0 or more.
-        start: initial weights, shape (dim,).
-        iterations: upper bound of L-BFGS steps.
-
-    Returns:
-        Weights, shape (dim,).
-    """
-    used = pairs.images_used()
-    matrix = np.ascontiguousarray(features[used], dtype=np.float64)
-    place = np.full(len(pairs.image_ids), -1, dtype=np.int64)
-    place[used] = np.arange(len(used))
-    left, right = place[pairs.left], place[pairs.right]
-    share = weight / weight.sum()
-
-    def objective(w: Array) -> tuple[float, Array]:
-        score = matrix @ w
-        margin = score[left] - score[right]
-        loss = share @ (np.logaddexp(0.0, margin) - preference * margin)
-        slope = share * (expit(margin) - preference)
-        per_image = np.bincount(left, slope, len(used)) - np.bincount(right, slope, len(used))
-        return loss + 0.5 * l2 * (w @ w), matrix.T @ per_image + l2 * w
-
-    initial = np.zeros(matrix.shape[1]) if start is None else start
-    found = minimize(
-        objective, initial, jac=True, method="L-BFGS-B", options={"maxiter": iterations}
-    )
-    return np.asarray(found.x)
 
 
 def choose_l2(
@@ -101,36 +56,109 @@ def choose_l2(
     Raises:
         DataError: if too few pairs lie within the folds to judge by.
     """
-    rng = np.random.default_rng(seed)
-    units = (
-        np.arange(len(pairs.image_ids))
-        if groups is None
-        else np.unique(groups, return_inverse=True)[1]
-    )
-    fold_of_unit = rng.permutation(np.arange(units.max() + 1) % folds)
-    fold = fold_of_unit[units]
-    descending = sorted(strengths, reverse=True)
-    losses = np.zeros(len(descending))
-    judged = 0.0
-    for k in range(folds):
-        inside = (fold[pairs.left] == k) & (fold[pairs.right] == k)
-        outside = (fold[pairs.left] != k) & (fold[pairs.right] != k)
-        if not inside.any() or not outside.any():
-            continue
-        train, held = pairs[outside], pairs[inside]
-        w: Array | None = None
-        for i, l2 in enumerate(descending):
-            # From strong to weak: each solution is a good start for the next.
-            w = fit_linear(features, train, preference[outside], weight[outside], l2=l2, start=w)
-            margin = (features[held.left] - features[held.right]) @ w
-            each = np.logaddexp(0.0, margin) - preference[inside] * margin
-            losses[i] += weight[inside] @ each
-        judged += float(weight[inside].sum())
-    if judged == 0:
+    losses = inner_losses(
+        features,
+        pairs,
+        preference[:, None],
+        weight[:, None],
+        seed=seed,
+        groups=groups,
+        strengths=strengths,
+        folds=folds,
+    )[:, 0]
+    if np.isnan(losses).any():
         raise DataError(
             f"{len(pairs)} training pairs are too few to choose L2 by inner validation",
             expected=f"pairs within each of {folds} parts of the training images",
             todo="give the strength yourself (model.l2=0.01) or use more pairs",
         )
-    best = int(np.argmin(losses))
-    return L2Choice(descending[best], tuple(descending), tuple(float(v) for v in losses / judged))
+    order = np.argsort(strengths)[::-1]
+    best = order[int(np.argmin(losses[order]))]
+    return L2Choice(
+        float(strengths[best]),
+        tuple(float(strengths[i]) for i in order),
+        tuple(float(losses[i]) for i in order),
+    )
+
+
+def inner_losses(
+    features: NDArray[np.floating],
+    pairs: Pairs,
+    preference: Array,
+    weight: Array,
+    *,
+    seed: int,
+    groups: NDArray[np.object_] | None = None,
+    strengths: Sequence[float] = GRID,
+    folds: int = 3,
+) -> Array:
+    """Held-out loss of every strength and label source, over inner folds of images.
+
+    Args:
+        features: scaled as they will be for training, one row per image, shape (images, dim).
+        pairs: training pairs only.
+        preference: in [0, 1], NaN where a source knows nothing; shape (pairs, sources).
+        weight: non-negative, shape (pairs, sources).
+        seed: of the dealing of images to folds.
+        groups: group of every image, shape (images,); whole groups are dealt then.
+        strengths: candidates.
+        folds: number of inner folds.
+
+    Returns:
+        Mean loss in nats, shape (strengths, sources); NaN where a source has no pair to judge by.
+    """
+    fold = _deal(len(pairs.image_ids) if groups is None else groups, seed, folds)
+    chosen = PairFeatures(features, pairs, shared=True)
+    mass = np.where(np.isnan(preference), 0.0, weight)
+    losses, judged = np.zeros((len(strengths), mass.shape[1])), np.zeros(mass.shape[1])
+    for k in range(folds):
+        inside = np.flatnonzero((fold[pairs.left] == k) & (fold[pairs.right] == k))
+        outside = np.flatnonzero((fold[pairs.left] != k) & (fold[pairs.right] != k))
+        columns = np.flatnonzero((mass[outside] > 0).any(0) & (mass[inside] > 0).any(0))
+        if not len(columns):
+            continue
+        held = mass[np.ix_(inside, columns)]
+        target = np.where(held > 0, preference[np.ix_(inside, columns)], 0.5)
+        margins = _margins_of_path(chosen, outside, inside, preference, weight, columns, strengths)
+        each = np.logaddexp(0.0, margins) - target * margins
+        losses[:, columns] += (held * each).sum(axis=1)
+        judged[columns] += held.sum(axis=0)
+    return np.where(judged > 0, losses / np.where(judged > 0, judged, 1.0), np.nan)
+
+
+def _margins_of_path(
+    chosen: PairFeatures,
+    learn: NDArray[np.int64],
+    held: NDArray[np.int64],
+    preference: Array,
+    weight: Array,
+    columns: NDArray[np.int64],
+    strengths: Sequence[float],
+) -> Array:
+    """Margins of held-out pairs by the fit at each strength, (strengths, held, columns)."""
+    out = np.empty((len(strengths), len(held), len(columns)))
+    start = None
+    # From strong to weak: each solution is a good start for the next.
+    for i in np.argsort(strengths)[::-1]:
+        every = np.full(preference.shape[1], strengths[i])
+        unit = unit_of(0, columns, learn, preference, weight, every)
+        if start is None:
+            few = chosen.few(unit.rows)
+            form, basis = (chosen.dual([unit.rows]), None) if few else chosen.primal(unit.rows)
+        found = minimise(form, unit.problems, start=start, tolerance=TOLERANCE)
+        start, x = found.x, found.x[0]
+        w = chosen.weights(unit.rows, x) if few else x if basis is None else basis @ x
+        rows = torch.from_numpy(held)
+        out[i] = (
+            (chosen.matrix[chosen.left[rows]] - chosen.matrix[chosen.right[rows]]) @ w
+        ).numpy()
+    return out
+
+
+def _deal(images: int | NDArray[np.object_], seed: int, folds: int) -> NDArray[np.int64]:
+    """Fold of every image; whole groups are dealt where groups are given."""
+    unit = (
+        np.arange(images) if isinstance(images, int) else np.unique(images, return_inverse=True)[1]
+    )
+    rng = np.random.default_rng(seed)
+    return rng.permutation(np.arange(unit.max() + 1) % folds)[unit]

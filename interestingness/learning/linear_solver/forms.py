@@ -1,0 +1,121 @@
+"""The two coordinates in which a linear head on feature differences is found.
+
+With D the feature differences of n training pairs, the optimum is ``w = Dᵀa``. Where there are
+fewer pairs than dimensions one looks for ``a`` and needs only the Gram matrix ``G = DDᵀ`` (dual);
+where there are more, for ``w`` itself (primal). Gradients are kept in the same coordinates, so that
+one minimiser serves both. B sets of pairs are stacked, and K problems are columns of each.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from copy import copy
+
+import torch
+from torch import Tensor
+
+SMALLEST_SHARE = 1e-6
+"""The diagonal that is added to a preconditioner is at least this share of its trace (the square of
+it in float64), or the Cholesky factor might fail. The optimum does not depend on it."""
+
+SLACK = 1e-5
+"""Share of the Gram matrix's mean diagonal; it changes the weights' cosine by less than 1e-7."""
+
+Solver = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+class Form(ABC):
+    """Coordinates of weight vectors: columns of shape (B, size, K)."""
+
+    def __init__(self, matrix: Tensor) -> None:
+        """Keep the matrices that map coordinates to margins, shape (B, pairs, size)."""
+        self.matrix = matrix
+
+    def margins(self, x: Tensor) -> Tensor:
+        """Margins of the pairs, shape (B, pairs, K)."""
+        return self.matrix @ x
+
+    def double(self, which: int) -> Form:
+        """One of the stacked sets, in float64."""
+        one = copy(self)
+        one.matrix = self.matrix[which : which + 1].double()
+        return one
+
+    @abstractmethod
+    def pull(self, slope: Tensor) -> Tensor:
+        """Gradient with respect to the weights, of slopes per pair (B, pairs, K)."""
+
+    @abstractmethod
+    def inner(self, x: Tensor, y: Tensor, y_margins: Tensor) -> Tensor:
+        """Inner product of the weight vectors that x and y stand for, shape (B, 1, K)."""
+
+    @abstractmethod
+    def preconditioner(self, curvature: Tensor, strength: Tensor) -> Solver:
+        """Solver of ``strength·I + Dᵀ diag(curvature) D``; it finds coordinates and their margins.
+
+        Args:
+            curvature: positive, shape (B, pairs).
+            strength: positive, shape (B,).
+        """
+
+
+class DualForm(Form):
+    """Coefficients of pairs: ``w = Dᵀa``; the matrix is the Gram matrix (B, pairs, pairs).
+
+    Pairs that form a cycle (a–b, b–c, a–c) have coefficients that change no weight. Nothing would
+    hold these back, so each pair gets a tiny feature of its own: ``SLACK`` on the diagonal.
+    """
+
+    def __init__(self, matrix: Tensor) -> None:
+        super().__init__(matrix)
+        diagonal = matrix.diagonal(dim1=1, dim2=2)
+        diagonal.add_(SLACK * diagonal.mean(1, keepdim=True))
+
+    def pull(self, slope: Tensor) -> Tensor:
+        return slope
+
+    def inner(self, x: Tensor, y: Tensor, y_margins: Tensor) -> Tensor:
+        return (x * y_margins).sum(1, keepdim=True)
+
+    def preconditioner(self, curvature: Tensor, strength: Tensor) -> Solver:
+        # (λI + DᵀCD)⁻¹Dᵀq = Dᵀ C½ (λI + C½GC½)⁻¹ C⁻½ q
+        root = curvature.sqrt()[..., None]
+        factor, added = _cholesky(root * self.matrix * root.mT, strength)
+
+        def solve(q: Tensor) -> tuple[Tensor, Tensor]:
+            scaled = q / root
+            found = torch.cholesky_solve(scaled, factor)
+            # What was solved says what the Gram matrix would give: no second product with it.
+            return root * found, torch.addcmul(scaled, found, added, value=-1) / root
+
+        return solve
+
+
+class PrimalForm(Form):
+    """The weights themselves; the matrix is D, (B, pairs, dim)."""
+
+    def pull(self, slope: Tensor) -> Tensor:
+        return self.matrix.mT @ slope
+
+    def inner(self, x: Tensor, y: Tensor, y_margins: Tensor) -> Tensor:
+        return (x * y).sum(1, keepdim=True)
+
+    def preconditioner(self, curvature: Tensor, strength: Tensor) -> Solver:
+        hessian = self.matrix.mT @ (curvature[..., None] * self.matrix)
+        factor, _ = _cholesky(hessian, strength)
+
+        def solve(q: Tensor) -> tuple[Tensor, Tensor]:
+            found = torch.cholesky_solve(q, factor)
+            return found, self.matrix @ found
+
+        return solve
+
+
+def _cholesky(matrix: Tensor, strength: Tensor) -> tuple[Tensor, Tensor]:
+    """Factor of the matrix plus a diagonal, and the diagonal, shape (B, 1, 1)."""
+    diagonal = matrix.diagonal(dim1=1, dim2=2)
+    share = SMALLEST_SHARE if matrix.dtype == torch.float32 else SMALLEST_SHARE**2
+    added = torch.maximum(strength, share * diagonal.sum(1))[:, None]
+    diagonal.add_(added)
+    return torch.linalg.cholesky(matrix), added[..., None]

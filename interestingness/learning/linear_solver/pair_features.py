@@ -1,0 +1,100 @@
+"""Feature differences of pairs, never written out as a whole, in the form that is cheapest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from interestingness.errors import DataError
+from interestingness.learning.linear_solver.forms import DualForm, PrimalForm
+from interestingness.schema import Pairs
+
+SHARED_PAIRS = 4096
+"""Up to so many pairs the Gram matrix of all of them is kept (64 MiB), and splits pick from it."""
+
+
+class PairFeatures:
+    """Centred features of the images in use, and which rows of them a pair is the difference of."""
+
+    def __init__(self, features: NDArray[np.floating], pairs: Pairs, *, shared: bool) -> None:
+        """Centre the features: a common mean cancels in differences but costs digits.
+
+        Args:
+            features: one row per image of ``pairs.image_ids``, shape (images, dim).
+            pairs: all pairs that will be learnt from.
+            shared: whether several splits will pick from them.
+
+        Raises:
+            DataError: if a feature of an image in use is not finite.
+        """
+        used = pairs.images_used()
+        matrix = np.array(features[used], dtype=np.float32)
+        finite = np.isfinite(matrix).all()
+        if finite and len(used):
+            matrix -= matrix.mean(axis=0, dtype=np.float64).astype(np.float32)
+        if not finite:
+            raise DataError(
+                "features with NaN or infinite values",
+                expected="finite numbers for every image in a pair",
+                todo="compute the features again, or leave those images out",
+            )
+        place = np.full(len(pairs.image_ids), -1, dtype=np.int64)
+        place[used] = np.arange(len(used))
+        self.matrix = torch.from_numpy(matrix)
+        self.left = torch.from_numpy(place[pairs.left])
+        self.right = torch.from_numpy(place[pairs.right])
+        self._gram: Tensor | None = None
+        if shared and len(pairs) <= SHARED_PAIRS:
+            every = self.matrix[self.left] - self.matrix[self.right]
+            self._gram = every @ every.T
+
+    def few(self, rows: Tensor) -> bool:
+        """Whether pairs are few beside images and dimensions, so that the dual form is cheaper."""
+        return len(rows) <= 2 * min(int(self._there(rows).sum()), self.matrix.shape[1])
+
+    def dual(self, sets: Sequence[Tensor]) -> DualForm:
+        """Gram matrices of sets of pairs, padded with zeros to the largest and stacked."""
+        largest = max(len(rows) for rows in sets)
+        if len(sets) == 1:
+            return DualForm(self._gram_of(sets[0])[None])
+        stacked = self.matrix.new_zeros(len(sets), largest, largest)
+        for b, rows in enumerate(sets):
+            stacked[b, : len(rows), : len(rows)] = self._gram_of(rows)
+        return DualForm(stacked)
+
+    def primal(self, rows: Tensor) -> tuple[PrimalForm, Tensor | None]:
+        """Differences of a set of pairs, and a basis (dim, size) that turns coordinates to weights.
+
+        Weights lie in the span of the training images: where these are fewer than dimensions, there
+        are only as many coordinates, and else no basis.
+        """
+        left, right = self.left[rows], self.right[rows]
+        there = self._there(rows)
+        if int(there.sum()) >= self.matrix.shape[1]:
+            return PrimalForm((self.matrix[left] - self.matrix[right])[None]), None
+        place = there.cumsum(0) - 1
+        basis, triangle = torch.linalg.qr(self.matrix[there].T)
+        own = triangle.T[place[left]] - triangle.T[place[right]]
+        return PrimalForm(own[None]), basis
+
+    def weights(self, rows: Tensor, coefficients: Tensor) -> Tensor:
+        """Weights ``Dᵀa`` of coefficients (pairs, K), shape (dim, K)."""
+        of_image = self.matrix.new_zeros(len(self.matrix), coefficients.shape[1])
+        of_image.index_add_(0, self.left[rows], coefficients)
+        of_image.index_add_(0, self.right[rows], coefficients, alpha=-1)
+        return self.matrix.T @ of_image
+
+    def _there(self, rows: Tensor) -> Tensor:
+        there = torch.zeros(len(self.matrix), dtype=torch.bool)
+        there[self.left[rows]] = there[self.right[rows]] = True
+        return there
+
+    def _gram_of(self, rows: Tensor) -> Tensor:
+        if self._gram is not None:
+            return self._gram.index_select(0, rows).index_select(1, rows)
+        own = self.matrix[self.left[rows]] - self.matrix[self.right[rows]]
+        return own @ own.T

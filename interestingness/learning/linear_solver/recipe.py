@@ -1,0 +1,150 @@
+"""The paper's recipe, 25 epochs of Adam without L2, for all label sources × all splits in one loop.
+
+Not an optimum: where it stops depends on rate and epochs, and it is a row of its own beside the
+converged one. Epochs, order of pairs and batches are those of ``train.py``, so that one problem
+here is one run there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from interestingness.data.plan import shuffled
+from interestingness.learning.linear_solver.ridge import LinearFits, why_missing
+from interestingness.schema import Pairs
+
+Array = NDArray[np.float64]
+BETAS, EPSILON = (0.9, 0.999), 1e-8  # torch.optim.Adam's
+
+
+class Recipe(NamedTuple):
+    """Settings of the fit.
+
+    Attributes:
+        epochs: passes over the training pairs.
+        rate: Adam's.
+        batch_size: pairs.
+        seed: of the order of pairs.
+    """
+
+    epochs: int = 25
+    rate: float = 1e-3
+    batch_size: int = 32
+    seed: int = 0
+
+    def __str__(self) -> str:
+        how = f"Adam at rate {self.rate:g}, batches of {self.batch_size}, no L2"
+        return f"{self.epochs} epochs of {how}"
+
+
+class _Group(NamedTuple):
+    """Sources of one split with a label on the same pairs, which see the same batches."""
+
+    split: int
+    columns: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+
+def fit_recipe(
+    features: NDArray[np.floating],
+    pairs: Pairs,
+    preference: Array,
+    weight: Array,
+    splits: Sequence[NDArray[np.integer]],
+    recipe: Recipe,
+) -> LinearFits:
+    """Weights after the recipe's epochs, from zero, for every split and label source.
+
+    Args:
+        features: scaled as they are to be used, shape (images, dim).
+        pairs: all pairs.
+        preference: in [0, 1], 0.5 a tie, NaN where a source knows nothing; shape (pairs, sources).
+        weight: non-negative, shape (pairs, sources).
+        splits: training rows of each split.
+        recipe: epochs, rate, batch size and seed.
+
+    Returns:
+        As ``fit_ridge``; there is no optimum to be near, so ``bound`` is NaN.
+
+    Source:
+        Abdullahu and Grabner 2025: a linear neuron on frozen CLIP features, 25 epochs. Optimiser,
+        rate and batch size are not published; these are ours.
+    """
+    missing = np.array([why_missing(preference[rows], weight[rows]) for rows in splits])
+    use = ~np.isnan(preference) & (weight > 0)
+    groups: dict[int, list[_Group]] = {}
+    for number, rows in enumerate(splits):
+        columns = np.flatnonzero(missing[number] == "")
+        patterns, which = np.unique(use[np.ix_(rows, columns)], axis=1, return_inverse=True)
+        for p in range(patterns.shape[1]):
+            own = columns[which == p]
+            group = _Group(number, own, rows[patterns[:, p]].astype(np.int64))
+            groups.setdefault(len(own), []).append(group)
+    values = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32))
+    fitted = np.full((*missing.shape, values.shape[1]), np.nan, dtype=np.float32)
+    for some in groups.values():
+        # One loop for all groups of equally many sources: nothing is padded but last batches.
+        found = _adam(values, pairs, preference, weight, some, recipe)
+        for group, w in zip(some, found, strict=True):
+            fitted[group.split, group.columns] = w.numpy()
+    return LinearFits(fitted, missing, np.full(missing.shape, np.nan))
+
+
+def _adam(
+    values: Tensor,
+    pairs: Pairs,
+    preference: Array,
+    weight: Array,
+    groups: Sequence[_Group],
+    recipe: Recipe,
+) -> Tensor:
+    """Weights of the groups' sources, shape (groups, sources, dim)."""
+    left, right = torch.from_numpy(pairs.left), torch.from_numpy(pairs.right)
+    target = torch.from_numpy(np.nan_to_num(preference, nan=0.5).astype(np.float32))
+    mass = torch.from_numpy(weight.astype(np.float32))
+    columns = torch.from_numpy(np.stack([group.columns for group in groups]))[:, None, :]
+    w = values.new_zeros(len(groups), columns.shape[2], values.shape[1])
+    first, second = torch.zeros_like(w), torch.zeros_like(w)
+    steps = torch.zeros(len(groups), 1, 1)
+    for rows, there in _batches(groups, recipe):
+        difference = values[left[rows]] - values[right[rows]]
+        share = mass[rows[..., None], columns] * there[..., None]
+        share = share / share.sum(1, keepdim=True).clamp(min=1e-30)
+        slope = (torch.sigmoid(difference @ w.mT) - target[rows[..., None], columns]) * share
+        gradient = slope.mT @ difference
+        # A group whose epoch is over stands still until the others have caught up.
+        active = there.any(1)[:, None, None]
+        steps += active
+        if bool(active.all()):
+            first.lerp_(gradient, 1 - BETAS[0])
+            second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+        else:
+            first = torch.where(active, first.lerp(gradient, 1 - BETAS[0]), first)
+            grown = (second * BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+            second = torch.where(active, grown, second)
+        rate = recipe.rate * active / (1 - BETAS[0] ** steps)
+        spread = second.sqrt().div_((1 - BETAS[1] ** steps).sqrt()).add_(EPSILON)
+        w -= rate * first / spread
+    return w
+
+
+def _batches(groups: Sequence[_Group], recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pairs of each group's batch, (groups, batch_size), and which of them are no padding."""
+    size = recipe.batch_size
+    longest = max(-(-len(group.rows) // size) for group in groups)
+    for epoch in range(recipe.epochs):
+        rows = np.zeros((len(groups), longest * size), dtype=np.int64)
+        there = np.zeros(rows.shape, dtype=bool)
+        for g, group in enumerate(groups):
+            n = len(group.rows)
+            rows[g, :n] = group.rows[shuffled(n, seed=recipe.seed, epoch=epoch)]
+            there[g, :n] = True
+        for at in range(0, longest * size, size):
+            part = slice(at, at + size)
+            yield torch.from_numpy(rows[:, part]), torch.from_numpy(there[:, part])

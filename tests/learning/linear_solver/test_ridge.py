@@ -1,0 +1,219 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from interestingness.data.datamodule import PairDataModule
+from interestingness.data.features import FeatureBatches
+from interestingness.errors import DataError
+from interestingness.learning.learner import PreferenceLearner
+from interestingness.learning.linear_solver.pair_features import PairFeatures
+from interestingness.learning.linear_solver.ridge import (
+    NO_PAIRS,
+    NOT_CONVERGED,
+    ONE_CLASS,
+    fit_ridge,
+)
+from interestingness.models.contract import EmbeddingContract
+from interestingness.models.heads import LinearHead
+from interestingness.models.scaling import FeatureScaler
+from interestingness.models.scorer import Scorer
+
+from .conftest import World, planted
+
+
+def cosine(one, other) -> float:
+    one, other = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
+    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+
+
+def reference(world: World, rows, k, l2) -> np.ndarray:
+    """scikit-learn's optimum; a soft label is two weighted hard ones."""
+    p, weight = world.preference[rows, k], world.weight[rows, k]
+    know = ~np.isnan(p) & (weight > 0)
+    p, weight, x = p[know], weight[know], world.differences(rows).astype(float)[know]
+    model = LogisticRegression(
+        C=1 / (l2 * weight.sum()), fit_intercept=False, tol=1e-10, max_iter=20_000
+    )
+    n = len(p)
+    model.fit(
+        np.concatenate([x, x]),
+        np.repeat([1, 0], n),
+        sample_weight=np.concatenate([weight * p, weight * (1 - p)]),
+    )
+    return model.coef_[0]
+
+
+@pytest.mark.parametrize("kind", ["image", "pair"])
+@pytest.mark.parametrize("l2", [1.0, 0.01, 1e-4])
+def test_agrees_with_scikit_learn(world: World, kind: str, l2: float) -> None:
+    splits = world.halves(kind, 3)
+    fits = fit_ridge(world.features, world.pairs, world.preference, world.weight, splits, l2=l2)
+    assert (fits.missing == "").all() and fits.bound.max() <= 0.01
+    for s, rows in enumerate(splits):
+        for k in range(world.preference.shape[1]):
+            expected = reference(world, rows, k, l2)
+            assert cosine(fits.weights[s, k], expected) >= 0.9999
+            # Not only the direction: scores are logits.
+            assert np.linalg.norm(fits.weights[s, k]) == pytest.approx(
+                np.linalg.norm(expected), rel=0.01
+            )
+
+
+@pytest.mark.parametrize(
+    "images, dim, degree, form",
+    [(60, 100, 3, "dual"), (60, 100, 40, "primal, fewer images"), (90, 12, 20, "primal")],
+)
+def test_every_form_finds_the_same_optimum(images, dim, degree, form) -> None:
+    world = planted(images, dim, degree)
+    rows = np.arange(len(world.pairs))
+    chosen = PairFeatures(world.features, world.pairs, shared=False)
+    assert chosen.few(torch.from_numpy(rows)) == (form == "dual")
+    fits = fit_ridge(world.features, world.pairs, world.preference, world.weight, [rows], l2=0.02)
+    for k in range(4):
+        assert cosine(fits.weights[0, k], reference(world, rows, k, 0.02)) >= 0.9999
+
+
+def test_soft_labels_weights_gaps_and_strengths_of_ones_own(world: World) -> None:
+    rng = np.random.default_rng(1)
+    world.preference = rng.uniform(0, 1, world.preference.shape).round(1)
+    world.preference[rng.random(world.preference.shape) < 0.3] = np.nan
+    world.weight = rng.integers(0, 6, world.preference.shape).astype(float)
+    splits = world.halves("image", 2) + world.halves("pair", 1)
+    l2 = 10.0 ** rng.integers(-3, 1, (3, 4))
+    fits = fit_ridge(world.features, world.pairs, world.preference, world.weight, splits, l2=l2)
+    for s, rows in enumerate(splits):
+        for k in range(4):
+            assert cosine(fits.weights[s, k], reference(world, rows, k, l2[s, k])) >= 0.9999
+
+
+def test_the_bound_holds(world: World) -> None:
+    rows = world.halves("image", 1)
+    arguments = (world.features, world.pairs, world.preference, world.weight, rows)
+    rough, exact = (fit_ridge(*arguments, l2=0.01, tolerance=t) for t in (0.3, 1e-5))
+    away = np.linalg.norm(rough.weights - exact.weights, axis=-1)
+    assert (away <= rough.bound * np.linalg.norm(rough.weights, axis=-1) * 1.001).all()
+    assert away.max() > 1e-4  # the rough fit is rough
+
+
+def test_cycles_of_pairs_do_no_harm_where_regularisation_is_weak() -> None:
+    # Coefficients along cycles change no weight; unchecked they grow until float32 gives way.
+    world = planted(images=100, dim=300, degree=3)
+    rows = np.arange(len(world.pairs))
+    chosen = PairFeatures(world.features, world.pairs, shared=False)
+    assert chosen.few(torch.from_numpy(rows)) and len(rows) > 100 + 40  # a forest has 99
+    fits = fit_ridge(world.features, world.pairs, world.preference, world.weight, [rows], l2=1e-4)
+    for k in range(4):
+        assert cosine(fits.weights[0, k], reference(world, rows, k, 1e-4)) >= 0.9999
+
+
+def test_threads_change_nothing(world: World) -> None:
+    splits = world.halves("image", 6)
+    arguments = (world.features, world.pairs, world.preference, world.weight, splits)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = fit_ridge(*arguments, l2=0.01)
+        torch.set_num_threads(2)
+        two = fit_ridge(*arguments, l2=0.01)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(one.weights, two.weights)
+
+
+def test_a_source_that_cannot_be_learnt_is_named(world: World) -> None:
+    world.preference[:, 1] = np.nan
+    world.preference[:, 2] = 1.0
+    world.preference[:, 3] = 0.5
+    splits = [*world.halves("image", 1), np.empty(0, dtype=int)]
+    fits = fit_ridge(world.features, world.pairs, world.preference, world.weight, splits, l2=0.1)
+    assert fits.missing.tolist() == [["", NO_PAIRS, ONE_CLASS, ONE_CLASS], [NO_PAIRS] * 4]
+    assert np.isfinite(fits.weights[0, 0]).all()
+    assert np.isnan(fits.weights[0, 1:]).all() and np.isnan(fits.weights[1]).all()
+
+
+def test_what_does_not_converge_is_named(world: World) -> None:
+    fits = fit_ridge(
+        world.features,
+        world.pairs,
+        world.preference,
+        world.weight,
+        world.halves("image", 1),
+        l2=1e-3,
+        tolerance=0.0,
+    )
+    assert (fits.missing == NOT_CONVERGED).all() and np.isnan(fits.weights).all()
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (lambda w: {"l2": 0.0}, "L2 strength of 0"),
+        (lambda w: {"l2": float("nan")}, "L2 strength of nan"),
+        (lambda w: w.preference.__setitem__((0, 0), 1.5), "outside"),
+        (lambda w: w.weight.__setitem__((0, 0), -1.0), "outside"),
+        (lambda w: w.weight.__setitem__((0, 0), np.nan), "outside"),
+        (lambda w: w.features.__setitem__((0, 0), np.inf), "infinite"),
+    ],
+)
+def test_refuses_what_has_no_optimum(world: World, change, said) -> None:
+    options = change(world) or {"l2": 0.1}
+    with pytest.raises(DataError, match=said):
+        fit_ridge(
+            world.features,
+            world.pairs,
+            world.preference,
+            world.weight,
+            [np.arange(len(world.pairs))],
+            **options,
+        )
+
+
+@pytest.mark.parametrize("kind", ["image", "pair"])
+def test_agrees_with_the_learner_run_to_convergence(world: World, kind: str) -> None:
+    import lightning as L
+
+    from interestingness.assembly.fitting import quiet_lightning
+
+    quiet_lightning()
+    rows, l2 = world.halves(kind, 1)[0], 0.02
+    fits = fit_ridge(world.features, world.pairs, world.preference, world.weight, [rows], l2=l2)
+    batches = FeatureBatches(
+        world.features,
+        world.pairs,
+        rows,
+        world.preference[:, 0],
+        world.weight[:, 0],
+        batch_size=len(rows),
+        seed=None,
+    )
+    dim = world.features.shape[1]
+    head = LinearHead(dim)
+    scorer = Scorer(
+        None,
+        FeatureScaler("none", dim),
+        head,
+        embedding=EmbeddingContract.of_cached("planted", "0", dim),
+    )
+    learner = PreferenceLearner(
+        scorer,
+        optimizer=lambda p: torch.optim.LBFGS(
+            p, lr=1.0, max_iter=50, line_search_fn="strong_wolfe", tolerance_change=1e-12
+        ),
+        l2=l2,
+    )
+    trainer = L.Trainer(
+        max_epochs=8,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+    )
+    data = PairDataModule(lambda side, rank, ranks: (batches, 1) if side == "train" else None)
+    trainer.fit(learner, data)
+    trained = head.weight.detach().numpy()
+    assert cosine(fits.weights[0, 0], trained) >= 0.9999
+    assert np.linalg.norm(trained) == pytest.approx(np.linalg.norm(fits.weights[0, 0]), rel=0.01)
