@@ -35,6 +35,7 @@ KNOWN = {
     "gpt4o": (_JUDGE, "OpenAI's terms"),
     "human": ("five of 553 workers a pair: truth, own tastes, noise", "none stated"),
     "human_consensus": ("as `human`", "none stated"),
+    "judge": ("none until `interestingness annotate` asked", "terms of the model"),
     "lafin": ("1 for about half of the images; leaks into tags and views", _FLICKR),
     "llama32": ("a coin flip in most calls", "Llama 3.2 Community License"),
     "memorability": ("truth turned round, own taste", "ResMem: non-commercial only"),
@@ -60,7 +61,8 @@ def _read_and_rule(option: dict[str, Any]) -> tuple[str, str]:
     kind = option["_target_"].rpartition(".")[2]
     if kind == "VoteSource":
         who = {"human": "of people", "model": "of models", "any": "of people and models"}
-        raters = ", ".join(f"`{r}`" for r in option["raters"] if r != "*")
+        named = [] if option["raters"] == "???" else option["raters"]
+        raters = ", ".join(f"`{r}`" for r in named if r != "*")
         votes = f"votes {who[option['kind']]}" + (f" {raters}" if raters else "")
         return votes, f"`{option['aggregation']}`"
     if kind == "ScoreSource":

@@ -125,6 +125,7 @@ def test_every_option_of_the_group_is_a_source_that_the_contract_ran_on(reposito
         "gpt4o",
         "human",
         "human_consensus",
+        "judge",
         "lafin",
         "llama32",
         "memorability",
