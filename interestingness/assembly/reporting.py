@@ -24,6 +24,7 @@ from interestingness.learning.evaluation import evaluate
 from interestingness.learning.predictions import flat_metrics
 from interestingness.learning.reference import Reference
 from interestingness.learning.results import Evaluation
+from interestingness.reports.agreement import agreement_map
 from interestingness.reports.console import describe_run, print_results, print_table
 from interestingness.reports.description import RunDescription
 from interestingness.reports.figures import write_accuracy_chart
@@ -123,6 +124,7 @@ def report(
             reasons=_reasons(prepared, evaluation, cfg.question),
             skipped=list(model.skips.reasons.items()) if model.skips is not None else [],
             settings=plain(cfg),
+            agreement=agreement_map(scores, prepared.pairs, model.rows["test"], references),
         ),
     )
     if loggers:

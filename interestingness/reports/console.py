@@ -13,6 +13,7 @@ from rich.text import Text
 
 from interestingness.learning.results import Evaluation, ReferenceResult
 from interestingness.reports.description import RunDescription, number, percent, roles
+from interestingness.reports.text import plural
 
 NARROW = 66
 """Below this many columns only pairs and accuracy stand beside the name."""
@@ -67,7 +68,10 @@ def print_results(
     if any(r.ceiling for r in judged):
         lines.append("ceiling: one human rater against the majority of the others")
     if unscored := evaluation.unscored_images:
-        lines.append(f"{unscored:,} test images have no score; their pairs are left out")
+        lines.append(
+            f"{plural(unscored, 'test image')} {'has' if unscored == 1 else 'have'} no score; "
+            "pairs with such are left out"
+        )
     for line in filter(None, lines):
         console.print(Text(spell(line, console), style="dim"))
     for result in evaluation.references:
@@ -141,7 +145,7 @@ def _accuracy(result: ReferenceResult) -> str:
 
 
 def _sentence(evaluation: Evaluation, judged: list[ReferenceResult]) -> str:
-    tested = f"{evaluation.pairs:,} test pairs of {evaluation.images:,} images"
+    tested = f"{plural(evaluation.pairs, 'test pair')} of {plural(evaluation.images, 'image')}"
     if not judged:
         return f"{tested}; no reference can judge them"
     return "; ".join(filter(None, [tested, roles(evaluation)]))

@@ -17,6 +17,7 @@ from interestingness.learning.results import (
     ReliabilityBin,
 )
 from interestingness.reports.description import percent
+from interestingness.reports.text import plural
 
 WIDTH, HEIGHT = 360, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 350, 12, 200
@@ -73,7 +74,7 @@ def consensus_chart(levels: Sequence[ConsensusLevel]) -> Markup:
         if accuracy.value is not None:
             parts.append(f'<circle class="dot" cx="{x:.1f}" cy="{y(accuracy.value):.1f}" r="5"/>')
         parts.append(_text(x, _BOTTOM + 16, level.label))
-        parts.append(_text(x, _BOTTOM + 31, f"{level.pairs:,} pairs", kind="faint"))
+        parts.append(_text(x, _BOTTOM + 31, plural(level.pairs, "pair"), kind="faint"))
     spoken = ", ".join(f"{c.label}: {percent(c.accuracy.value)} %" for c in levels)
     return _svg(parts, f"accuracy by consensus; {spoken}")
 

@@ -12,15 +12,18 @@ from PIL import Image
 
 from interestingness.learning.results import Evaluation
 from interestingness.reports import figures
+from interestingness.reports.charts.heat_map import heat_map
 from interestingness.reports.description import RunDescription, number, percent, roles
 from interestingness.reports.reasons import Reason
 from interestingness.reports.templating import environment, flatten, stylesheet, write_html
+from interestingness.reports.text import plural
 from interestingness.reports.thumbnails import Thumbnails
+from interestingness.studies.result import HeatMap
 
 LISTED = 200
 """Skipped images and settings that are listed; the rest is counted."""
-REASONS = 4
-"""Reasons shown for one pair."""
+REASONS = 3
+"""Reasons of people, and of models, shown for one pair."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,7 @@ class PageContent:
         reasons: why raters chose as they did, by pair id; texts are untrusted.
         skipped: unusable images and why, one pair of texts each.
         settings: the run's config, nested or flat.
+        agreement: of the model and the references with each other, if there is more than one.
     """
 
     title: str
@@ -44,6 +48,7 @@ class PageContent:
     reasons: Mapping[str, Sequence[Reason]] = field(default_factory=dict)
     skipped: Sequence[tuple[str, str]] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    agreement: HeatMap | None = None
 
 
 def write_page(path: str | Path, content: PageContent) -> Path:
@@ -76,9 +81,11 @@ def render_page(content: PageContent) -> str:
             span=span,
             columns=_columns(evaluation),
             figures=_figures(evaluation),
+            agreement=content.agreement,
+            heat=heat_map(content.agreement) if content.agreement is not None else "",
             galleries=_galleries(evaluation),
             mistakes=[
-                (mistake, list(content.reasons.get(mistake.pair_id, ()))[:REASONS])
+                (mistake, _voices(content.reasons.get(mistake.pair_id, ())))
                 for mistake in evaluation.mistakes
             ],
             thumbnail=Thumbnails(content.thumbnail),
@@ -88,6 +95,15 @@ def render_page(content: PageContent) -> str:
             settings_more=max(0, len(settings) - LISTED),
         )
     )
+
+
+def _voices(reasons: Sequence[Reason]) -> list[tuple[str, list[Reason]]]:
+    """What people and what models say of a pair, to stand side by side."""
+    voices = [
+        (title, [reason for reason in reasons if reason.kind == kind][:REASONS])
+        for title, kind in (("people", "human"), ("models", "model"))
+    ]
+    return [(title, found) for title, found in voices if found]
 
 
 def _columns(evaluation: Evaluation) -> list[tuple[str, Callable[[Any], str]]]:
@@ -142,7 +158,7 @@ def _figures(evaluation: Evaluation) -> list[tuple[str, str, Markup]]:
         found.append(
             (
                 "Scores",
-                f"Scores of the {evaluation.images:,} test images.",
+                f"Scores of {plural(evaluation.images, 'test image')}.",
                 figures.histogram_chart(evaluation.histogram),
             )
         )

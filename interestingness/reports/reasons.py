@@ -17,11 +17,13 @@ class Reason:
         rater: rater id.
         choice: "left", "right" or "tie".
         text: as the rater gave it.
+        kind: "human" or "model".
     """
 
     rater: str
     choice: str
     text: str
+    kind: str = "human"
 
 
 def reasons_of(
@@ -44,9 +46,9 @@ def reasons_of(
     if question is not None:
         mask = pc.and_(mask, pc.equal(votes["question"], question))
     found: dict[str, list[Reason]] = {}
-    columns = ["pair_id", "rater_id", "choice", "reason"]
+    columns = ["pair_id", "rater_id", "choice", "reason", "rater_kind"]
     for row in votes.filter(mask).select(columns).to_pylist():
-        reason = Reason(row["rater_id"], row["choice"], row["reason"].strip())
+        reason = Reason(row["rater_id"], row["choice"], row["reason"].strip(), row["rater_kind"])
         known = found.setdefault(row["pair_id"], [])
         if reason.text and reason not in known:
             known.append(reason)

@@ -113,3 +113,9 @@ def test_the_first_lines_name_what_a_run_uses() -> None:
     for name, value in DESCRIPTION.lines():
         assert re.search(rf"^{name} +{re.escape(value)} *$", text, re.MULTILINE)
     assert SIMULATION in text
+
+
+def test_one_pair_is_not_called_pairs() -> None:
+    one = Evaluation(1, 1, 1, "human", (judged("human"),), (), (), (), (), Histogram())
+    words = " ".join(shown(one).split())
+    assert "1 test pair of 1 image;" in words and "1 test image has no score" in words

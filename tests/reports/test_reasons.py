@@ -18,12 +18,13 @@ def test_reasons_by_pair_question_and_without_repeats() -> None:
                 "choice": ["left", "left", "right", None, "tie", "left"],
                 "question": ["q", "q", "q", "q", "other", "q"],
                 "reason": [" warm ", "warm", "cold", "no answer", "same", "  "],
+                "rater_kind": ["human", "human", "model", "model", "human", "human"],
             }
         ),
         where="test",
     )
     assert reasons_of(votes, ["a", "b", "c"]) == {
-        "a": [Reason("one", "left", "warm"), Reason("two", "right", "cold")],
+        "a": [Reason("one", "left", "warm"), Reason("two", "right", "cold", "model")],
         "b": [Reason("one", "tie", "same")],
     }
     assert list(reasons_of(votes, ["a", "b"], question="q")) == ["a"]

@@ -54,3 +54,10 @@ def test_each_picture_is_made_once_and_errors_are_no_picture() -> None:
     assert thumbnails("broken") is None and thumbnails("absent") is None
     assert thumbnails("broken") is None
     assert asked == ["a", "broken", "absent"]
+
+
+def test_the_side_and_the_limit_may_be_smaller() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
+    uri = Thumbnails(lambda _: Image.fromarray(noise), limit=4_000, side=112)("a")
+    assert uri is not None
+    assert max(decoded(uri).size) <= 112 and len(base64.b64decode(uri.split(",")[1])) <= 4_000

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 
 from interestingness.reports.cells import written
 from interestingness.reports.charts import svg
@@ -128,17 +129,21 @@ def _names(curves: Sequence[Curve], place: _Place) -> list[str]:
 
 
 def spread(heights: Sequence[float], apart: float, most: float) -> list[float]:
-    """Ascending heights moved as little as need be so that neighbours are ``apart``."""
-    placed: list[float] = []
-    for height in heights:
-        placed.append(max(height, placed[-1] + apart) if placed else height)
-    over = placed[-1] - most if placed else 0.0
-    if over > 0:
-        limit = most
-        for i in range(len(placed) - 1, -1, -1):
-            placed[i] = min(placed[i], limit)
-            limit = placed[i] - apart
-    return placed
+    """Ascending heights moved as little as need be so that neighbours are ``apart``.
+
+    Least squares under the constraint, which is an isotonic regression.
+
+    Args:
+        heights: ascending.
+        apart: least distance; less where all do not fit.
+        most: no height lies below 0 or beyond this.
+    """
+    if len(heights) < 2:
+        return [min(max(h, 0.0), most) for h in heights]
+    apart = min(apart, most / (len(heights) - 1))
+    steps = apart * np.arange(len(heights))
+    moved = isotonic_regression(np.asarray(heights) - steps).x
+    return list(np.clip(moved, 0.0, most - steps[-1]) + steps)
 
 
 def _spoken(chart: Curves) -> str:
