@@ -109,24 +109,30 @@ class Gate:
         self._tell()
         return wait, news
 
-    def failed(self, ticket: int) -> bool:
+    def failed(self, ticket: int, headers: Mapping[str, str]) -> tuple[float, bool]:
         """The server failed, or was not reached, or an answer was lost.
 
         From the third in a row the gate closes a little longer each time, and lets one request
         through to see whether it is over.
 
+        Args:
+            ticket: of the request.
+            headers: of the reply, if there was one; a wait that they name is for everybody.
+
         Returns:
-            Whether that is news.
+            Seconds for which the server wants quiet, and whether that is news.
         """
+        wait = named_wait(headers) or 0.0
+        self._close_for(wait)
         if ticket != self._epoch:
-            return False
+            return wait, False
         self._failed_in_a_row += 1
         if self._failed_in_a_row >= FAILURES_UNTIL_PROBING:
             self._epoch += 1
             beyond = self._failed_in_a_row - FAILURES_UNTIL_PROBING
             self._close_for(backoff(beyond + 1, self._rng))
         self._tell()
-        return True
+        return wait, True
 
     def _close_for(self, wait: float) -> None:
         opens_at = self._clock() + wait

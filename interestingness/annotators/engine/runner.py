@@ -230,9 +230,10 @@ class _Run:
 
     async def _failed(self, attempt: Attempt, failure: Failure, reserve: int, ticket: int) -> str:
         """No reply came."""
+        _, news = self.gate.failed(ticket, {})
         if failure.kind == "doubt":
-            return await self._doubt(attempt, failure.detail, reserve, ticket)
-        return await self._free(attempt, failure.detail, failure.detail, ticket)
+            return await self._doubt(attempt, failure.detail, reserve, news)
+        return await self._free(attempt, failure.detail, failure.detail, news)
 
     async def _answered(
         self, task: Task, attempt: Attempt, reply: Reply, reserve: int, ticket: int
@@ -242,12 +243,16 @@ class _Run:
         if ruling.action == "parse":
             return await self._good(task, attempt, reply, reserve)
         if ruling.action == "later":
-            return await self._busy(attempt, reply, ruling, ticket)
-        if ruling.action == "again":
+            pause, news = self.gate.busy(ticket, reply.headers)
+            self._pause(pause, news, ruling)
+            return await self._busy(attempt, ruling, news)
+        if ruling.action in {"again", "doubt"}:
+            pause, news = self.gate.failed(ticket, reply.headers)
+            self._pause(pause, news, ruling)
+            if ruling.action == "doubt":
+                return await self._doubt(attempt, ruling.detail, reserve, news)
             self.tally.failed_uusd += reserve if reply.status >= 500 else 0
-            return await self._free(attempt, ruling.detail, ruling.signature, ticket)
-        if ruling.action == "doubt":
-            return await self._doubt(attempt, ruling.detail, reserve, ticket)
+            return await self._free(attempt, ruling.detail, ruling.signature, news)
         if ruling.action == "reject":
             return await self._refused(task, attempt, reply, ruling)
         await self.ledger.free(attempt.id, ruling.detail)
@@ -255,16 +260,22 @@ class _Run:
         self.stop.ask(ruling.exit_code, ruling.detail)
         return "settled"
 
-    async def _free(self, attempt: Attempt, detail: str, signature: str, ticket: int) -> str:
-        news = self.gate.failed(ticket)
+    def _pause(self, pause: float, news: bool, ruling: Ruling) -> None:
+        """Long pauses are told, very long ones end the run."""
+        if pause > self.limits.longest_pause_s:
+            wanted = f"the server wants a pause of {pause:.0f} s: {ruling.detail}"
+            self.stop.ask(Exit.LATER, wanted)
+        elif news and pause >= SAY_PAUSES_FROM_S:
+            self.say(f"the server wants a pause of {pause / 60:.0f} minutes; waiting")
+
+    async def _free(self, attempt: Attempt, detail: str, signature: str, news: bool) -> str:
         await self.ledger.free(attempt.id, detail)
         self.tally.failed += 1
         if news:
             self._maybe_stop(self.breaker.unwell(signature, detail))
         return "again"
 
-    async def _doubt(self, attempt: Attempt, detail: str, reserve: int, ticket: int) -> str:
-        news = self.gate.failed(ticket)
+    async def _doubt(self, attempt: Attempt, detail: str, reserve: int, news: bool) -> str:
         await self.ledger.doubt(attempt.id, detail)
         self.tally.in_doubt += 1
         self.tally.in_doubt_uusd += reserve
@@ -272,15 +283,9 @@ class _Run:
             self._maybe_stop(self.breaker.doubt(detail))
         return "settled"
 
-    async def _busy(self, attempt: Attempt, reply: Reply, ruling: Ruling, ticket: int) -> str:
-        pause, news = self.gate.busy(ticket, reply.headers)
+    async def _busy(self, attempt: Attempt, ruling: Ruling, news: bool) -> str:
         await self.ledger.free(attempt.id, ruling.detail)
         self.tally.busy += 1
-        if pause > self.limits.longest_pause_s:
-            wanted = f"the server wants a pause of {pause:.0f} s: {ruling.detail}"
-            self.stop.ask(Exit.LATER, wanted)
-        elif news and pause >= SAY_PAUSES_FROM_S:
-            self.say(f"the server wants a pause of {pause / 60:.0f} minutes; waiting")
         if news:
             self._maybe_stop(self.breaker.busy(ruling.detail))
         return "later"

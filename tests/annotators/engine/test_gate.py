@@ -79,7 +79,7 @@ def test_after_some_failures_one_goes_ahead_until_it_is_over() -> None:
         now = 0.0
         gate, stop = Gate(8, rng=random.Random(0), clock=lambda: now), Stop()
         tickets = [await gate.enter(stop) for _ in range(8)]
-        news = [gate.failed(ticket) for ticket in tickets if ticket is not None]
+        news = [gate.failed(ticket, {})[1] for ticket in tickets if ticket is not None]
         assert news == [True] * FAILURES_UNTIL_PROBING + [False] * (8 - FAILURES_UNTIL_PROBING)
         for _ in range(8):
             gate.leave()
