@@ -19,12 +19,13 @@ from interestingness.cli import conf_folder
 CONF = conf_folder()
 DOORS = sorted(path.stem for path in CONF.glob("*.yaml"))
 FOUND = {
+    "annotator": 5,
     "callbacks": 2,
     "data": 2,
     "dataset": 3,
     "experiment": 2,
     "hydra/job_logging": 1,
-    "label_source": 18,
+    "label_source": 19,
     "logger": 3,
     "model": 4,
     "model/backbone": 13,
@@ -38,13 +39,13 @@ FOUND = {
 }
 """Options per group: a test that finds things by itself must know how many it found."""
 
-CLASSES_AT_LEAST = {"evaluate": 11, "shards": 2, "study": 17, "train": 20}
+CLASSES_AT_LEAST = {"annotate": 2, "evaluate": 11, "shards": 2, "study": 17, "train": 20}
 """How many classes a door names with its own defaults."""
 
 NEEDED = {"study": ["study=audit"]}
 """What a door must be told before it composes."""
 
-DOOR_OF = {"study": "study"}
+DOOR_OF = {"annotator": "annotate", "study": "study"}
 """Groups that belong to another door than training."""
 
 
