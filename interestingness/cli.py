@@ -18,6 +18,7 @@ USAGE = """usage: interestingness COMMAND …
   audit VOTES.csv …            what votes are worth: consistency, position bias, a ranking
   annotate annotator=NAME …    ask a model for votes, judgments or texts; paid answers are kept
   shards write|verify …        pair shards: write them, check them
+  rank PHOTOS …                photographs → scores and a contact sheet
   ledger status|export|… FILE  answers of models that were paid for: look, take out, check, mend
 
 `interestingness COMMAND --help` says more."""
@@ -32,6 +33,7 @@ def main() -> None:
         "audit": audit,
         "annotate": annotate,
         "shards": shards,
+        "rank": rank,
         "ledger": ledger,
     }
     if command in commands:
@@ -122,6 +124,20 @@ def ledger(arguments: Sequence[str]) -> None:
     from interestingness.annotators.ledger.commands import run
 
     raise SystemExit(_told(lambda: run(arguments)))
+
+
+def rank(arguments: Sequence[str]) -> None:
+    """``rank PHOTOS… --scorer NAME|RUN``."""
+    from interestingness.assembly.rank_options import rank_options
+
+    options = rank_options(arguments)
+
+    def job() -> int:
+        from interestingness.assembly.ranking import rank as run
+
+        return run(options)
+
+    raise SystemExit(_told(job))
 
 
 def conf_folder() -> Path:

@@ -1,117 +1,154 @@
-"""Images ranked by votes: Bradley–Terry utilities with intervals, within connected groups."""
+"""A ranking of pictures: a row for every file, and a contact sheet of the best and the rest."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
 import numpy as np
+from numpy.typing import NDArray
 
-from interestingness.stats.bootstrap import Interval
-from interestingness.stats.bradley_terry import BradleyTerry, bradley_terry
-from interestingness.studies.ballots import LEVEL, Ballots
-from interestingness.studies.result import Cell, Column, Figure, IntervalChart, Table
+from interestingness.stats.standing import beats_median, percentile
+from interestingness.studies.result import Bars, Column, Gallery, Shown, StudyResult, Table
 
-RIDGE = 0.1
-REACH = 1.96
+BINS = 24
 
 
-def fitted(ballots: Ballots) -> BradleyTerry:
-    """Utilities from all usable votes, each counting once."""
-    voted = ballots.number > 0
-    return bradley_terry(
-        ballots.pairs.left[voted], ballots.pairs.right[voted], ballots.share[voted],
-        images=len(ballots.pairs.image_ids), weight=ballots.number[voted].astype(float),
-        ridge=RIDGE,
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Reference:
+    """Scores of other images by the same scorer.
+
+    Attributes:
+        name: for people.
+        scores: shape (others,).
+    """
+
+    name: str
+    scores: NDArray[np.float64]
 
 
-def ranking_table(ballots: Ballots) -> Table:
-    """Every image that was compared: utility with interval, rank and group."""
-    fit = fitted(ballots)
-    compared, won = _counts(ballots)
-    sizes = np.bincount(fit.component[fit.component >= 0], minlength=max(fit.components, 1))
-    by_size = np.argsort(-sizes, kind="stable")
-    place = np.empty(len(sizes), dtype=np.int64)
-    place[by_size] = np.arange(len(sizes))
-    rows: list[dict[str, Cell]] = []
-    for group in by_size.tolist():
-        members = np.flatnonzero(fit.component == group)
-        order = members[np.argsort(-fit.utility[members], kind="stable")]
-        for rank, image in enumerate(order.tolist(), start=1):
-            rows.append(
-                {
-                    "image": str(ballots.pairs.image_ids[image]),
-                    "group": int(place[group]) + 1 if fit.components > 1 else None,
-                    "rank": rank,
-                    "utility": _interval(fit, image),
-                    "votes": int(compared[image]),
-                    "won": float(won[image] / compared[image]),
-                }
-            )
-    return Table(
-        "ranking",
-        f"Images ranked by the votes of {ballots.name}",
-        [
-            Column("group", "group", "count", "images that no chain of votes connects cannot be "
-                   "compared: ranks hold within a group"),
-            Column("rank", "rank", "count"),
-            Column("image", "image"),
-            Column("utility", "utility", "signed", "Bradley–Terry, in logits, mean 0 in its group"),
-            Column("votes", "votes", "count"),
-            Column("won", "won", "percent", "share of its votes, a tie half"),
-        ],
-        rows,
-        [_connection(sizes), _method()],
-    )  # fmt: skip
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Images with their scores, in the order of their names.
 
+    Attributes:
+        image_ids: shape (images,).
+        scores: NaN where a file could not be read, shape (images,).
+        near: row of the first image that shows nearly the same, −1 for none, shape (images,).
+        problems: why a file has no score, by image id.
+        logits: whether scores are logits of a choice between two images.
+        reference: scores of other images to compare with, if any.
+    """
 
-def _method() -> str:
-    return (
-        f"Logistic utilities with a Gaussian prior of variance {1 / RIDGE:g}, which keeps images "
-        "that won or lost every vote finite; intervals are those of the posterior and take votes "
-        "as independent."
-    )
+    image_ids: Sequence[str]
+    scores: NDArray[np.float64]
+    near: NDArray[np.int64]
+    problems: Mapping[str, str]
+    logits: bool
+    reference: Reference | None = None
 
+    def table(self) -> Table:
+        """One row per image, the highest first, files without a score last."""
+        standing = percentile(self.scores, self.scores)
+        beats = beats_median(self.scores) if self.logits else np.full(len(self.scores), np.nan)
+        other = self.reference
+        against = percentile(self.scores, [] if other is None else other.scores)
+        rows = [
+            {
+                "rank": None if np.isnan(self.scores[i]) else place + 1,
+                "image_id": self.image_ids[i],
+                "score": float(self.scores[i]),
+                "percentile": float(standing[i]),
+                "reference_percentile": float(against[i]),
+                "beats_median": float(beats[i]),
+                "near_duplicate_of": None if self.near[i] < 0 else self.image_ids[self.near[i]],
+                "problem": self.problems.get(self.image_ids[i]),
+            }
+            for place, i in enumerate(self.order())
+        ]
+        columns = [
+            Column("rank", "Rank", "count"),
+            Column("image_id", "Image"),
+            Column("score", "Score", "number"),
+            Column("percentile", "Percentile", "percent", "share of these images that score lower"),
+            Column(
+                "reference_percentile",
+                "Against the reference",
+                "percent",
+                f"share of the images of {other.name} that score lower" if other else "",
+            ),
+            Column(
+                "beats_median",
+                "Beats the median",
+                "percent",
+                "probability that raters like those the scorer learnt from prefer this image to "
+                "one with the median score of these",
+            ),
+            Column("near_duplicate_of", "Nearly the same as"),
+            Column("problem", "Problem"),
+        ]
+        return Table("scores", "All images", columns, rows)
 
-def _connection(sizes: np.ndarray) -> str:
-    if len(sizes) == 1:
-        return f"The votes connect all {int(sizes[0]):,} images."
-    largest = ", ".join(f"{int(n):,}" for n in np.sort(sizes)[::-1][:3])
-    more = ", …" if len(sizes) > 3 else ""
-    return (
-        f"The votes leave {len(sizes):,} groups of images apart ({largest}{more} images): no vote "
-        "connects them, so ranks and utilities compare within a group only."
-    )
+    def order(self) -> NDArray[np.int64]:
+        """Rows from the highest score to the lowest, those without a score at the end."""
+        return np.argsort(-self.scores, kind="stable")
 
+    def sheet(self, *, used: Sequence[tuple[str, str]], shown: int) -> StudyResult:
+        """The contact sheet.
 
-def _interval(fit: BradleyTerry, image: int) -> Interval:
-    utility, reach = float(fit.utility[image]), REACH * float(fit.standard_error[image])
-    return Interval(utility, utility - reach, utility + reach, LEVEL, 0)
-
-
-def _counts(ballots: Ballots) -> tuple[np.ndarray, np.ndarray]:
-    """Votes on each image, and those that it won."""
-    voted = ballots.number > 0
-    left, right = ballots.pairs.left[voted], ballots.pairs.right[voted]
-    number, share = ballots.number[voted], ballots.share[voted]
-    images = len(ballots.pairs.image_ids)
-    compared = np.bincount(left, number, images) + np.bincount(right, number, images)
-    won = np.bincount(left, number * share, images) + np.bincount(
-        right, number * (1 - share), images
-    )
-    return compared, won
-
-
-def ranking_chart(table: Table, ends: int = 12) -> list[Figure]:
-    """The highest and the lowest images of the largest group, with their intervals."""
-    rows = [row for row in table.rows if row["group"] in (None, 1)]
-    chosen = rows if len(rows) <= 2 * ends else [*rows[:ends], *rows[-ends:]]
-    which = "" if len(chosen) == len(rows) else f" The {ends} highest and the {ends} lowest."
-    return [
-        IntervalChart(
-            "ranking",
-            "Ranking",
-            f"Bradley–Terry utilities in logits with 95 % intervals.{which}",
-            [(str(row["image"]), row["utility"]) for row in chosen],  # type: ignore[misc]
-            {"mean": 0.0},
-            "signed",
+        Args:
+            used: what the scores come from, name and text.
+            shown: pictures in each of the three galleries.
+        """
+        known = ~np.isnan(self.scores)
+        copies = int((self.near >= 0).sum())
+        lacking = int((~known).sum())
+        answer = f"{int(known.sum()):,} images scored"
+        if copies:
+            answer += f", {copies:,} of them nearly the same as an earlier one"
+        answer += f"; {lacking:,} could not be read." if lacking else "."
+        return StudyResult(
+            name="ranking",
+            title=f"{int(known.sum()):,} images by score",
+            answer=answer,
+            used=used,
+            tables=[self.table()],
+            figures=[self._histogram()] if known.any() else [],
+            galleries=self._galleries(shown),
+            notes=[
+                "A score orders images by the taste of those who labelled the training images. "
+                "It has no meaning outside of that."
+            ],
         )
-    ]
+
+    def _galleries(self, shown: int) -> list[Gallery]:
+        order = self.order()
+        order = order[~np.isnan(self.scores[order])]
+        distinct = order[self.near[order] < 0]
+        middle = max(0, (len(distinct) - shown) // 2)
+        parts = [("Highest", distinct[:shown])]
+        if len(distinct) > shown:
+            parts.append(("Lowest", distinct[-min(shown, len(distinct) - shown) :]))
+        if len(distinct) > 3 * shown:
+            parts.insert(1, ("Middle", distinct[middle : middle + shown]))
+        note = "Images that nearly equal an earlier one are left out here."
+        return [
+            Gallery(
+                title,
+                note=note if (self.near >= 0).any() else "",
+                images=[
+                    Shown(self.image_ids[i], f"{self.image_ids[i]}: {self.scores[i]:.2f}")
+                    for i in rows
+                ],
+            )
+            for title, rows in parts
+        ]
+
+    def _histogram(self) -> Bars:
+        known = self.scores[~np.isnan(self.scores)]
+        counts, edges = np.histogram(known, bins=min(BINS, max(1, len(known) // 2)))
+        labels = [f"{a:.2f} to {b:.2f}" for a, b in pairwise(edges)]
+        return Bars(
+            "histogram", "Scores", "How many images have which score.", labels, counts.tolist()
+        )

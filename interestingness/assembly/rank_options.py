@@ -1,0 +1,48 @@
+"""The options of ``interestingness rank``; light, so that ``--help`` comes at once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+
+
+def rank_options(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line.
+
+    Args:
+        arguments: what stands behind ``rank``.
+    """
+    parser = argparse.ArgumentParser(
+        prog="interestingness rank",
+        description="Photographs → a table of scores, and a contact sheet to look at.",
+    )
+    parser.add_argument("photos", nargs="+", help="a folder, a glob pattern, or files")
+    parser.add_argument(
+        "--scorer",
+        default="relative_interestingness",
+        help="a run folder, a .ckpt file, or the name of a published head (default: %(default)s)",
+    )
+    parser.add_argument("--out", default="scores.parquet", help="table (default: %(default)s)")
+    parser.add_argument(
+        "--sheet", default="contact_sheet", help="folder of the contact sheet (%(default)s)"
+    )
+    parser.add_argument("--reference", help="a table of an earlier --out, to compare with")
+    parser.add_argument("--head", help="file of the published head, where there is no network")
+    parser.add_argument("--weights", help="file of the backbone's weights, where there is no hub")
+    parser.add_argument("--shown", type=int, default=48, help="pictures in a gallery (%(default)s)")
+    parser.add_argument(
+        "--near-duplicates",
+        type=float,
+        default=0.97,
+        help="cosine of features from which images nearly equal; 1 looks for none (%(default)s)",
+    )
+    parser.add_argument(
+        "--window", type=int, default=5000, help="images before it that one is compared with"
+    )
+    parser.add_argument(
+        "--cache",
+        default=os.environ.get("INTERESTINGNESS_CACHE", "~/.cache/interestingness"),
+        help="folder for features",
+    )
+    return parser.parse_args(list(arguments))

@@ -1,0 +1,42 @@
+"""Where a score stands: among other scores, and against their median."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
+
+
+def percentile(scores: ArrayLike, among: ArrayLike) -> NDArray[np.float64]:
+    """Share of other scores that lie below, half of the equal ones counted.
+
+    Args:
+        scores: NaN where there is none, shape (images,).
+        among: the scores to compare with; NaN are left out, shape (others,).
+
+    Returns:
+        In [0, 1], NaN where there is no score or nothing to compare with, shape (images,).
+    """
+    given = np.asarray(scores, dtype=np.float64)
+    others = np.asarray(among, dtype=np.float64)
+    others = np.sort(others[~np.isnan(others)])
+    if not len(others):
+        return np.full(len(given), np.nan)
+    below = np.searchsorted(others, given, "left") + np.searchsorted(others, given, "right")
+    return np.where(np.isnan(given), np.nan, below / (2 * len(others)))
+
+
+def beats_median(scores: ArrayLike) -> NDArray[np.float64]:
+    """Probability that an image is preferred to one with the median score.
+
+    Args:
+        scores: in logits, as scorers that learnt from pairs give them; NaN where there is none,
+            shape (images,).
+
+    Returns:
+        In [0, 1]; NaN where there is no score, shape (images,).
+    """
+    given = np.asarray(scores, dtype=np.float64)
+    if np.isnan(given).all():
+        return given
+    return np.asarray(expit(given - np.nanmedian(given)))
