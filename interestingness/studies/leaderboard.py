@@ -1,0 +1,345 @@
+"""Label sources side by side: the table that decides which one to use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from interestingness.errors import ConfigError, LabelError
+from interestingness.labels.source import Labels, LabelSource
+from interestingness.labels.votes import VoteSource
+from interestingness.stats.bootstrap import Interval
+from interestingness.studies.audit_tables import INTERVAL_NOTE, POSITION_COLUMNS, position_cells
+from interestingness.studies.ballots import Ballots, agreement_of
+from interestingness.studies.reason_check import check_reasons
+from interestingness.studies.result import (
+    Cell,
+    Column,
+    Figure,
+    IntervalChart,
+    Spread,
+    StudyResult,
+    Table,
+)
+from interestingness.studies.students import Students, fit_students
+from interestingness.studies.study import Material, Study
+
+MICRO = 1e6
+
+
+class Leaderboard(Study):
+    """Every source against people: agreement, coverage, bias, price, and the student it teaches."""
+
+    def __init__(
+        self, *, reference: str, splits: int, prices: Mapping[str, float] | None = None
+    ) -> None:
+        """Say what judges and how often.
+
+        Args:
+            reference: name below ``references`` whose preferences are right; people as a rule.
+            splits: repetitions of the student's training; 0 trains none.
+            prices: dollars per 1,000 pairs by source, where the votes do not carry their cost.
+        """
+        self.reference = reference
+        self.splits = splits
+        self.prices = dict(prices or {})
+
+    def run(self, material: Material) -> StudyResult:
+        """One row for each source.
+
+        Raises:
+            ConfigError: if no reference has the name, or a price is for no source.
+            LabelError: if the reference has nothing to read, or there is no source.
+        """
+        judge = self._judge(material)
+        sources = material.sources.there
+        if not sources:
+            raise LabelError(
+                "the data set has nothing for any of the label sources",
+                expected="votes or scores for at least one",
+                todo="name one: +label_source@sources.mine=scores sources.mine.column=…",
+            )
+        labels = {name: source.labels(material.pairs) for name, source in sources.items()}
+        truth = judge.labels(material.pairs)
+        students = None
+        if self.splits:
+            students = fit_students(material, sources, truth.preference, splits=self.splits)
+        rows = [
+            self._row(material, name, source, labels[name], truth) | _student_cells(students, at)
+            for at, (name, source) in enumerate(sources.items())
+        ]
+        rows.sort(key=_worth)
+        people = _ballots(material, judge, self.reference)
+        ceiling = None if people is None else people.interval(people.hits)
+        return StudyResult(
+            name="leaderboard",
+            title="Label sources side by side",
+            answer=self._answer(rows, ceiling),
+            used=_used(material, students, self.reference),
+            tables=[_table(rows, self.reference)],
+            figures=_figures(rows, self.reference, ceiling),
+            notes=_notes(material, self.reference),
+            simulated=material.simulated,
+        )
+
+    def _judge(self, material: Material) -> LabelSource:
+        there, absent = material.references.there, material.references.absent
+        if self.reference in there:
+            return there[self.reference]
+        if self.reference in absent:
+            raise LabelError(
+                f"reference {self.reference!r} has nothing to read: {absent[self.reference]}",
+                todo=f"choose another: study.reference={next(iter(there), '…')}",
+            )
+        raise ConfigError(
+            f"no reference is called {self.reference!r}",
+            expected=f"one of {', '.join([*there, *absent])}",
+            todo="study.reference=… with one of these names",
+        )
+
+    def _row(
+        self, material: Material, name: str, source: LabelSource, labels: Labels, truth: Labels
+    ) -> dict[str, Cell]:
+        ballots = _ballots(material, source, name)
+        found, common = agreement_of(
+            labels.preference, truth.preference, material.pairs, seed=material.seed
+        )
+        note = "" if common else f"no pair in common with {self.reference}"
+        people = isinstance(source, VoteSource) and source.kind == "human" and ballots is not None
+        if people and self._of_people(material):
+            assert ballots is not None
+            hit = np.where(labels.decided[ballots.row], ballots.hits, np.nan)
+            found, common = ballots.interval(hit), int(labels.decided.sum())
+            note = "one person against the majority of the others"
+        known = int(labels.known.sum())
+        row: dict[str, Cell] = {
+            "source": name,
+            "agreement": found,
+            "common": common,
+            "coverage": known / max(len(labels), 1),
+            "ties": int((labels.preference == 0.5).sum()) / known if known else None,
+            "dollars": self.prices.get(name),
+            "note": note,
+        }
+        if ballots is not None:
+            row |= self._vote_cells(material, source, ballots)
+        return row
+
+    def _of_people(self, material: Material) -> bool:
+        judge = material.references.there[self.reference]
+        return isinstance(judge, VoteSource) and judge.kind == "human"
+
+    def _vote_cells(
+        self, material: Material, source: LabelSource, ballots: Ballots
+    ) -> dict[str, Cell]:
+        """What only votes have: refusals, places, repetitions, reasons, costs."""
+        stable, cells = ballots.repetition()
+        table = _rows_of(material, source)
+        reasons = check_reasons(table, material.tables.images, material.pairs)
+        voted = len(pc.unique(table["pair_id"]))
+        found: dict[str, Cell] = {
+            "refusals": ballots.refusals / len(ballots),
+            "repetition": stable if cells else None,
+            "reasons": reasons.share if reasons.clear else None,
+            "reasons_judged": reasons.clear or None,
+            **position_cells(ballots),
+        }
+        cost, seconds = _sum(table, "cost_uusd"), _sum(table, "seconds")
+        if cost is not None:
+            found["dollars"] = 1000 * cost / MICRO / voted
+        if seconds is not None:
+            found["seconds"] = 1000 * seconds / voted
+        return found
+
+    def _answer(self, rows: list[dict[str, Cell]], ceiling: Interval | None) -> str:
+        """The best source by its student, or by agreement where none was trained."""
+        others = [row for row in rows if row["source"] != self.reference]
+        taught = [r for r in rows if isinstance(r.get("student"), Spread)]
+        parts = []
+        if taught and not np.isnan(_mean(taught[0])):
+            best = taught[0]
+            parts.append(
+                f"The student of {best['source']} is the best: "
+                f"{100 * _mean(best):.1f} % of held-out pairs as {self.reference}."
+            )
+            rest = [r for r in taught if r["source"] != self.reference]
+            if best["source"] == self.reference and rest and not np.isnan(_mean(rest[0])):
+                parts.append(f"Next is {rest[0]['source']} with {100 * _mean(rest[0]):.1f} %.")
+        compared = [r for r in others if _known(r["agreement"]) and not r["note"]]
+        if compared:
+            closest = max(compared, key=lambda r: r["agreement"].estimate)  # type: ignore[union-attr]
+            agreement = closest["agreement"]
+            assert isinstance(agreement, Interval)
+            parts.append(
+                f"Closest to {self.reference} in its labels is {closest['source']}: "
+                f"{100 * agreement.estimate:.1f} % [{100 * agreement.low:.1f}, "
+                f"{100 * agreement.high:.1f}] of {closest['common']:,} common pairs."
+            )
+        if ceiling is not None and _known(ceiling):
+            parts.append(
+                f"One person agrees with the majority of the others in "
+                f"{100 * ceiling.estimate:.1f} %."
+            )
+        return " ".join(parts) or f"No source has a pair in common with {self.reference}."
+
+
+def _ballots(material: Material, source: LabelSource, name: str) -> Ballots | None:
+    """The votes behind a source; None for one of scores."""
+    if not isinstance(source, VoteSource):
+        return None
+    votes = source.tables.votes(question=source.question, raters=source.raters, kind=source.kind)
+    return Ballots(name, votes, material.pairs, material.seed)
+
+
+def _rows_of(material: Material, source: LabelSource) -> pa.Table:
+    """Rows of the vote table that a source reads."""
+    assert isinstance(source, VoteSource)
+    votes = source.tables.votes(question=source.question, raters=source.raters, kind=source.kind)
+    table = source.tables.vote_table
+    mask = pc.and_(
+        pc.equal(table["question"], source.question),
+        pc.is_in(table["rater_id"], value_set=pa.array(votes.raters, pa.string())),
+    )
+    if source.kind != "any":
+        mask = pc.and_(mask, pc.equal(table["rater_kind"], source.kind))
+    return table.filter(mask)
+
+
+def _sum(table: pa.Table, column: str) -> float | None:
+    """Sum of a column of numbers; None where it is absent or says nothing."""
+    if column not in table.schema.names or table[column].null_count == table.num_rows:
+        return None
+    return float(pc.sum(table[column]).as_py())
+
+
+def _student_cells(students: Students | None, at: int) -> dict[str, Cell]:
+    if students is None:
+        return {}
+    found: dict[str, Cell] = {"student": Spread.of(students.accuracy[:, at])}
+    why = students.why(at)
+    return {**found, "student_note": why} if why else found
+
+
+def _mean(row: Mapping[str, Cell]) -> float:
+    cell = row.get("student")
+    return cell.mean if isinstance(cell, Spread) else float("nan")
+
+
+def _known(cell: Cell) -> bool:
+    return isinstance(cell, Interval) and not np.isnan(cell.estimate)
+
+
+def _worth(row: Mapping[str, Cell]) -> tuple[float, float]:
+    """Best student first; then by agreement; what is unknown last."""
+    student, agreement = _mean(row), row["agreement"]
+    estimate = agreement.estimate if isinstance(agreement, Interval) else float("nan")
+    return (
+        -student if not np.isnan(student) else 1.0,
+        -estimate if not np.isnan(estimate) else 1.0,
+    )
+
+
+def _table(rows: list[dict[str, Cell]], reference: str) -> Table:
+    return Table(
+        "leaderboard",
+        "Label sources",
+        [
+            Column("source", "source"),
+            Column(
+                "student", "student", "percent",
+                f"held-out pairs on which a linear head that learnt from the source chooses the "
+                f"side of {reference}: mean ± SD over splits",
+            ),
+            Column(
+                "agreement", f"agrees with {reference}", "percent",
+                "share of commonly decided pairs with the same side; for people's votes, share of "
+                "votes that are the majority of the other people's",
+            ),
+            Column("common", "common pairs", "count"),
+            Column("coverage", "coverage", "percent", "share of all pairs it says anything about"),
+            Column("ties", "ties", "percent", "share of the pairs it covers"),
+            Column("refusals", "refusals", "percent", "share of its votes without an answer"),
+            *POSITION_COLUMNS,
+            Column(
+                "repetition", "repeats itself", "percent",
+                "mean share of the commonest answer to the same pair in the same order",
+            ),
+            Column(
+                "reasons", "reason fits choice", "percent",
+                "of the reasons that clearly speak of one image, the share that speak of the "
+                "chosen one; 50 is chance",
+            ),
+            Column("reasons_judged", "clear reasons", "count"),
+            Column("dollars", "per 1,000 pairs", "dollars"),
+            Column(
+                "seconds", "per 1,000 pairs", "seconds",
+                "answering times added up, as if one call waited for the other",
+            ),
+            Column("note", "note"),
+            Column("student_note", "student lacking"),
+        ],
+        rows,
+        [
+            "The student: standardised features, L2 chosen inside each split's training images.",
+            INTERVAL_NOTE,
+        ],
+    )  # fmt: skip
+
+
+def _used(material: Material, students: Students | None, reference: str) -> list[tuple[str, str]]:
+    manifest = material.tables.manifest
+    found = [
+        ("data", f"{manifest.name}: {len(material.pairs):,} pairs"),
+        ("judged by", reference),
+    ]
+    if students is not None:
+        low, high = int(students.test_pairs.min()), int(students.test_pairs.max())
+        between = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+        found += [
+            ("splits", f"{len(students.test_pairs)}, {students.rule}; {between} test pairs"),
+            ("features", material.features.note),
+        ]
+    return found
+
+
+def _figures(rows: list[dict[str, Cell]], reference: str, ceiling: Interval | None) -> list[Figure]:
+    lines = {"chance": 0.5}
+    if ceiling is not None and _known(ceiling):
+        lines["one person"] = ceiling.estimate
+    taught = [(str(r["source"]), r["student"]) for r in rows if not np.isnan(_mean(r))]
+    agreed = [(str(r["source"]), r["agreement"]) for r in rows if _known(r["agreement"])]
+    found: list[Figure] = []
+    if len(taught) > 1:
+        found.append(
+            IntervalChart(
+                "students",
+                "What a student learns from each source",
+                f"Accuracy on held-out pairs, judged by {reference}; mean ± SD over splits.",
+                taught,  # type: ignore[arg-type]
+                lines,
+            )
+        )
+    if len(agreed) > 1:
+        found.append(
+            IntervalChart(
+                "agreement",
+                f"Agreement of the labels themselves with {reference}",
+                "With 95 % intervals over images.",
+                agreed,  # type: ignore[arg-type]
+                lines,
+            )
+        )
+    return found
+
+
+def _notes(material: Material, reference: str) -> list[str]:
+    found = []
+    if material.sources.absent:
+        found.append(f"Nothing to read for: {', '.join(sorted(material.sources.absent))}.")
+    found.append(
+        f"A source that is made of the same answers as {reference} agrees with it by construction."
+    )
+    return found

@@ -1,0 +1,163 @@
+"""The leaderboard: planted worth is found, and what cannot be computed is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from interestingness.errors import ConfigError, LabelError
+from interestingness.labels.scores import ScoreSource
+from interestingness.labels.votes import VoteSource
+from interestingness.stats.bootstrap import Interval
+from interestingness.studies.leaderboard import Leaderboard
+from interestingness.studies.result import Cell, IntervalChart, Spread, StudyResult
+from interestingness.studies.students import fit_students
+from interestingness.studies.study import Material, Sources
+
+
+def by_source(result: StudyResult) -> dict[str, Mapping[str, Cell]]:
+    return {str(row["source"]): row for row in result.tables[0].rows}
+
+
+@pytest.fixture
+def found(synthetic_material: Material) -> StudyResult:
+    return Leaderboard(reference="human", splits=3).run(synthetic_material)
+
+
+def test_every_source_has_a_row_and_the_planted_one_teaches_best(found: StudyResult) -> None:
+    rows = by_source(found)
+    assert set(rows) == {
+        "human", "human_consensus", "gpt4o", "aesthetic", "commonly_interesting", "memorability",
+        "views", "lafin", "true_utility",
+    }  # fmt: skip
+    students = {n: r["student"] for n, r in rows.items()}
+    assert all(isinstance(s, Spread) and s.repeats == 3 for s in students.values())
+    means = {n: s.mean for n, s in students.items() if isinstance(s, Spread)}
+    assert list(rows) == sorted(rows, key=lambda n: -means[n])
+    # what the memorability model likes, people do not
+    assert means["memorability"] < 0.5 < means["true_utility"]
+    assert found.simulated and any(isinstance(f, IntervalChart) for f in found.figures)
+
+
+def test_people_are_held_against_the_other_people(found: StudyResult) -> None:
+    rows = by_source(found)
+    people, planted = rows["human"]["agreement"], rows["true_utility"]["agreement"]
+    assert isinstance(people, Interval) and isinstance(planted, Interval)
+    assert 0.5 < people.estimate < planted.estimate < 1
+    assert "others" in str(rows["human"]["note"])
+
+
+def test_only_votes_have_places_and_reasons(found: StudyResult) -> None:
+    rows = by_source(found)
+    judge = rows["gpt4o"]
+    assert isinstance(judge["order_term"], Interval) and judge["order_term"].high < 0
+    assert judge["bias_p"] == "< .001" and float(judge["bias_index"]) > 0.2  # type: ignore[arg-type]
+    assert float(judge["reasons"]) > 0.97 and judge["repetition"]  # type: ignore[arg-type]
+    assert "order_term" not in rows["views"] and "reasons" not in rows["views"]
+
+
+def test_prices_come_from_the_votes_or_from_the_option(
+    synthetic_material: Material, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    tables = synthetic_material.tables
+    table = tables.vote_table
+    ours = pa.array([r.startswith("gpt") for r in table["rater_id"].to_pylist()])
+    cost = pa.array([500 if own else None for own in ours.to_pylist()], pa.int64())
+    seconds = pa.array([2.0 if own else None for own in ours.to_pylist()], pa.float64())
+    priced = table.append_column("cost_uusd", cost).append_column("seconds", seconds)
+    tables.__dict__["vote_table"] = priced
+    try:
+        study = Leaderboard(reference="human", splits=0, prices={"human": 50.0})
+        rows = by_source(study.run(synthetic_material))
+    finally:
+        tables.__dict__["vote_table"] = table
+    # ten calls of half a thousandth of a dollar and two seconds on each pair
+    assert rows["gpt4o"]["dollars"] == pytest.approx(5.0)
+    assert rows["gpt4o"]["seconds"] == pytest.approx(20_000)
+    assert rows["human"]["dollars"] == 50.0 and "seconds" not in rows["human"]
+    assert "student" not in rows["human"]
+
+
+def test_a_source_without_a_common_pair_and_one_of_one_class_are_said(
+    handmade: Callable[..., Material],
+) -> None:
+    names = [f"i{n:02d}" for n in range(16)]
+    rng = np.random.default_rng(0)
+    votes = []
+    for i in range(16):
+        for j in range(i + 1, 16):
+            rater, kind = ("ann", "human") if (i + j) % 3 else ("m", "model")
+            choice = "left" if rng.random() < 0.5 else "right"
+            sides = {"left": names[i], "right": names[j], "choice": choice}
+            votes.append({**sides, "rater": rater, "kind": kind})
+    flat = {name: float(n == 0) for n, name in enumerate(names)}
+    material = handmade(votes=votes, scores={"flat": flat})
+    tables = material.tables
+
+    def voted(name: str, kind: str) -> VoteSource:
+        return VoteSource(tables, name=name, raters=["*"], kind=kind, aggregation="majority")
+
+    sources = Sources(
+        {
+            "human": voted("human", "human"),
+            "m": voted("m", "model"),
+            "flat": ScoreSource(tables, name="flat", column="flat"),
+        },
+        {"stars": "no stars"},
+    )
+    material.label = lambda tables, learn: sources
+    result = Leaderboard(reference="human", splits=2).run(material)
+    rows = by_source(result)
+    assert rows["m"]["common"] == 0 and rows["m"]["note"] == "no pair in common with human"
+    flat_row = rows["flat"]
+    assert "one class" in str(flat_row.get("student_note"))
+    assert "stars" in result.notes[0]
+
+
+def test_references_that_are_not_there(synthetic_material: Material) -> None:
+    with pytest.raises(ConfigError, match="no reference is called 'people'"):
+        Leaderboard(reference="people", splits=0).run(synthetic_material)
+    there = synthetic_material.references.there
+    synthetic_material.__dict__["references"] = Sources(there, {"stars": "no score"})
+    with pytest.raises(LabelError, match="'stars' has nothing to read: no score"):
+        Leaderboard(reference="stars", splits=0).run(synthetic_material)
+    synthetic_material.__dict__["sources"] = Sources({}, {"a": "b"})
+    with pytest.raises(LabelError, match="nothing for any"):
+        Leaderboard(reference="human", splits=0).run(synthetic_material)
+
+
+def test_a_student_is_scikit_learn_s(synthetic_material: Material) -> None:
+    """The same split, features and strength by a second implementation."""
+    material = synthetic_material
+    sources = {"true_utility": material.sources.there["true_utility"]}
+    truth = material.references.there["human"].labels(material.pairs).preference
+    students = fit_students(material, sources, truth, splits=1)
+    pairs, split = material.pairs, material.split(0, material.tables)
+    features = material.features.values
+    used = pairs[split.train].images_used()
+    std = features[used].std(axis=0)
+    scaled = (features - features[used].mean(axis=0)) / np.where(std > 1e-6, std, 1)
+    label = sources["true_utility"].labels(pairs).preference
+    rows = np.flatnonzero(split.train)
+    difference = scaled[pairs.left[rows]] - scaled[pairs.right[rows]]
+    scores = students.scores[0, 0]
+    best = max(
+        np.corrcoef(
+            scores,
+            scaled
+            @ LogisticRegression(C=1 / (l2 * len(rows)), fit_intercept=False, max_iter=2000)
+            .fit(difference, label[rows] > 0.5)
+            .coef_[0],
+        )[0, 1]
+        for l2 in np.logspace(-4, 1, 11)
+    )
+    assert best > 0.999
+    margin = scores[pairs.left] - scores[pairs.right]
+    decided = split.test & (truth != 0.5)
+    expected = ((margin > 0) == (truth > 0.5))[decided].mean()
+    assert students.accuracy[0, 0] == pytest.approx(expected)
+    assert students.test_pairs[0] == decided.sum()
