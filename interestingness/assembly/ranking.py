@@ -214,7 +214,7 @@ def read_reference(file: Path, named: NamedScorer) -> Reference:
 def _described(named: NamedScorer) -> str:
     backbone = named.scorer.backbone
     assert backbone is not None
-    return f"{named.name} ({named.unit}; licence {named.licence}) on {backbone.describe()}"
+    return f"{named.name} ({named.unit}; {named.licence}) on {backbone.describe()}"
 
 
 def _picture(path: Path | None) -> Image.Image | None:

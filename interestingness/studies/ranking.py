@@ -137,10 +137,7 @@ class Ranking:
             Gallery(
                 title,
                 note=note if (self.near >= 0).any() else "",
-                images=[
-                    Shown(self.image_ids[i], f"{self.image_ids[i]}: {self.scores[i]:.2f}")
-                    for i in rows
-                ],
+                images=[Shown(self.image_ids[i], f"{self.scores[i]:.2f}") for i in rows],
             )
             for title, rows in parts
         ]
