@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interestingness.labels.source import Labels
-from interestingness.learning.regularisation import choose_l2, fit_linear
+from interestingness.learning.linear_solver.ridge import fit_ridge
+from interestingness.learning.regularisation import choose_l2
 from interestingness.schema import Pairs
 from interestingness.stats.agreement import accuracy
 from interestingness.stats.columns import Array
@@ -66,11 +67,18 @@ def pairs_of(left: NDArray[np.int64], right: NDArray[np.int64], images: int) -> 
 
 
 def ranker(features: Array, pairs: Pairs, labels: Labels, *, seed: int) -> Array:
-    """Weights of a linear ranker, its L2 chosen by inner validation on these labels alone."""
+    """Weights of a linear ranker, its L2 chosen by inner validation on these labels alone.
+
+    NaN where the labels are all alike and there is nothing to learn.
+    """
     known = labels.known
     used, preference, weight = pairs[known], labels.preference[known], labels.weight[known]
     strength = choose_l2(features, used, preference, weight, seed=seed, strengths=STRENGTHS).l2
-    return fit_linear(features, used, preference, weight, l2=strength)
+    everything = [np.arange(len(used))]
+    fitted = fit_ridge(
+        features, used, preference[:, None], weight[:, None], everything, l2=strength
+    )
+    return fitted.weights[0, 0].astype(np.float64)
 
 
 def judged(weights: Array, features: Array, truth: Array) -> tuple[float, float]:
