@@ -55,13 +55,13 @@ def heading(column: Column) -> str:
 
 
 def shown(table: Table) -> list[Column]:
-    """The columns in which some row has a cell; all of a table without rows."""
-    return [
+    """The columns in which some row has a cell; all of a table in which none has."""
+    filled = [
         column
         for column in table.columns
-        if not table.rows
-        or any(written(row.get(column.name), column.kind) != NONE for row in table.rows)
+        if any(written(row.get(column.name), column.kind) != NONE for row in table.rows)
     ]
+    return filled or list(table.columns)
 
 
 def _fixed(digits: int, *, factor: float = 1, sign: str = "-") -> Callable[[float], str]:

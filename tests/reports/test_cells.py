@@ -59,3 +59,4 @@ def test_units_are_in_the_heading_and_empty_columns_are_not_shown() -> None:
     assert [heading(c) for c in columns] == ["accuracy, %", "price, $"]
     assert shown(Table("t", "t", columns, [{"a": 0.5, "b": NAN}, {"a": None}])) == columns[:1]
     assert shown(Table("t", "t", columns, [])) == columns
+    assert shown(Table("t", "t", columns, [{"a": None}])) == columns

@@ -12,7 +12,7 @@ from scipy.optimize import isotonic_regression
 from interestingness.reports.cells import written
 from interestingness.reports.charts import svg
 from interestingness.reports.charts.axes import Axis, linear, logarithmic, tick_text, unit
-from interestingness.reports.charts.legend import legend
+from interestingness.reports.charts.legend import axis_title, legend
 from interestingness.studies.result import Curve, Curves
 
 HEIGHT = 280
@@ -53,9 +53,9 @@ def curves_chart(chart: Curves) -> Markup:
     room = LETTER * max((min(len(c.label), 28) for c in chart.curves), default=0) + 26
     picture = svg.picture(parts, height=HEIGHT, label=_spoken(chart))
     return (
-        Markup('<p class="axis-title">{}</p>').format(chart.y_title + unit(chart.kind))
+        axis_title(chart.y_title + unit(chart.kind))
         + Markup(f'<div class="plot named" style="--right:{room:.0f}px">{picture}</div>')
-        + Markup('<p class="axis-title below">{}</p>').format(chart.x_title + unit(chart.x_kind))
+        + axis_title(chart.x_title + unit(chart.x_kind), kind="below")
         + legend([(c.label, i, "line") for i, c in enumerate(chart.curves)], kind="narrow-only")
     )
 

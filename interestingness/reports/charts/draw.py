@@ -10,7 +10,7 @@ from interestingness.reports.charts.bars import bars_chart
 from interestingness.reports.charts.curves import curves_chart
 from interestingness.reports.charts.heat_map import heat_map
 from interestingness.reports.charts.intervals import interval_chart
-from interestingness.reports.charts.scatter import scatter_chart
+from interestingness.reports.charts.scatter import placed, scatter_chart
 from interestingness.studies.result import (
     Bars,
     Curves,
@@ -53,7 +53,7 @@ def is_empty(figure: Figure) -> bool:
         case Curves():
             return not any(len(curve.x) for curve in figure.curves)
         case Scatter():
-            return not len(figure.x)
+            return not len(placed(figure))
         case Bars():
             return not len(figure.labels)
 

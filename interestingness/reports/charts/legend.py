@@ -1,4 +1,4 @@
-"""Names beside their colours, where they cannot stand in the picture itself."""
+"""What stands beside a picture: names with their colours, and titles of axes."""
 
 from __future__ import annotations
 
@@ -24,3 +24,10 @@ def legend(entries: Sequence[tuple[str, int, str]], *, kind: str = "") -> Markup
         for name, number, mark in entries
     )
     return Markup('<ul class="legend {}">{}</ul>').format(kind, items)
+
+
+def axis_title(title: str, *, kind: str = "") -> Markup:
+    """What an axis shows, beside the picture; nothing where the axis has no meaning."""
+    if not title:
+        return Markup("")
+    return Markup('<p class="axis-title {}">{}</p>').format(kind, plain(title, 120))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup, escape
+from numpy.typing import NDArray
 
 from interestingness.reports.charts import svg
 from interestingness.reports.charts.axes import Axis, linear, tick_text
-from interestingness.reports.charts.legend import legend
+from interestingness.reports.charts.legend import axis_title, legend
 from interestingness.reports.text import plain
 from interestingness.studies.result import Scatter
 
@@ -19,53 +21,72 @@ MOST_POINTS = 2500
 """Points that are drawn; of more, an even sample in their order."""
 MOST_GROUPS = 16
 """Groups with a colour and mark of their own: the largest. The others are grey."""
+MOST_NAMES = 10
+"""Groups whose names stand on the map itself."""
 
 
 def scatter_chart(chart: Scatter, *, thumbnail: Callable[[str], str | None]) -> Markup:
-    """The points, the largest groups in colours, pictures on top.
+    """The points, the largest groups in colours and by name, pictures on top.
 
     Args:
-        chart: what is drawn.
+        chart: what is drawn; it has a point with a place.
         thumbnail: image id → data URI of a small picture, or None.
     """
-    x, y = (np.asarray(v, dtype=np.float64) for v in (chart.x, chart.y))
+    known = placed(chart)
     groups = Counter(g for g in chart.group if g)
     number = {name: i for i, (name, _) in enumerate(groups.most_common(MOST_GROUPS))}
-    known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-    drawn = known[np.unique(np.linspace(0, len(known) - 1, MOST_POINTS).astype(int))]
-    drawn = drawn if len(known) else known
-    x_axis, y_axis = _axis(x[known], chart.axes[0]), _axis(y[known], chart.axes[1])
-
-    def place(i: int) -> tuple[float, float]:
-        return 100 * x_axis.at(x[i]), HEIGHT * (1 - y_axis.at(y[i]))
-
-    parts = _grid(x_axis, y_axis, chart)
+    x, y = _places(chart, known)
+    drawn = [int(i) for i in known[np.linspace(0, len(known) - 1, MOST_POINTS).astype(int)]]
+    drawn = sorted(set(drawn))
     kind = "point other" if groups else "point c0"
-    for i in map(int, drawn):
-        parts.append(_point(*place(i), number.get(chart.group[i]), chart.label[i], kind))
-    for i, image_id in chart.images.items():
-        if i in known and (uri := thumbnail(image_id)):
-            parts.append(_photograph(*place(i), uri, number.get(chart.group[i]), chart.label[i]))
+    parts = _grid(chart, known)
+    parts += [_point(x[i], y[i], number.get(chart.group[i]), chart.label[i], kind) for i in drawn]
+    for i in set(chart.images).intersection(known.tolist()):
+        if uri := thumbnail(chart.images[i]):
+            parts.append(_photograph(x[i], y[i], uri, number.get(chart.group[i]), chart.label[i]))
+    if not any(chart.axes):
+        parts += _names(chart, known, number, x, y)
     spoken = f"{len(drawn)} points; " + ", ".join(f"{g}: {n}" for g, n in groups.most_common(20))
     picture = svg.picture(parts, height=HEIGHT, label=spoken)
     titled = " titled" if any(chart.axes) else ""
-    out = Markup('<p class="axis-title">{}</p>').format(chart.axes[1]) if chart.axes[1] else ""
-    out += Markup(f'<div class="plot map{titled}">') + picture + Markup("</div>")
-    if chart.axes[0]:
-        out += Markup('<p class="axis-title below">{}</p>').format(chart.axes[0])
-    return Markup(out) + _legend(groups, number) + _sampled(len(drawn), len(known))
+    return (
+        axis_title(chart.axes[1])
+        + Markup(f'<div class="plot map{titled}">{picture}</div>')
+        + axis_title(chart.axes[0], kind="below")
+        + _legend(groups, number)
+        + _sampled(len(drawn), len(known))
+    )
 
 
-def _axis(values: np.ndarray, title: str) -> Axis:
+def placed(chart: Scatter) -> NDArray[np.intp]:
+    """Rows of the points that have a place."""
+    x, y = (np.asarray(v, dtype=np.float64) for v in (chart.x, chart.y))
+    return np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+
+
+def _axes(chart: Scatter, known: NDArray[np.intp]) -> tuple[Axis, Axis]:
+    x, y = (np.asarray(v, dtype=np.float64)[known] for v in (chart.x, chart.y))
+    return _axis(x, chart.axes[0]), _axis(y, chart.axes[1])
+
+
+def _places(chart: Scatter, known: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """x in per cent and y in pixels of every point, NaN where it has none."""
+    x_axis, y_axis = _axes(chart, known)
+    x = [100 * x_axis.at(float(v)) for v in chart.x]
+    return np.array(x), np.array([HEIGHT * (1 - y_axis.at(float(v))) for v in chart.y])
+
+
+def _axis(values: NDArray[np.float64], title: str) -> Axis:
     """Ticks where the axis means something; else just the range with a margin."""
     if title:
         return linear(values, kind="number")
-    low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
+    low, high = float(values.min()), float(values.max())
     margin = 0.06 * (high - low) or 1.0
-    return Axis(float(low - margin), float(high + margin), ())
+    return Axis(low - margin, high + margin, ())
 
 
-def _grid(x_axis: Axis, y_axis: Axis, chart: Scatter) -> list[str]:
+def _grid(chart: Scatter, known: NDArray[np.intp]) -> list[str]:
+    x_axis, y_axis = _axes(chart, known)
     parts = []
     for tick in y_axis.ticks:
         y = HEIGHT * (1 - y_axis.at(tick))
@@ -95,6 +116,32 @@ def _photograph(x: float, y: float, uri: str, number: int | None, label: str) ->
         f'preserveAspectRatio="xMidYMid slice"/>'
         f'<rect x="-24" y="-18" width="48" height="36" rx="3"/></g></svg>'
     )
+
+
+def _names(
+    chart: Scatter,
+    known: NDArray[np.intp],
+    number: dict[str, int],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+) -> list[str]:
+    """Names of the largest groups in the middle of their points, moved down where they collide."""
+    group = np.asarray(chart.group, dtype=object)
+    parts: list[str] = []
+    taken: list[tuple[float, float]] = []
+    for name in list(number)[:MOST_NAMES]:
+        rows = known[group[known] == name]
+        if not len(rows):
+            continue
+        across, down = float(np.median(x[rows])), float(np.median(y[rows])) + 4
+        while any(abs(across - a) < 24 and abs(down - d) < 17 for a, d in taken):
+            down += 6
+        taken.append((across, down))
+        words = name if len(name) <= 32 else name[:31] + "…"
+        parts.append(
+            svg.text(across, down, words, anchor=svg.near_edge(across), kind="name halo strong")
+        )
+    return parts
 
 
 def _legend(groups: Counter[str], number: dict[str, int]) -> Markup:

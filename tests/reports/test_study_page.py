@@ -1,0 +1,225 @@
+"""The page of a study: complete, escaped, self-contained, small; and its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from interestingness.reports.study import write_study
+from interestingness.reports.study_page import (
+    IMAGES,
+    OPEN_ROWS,
+    PAIRS,
+    ROWS,
+    render_figure,
+    render_study,
+)
+from interestingness.studies.result import (
+    Column,
+    Gallery,
+    HeatMap,
+    Scatter,
+    Shown,
+    ShownPair,
+    StudyResult,
+    Table,
+)
+
+MakeStudy = Callable[..., StudyResult]
+SIMULATION = "SIMULATION: raters calibrated to the paper; agreement is by construction"
+VOID = {"meta", "link", "img", "wbr"}
+
+
+def picture(image_id: str) -> Image.Image:
+    return Image.new("RGB", (64, 48), (sum(image_id.encode()) % 256, 90, 120))
+
+
+def render(result: StudyResult, **changes: Any) -> str:
+    return render_study(result, **{"picture": picture, "settings": {"seed": 0}, **changes})
+
+
+class Outline(HTMLParser):
+    """Tags, attributes and text; complains about tags that do not match."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self.open == [], self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open.pop() == tag, tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] != "style":
+            self.text.append(data)
+
+    def words(self) -> str:
+        return " ".join("".join(self.text).split())
+
+    def count(self, tag: str) -> int:
+        return sum(t == tag for t, _ in self.tags)
+
+
+def test_a_page_holds_all_that_a_study_says(make_study: MakeStudy) -> None:
+    result = make_study()
+    outline = Outline(render(result))
+    words = outline.words()
+    for expected in (
+        result.title,
+        "Of 7 sources human teaches best: 73.4 %",
+        "toys: 40 images, 120 pairs",
+        "agreement with human, %",
+        "77.2 ± 3.4",
+        "77.2 [72.2, 82.2]",
+        "On held-out pairs, mean ± SD over 50 splits.",
+        "Ceiling = mean of (a + b)/2.",
+        "interestingness annotate judge=gpt4o would make them",
+        "Accuracy against calls",
+        "Clusters of reasons",
+        "5 of 5 people left, GPT-4o right",
+        "The vivid colours and the dynamic scene draw the eye.",
+        "Numbers are drawn from a seed.",
+    ):
+        assert expected in words, expected
+    assert "nowhere" not in words  # a column without a cell
+    assert "SIMULATION" not in words and "Simulated" not in words
+    first, second = (words.index(title) for title in ("Label sources", "Odds and ends"))
+    assert first < words.index("Accuracy by source") < second  # figures before further tables
+    assert outline.count("script") == 0 and outline.count("img") == 12 + 2 * 6
+    assert outline.count("image") == 8  # on the map
+
+
+def test_a_simulation_says_so_at_every_table_and_figure(make_study: MakeStudy) -> None:
+    result = make_study(simulated=SIMULATION)
+    page = render(result)
+    words = Outline(page).words()
+    assert words.count(SIMULATION) == 1 + len(result.tables)
+    assert words.count("Simulated.") == len(result.figures)
+    assert "<title>Simulation: " in page
+
+
+def hostile(result: StudyResult, evil: str) -> StudyResult:
+    """The same study with every text replaced."""
+    column = Column("a", evil, "text", evil)
+    shown = Shown(evil, evil)
+    return replace(
+        result,
+        name=evil,
+        title=evil,
+        answer=evil,
+        used=[(evil, evil)],
+        tables=[
+            replace(table, title=evil, columns=[column, Column("b", evil)], notes=[evil])
+            if table.name != "odds"
+            else table
+            for table in (replace(t, rows=[{"a": evil, "b": evil}]) for t in result.tables)
+        ],
+        figures=[replace(figure, title=evil, caption=evil) for figure in result.figures],
+        galleries=[Gallery(evil, evil, [shown], [ShownPair(shown, shown, evil, ((evil, evil),))])],
+        notes=[evil],
+        simulated=evil,
+    )
+
+
+def test_every_text_is_escaped(make_study: MakeStudy, hostile_names: tuple[str, ...]) -> None:
+    evil = '"><img src=http://evil.example/x onerror=alert(1)>{{ 7 * 7 }}`<b>`\u202e\x07'
+    result = make_study(names=hostile_names)
+    page = render(hostile(result, evil), settings={evil: {evil: evil}})
+    outline = Outline(page)
+    clean = {tag for tag, _ in Outline(render(result)).tags} | {"wbr", "code"}
+    assert {tag for tag, _ in outline.tags} <= clean
+    assert not any(name.startswith("on") for _, attrs in outline.tags for name in attrs)
+    assert "\u202e" not in page and "\x07" not in page and "{{ 7 * 7 }}" in page
+    sources = [v for _, a in outline.tags for k, v in a.items() if k in ("src", "href")]
+    assert not any("evil" in (s or "") for s in sources if (s or "").startswith("http"))
+
+
+def test_nothing_is_loaded_from_anywhere(make_study: MakeStudy) -> None:
+    page = render(make_study())
+    loaded = [
+        value or ""
+        for tag, attrs in Outline(page).tags
+        for name, value in attrs.items()
+        if name in ("src", "href", "srcset", "data") and tag != "a"
+    ]
+    assert len(loaded) > 20 and all(value.startswith("data:") for value in loaded)
+    assert "url(" not in page and "@import" not in page and "http:" not in page
+    assert "default-src 'none'" in page
+
+
+def test_the_folder_has_what_the_page_points_to(tmp_path: Path, make_study: MakeStudy) -> None:
+    page = write_study(tmp_path / "run", make_study(), picture=picture, settings={})
+    links = [a["href"] for tag, a in Outline(page.read_text("utf-8")).tags if tag == "a"]
+    assert len(links) == 6
+    assert {p.name for p in page.parent.iterdir()} == {*links, "page.html"}
+
+
+def test_long_tables_are_folded_and_cut(make_study: MakeStudy) -> None:
+    columns = [Column("a", "judge"), Column("b", "calls", "count")]
+    rows = [{"a": f"judge {i // 3}", "b": i} for i in range(ROWS + 50)]
+    table = Table("long", "Long", columns, rows)
+    outline = Outline(render(make_study(tables=[table, table])))
+    assert outline.count("details") == 2  # the second table, and the settings
+    assert outline.words().count("… and 50 more rows in the files.") == 2
+    repeats = sum(a.get("class") == "again" for tag, a in outline.tags if tag == "tr")
+    assert repeats == 2 * (ROWS - ROWS // 3)
+    short = replace(table, rows=rows[:OPEN_ROWS])
+    assert Outline(render(make_study(tables=[table, short]))).count("details") == 1
+
+
+def test_many_pictures_make_a_small_page(tmp_path: Path, make_study: MakeStudy) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    ids = [f"{i}.jpg" for i in range(400)]
+    images = [Shown(i) for i in ids]
+    pairs = [ShownPair(Shown(a), Shown(b)) for a, b in zip(ids[::2], ids[1::2], strict=True)]
+    galleries = [Gallery(f"cluster {k}", "", images, pairs) for k in range(20)]
+    rng = np.random.default_rng(1)
+    shown_on_map = dict(enumerate(ids))
+    cluster = [f"cluster {i % 30}" for i in range(20_000)]
+    cloud = Scatter(
+        "m", "m", "", rng.normal(size=20_000), rng.normal(size=20_000), cluster, cluster
+    )
+    result = make_study(galleries=galleries, figures=[replace(cloud, images=shown_on_map)])
+    page = write_study(
+        tmp_path, result, picture=lambda _: Image.fromarray(noise), settings={"k": "v" * 9000}
+    )
+    assert page.stat().st_size < 5_000_000
+    words = Outline(page.read_text(encoding="utf-8")).words()
+    assert f"… and {400 - IMAGES + 200 - PAIRS:,} more" in words
+
+
+def test_pictures_that_are_missing_and_an_empty_study(make_study: MakeStudy) -> None:
+    outline = Outline(render(make_study(), picture=lambda _: None))
+    assert outline.count("img") == outline.count("image") == 0
+    assert outline.words().count("no picture") == 24
+    nothing = StudyResult("n", "Nothing", "There was nothing.", [], [])
+    assert "There was nothing." in Outline(render(nothing, settings={})).words()
+    empty = [Table("t", "Empty", [Column("a", "a")], [])]
+    words = Outline(render(replace(nothing, tables=empty, galleries=[Gallery("g")]))).words()
+    assert "no row" in words and "nothing to show" in words
+
+
+def test_a_figure_alone_is_a_page(make_study: MakeStudy) -> None:
+    for figure in make_study().figures:
+        outline = Outline(render_figure(figure, picture=picture))
+        assert figure.title in outline.words()
+    wide = HeatMap("h", "h", "", ["a"] * 50, ["b"] * 50, np.full((50, 50), 0.6))
+    assert Outline(render_figure(wide, picture=picture)).count("td") == 50 * 50 + 1

@@ -1,0 +1,66 @@
+"""What a study says on a terminal: whole numbers, as many columns as fit, one path at the end."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from interestingness.reports.study import LINES, print_study, print_study_table
+from interestingness.studies.result import Column, StudyResult, Table
+
+MakeStudy = Callable[..., StudyResult]
+
+
+def printed(result: StudyResult, width: int = 80, encoding: str = "utf-8") -> str:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding, write_through=True)
+    print_study(result, page=Path("/runs/page.html"), console=Console(file=stream, width=width))
+    return raw.getvalue().decode(encoding)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_numbers_are_whole_at_any_width(width: int, make_study: MakeStudy) -> None:
+    text = printed(make_study(), width)
+    lines = text.rstrip("\n").split("\n")
+    assert max(map(len, lines)) <= width and lines[-1] == "/runs/page.html"
+    assert "77.2 ± 3.4" in text and "56.4 ± 3.4" in text
+    assert ("77.2 [72.2, 82.2]" in text) == (width >= 60)
+    assert ("about 12.40 $" in " ".join(text.split())) == (width >= 120)
+
+
+def test_a_narrow_terminal_says_what_it_leaves_out(make_study: MakeStudy) -> None:
+    words = " ".join(printed(make_study(), 60).split())
+    assert "not shown here: " in words and "note" in words
+    assert "not shown here" not in printed(make_study(), 200)
+
+
+def test_used_answer_and_simulation_are_printed(make_study: MakeStudy) -> None:
+    words = " ".join(printed(make_study(simulated="SIMULATION: by construction")).split())
+    assert words.startswith("data toys: 40 images, 120 pairs split half by image, 50 times")
+    assert "Of 7 sources `human` teaches best" in words
+    assert words.endswith("SIMULATION: by construction /runs/page.html")
+
+
+def test_long_tables_are_cut_and_texts_are_neither_markup_nor_escapes() -> None:
+    columns = [Column("a", "[red]who"), Column("b", "votes", "count")]
+    rows = [{"a": f"\x1b[31mrater {i}", "b": i} for i in range(LINES + 7)]
+    stream = io.StringIO()
+    table = Table("votes", "Votes", columns, rows)
+    print_study_table(table, console=Console(file=stream, width=80))
+    text = stream.getvalue()
+    assert "\x1b" not in text and "[red]who" in text and "[31mrater 39" in text
+    assert "… and 7 more rows in votes.csv" in text and "rater 40" not in text
+
+
+def test_an_ascii_log_does_not_end_a_study(make_study: MakeStudy) -> None:
+    result = replace(make_study(), answer="é → ü")
+    assert "77.2 ? 3.4" in printed(result, encoding="ascii")
+
+
+def test_a_study_without_tables(make_study: MakeStudy) -> None:
+    assert printed(make_study(tables=[])).endswith("/runs/page.html\n")
