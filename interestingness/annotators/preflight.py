@@ -183,7 +183,7 @@ def judged(
             expected="usage with prompt_tokens and completion_tokens",
             todo="choose another server",
         )
-    notes = [f"{way} does not work here" for way in failed]
+    notes = [f"does not work here: {way}" for way in failed]
     notes += _cap_notes(backend, capped, max(prompts) if told else None)
     masses = [_mass(parsed) for parsed in (second, first)]
     sure = all(mass is not None and mass >= LEAST_MASS for mass in masses)

@@ -1,0 +1,199 @@
+"""Unfit judges are refused before any label is bought (fault rows 23, 29, 33, 34)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from material import SIMULATED, backend
+
+from interestingness.annotators.ledger.store import Ledger
+from interestingness.annotators.preflight import (
+    Canary,
+    Fitness,
+    PreflightError,
+    check_listing,
+)
+from interestingness.annotators.prompting import Template
+from interestingness.annotators.session import KeyRefusedError, Session, UnreachableError
+from interestingness.annotators.simulated import SimulatedJudge, SimulatedSender
+from interestingness.annotators.types import Failure, Reply, Request
+
+TODAY = date(2026, 11, 24)
+
+
+class Server(SimulatedSender):
+    """A simulated judge, and what is done to its replies on the way."""
+
+    def __init__(self, edit: Any = None, models: Reply | Failure | None = None, **judge: Any):
+        super().__init__(SimulatedJudge(**{**SIMULATED, **judge}))
+        self.edit, self.models = edit, models
+
+    async def send(self, request: Request, *, attempt_id: str, deadline_s: float) -> Any:
+        reply = await super().send(request, attempt_id=attempt_id, deadline_s=deadline_s)
+        if self.edit is None or not isinstance(reply, Reply):
+            return reply
+        body = self.edit(json.loads(request.body), json.loads(reply.body))
+        return body if isinstance(body, Reply) else Reply(reply.status, json.dumps(body).encode())
+
+    async def get(self, path: str, *, deadline_s: float) -> Any:
+        return self.models or await super().get(path, deadline_s=deadline_s)
+
+
+def preflight(folder: Path, server: Server, **changes: Any) -> Fitness:
+    """The preflight, through a ledger."""
+    judge = backend(**changes)
+    canary = Canary.of(judge, Template.load("pair-1"), today=TODAY)
+    meter = judge.meter([canary.prompt])
+    facts: Mapping[str, Any] = {"prices": {meter.price_id: judge.price_list.table()}}
+
+    async def go(ledger: Ledger) -> Fitness:
+        return await Session(judge, ledger, server, {}, {}, meter).preflight(canary, today=TODAY)
+
+    with Ledger.open(folder / "ledger.sqlite", run=facts, cap_uusd=None) as ledger:
+        found = asyncio.run(go(ledger))
+        tables = [ledger.table(kind).num_rows for kind in ("votes", "judgments")]
+        assert tables == [0, 0], "the preflight leaves no votes"
+        return found
+
+
+def test_a_fit_judge(tmp_path: Path) -> None:
+    server = Server()
+    found = preflight(tmp_path, server)
+    assert found.structured == "json_schema" and found.probabilities
+    assert found.prompt_tokens and found.completion_tokens and found.notes == ()
+    assert server.asked == 3
+    assert preflight(tmp_path, server) == found
+    assert server.asked == 3, "a day's result is not asked for again"
+
+
+def test_the_ladder_goes_down_to_what_works(tmp_path: Path) -> None:
+    server = Server(modes=("json_object", "text"))
+    found = preflight(tmp_path, server)
+    assert found.structured == "json_object_schema"
+    assert found.notes[0].startswith("does not work here: json_schema")
+    assert server.asked == 4
+    last = preflight(tmp_path / "b", Server(modes=("text",)), structured=["json_schema", "prompt"])
+    assert last.structured == "prompt"
+
+
+def test_a_schema_that_ends_in_status_500_is_one_rung_not_a_loop(tmp_path: Path) -> None:
+    def edit(request: Any, body: Any) -> Any:
+        wanted = (request.get("response_format") or {}).get("type")
+        return Reply(500, b'{"error": {"message": "grammar"}}') if wanted == "json_schema" else body
+
+    server = Server(edit)
+    assert preflight(tmp_path, server).structured == "json_object_schema"
+    assert server.asked == 4
+
+
+def test_one_canvas(tmp_path: Path) -> None:
+    assert preflight(tmp_path, Server(), images_per_message=1).structured == "json_schema"
+
+
+def test_a_judge_without_eyes_is_refused(tmp_path: Path) -> None:
+    server = Server(sees=False)
+    with pytest.raises(PreflightError, match="which of two squares is blue"):
+        preflight(tmp_path, server)
+    assert server.asked == 3
+
+
+def test_a_server_that_turns_the_order_is_refused(tmp_path: Path) -> None:
+    class Turned(Server):
+        async def send(self, request: Request, **more: Any) -> Any:
+            body = json.loads(request.body)
+            content = body["messages"][-1]["content"]
+            places = [i for i, part in enumerate(content) if part["type"] == "image_url"]
+            images = [content[i] for i in places]
+            for place, image in zip(places, images[::-1], strict=True):
+                content[place] = image
+            return await super().send(Request(request.path, json.dumps(body).encode()), **more)
+
+    with pytest.raises(PreflightError, match="said first where it was the second"):
+        preflight(tmp_path, Turned())
+
+
+def test_a_server_that_ignores_the_cap_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PreflightError, match="16 tokens at most"):
+        preflight(tmp_path, Server(caps=False))
+
+
+def test_a_paid_server_must_count_and_a_free_one_need_not(tmp_path: Path) -> None:
+    def uncounted(request: Any, body: Any) -> Any:
+        return {**body, "usage": None}
+
+    with pytest.raises(PreflightError, match="does not count tokens"):
+        preflight(tmp_path, Server(uncounted))
+    free = preflight(tmp_path / "b", Server(uncounted), price={"prompt": 0, "completion": 0})
+    assert free.prompt_tokens is None
+    assert any("whether the cap is kept is not known" in note for note in free.notes)
+
+
+def test_what_is_worth_knowing_is_noted(tmp_path: Path) -> None:
+    def plain(request: Any, body: Any) -> Any:
+        for choice in body["choices"]:
+            choice.pop("logprobs", None)
+        usage = {**body["usage"], "prompt_tokens": 50}
+        return {**body, "model": "another-model", "usage": usage}
+
+    notes = preflight(tmp_path, Server(plain)).notes
+    said = " ".join(notes)
+    assert "no usable log-probabilities" in said
+    assert "images are not counted" in said
+    assert "answers come from another-model" in said
+
+
+def test_a_judge_that_never_answers_in_json_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PreflightError, match="no usable answer in any way") as error:
+        preflight(tmp_path, Server(invalid=1.0), structured=["json_schema", "prompt"])
+    assert "prompt: invalid_json" in str(error.value)
+
+
+def test_a_refused_key_and_a_silent_server_have_exit_codes(tmp_path: Path) -> None:
+    with pytest.raises(KeyRefusedError) as key:
+        preflight(tmp_path, Server(models=Reply(401, b"{}")))
+    with pytest.raises(UnreachableError) as silent:
+        preflight(tmp_path, Server(models=Failure("free", "connection refused")))
+    assert (key.value.exit_code, silent.value.exit_code) == (77, 75)
+
+
+def listing(**model: Any) -> Reply:
+    data = {"data": [{"id": "other"}, {"id": "simulated-judge", **model}]}
+    return Reply(200, json.dumps(data).encode())
+
+
+def test_the_model_must_be_there_and_stay() -> None:
+    with pytest.raises(PreflightError, match="has no model 'gone-simulated'; it has other"):
+        check_listing(backend(model="gone-simulated"), listing(), today=TODAY)
+    assert check_listing(backend(), listing(), today=TODAY) == []
+    assert "does not list" in check_listing(backend(), Reply(404, b""), today=TODAY)[0]
+    assert "does not list" in check_listing(backend(), Reply(200, b"<html>"), today=TODAY)[0]
+
+
+@pytest.mark.parametrize(
+    ("own", "listed", "refused"),
+    [
+        ("2026-11-24", None, True),
+        ("2026-12-24", None, True),
+        ("2026-12-25", None, False),
+        ("2027-01-14", None, False),
+        (None, "2026-11-30", True),
+        (None, 1_796_083_200, True),  # 2026-12-01
+        ("2026-11-30", "2027-06-01", False),
+        ("2026-11-30", "soon", True),
+    ],
+)
+def test_a_model_that_is_switched_off_soon_is_refused(
+    own: str | None, listed: Any, refused: bool
+) -> None:
+    reply = listing(shutdown_date=listed)
+    if refused:
+        with pytest.raises(PreflightError, match="is switched off on 2026-1"):
+            check_listing(backend(shutdown=own), reply, today=TODAY)
+    else:
+        assert "switched off" in check_listing(backend(shutdown=own), reply, today=TODAY)[0]
