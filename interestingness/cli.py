@@ -18,6 +18,7 @@ USAGE = """usage: interestingness COMMAND …
   audit VOTES.csv …            what votes are worth: consistency, position bias, a ranking
   annotate annotator=NAME …    ask a model for votes, judgments or texts; paid answers are kept
   shards write|verify …        pair shards: write them, check them
+  pairs choose VOTES.csv …     which pairs to ask about next
   rank PHOTOS …                photographs → scores and a contact sheet
   ledger status|export|… FILE  answers of models that were paid for: look, take out, check, mend
 
@@ -33,6 +34,7 @@ def main() -> None:
         "audit": audit,
         "annotate": annotate,
         "shards": shards,
+        "pairs": pairs,
         "rank": rank,
         "ledger": ledger,
     }
@@ -117,6 +119,20 @@ def shards(arguments: Sequence[str]) -> None:
         print("usage: interestingness shards write out=FOLDER dataset=… [OPTION=VALUE …]")
         print("       interestingness shards verify FOLDER")
         raise SystemExit(0 if action in {"-h", "--help"} else 2)
+
+
+def pairs(arguments: Sequence[str]) -> None:
+    """``pairs choose [VOTES.csv …] [--images FOLDER] -n 200``: no config."""
+    if not arguments or arguments[0] != "choose":
+        print("usage: interestingness pairs choose [VOTES.csv …] [--images FOLDER] [-n 200] …")
+        raise SystemExit(0 if arguments and arguments[0] in {"-h", "--help"} else 2)
+
+    def job() -> None:
+        from interestingness.assembly.choosing import choose
+
+        choose(arguments[1:])
+
+    _told(job)
 
 
 def ledger(arguments: Sequence[str]) -> None:
