@@ -12,6 +12,7 @@ from scipy.stats import norm
 from interestingness.errors import DataError
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.logistic import antisymmetric_logistic
+from interestingness.stats.refits import training_variance
 
 Array = NDArray[np.float64]
 _BLOCK = 100
@@ -43,17 +44,24 @@ def linear_effects(
     value: ArrayLike,
     *,
     seed: int,
+    refits: tuple[Array, Array] | None = None,
     repeats: int = 1000,
     level: float = 0.95,
 ) -> LinearEffects:
     """Least squares with standardised coefficients; intervals resample images.
 
+    Where the value comes from trained models, its error is common to images that look alike, and
+    resampled images do not show it. ``refits`` adds it: the variance of the coefficients over
+    trainings (``refits.training_variance``) and over images make one normal interval.
+
     Args:
         attributes: shape (images, attributes); images with a NaN anywhere are left out.
         value: what is to be explained, shape (images,).
         seed: of the resamples.
+        refits: the value after trainings on resampled images and on resampled pairs, each of
+            shape (images, refits); None for a value that was not trained.
         repeats: number of resamples.
-        level: nominal coverage of the percentile intervals.
+        level: nominal coverage; without refits by percentiles.
 
     Raises:
         DataError: for fewer than three images per attribute, or a value that never changes.
@@ -79,20 +87,59 @@ def linear_effects(
         for start in range(0, len(every), _BLOCK)
     ]
     together, alone, explained = (np.concatenate(column) for column in zip(*parts, strict=True))
-    place = np.cumsum(varies) - 1
+    trained_together, trained_alone = _over_refits(x[:, varies], y, refits, known)
+    slots = np.full(count, -1)
+    slots[varies] = np.arange(int(varies.sum()))
 
-    def interval(values: Array) -> Interval:
-        low, high = np.nanquantile(values[1:], [(1 - level) / 2, (1 + level) / 2])
-        return Interval(float(values[0]), float(low), float(high), level, repeats)
+    def intervals(values: Array, trained: Array | None) -> tuple[Interval, ...]:
+        found = []
+        for slot in slots.tolist():
+            if slot < 0:
+                found.append(Interval(float("nan"), float("nan"), float("nan"), level, repeats))
+            elif trained is None:
+                found.append(_percentiles(values[:, slot], level))
+            else:
+                reach = norm.ppf((1 + level) / 2) * np.sqrt(
+                    values[1:, slot].var() + float(trained[slot])
+                )
+                middle = float(values[0, slot])
+                found.append(Interval(middle, middle - reach, middle + reach, level, repeats))
+        return tuple(found)
 
-    nothing = Interval(float("nan"), float("nan"), float("nan"), level, repeats)
     return LinearEffects(
-        tuple(interval(together[:, place[i]]) if v else nothing for i, v in enumerate(varies)),
-        tuple(interval(alone[:, place[i]]) if v else nothing for i, v in enumerate(varies)),
+        intervals(together, trained_together),
+        intervals(alone, trained_alone),
         _inflation(x, varies),
-        interval(explained),
+        _percentiles(explained, level),
         images,
     )
+
+
+def _percentiles(values: Array, level: float) -> Interval:
+    """The first value with the quantiles of the others."""
+    low, high = np.quantile(values[1:], [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(values[0]), float(low), float(high), level, len(values) - 1)
+
+
+def _over_refits(
+    x: Array, y: Array, refits: tuple[Array, Array] | None, known: NDArray[np.bool_]
+) -> tuple[Array | None, Array | None]:
+    """Variance over trainings of coefficients together and of correlations, shape (attributes,)."""
+    if refits is None:
+        return None, None
+    once = np.ones((1, len(x)))
+    each = []
+    for values in refits:
+        # In deviations of the value itself: refits scatter more than it does, and in deviations of
+        # their own they would seem to agree.
+        scale = values[known].std(axis=0) / y.std()
+        solved = (_solved(x, column, once)[:2] for column in values[known].T)
+        each.append([[k[0] * by for k in one] for one, by in zip(solved, scale, strict=True)])
+    together, alone = (
+        training_variance(*(np.stack([one[k] for one in kind], axis=-1) for kind in each))
+        for k in range(2)
+    )
+    return together, alone
 
 
 def _solved(x: Array, y: Array, weights: Array) -> tuple[Array, Array, Array]:

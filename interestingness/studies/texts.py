@@ -119,8 +119,7 @@ def reasons(tables: Tables, source: VoteSource) -> Texts:
         pc.is_in(votes["choice"], value_set=pa.array(["left", "right"])),
     )
     votes = votes.filter(mask)
-    own = tables.votes(question=source.question, raters=source.raters, kind=source.kind)
-    who = pa.array([own.raters[i] for i in np.unique(own.rater).tolist()], pa.string())
+    who = pa.array(source_raters(source), pa.string())
     votes = votes.filter(pc.is_in(votes["rater_id"], value_set=who))
     if source.kind != "any":
         votes = votes.filter(pc.equal(votes["rater_kind"], source.kind))
@@ -143,3 +142,9 @@ def reasons(tables: Tables, source: VoteSource) -> Texts:
         len(text) - len(rows),
         f"reasons of {source.name}",
     )
+
+
+def source_raters(source: VoteSource) -> list[str]:
+    """Ids of the raters whose votes a source reads."""
+    votes = source.tables.votes(question=source.question, raters=source.raters, kind=source.kind)
+    return [votes.raters[i] for i in np.unique(votes.rater).tolist()]

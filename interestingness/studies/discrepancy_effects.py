@@ -1,0 +1,177 @@
+"""What measured attributes explain of a discrepancy: two regressions, their table and charts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from interestingness.errors import DataError
+from interestingness.schema import Pairs
+from interestingness.stats.effects import (
+    ChoiceEffects,
+    LinearEffects,
+    choice_effects,
+    linear_effects,
+)
+from interestingness.studies.discrepancy_clusters import Sides
+from interestingness.studies.measured import Measured
+from interestingness.studies.result import Column, Figure, IntervalChart, Table
+
+Names = tuple[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """How far measured attributes explain the disagreement.
+
+    Attributes:
+        measured: the attributes of every image.
+        lead: regression of the judge's lead in rank, by image; None where there were too few.
+        choices: what either source weighs when it chooses, by pair; None where there were too few.
+    """
+
+    measured: Measured
+    lead: LinearEffects | None
+    choices: ChoiceEffects | None
+
+
+def explain(
+    measured: Measured, sides: Sides, pairs: Pairs, *, seed: int, repeats: int, notes: list[str]
+) -> Explained:
+    """Both regressions; where one cannot be made, a note says why."""
+    lead = choices = None
+    try:
+        lead = linear_effects(
+            measured.values, sides.lead, seed=seed, refits=sides.lead_refits, repeats=repeats
+        )
+    except DataError as error:
+        notes.append(f"no regression of the lead on attributes: {error.found}")
+    try:
+        choices = choice_effects(
+            measured.values, pairs.left, pairs.right, sides.people, sides.judge
+        )
+    except DataError as error:
+        notes.append(f"no regression of choices on attributes: {error.found}")
+    return Explained(measured, lead, choices)
+
+
+def attribute_table(explained: Explained, names: Names) -> Table:
+    """What measured attributes explain, by image and by pair."""
+    measured, lead, choices = explained.measured, explained.lead, explained.choices
+    people, judge = names
+    rows = [
+        {
+            "attribute": name,
+            "unit": unit,
+            "mean": float(np.nanmean(column)) if np.isfinite(column).any() else None,
+            "alone": lead.alone[i] if lead else None,
+            "together": lead.together[i] if lead else None,
+            "inflation": lead.inflation[i] if lead else None,
+            "people": choices.people[i] if choices else None,
+            "judge": choices.judge[i] if choices else None,
+            "difference": choices.difference[i] if choices else None,
+        }
+        for i, (name, unit, column) in enumerate(
+            zip(measured.names, measured.units, measured.values.T, strict=True)
+        )
+    ]
+    columns = [
+        Column("attribute", "attribute"),
+        Column("unit", "unit"),
+        Column("mean", "mean", "number", "over the images, in the unit"),
+        Column("alone", "lead, alone", "signed", f"correlation with the lead of {judge} in rank"),
+        Column(
+            "together",
+            "lead, together",
+            "signed",
+            f"standardised coefficient of a regression of the lead of {judge} on all attributes",
+        ),
+        Column(
+            "inflation",
+            "inflation",
+            "number",
+            "variance inflation; from about 5 on, attributes say the same and share their effect "
+            "in an arbitrary way",
+        ),
+        Column(
+            "people",
+            f"weight, {people}",
+            "signed",
+            "logits per standard deviation by which it moves a choice between two images",
+        ),
+        Column("judge", f"weight, {judge}", "signed", "the same"),
+        Column("difference", "difference", "signed", f"weight of {judge} minus weight of {people}"),
+    ]
+    notes = []
+    if lead is not None:
+        share = lead.explained
+        notes.append(
+            f"by image: {lead.images:,} images; all attributes together explain "
+            f"{share.estimate:.1%} of the variance of the lead, part of which is the noise of "
+            "training; intervals of 95 % over resampled images and repeated training"
+        )
+    if choices is not None:
+        notes.append(
+            f"by pair: logistic regressions of both sources' choices on {choices.pairs:,} pairs "
+            "that both label, without any model; intervals of 95 % that know which pairs share "
+            "images"
+        )
+    notes.append("an attribute that goes with a difference need not cause it")
+    return Table("attributes", "Measured attributes", columns, rows, notes)
+
+
+def attribute_charts(explained: Explained, names: Names) -> list[Figure]:
+    """The two regressions as intervals."""
+    measured, lead, choices = explained.measured, explained.lead, explained.choices
+    charts: list[Figure] = []
+    people, judge = names
+    if choices is not None:
+        charts.append(
+            IntervalChart(
+                "weights",
+                f"What {judge} weighs more than {people}",
+                f"Weight of {judge} minus weight of {people} in choices between two images, logits "
+                "per standard deviation of the attribute.",
+                list(zip(measured.names, choices.difference, strict=True)),
+                {"the same": 0.0},
+                "signed",
+            )
+        )
+    if lead is not None:
+        charts.append(
+            IntervalChart(
+                "lead_by_attribute",
+                f"What goes with a lead of {judge} in rank",
+                "Standardised coefficients of one regression on all attributes.",
+                list(zip(measured.names, lead.together, strict=True)),
+                {"nothing": 0.0},
+                "signed",
+            )
+        )
+    return charts
+
+
+def effects_answer(explained: Explained, names: Names) -> str:
+    """Which attributes the judge weighs more, and how much of the lead all explain together."""
+    people, judge = names
+    told = ""
+    if explained.choices is not None:
+        more, less = (
+            [
+                f"{name} ({interval.estimate:+.2f})".replace("-", "−")
+                for name, interval in zip(
+                    explained.measured.names, explained.choices.difference, strict=True
+                )
+                if sign * interval.estimate > 0 and interval.low * interval.high > 0
+            ]
+            for sign in (1, -1)
+        )
+        told += (
+            f" In choices, {judge} weighs {', '.join(more) or 'no attribute'} more than {people}, "
+            f"and {', '.join(less) or 'none'} less."
+        )
+    if explained.lead is not None:
+        share = explained.lead.explained.estimate
+        told += f" All measured attributes explain {share:.1%} of the variance of the lead in rank."
+    return told

@@ -1,0 +1,205 @@
+"""Table, chart and map of the clusters in the study of discrepancies; what they say in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+
+from interestingness.stats.clusters import typical
+from interestingness.studies.discrepancy_clusters import ClusterFacts, Sides, decided
+from interestingness.studies.result import Column, IntervalChart, Scatter, Table
+from interestingness.studies.study import Material
+from interestingness.studies.texts import Texts
+
+Array = NDArray[np.float64]
+
+ON_MAP = 24
+"""Pictures on the map."""
+LABEL = 90
+"""Characters of a text on the map."""
+FEW = 8
+"""Texts below which a map by neighbours makes no sense."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the study has found about clusters.
+
+    Attributes:
+        material: tables, pictures, references.
+        names: of people and judge.
+        texts: what was clustered.
+        vectors: of the texts, shape (texts, dim).
+        cluster: numbers from 0, shape (texts,).
+        found: facts of each cluster.
+        sides: what both sources and their models say.
+    """
+
+    material: Material
+    names: tuple[str, str]
+    texts: Texts
+    vectors: Array
+    cluster: NDArray[np.int64]
+    found: Sequence[ClusterFacts]
+    sides: Sides
+
+
+def cluster_table(seen: Seen, *, of: str, reasons_by: str) -> Table:
+    """One row a cluster: agreement, agreed winners, ranks by two models, verdict."""
+    people, judge = seen.names
+    giver, reader = (people, judge) if reasons_by == "people" else (judge, people)
+    agreement = (
+        f"share of the votes of {giver} with such a reason whose image {reader} prefers too"
+        if of == "reasons"
+        else "share of pairs with an image of the cluster, decided by both, on which both choose "
+        "the same side"
+    )
+    columns = [
+        Column("cluster", "cluster", help="by size; words frequent in it and rare in the others"),
+        Column("verdict", "verdict"),
+        Column("agreement", "A", "percent", agreement),
+        Column("images", "images", "count", "different images that it is about"),
+        Column(
+            "lead",
+            f"lead of {judge}",
+            "percent",
+            f"rank by {people} minus rank by {judge}: positive where the model of {judge} likes "
+            "the cluster more",
+        ),
+        Column(
+            "people_rank",
+            f"rank, {people}",
+            "percent",
+            f"mean rank of its images by a model trained on {people}, among images that the model "
+            "was not trained on; 0 % is the most interesting, 50 % chance",
+        ),
+        Column("judge_rank", f"rank, {judge}", "percent", f"the same by a model of {judge}"),
+        Column(
+            "agreed_winner",
+            "agreed winner",
+            "percent",
+            "of the pairs on which both agree and that have one image of the cluster: share in "
+            "which that image wins",
+        ),
+        Column("texts", "texts", "count"),
+        Column("pairs", "votes" if of == "reasons" else "pairs", "count", "on which A stands"),
+    ]
+    rows = [
+        {
+            "cluster": c.title,
+            "texts": None if of == "images" else c.texts,
+            "images": len(c.images),
+            "pairs": c.pairs,
+            "agreement": c.agreement,
+            "agreed_winner": c.agreed_winner,
+            "people_rank": c.people_rank,
+            "judge_rank": c.judge_rank,
+            "lead": c.lead,
+            "verdict": c.verdict,
+        }
+        for c in seen.found
+    ]
+    notes = [
+        "verdict: both like (both ranks better than 50 %, intervals included), both dislike "
+        "(both worse), the name of the source whose model likes it more (the lead's interval leaves "
+        "out 0), else undecided",
+        "intervals of 95 %: of A and the agreed winner over resampled images; of ranks and leads "
+        "for other images of the cluster and other training pairs",
+        f"each interval stands for itself: of {len(seen.found)} clusters without any difference, "
+        "about one in twenty would get a verdict",
+    ]
+    return Table("clusters", "Clusters", columns, rows, notes)
+
+
+def lead_chart(seen: Seen) -> IntervalChart:
+    """The lead of the judge, by cluster, from the largest down."""
+    people, judge = seen.names
+    known = [c for c in seen.found if not np.isnan(c.lead.low)]
+    known.sort(key=lambda c: -c.lead.estimate)
+    return IntervalChart(
+        "leads",
+        f"Clusters that {judge} ranks higher than {people}",
+        f"Mean rank by the model of {people} minus that of {judge}, in percent of all images.",
+        [(c.title, c.lead) for c in known],
+        {"the same": 0.0},
+    )
+
+
+def text_map(seen: Seen) -> Scatter:
+    """The texts in the plane, coloured by verdict, with a typical picture of each large cluster."""
+    place, method = _plane(seen.vectors, seen.material.seed)
+    pictures = {}
+    for c in seen.found[:ON_MAP]:
+        row = int(typical(seen.vectors, seen.cluster, c.number)[0])
+        pictures[row] = str(seen.material.tables.image_ids[seen.texts.image[row]])
+    members = [seen.found[number] for number in seen.cluster.tolist()]
+    return Scatter(
+        "map",
+        "Map",
+        f"Near points have like vectors ({method}); distances between far clusters mean nothing.",
+        place[:, 0],
+        place[:, 1],
+        [c.verdict for c in members],
+        [
+            ": ".join(part for part in (c.title, text[:LABEL]) if part)
+            for c, text in zip(members, seen.texts.text, strict=True)
+        ],
+        pictures,
+    )
+
+
+def _plane(vectors: Array, seed: int) -> tuple[Array, str]:
+    """Two coordinates a row: t-SNE from a start by principal components."""
+    if len(vectors) < FEW or vectors.shape[1] < 2:
+        flat = PCA(min(2, *vectors.shape), random_state=seed).fit_transform(vectors)
+        wide = np.zeros((len(vectors), 2))
+        wide[:, : flat.shape[1]] = flat
+        return wide, "principal components"
+    # Equal vectors would leave the start without spread, which t-SNE divides by.
+    jitter = np.random.default_rng(seed).normal(0, 1e-4, vectors.shape)
+    start = PCA(2, random_state=seed).fit_transform(vectors + jitter)
+    start *= 1e-4 / max(float(start[:, 0].std()), 1e-12)
+    perplexity = min(30.0, (len(vectors) - 1) / 3)
+    tsne = TSNE(perplexity=perplexity, init=start, learning_rate="auto", random_state=seed)
+    return np.asarray(tsne.fit_transform(vectors), dtype=np.float64), "t-SNE"
+
+
+def answer(seen: Seen) -> str:
+    """How often they agree, and how many clusters have which verdict."""
+    sides, (people, judge) = seen.sides, seen.names
+    rows = decided(sides)
+    same = ((sides.people > 0.5) == (sides.judge > 0.5))[rows]
+    share = f"{same.mean():.1%}" if rows.any() else "none"
+    told = [
+        f"{text} {count}"
+        for text in ("both like", "both dislike", f"{judge} more", f"{people} more")
+        if (count := sum(c.verdict == text for c in seen.found))
+    ]
+    return (
+        f"{people} and {judge} choose the same side of {share} of the {int(rows.sum()):,} pairs "
+        f"that both decide (of {len(seen.material.pairs):,}). Of {len(seen.found)} clusters: "
+        f"{', '.join(told) or 'none with a verdict'}."
+    )
+
+
+def reading_notes(seen: Seen, of: str) -> list[str]:
+    """What a reader must know before believing it."""
+    notes = []
+    if seen.material.simulated and any(seen.texts.text):
+        notes.append(
+            "texts of simulated data are templates filled in from the planted attributes of each "
+            "scene: clusters and words follow from that and say nothing about people"
+        )
+    if of == "reasons":
+        notes.append("a reason stands for the image that its vote chose; ties have no image")
+    notes.append(
+        "attributes are measured on the whole picture, made to fit 256 pixels; faces and motion "
+        "count only where a detector or a score of the data set tells (study.attributes, "
+        "study.scores)"
+    )
+    return notes
