@@ -1,4 +1,4 @@
-"""The page in a real browser: no horizontal scroll on a phone, every image loads, no request."""
+"""Pages in a real browser: no horizontal scroll on a phone, every image loads, no request."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from interestingness.reports.page import render_page
+from interestingness.reports.study_page import render_study
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
@@ -24,16 +26,65 @@ addEventListener("load", () => setTimeout(() => {{
     return {{
       width: frame.clientWidth,
       content: page.documentElement.scrollWidth,
+      title: page.title,
       images: images.length,
       loaded: images.filter(i => i.complete && i.naturalWidth > 0).length,
       requests: frame.contentWindow.performance.getEntriesByType("resource").map(e => e.name),
       paper: frame.contentWindow.getComputedStyle(page.body).backgroundColor,
+      // words that lie outside the box that holds them, sideways
+      outside: [...page.querySelectorAll("svg text, .lanes > *, .legend li, dd, p")].filter(e => {{
+        const box = e.getBoundingClientRect();
+        return box.width && (box.left < -0.5 || box.right > frame.clientWidth + 0.5);
+      }}).filter(e => !e.closest(".scroll")).map(e => e.textContent.slice(0, 40)),
+      // boxes of tables that can be moved sideways, each within the page
+      moved: [...page.querySelectorAll(".scroll")].map(e => {{
+        const name = () => e.querySelector("tbody th")?.getBoundingClientRect().left;
+        const before = name();
+        e.scrollLeft = 9999;
+        return [e.clientWidth, e.scrollWidth, before, name()];
+      }}),
     }};
   }});
   document.body.replaceChildren(
     Object.assign(document.createElement("pre"), {{textContent: JSON.stringify(found)}}));
 }}, 50));
 </script>"""
+
+
+CONTRAST = """<script>
+// the contrast of every text with what is painted below it, by the formula of WCAG 2
+const luminance = ([r, g, b]) => {
+  const linear = v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const [x, y, z] = [r, g, b].map(v => linear(v / 255));
+  return .2126 * x + .7152 * y + .0722 * z;
+};
+const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+const rgba = colour => {
+  canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+  return [...canvas.getImageData(0, 0, 1, 1).data];
+};
+const below = e => {
+  for (; e; e = e.parentElement) {
+    const colour = rgba(getComputedStyle(e).backgroundColor);
+    if (colour[3] === 255) return colour;
+  }
+  return [255, 255, 255, 255];
+};
+const poor = [...document.querySelectorAll("body *")]
+  .filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
+  .filter(e => !["SCRIPT", "STYLE", "title"].includes(e.tagName) && e.getClientRects().length)
+  .map(e => {
+    const style = getComputedStyle(e);
+    const [a, b] = [e.ownerSVGElement ? style.fill : style.color, null]
+      .map(c => c ? rgba(c) : below(e)).map(luminance).sort((p, q) => q - p);
+    return [(a + .05) / (b + .05), e.textContent.trim().slice(0, 30)];
+  }).filter(([ratio]) => ratio < 4.5);
+document.title = poor.length ? JSON.stringify(poor.slice(0, 9)) : "legible";
+</script>"""
+
+
+def _picture(image_id: str) -> Image.Image:
+    return Image.new("RGB", (64, 48), (sum(image_id.encode()) % 256, 90, 120))
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +159,39 @@ def test_dark_mode_is_dark(browser: str, tmp_path: Path, make_content: Any) -> N
         sum(map(int, re.findall(r"\d+", frame["paper"])[:3])) / 3 for frame in (light, dark)
     ]
     assert brightness[0] > 200 and brightness[1] < 50
+
+
+def test_a_study_in_a_browser(
+    browser: str, tmp_path: Path, make_study: Any, hostile_names: tuple[str, ...]
+) -> None:
+    long = "x" * 400
+    study = make_study(names=hostile_names)
+    page = render_study(study, picture=_picture, settings={long: long})
+    harsh = make_study(title=long, answer=long, used=[(long, long)], notes=[long], simulated=long)
+    harsher = render_study(harsh, picture=_picture, settings={})
+    free = POLICY.sub("", page)
+    assert free != page
+    pages = {390: [page, free, harsher], 320: [page], 768: [page, harsher], 1280: [page, harsher]}
+    frames = probe(browser, tmp_path, pages)
+    assert [frame["width"] for frame in frames] == [390, 390, 390, 320, 768, 768, 1280, 1280]
+    for frame in frames:
+        assert frame["content"] == frame["width"]
+        assert frame["images"] == frame["loaded"] > 20
+        assert frame["requests"] == [] and frame["outside"] == []
+    wider = [box for box in frames[0]["moved"] if box[1] > box[0]]
+    assert len(wider) >= 2  # the table and the heat map are wider than a phone …
+    for width, _, before, after in wider:
+        assert width <= 390
+        assert after == pytest.approx(before, abs=2.5)  # … whose names stay when they are moved
+
+
+def test_a_dark_study_is_dark_and_legible(browser: str, tmp_path: Path, make_study: Any) -> None:
+    page = render_study(make_study(), picture=_picture, settings={})
+    contrast = POLICY.sub("", page.replace("</main>", f"</main>{CONTRAST}"))
+    faint = contrast.replace("</main>", '<p style="color:#888;background:#999">faint</p></main>')
+    for flags, dark in (((), False), (("--blink-settings=preferredColorScheme=0",), True)):
+        frame, control = probe(browser, tmp_path, {1280: [contrast, faint]}, *flags)
+        brightness = sum(map(int, re.findall(r"\d+", frame["paper"])[:3])) / 3
+        assert (brightness < 50) if dark else (brightness > 200)
+        assert frame["title"] == "legible", frame["title"]
+        assert "faint" in control["title"]  # the probe can see what is not
