@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal, InvalidOperation
 
 from interestingness.errors import ConfigError
@@ -26,7 +27,7 @@ def uusd(dollars: str | int | float | Decimal) -> int:
             expected="dollars, such as 5.00",
             todo="give a number that is not negative",
         )
-    return -int(-amount // 1)
+    return math.ceil(amount)
 
 
 def dollars(amount: int) -> str:

@@ -8,8 +8,9 @@ where commits are grouped, needs shared memory, and older SQLite has a race when
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -109,6 +110,10 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
     found = [row[0] for row in db.execute("PRAGMA quick_check(3)")]
     if found != ["ok"]:
         raise damaged(path, "; ".join(found))
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(schema())
+        if _shape(db) != _shape(fresh):
+            raise damaged(path, "its tables are not those of schema.sql")
     broken = [f"{table} {place}" for table, place in rows.broken_seals(db, "attempt")]
     if broken:
         raise damaged(path, f"rows are not as they were written: {', '.join(broken[:3])}")
@@ -117,6 +122,12 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
         if total == db.execute("SELECT charged_uusd FROM purse").fetchone()[0]:
             return
     raise damaged(path, "the purse does not hold what the attempts were charged")
+
+
+def _shape(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Names and definitions of everything in a database, without comments and spacing."""
+    found = db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name")
+    return [(name, " ".join(re.sub(r"--[^\n]*", "", sql).split())) for name, sql in found]
 
 
 def damaged(path: Path, what: str) -> LedgerStorageError:

@@ -7,6 +7,8 @@ import sqlite3
 import zlib
 from collections.abc import Sequence
 
+from interestingness.annotators.ledger import rows
+from interestingness.annotators.ledger.errors import LedgerStorageError
 from interestingness.annotators.ledger.transitions import Rules, may_rebuy
 from interestingness.annotators.types import Need, Reply, Task
 
@@ -62,9 +64,21 @@ def task_of(row: sqlite3.Row) -> Task:
 
 
 def reply(db: sqlite3.Connection, attempt_id: str) -> Reply | None:
-    """The stored reply of an attempt."""
+    """The stored reply of an attempt.
+
+    Raises:
+        LedgerStorageError: it is not as it was received.
+    """
     row = db.execute("SELECT * FROM reply WHERE attempt = ?", (attempt_id,)).fetchone()
-    return None if row is None else reply_of(row)
+    if row is None:
+        return None
+    if rows.seal(row, "reply") != row["seal"]:
+        raise LedgerStorageError(
+            f"the stored reply of attempt {attempt_id} is not as it was received",
+            expected="the bytes as they came",
+            todo="run `interestingness ledger recover` on the ledger",
+        )
+    return reply_of(row)
 
 
 def reply_of(row: sqlite3.Row) -> Reply:
