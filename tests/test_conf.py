@@ -33,8 +33,9 @@ FOUND = {
     "paths": 1,
     "scheduler": 2,
     "split": 6,
-    "study": 2,
+    "study": 7,
     "sweep": 2,
+    "text_embedder": 4,
     "trainer": 3,
 }
 """Options per group: a test that finds things by itself must know how many it found."""
@@ -45,8 +46,10 @@ CLASSES_AT_LEAST = {"annotate": 2, "evaluate": 11, "shards": 2, "study": 17, "tr
 NEEDED = {"study": ["study=audit"]}
 """What a door must be told before it composes."""
 
-DOOR_OF = {"annotator": "annotate", "study": "study"}
+DOOR_OF = {"annotator": "annotate", "study": "study", "text_embedder": "study"}
 """Groups that belong to another door than training."""
+INSIDE = {"text_embedder": ("text_embedder@study.embedder", "study=discrepancies")}
+"""Groups that stand inside another option: how they are chosen, and which option has them."""
 
 
 def _options() -> list[tuple[str, str]]:
@@ -115,11 +118,13 @@ def test_the_rounds_have_every_option_once() -> None:
 
 @pytest.mark.parametrize("chosen", _rounds(), ids=lambda r: "+".join(option for _, option in r))
 def test_options_compose_and_bind(chosen: list[tuple[str, str]]) -> None:
-    overrides = [f"{group}={option}" for group, option in chosen]
+    names = {group: INSIDE.get(group, (group,))[0] for group, _ in chosen}
+    overrides = [f"{names[group]}={option}" for group, option in chosen]
+    overrides += [more for group, _ in chosen for more in INSIDE.get(group, ())[1:]]
     overrides += [f"label_source@references.human={o}" for g, o in chosen if g == "label_source"]
     cfg = composed(*overrides, door=DOOR_OF.get(chosen[0][0], "train"))
     choices = HydraConfig.get().runtime.choices
-    assert all(choices[group] == option for group, option in chosen)
+    assert all(choices[names[group]] == option for group, option in chosen)
     config = plain(cfg)
     check(config, trusted=plugins.plugin_packages())
     effective(config)
