@@ -13,6 +13,7 @@ from interestingness.errors import DataError
 from interestingness.learning.linear_solver.minimise import minimise
 from interestingness.learning.linear_solver.pair_features import PairFeatures
 from interestingness.learning.linear_solver.ridge import unit_of
+from interestingness.learning.linear_solver.threads import in_threads
 from interestingness.schema import Pairs
 
 Array = NDArray[np.float64]
@@ -110,20 +111,25 @@ def inner_losses(
     fold = _deal(len(pairs.image_ids) if groups is None else groups, seed, folds)
     chosen = PairFeatures(features, pairs, shared=True)
     mass = np.where(np.isnan(preference), 0.0, weight)
-    losses, judged = np.zeros((len(strengths), mass.shape[1])), np.zeros(mass.shape[1])
-    for k in range(folds):
+    sources = mass.shape[1]
+    losses, judged = np.zeros((folds, len(strengths), sources)), np.zeros((folds, sources))
+
+    def judge(k: int) -> None:
         inside = np.flatnonzero((fold[pairs.left] == k) & (fold[pairs.right] == k))
         outside = np.flatnonzero((fold[pairs.left] != k) & (fold[pairs.right] != k))
         columns = np.flatnonzero((mass[outside] > 0).any(0) & (mass[inside] > 0).any(0))
         if not len(columns):
-            continue
+            return
         held = mass[np.ix_(inside, columns)]
         target = np.where(held > 0, preference[np.ix_(inside, columns)], 0.5)
         margins = _margins_of_path(chosen, outside, inside, preference, weight, columns, strengths)
         each = np.logaddexp(0.0, margins) - target * margins
-        losses[:, columns] += (held * each).sum(axis=1)
-        judged[columns] += held.sum(axis=0)
-    return np.where(judged > 0, losses / np.where(judged > 0, judged, 1.0), np.nan)
+        losses[k][:, columns] = (held * each).sum(axis=1)
+        judged[k, columns] = held.sum(axis=0)
+
+    in_threads(judge, folds)
+    total = judged.sum(axis=0)
+    return np.where(total > 0, losses.sum(axis=0) / np.where(total > 0, total, 1.0), np.nan)
 
 
 def _margins_of_path(
@@ -138,6 +144,8 @@ def _margins_of_path(
     """Margins of held-out pairs by the fit at each strength, (strengths, held, columns)."""
     out = np.empty((len(strengths), len(held), len(columns)))
     start = None
+    rows = torch.from_numpy(held)
+    apart = chosen.matrix[chosen.left[rows]] - chosen.matrix[chosen.right[rows]]
     # From strong to weak: each solution is a good start for the next.
     for i in np.argsort(strengths)[::-1]:
         every = np.full(preference.shape[1], strengths[i])
@@ -148,10 +156,7 @@ def _margins_of_path(
         found = minimise(form, unit.problems, start=start, tolerance=TOLERANCE)
         start, x = found.x, found.x[0]
         w = chosen.weights(unit.rows, x) if few else x if basis is None else basis @ x
-        rows = torch.from_numpy(held)
-        out[i] = (
-            (chosen.matrix[chosen.left[rows]] - chosen.matrix[chosen.right[rows]]) @ w
-        ).numpy()
+        out[i] = (apart @ w).numpy()
     return out
 
 

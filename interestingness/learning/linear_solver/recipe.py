@@ -17,6 +17,7 @@ from torch import Tensor
 
 from interestingness.data.plan import shuffled
 from interestingness.learning.linear_solver.ridge import LinearFits, why_missing
+from interestingness.learning.linear_solver.threads import in_threads
 from interestingness.schema import Pairs
 
 Array = NDArray[np.float64]
@@ -88,11 +89,16 @@ def fit_recipe(
             groups.setdefault(len(own), []).append(group)
     values = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32))
     fitted = np.full((*missing.shape, values.shape[1]), np.nan, dtype=np.float32)
-    for some in groups.values():
-        # One loop for all groups of equally many sources: nothing is padded but last batches.
-        found = _adam(values, pairs, preference, weight, some, recipe)
-        for group, w in zip(some, found, strict=True):
+    # One loop for groups of equally many sources: nothing is padded but last batches.
+    threads = torch.get_num_threads()
+    parts = [some[t::threads] for some in groups.values() for t in range(min(threads, len(some)))]
+
+    def train(number: int) -> None:
+        found = _adam(values, pairs, preference, weight, parts[number], recipe)
+        for group, w in zip(parts[number], found, strict=True):
             fitted[group.split, group.columns] = w.numpy()
+
+    in_threads(train, len(parts))
     return LinearFits(fitted, missing, np.full(missing.shape, np.nan))
 
 

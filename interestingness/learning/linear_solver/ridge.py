@@ -7,8 +7,7 @@ quarter of them plus the strength, and finds the weights of all sources together
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from torch import Tensor
 from interestingness.errors import DataError
 from interestingness.learning.linear_solver.minimise import Problems, minimise
 from interestingness.learning.linear_solver.pair_features import PairFeatures
+from interestingness.learning.linear_solver.threads import in_threads
 from interestingness.schema import Pairs
 
 Array = NDArray[np.float64]
@@ -209,24 +209,6 @@ def why_missing(preference: Array, weight: Array) -> NDArray[np.object_]:
     out[(low >= 0.5) | (high <= 0.5)] = ONE_CLASS
     out[~use.any(axis=0)] = NO_PAIRS
     return out
-
-
-def in_threads(work: Callable[[int], None], count: int) -> None:
-    """``work(0)`` … ``work(count - 1)``, as many at once as torch may use threads, one thread each.
-
-    The matrices are small: threads inside one product wait for each other more than they help.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        if min(threads, count) <= 1:
-            for number in range(count):
-                work(number)
-        else:
-            with ThreadPoolExecutor(min(threads, count)) as pool:
-                list(pool.map(work, range(count)))
-    finally:
-        torch.set_num_threads(threads)
 
 
 def check_problems(preference: Array, weight: Array, strengths: Array) -> None:
