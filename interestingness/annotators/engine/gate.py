@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +23,10 @@ KEPT_BACK = 0.15
 class Gate:
     """Additive increase, multiplicative decrease, and a door that a 429 closes for everybody.
 
+    Who comes in (`enter`) reserves; who gets a place (`place`) sends. A quarter more may be in than
+    have places, so that committing to disk does not keep places empty; and no more than that, since
+    all that are in are in doubt if the process is killed.
+
     Many requests are out when a server has a bad moment, and they all fail. That is one event, not
     many: tickets tell which requests left before the gate learnt of it.
 
@@ -31,6 +36,7 @@ class Gate:
     def __init__(
         self,
         limit: int,
+        stop: Stop,
         *,
         rng: random.Random,
         clock: Callable[[], float] = time.monotonic,
@@ -39,47 +45,67 @@ class Gate:
 
         Args:
             limit: the most requests at a time, at least 1.
+            stop: who waits is sent away when the run should end.
             rng: where jitter comes from.
             clock: seconds that never go back.
         """
         self.limit = limit
         self.width = float(limit)
-        self.out = 0
-        self._rng, self._clock = rng, clock
+        self.inside = self.out = 0
+        self._stop, self._rng, self._clock = stop, rng, clock
         self._changed = asyncio.Event()
         self._opens_at = self._spread = 0.0
         self._closures = self._epoch = self._busy_in_a_row = self._failed_in_a_row = 0
         self._next_at = self._spacing = 0.0
+        stop.listen(self._tell)
 
     @property
     def closed_for(self) -> float:
         """Seconds until it opens; 0 if it is open."""
         return max(self._opens_at - self._clock(), 0.0)
 
-    async def enter(self, stop: Stop) -> int | None:
-        """Wait for a place.
+    async def enter(self) -> bool:
+        """Wait until one may reserve; who is let in calls `leave`.
 
         Returns:
-            A ticket for `busy` and `failed`, and a place that `leave` gives back; None if the run
-            should end.
+            False if the run should end.
         """
         closure, mine = -1, 0.0
-        while not stop.wanted:
+        while not self._stop.wanted:
             if closure != self._closures:
                 closure = self._closures
                 mine = self._opens_at + self._rng.uniform(0.0, self._spread)
+            wait = mine - self._clock()
+            if wait <= 0.0 and self.inside < self._places + self._places // 4:
+                self.inside += 1
+                return True
+            await self._until_changed(wait if wait > 0.0 else None)
+        return False
+
+    async def place(self) -> int | None:
+        """Wait until one may send; who gets a place calls `vacate`.
+
+        Returns:
+            A ticket for `busy` and `failed`; None if the run should end or the gate has closed.
+        """
+        while not self._stop.wanted and self.closed_for == 0.0:
             now = self._clock()
-            wait = max(mine, self._next_at) - now
+            wait = self._next_at - now
             if wait <= 0.0 and self.out < self._places:
                 self.out += 1
                 self._next_at = max(now, self._next_at) + self._spacing
                 return self._epoch
-            await self._until_changed(stop, wait if wait > 0.0 else None)
+            await self._until_changed(wait if wait > 0.0 else None)
         return None
 
-    def leave(self) -> None:
-        """Give the place back."""
+    def vacate(self) -> None:
+        """Give the place back: the answer is here."""
         self.out -= 1
+        self._tell()
+
+    def leave(self) -> None:
+        """Go out: the answer is stored."""
+        self.inside -= 1
         self._tell()
 
     @property
@@ -159,13 +185,10 @@ class Gate:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def _until_changed(self, stop: Stop, timeout_s: float | None) -> None:
-        waits = [asyncio.ensure_future(what()) for what in (self._changed.wait, stop.wait)]
-        try:
-            await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+    async def _until_changed(self, timeout_s: float | None) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
 
 
 def _spacing(headers: Mapping[str, str], what: str, used: float) -> float:

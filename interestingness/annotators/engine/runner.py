@@ -1,8 +1,9 @@
 """Asks tasks, many at a time, and leaves every one of them in a state that the ledger knows.
 
-One task, step by step: build its bytes; get a place at the gate; reserve its price (committed
-before anything is sent); send once; store what came back; parse it; store the verdict. What goes
-wrong on the way is classed by `ruling.rule` and by the transport: free, in doubt, or the end.
+One task, step by step: build its bytes; enter the gate; reserve its price (committed before
+anything is sent); get a place; send once; store what came back; leave; parse; store the verdict.
+What goes wrong on the way is classed by `ruling.rule` and by the transport: free, in doubt, or the
+end. If the process is killed, what is inside the gate is in doubt: five for every four places.
 
 A worker never dies of an error: its neighbours' answers are paid for. It asks the run to stop, and
 all that is in flight is waited for and stored.
@@ -30,6 +31,7 @@ from interestingness.annotators.types import (
     Label,
     Reject,
     Reply,
+    Request,
     Task,
 )
 from interestingness.errors import InterestingnessError
@@ -105,7 +107,9 @@ async def run_tasks(
     todo = await asyncio.to_thread(ledger.need, tasks)
     run.tally.total = len(todo.todo)
     queue = iter(todo.todo)
-    await asyncio.gather(*(run.work(queue) for _ in range(min(concurrency, len(todo.todo)))))
+    # more workers than places: they build, reserve, store and judge while others' requests are out
+    workers = min(concurrency + concurrency // 2, len(todo.todo))
+    await asyncio.gather(*(run.work(queue) for _ in range(workers)))
     if run.error is not None:
         raise run.error
     return Summary(run.tally, run.stop.exit_code or Exit.DONE, run.stop.reason)
@@ -134,7 +138,7 @@ class _Run:
         self.stop, self.progress, self.say = stop, progress, say
         self.rng = rng
         self.tally, self.breaker = Tally(), Breaker()
-        self.gate = Gate(concurrency, rng=rng)
+        self.gate = Gate(concurrency, stop, rng=rng)
         self.error: Exception | None = None
 
     async def judge_stored(self) -> None:
@@ -196,8 +200,7 @@ class _Run:
             self.ledger.event("not_built", {"task": task.key, "why": error.found})
             self.tally.skipped += 1
             return "settled"
-        ticket = await self.gate.enter(self.stop)
-        if ticket is None:
+        if not await self.gate.enter():
             return "later"
         try:
             reserve = self.prices.reserve(task, retry_with)
@@ -206,18 +209,29 @@ class _Run:
             )
             if isinstance(attempt, Denied):
                 return self._denied(attempt)
-            if self.stop.wanted or self.gate.closed_for > 0.0:
+            ticket = await self.gate.place()
+            if ticket is None:
                 await self.ledger.free(attempt.id, "not sent: the gate closed, or the run ended")
                 return "later"
-            self.tally.sent += 1
-            answer = await self.transport.send(
-                request, attempt_id=attempt.id, deadline_s=self.limits.deadline_s
-            )
+            answer = await self._sent(attempt, request)
         finally:
             self.gate.leave()
         if isinstance(answer, Failure):
             return await self._failed(attempt, answer, reserve, ticket)
         return await self._answered(task, attempt, answer, reserve, ticket)
+
+    async def _sent(self, attempt: Attempt, request: Request) -> Reply | Failure:
+        """Send once; what was answered is on disk when this returns."""
+        self.tally.sent += 1
+        try:
+            answer = await self.transport.send(
+                request, attempt_id=attempt.id, deadline_s=self.limits.deadline_s
+            )
+        finally:
+            self.gate.vacate()
+        if isinstance(answer, Reply) and rule(answer).action == "parse":
+            await self.ledger.received(attempt.id, answer)
+        return answer
 
     def _denied(self, denied: Denied) -> str:
         if denied.reason == "budget":
@@ -255,9 +269,9 @@ class _Run:
             return await self._free(attempt, ruling.detail, ruling.signature, news)
         if ruling.action == "reject":
             return await self._refused(task, attempt, reply, ruling)
-        await self.ledger.free(attempt.id, ruling.detail)
         assert ruling.exit_code is not None
         self.stop.ask(ruling.exit_code, ruling.detail)
+        await self.ledger.free(attempt.id, ruling.detail)
         return "settled"
 
     def _pause(self, pause: float, news: bool, ruling: Ruling) -> None:
@@ -269,41 +283,40 @@ class _Run:
             self.say(f"the server wants a pause of {pause / 60:.0f} minutes; waiting")
 
     async def _free(self, attempt: Attempt, detail: str, signature: str, news: bool) -> str:
-        await self.ledger.free(attempt.id, detail)
         self.tally.failed += 1
         if news:
             self._maybe_stop(self.breaker.unwell(signature, detail))
+        await self.ledger.free(attempt.id, detail)
         return "again"
 
     async def _doubt(self, attempt: Attempt, detail: str, reserve: int, news: bool) -> str:
-        await self.ledger.doubt(attempt.id, detail)
         self.tally.in_doubt += 1
         self.tally.in_doubt_uusd += reserve
         if news:
             self._maybe_stop(self.breaker.doubt(detail))
+        await self.ledger.doubt(attempt.id, detail)
         return "settled"
 
     async def _busy(self, attempt: Attempt, ruling: Ruling, news: bool) -> str:
-        await self.ledger.free(attempt.id, ruling.detail)
         self.tally.busy += 1
         if news:
             self._maybe_stop(self.breaker.busy(ruling.detail))
+        await self.ledger.free(attempt.id, ruling.detail)
         return "later"
 
     async def _refused(self, task: Task, attempt: Attempt, reply: Reply, ruling: Ruling) -> str:
         """A 4xx: this task's fault if others were answered, else probably that of an option."""
+        self.tally.reject(ruling.kind)
+        self._maybe_stop(self.breaker.refused(ruling.signature, task.key, ruling.detail))
         if self.breaker.proven and reply.status != 404:
             await self.ledger.received(attempt.id, reply)
             await self._judge(task, attempt.id, reply, reserve_uusd=0)
         else:
             await self.ledger.free(attempt.id, ruling.detail)
-        self.tally.reject(ruling.kind)
-        self._maybe_stop(self.breaker.refused(ruling.signature, task.key, ruling.detail))
         return "settled"
 
     async def _good(self, task: Task, attempt: Attempt, reply: Reply, reserve: int) -> str | Reject:
-        """A 200: bytes first, then what they say."""
-        await self.ledger.received(attempt.id, reply)
+        """A 200, whose bytes are stored: what do they say?"""
         if self.ledger.stopped:
             self.stop.ask(Exit.IO, self.ledger.stopped)
         verdict, tokens = await self._judge(task, attempt.id, reply, reserve_uusd=reserve)

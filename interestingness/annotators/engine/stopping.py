@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import IntEnum
 
 
@@ -31,6 +31,7 @@ class Stop:
         self.exit_code: Exit | None = None
         self.reason = ""
         self._event = asyncio.Event()
+        self._listeners: list[Callable[[], None]] = []
 
     @property
     def wanted(self) -> bool:
@@ -42,10 +43,12 @@ class Stop:
         if not self.wanted:
             self.exit_code, self.reason = exit_code, reason
             self._event.set()
+            for listener in self._listeners:
+                listener()
 
-    async def wait(self) -> None:
-        """Return when somebody has asked."""
-        await self._event.wait()
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call this when somebody asks."""
+        self._listeners.append(listener)
 
     async def sleep(self, seconds: float) -> bool:
         """Wait, but no longer than until somebody asks.

@@ -11,38 +11,51 @@ from interestingness.annotators.engine.gate import FAILURES_UNTIL_PROBING, JITTE
 from interestingness.annotators.engine.stopping import Exit, Stop
 
 
-def test_no_more_than_the_limit_are_out_at_a_time() -> None:
-    async def run() -> int:
-        gate, stop, most = Gate(3, rng=random.Random(0)), Stop(), 0
+async def through(gate: Gate) -> int:
+    """Go in and take a place; the ticket."""
+    assert await gate.enter()
+    ticket = await gate.place()
+    assert ticket is not None
+    return ticket
+
+
+def back(gate: Gate) -> None:
+    gate.vacate()
+    gate.leave()
+
+
+def test_no_more_than_the_limit_are_out_and_a_quarter_more_inside() -> None:
+    async def run() -> tuple[int, int]:
+        gate = Gate(8, Stop(), rng=random.Random(0))
+        most_out = most_inside = 0
 
         async def one() -> None:
-            nonlocal most
-            assert await gate.enter(stop) is not None
-            most = max(most, gate.out)
-            await asyncio.sleep(0)
-            gate.leave()
+            nonlocal most_out, most_inside
+            await through(gate)
+            await asyncio.sleep(0.001)
+            most_out, most_inside = max(most_out, gate.out), max(most_inside, gate.inside)
+            back(gate)
 
-        await asyncio.gather(*(one() for _ in range(50)))
-        assert gate.out == 0
-        return most
+        await asyncio.gather(*(one() for _ in range(100)))
+        assert gate.out == gate.inside == 0
+        return most_out, most_inside
 
-    assert asyncio.run(run()) == 3
+    assert asyncio.run(run()) == (8, 10)
 
 
 def test_a_closed_gate_lets_nobody_out_early_and_not_all_at_once() -> None:
     """Row 20: one 429 stops everybody; afterwards they are spread over a quarter of the wait."""
 
     async def run() -> list[float]:
-        gate, stop = Gate(16, rng=random.Random(0)), Stop()
-        ticket = await gate.enter(stop)
-        assert ticket is not None
-        gate.leave()
+        gate = Gate(16, Stop(), rng=random.Random(0))
+        ticket = await through(gate)
+        back(gate)
         began = asyncio.get_running_loop().time()
         gate.busy(ticket, {"retry-after-ms": "400"})
         left = []
 
         async def one() -> None:
-            assert await gate.enter(stop) is not None
+            await through(gate)
             left.append(asyncio.get_running_loop().time() - began)
 
         await asyncio.gather(*(one() for _ in range(8)))
@@ -53,19 +66,30 @@ def test_a_closed_gate_lets_nobody_out_early_and_not_all_at_once() -> None:
     assert max(left) - min(left) > 0.2 * JITTER * 0.4
 
 
+def test_who_has_reserved_when_it_closes_is_sent_back() -> None:
+    async def run() -> None:
+        gate = Gate(4, Stop(), rng=random.Random(0))
+        tickets = [await through(gate) for _ in range(4)]
+        assert await gate.enter()
+        waiting = asyncio.create_task(gate.place())
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        gate.busy(tickets[0], {"retry-after": "60"})
+        assert await waiting is None
+
+    asyncio.run(run())
+
+
 def test_requests_that_left_together_narrow_it_once() -> None:
     async def run() -> list[float]:
-        gate, stop = Gate(64, rng=random.Random(0)), Stop()
-        tickets = [await gate.enter(stop) for _ in range(64)]
-        widths = []
-        news = [gate.busy(ticket, {"retry-after": "0"})[1] for ticket in tickets if ticket == 0]
+        gate = Gate(64, Stop(), rng=random.Random(0))
+        tickets = [await through(gate) for _ in range(64)]
+        news = [gate.busy(ticket, {"retry-after": "0"})[1] for ticket in tickets]
         assert news == [True] + [False] * 63
-        widths.append(gate.width)
+        widths = [gate.width]
         for _ in range(64):
-            gate.leave()
-        ticket = await gate.enter(stop)
-        assert ticket is not None
-        gate.busy(ticket, {"retry-after": "0"})
+            back(gate)
+        gate.busy(await through(gate), {"retry-after": "0"})
         widths.append(gate.width)
         for _ in range(10_000):
             gate.fine({}, 0)
@@ -77,16 +101,16 @@ def test_requests_that_left_together_narrow_it_once() -> None:
 def test_after_some_failures_one_goes_ahead_until_it_is_over() -> None:
     async def run() -> None:
         now = 0.0
-        gate, stop = Gate(8, rng=random.Random(0), clock=lambda: now), Stop()
-        tickets = [await gate.enter(stop) for _ in range(8)]
-        news = [gate.failed(ticket, {})[1] for ticket in tickets if ticket is not None]
+        gate = Gate(8, Stop(), rng=random.Random(0), clock=lambda: now)
+        tickets = [await through(gate) for _ in range(8)]
+        news = [gate.failed(ticket, {})[1] for ticket in tickets]
         assert news == [True] * FAILURES_UNTIL_PROBING + [False] * (8 - FAILURES_UNTIL_PROBING)
         for _ in range(8):
-            gate.leave()
+            back(gate)
         assert gate.closed_for > 0
         now = 100.0
-        assert await gate.enter(stop) is not None
-        second = asyncio.create_task(gate.enter(stop))
+        await through(gate)
+        second = asyncio.create_task(through(gate))
         await asyncio.sleep(0.01)
         assert not second.done()
         gate.fine({}, 0)
@@ -98,13 +122,14 @@ def test_after_some_failures_one_goes_ahead_until_it_is_over() -> None:
 
 def test_who_waits_is_told_that_the_run_ends() -> None:
     async def run() -> None:
-        gate, stop = Gate(1, rng=random.Random(0)), Stop()
-        await gate.enter(stop)
-        waiting = [asyncio.create_task(gate.enter(stop)) for _ in range(3)]
+        stop = Stop()
+        gate = Gate(1, stop, rng=random.Random(0))
+        await through(gate)
+        waiting = [asyncio.create_task(gate.enter()) for _ in range(3)]
         await asyncio.sleep(0.01)
         stop.ask(Exit.INTERRUPTED, "test")
-        assert await asyncio.gather(*waiting) == [None, None, None]
-        assert gate.out == 1
+        assert await asyncio.gather(*waiting) == [False, False, False]
+        assert (gate.inside, await gate.place()) == (1, None)
 
     asyncio.run(run())
 
@@ -117,7 +142,7 @@ def test_near_the_limit_it_goes_at_the_speed_of_the_refill(remaining: str, spaci
 
     async def run() -> list[float]:
         now = 0.0
-        gate, stop = Gate(100, rng=random.Random(0), clock=lambda: now), Stop()
+        gate = Gate(100, Stop(), rng=random.Random(0), clock=lambda: now)
         gate.fine(
             {
                 "x-ratelimit-limit-requests": "1000",
@@ -129,7 +154,7 @@ def test_near_the_limit_it_goes_at_the_speed_of_the_refill(remaining: str, spaci
         times = []
         for _ in range(5):
             while True:
-                trying = asyncio.create_task(gate.enter(stop))
+                trying = asyncio.create_task(gate.place())
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
                 if trying.done():
