@@ -7,9 +7,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote as quoted
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -102,7 +104,7 @@ def prepare(cfg: DictConfig, *, learn: bool = True, progress: Any = None) -> Run
         raise LabelError(
             f"label source {source.name!r} has nothing to read in "
             f"{tables.manifest.name}: {lacking}",
-            todo="obtain the labels, or choose another label_source",
+            todo=_obtaining(cfg),
         )
     split: PairSplit = instantiate(cfg.split)(pairs, tables.images)
     if lacking is None:
@@ -124,6 +126,18 @@ def prepare(cfg: DictConfig, *, learn: bool = True, progress: Any = None) -> Run
     simulated = tables.manifest.simulated or next(filter(None, said), "")
     tables.manifest = replace(tables.manifest, simulated=simulated)
     return RunTables(tables, pairs, split, source, labels, references, absent)
+
+
+def _obtaining(cfg: DictConfig) -> str:
+    """The command that obtains the labels of the config's source, with the options of its data."""
+    annotator = cfg.label_source.get("annotator")
+    if annotator is None:
+        return "obtain the labels, or choose another label_source"
+    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else ["dataset=…"]
+    kept = ("dataset", "question", "paths.cache")
+    words = [quoted(w) for w in given if w.lstrip("+~").startswith(kept)]
+    command = " ".join(["interestingness annotate", *words, f"annotator={annotator}"])
+    return f"{command} pilot=30 asks about thirty pairs first; or choose another label_source"
 
 
 def _own_name(source: LabelSource, references: Mapping[str, LabelSource]) -> str:

@@ -33,7 +33,6 @@ class ScoreSource(LabelSource):
         table: str | None = None,
         link: str = "order",
         temperature: float | None = None,
-        annotator: str | None = None,
     ) -> None:
         """Say which score and how it becomes a preference.
 
@@ -46,7 +45,6 @@ class ScoreSource(LabelSource):
             link: "order" (1, 0 or 0.5) or "sigmoid": σ((s_left − s_right) / (temperature · SD)),
                 SD that of the score over the data set's images.
             temperature: for "sigmoid", above 0; 1 gives a difference of one SD the odds e : 1.
-            annotator: option that computes the score, for the advice of ``missing``.
 
         Raises:
             ConfigError: for an unknown link, or a temperature that does not go with it.
@@ -69,7 +67,6 @@ class ScoreSource(LabelSource):
         self.table = table
         self.link = link
         self.temperature = temperature
-        self.annotator = annotator
 
     def labels(self, pairs: Pairs) -> Labels:
         """Preferences of pairs; NaN where one of the images has no score.
@@ -172,11 +169,6 @@ class ScoreSource(LabelSource):
         return rows[pairs.left], rows[pairs.right]
 
     def _advice(self) -> str:
-        if self.annotator is not None:
-            return (
-                f"`interestingness annotate dataset={self.tables.manifest.name} "
-                f"annotator={self.annotator}` computes it"
-            )
         return (
             "Choose one of these with label_source.column=…, or name a file of your own: "
             "label_source.table=scores.csv"

@@ -173,10 +173,8 @@ class VoteSource(LabelSource):
                 "Add them as votes.csv with the columns left,right,choice (rater, first, reason "
                 "optional): `dataset=folder dataset.images=… dataset.votes=votes.csv`"
             )
-        command = (
-            f"`interestingness annotate dataset={self.tables.manifest.name} "
-            f"annotator={self.annotator}` obtains them"
-        )
+        question = "" if self.question == DEFAULT_QUESTION else f" question={self.question}"
+        command = f"`interestingness annotate dataset=…{question} annotator={self.annotator}` obtains them"
         pairs = len(self.tables.pairs)
         calls = f"{pairs:,} pairs × {ORDERS} orders = {pairs * ORDERS:,} calls"
         if self.price_per_call is None:

@@ -60,9 +60,11 @@ def test_an_unknown_rater_pattern_says_who_is_there_and_how_to_obtain_votes(tmp_
     said = source.missing()
     assert "model raters claude*" in said
     assert "votes of ann, gpt-4o-2024 on interesting" in said
-    assert "`interestingness annotate dataset=toy annotator=claude`" in said
+    assert "`interestingness annotate dataset=… annotator=claude` obtains them" in said
     assert "3 pairs × 2 orders = 6 calls, × $0.01 a call ≈ $0.06" in said
     assert "check the present price list" in said
+    safe = human(data, raters=["claude*"], annotator="claude", question="safe").missing()
+    assert "`interestingness annotate dataset=… question=safe annotator=claude`" in safe
     with pytest.raises(LabelError, match=r"label source 'human': no vote on the question"):
         source.labels(data.pairs)
     with pytest.raises(LabelError, match=r"claude\*"):

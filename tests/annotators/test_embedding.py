@@ -1,0 +1,117 @@
+"""Vectors of texts: bought once, never mis-aligned (fault row 46)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pytest
+from material import SIMULATED
+
+from interestingness.annotators.embedding import EmbeddingError, ServiceEmbedder
+from interestingness.errors import ConfigError
+
+
+def embedder(folder: Path, **changes: Any) -> ServiceEmbedder:
+    values: dict[str, Any] = {
+        "name": "test",
+        "model": "simulated-embedding",
+        "base_url": None,
+        "simulated": SIMULATED,
+        "price": {"prompt": 0.02, "completion": 0},
+        "limits": {"concurrency": 4, "deadline_s": 10},
+        "ledger": str(folder / "texts.sqlite"),
+    }
+    return ServiceEmbedder(**{**values, **changes})
+
+
+def test_each_distinct_text_is_bought_once_and_rows_follow_the_texts(tmp_path: Path) -> None:
+    texts = ["a dog", "a red boat", "a dog", "caf\u00e9", "cafe\u0301"]
+    made = embedder(tmp_path)
+    found = made.embed(texts)
+    assert found.shape == (5, 64) and found.dtype == np.float32
+    assert (found[0] == found[2]).all() and (found[3] == found[4]).all()
+    assert not np.allclose(found[0], found[1])
+    again = embedder(tmp_path, simulated={**SIMULATED, "seed": 9})
+    assert (again.embed(texts[::-1]) == found[::-1]).all(), "the second time nobody was asked"
+    assert made.embed([]).shape == (0, 0)
+    wide = embedder(tmp_path, dimensions=8)
+    assert wide.embed(["a dog"]).shape == (1, 8)
+    assert made.fingerprint() == again.fingerprint() != wide.fingerprint()
+    assert "$0.02" in made.describe()
+
+
+def test_alike_texts_are_near(tmp_path: Path) -> None:
+    a, b, c = embedder(tmp_path).embed(["a dog on grass", "a dog on sand", "blue metal chairs"])
+    assert a @ b > 0.4 > abs(a @ c)
+
+
+def test_bad_texts_and_budgets(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="empty"):
+        embedder(tmp_path).embed(["a", " "])
+    with pytest.raises(ConfigError, match="there is no budget"):
+        embedder(tmp_path, price={"prompt": 10_000, "completion": 0}).embed(["a dog"])
+    with pytest.raises(EmbeddingError, match="the budget is reached"):
+        embedder(tmp_path, budget=0.0).embed(["a dog"])
+    with pytest.raises(ConfigError, match="without a price"):
+        embedder(tmp_path, price=None)
+
+
+class Wrong:
+    """A server whose embeddings are made by a function of the request."""
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                data = json.dumps({"model": body["model"], "data": make(body)}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Say nothing."""
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = Thread(target=self.http.serve_forever, daemon=True)
+
+    def __enter__(self) -> str:
+        self.thread.start()
+        return f"http://127.0.0.1:{self.http.server_address[1]}/v1"
+
+    def __exit__(self, *_: object) -> None:
+        self.http.shutdown()
+        self.http.server_close()
+        self.thread.join()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda body: [],
+        lambda body: [{"index": 1, "embedding": [1.0, 2.0]}],
+        lambda body: [{"index": i, "embedding": [1.0, 2.0]} for i in (1, 0)],
+        lambda body: [{"index": 0, "embedding": [1.0]}],
+        lambda body: [{"index": 0, "embedding": [1.0, float("nan")]}],
+    ],
+    ids=["short list", "wrong index", "shuffled", "wrong dimensions", "NaN"],
+)
+def test_what_a_server_gets_wrong_is_rejected_and_nothing_is_aligned_by_luck(
+    tmp_path: Path, make: Callable[[Any], Any]
+) -> None:
+    with Wrong(make) as url, pytest.raises(EmbeddingError, match="2 of 2 texts have no vector"):
+        embedder(tmp_path, base_url=url, simulated=None, dimensions=2).embed(["a dog", "a cat"])
+
+
+def test_lengths_that_differ_are_an_error(tmp_path: Path) -> None:
+    def make(body: Any) -> Any:
+        return [{"index": 0, "embedding": [1.0] * (2 + len(body["input"][0]) % 2)}]
+
+    with Wrong(make) as url, pytest.raises(EmbeddingError, match="vectors of 2, 3 numbers"):
+        embedder(tmp_path, base_url=url, simulated=None).embed(["ab", "abc"])
