@@ -188,7 +188,7 @@ class PairChoice(Study):
                         "spearman": mean_interval(values[:, at]),
                     }
                     if way > 0:
-                        row["gain"] = mean_interval(values[:, at] - base[:, at])
+                        row["gain"] = mean_interval(100 * (values[:, at] - base[:, at]))
                         row["calls"] = calls_text(needed, self.calls)
                     rows.append(row)
         return rows
@@ -203,7 +203,7 @@ class PairChoice(Study):
                 Column("target", "images"),
                 Column("way", "pairs"),
                 Column("spearman", "Spearman", "number"),
-                Column("gain", "more than random", "signed", "of Spearman, same calls"),
+                Column("gain", "100 × Spearman over random", "signed", "same calls"),
                 Column("calls", f"calls for what random pairs reach with {n}"),
                 Column(
                     "saved", "calls saved", "percent", "of those; below 0 where more are needed"
