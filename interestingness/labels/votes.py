@@ -174,7 +174,8 @@ class VoteSource(LabelSource):
                 "optional): `dataset=folder dataset.images=… dataset.votes=votes.csv`"
             )
         question = "" if self.question == DEFAULT_QUESTION else f" question={self.question}"
-        command = f"`interestingness annotate dataset=…{question} annotator={self.annotator}` obtains them"
+        options = f"dataset=…{question} annotator={self.annotator}"
+        command = f"`interestingness annotate {options}` obtains them"
         pairs = len(self.tables.pairs)
         calls = f"{pairs:,} pairs × {ORDERS} orders = {pairs * ORDERS:,} calls"
         if self.price_per_call is None:
