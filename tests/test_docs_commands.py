@@ -33,6 +33,8 @@ from omegaconf import OmegaConf, open_dict
 from PIL import Image
 
 from interestingness import plugins
+from interestingness.annotators.ledger.commands import OPTIONS as LEDGER_OPTIONS
+from interestingness.assembly.auditing import parser
 from interestingness.assembly.checks import check, missing_keys, plain
 from interestingness.cli import conf_folder, quoted
 from interestingness.testing import BackboneContract, LabelSourceContract
@@ -40,13 +42,15 @@ from interestingness.testing import BackboneContract, LabelSourceContract
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ["README.md", *sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("docs/**/*.md"))]
 LANGUAGES = {"sh", "python", "yaml", "toml", "csv", "text"}
-DOORS = {"train": "train", "evaluate": "evaluate", "shards write": "shards"}
+DOORS = {"train": "train", "evaluate": "evaluate", "study": "study", "shards write": "shards"}
+NEEDED = {"study": ["study=audit"]}
+"""What a door must be told before it composes."""
 GROUPS = {path.name for path in conf_folder().iterdir() if path.is_dir()}
 PROGRAMS = ("python ", "interestingness ", "pip ", "pytest ", "wandb ")
 FLAGS = {"-m": 0, "--help": 0, "--cfg": 1, "--info": 1, "--config-dir": 1}
 """Hydra's options that pages may show, and how many values each takes."""
 
-FOUND = {"commands": 84, "options": 57, "python": 13, "contracts": 3}
+FOUND = {"commands": 101, "options": 58, "python": 13, "contracts": 3}
 """On all pages together: a test that finds things by itself must know how many it found."""
 
 
@@ -136,7 +140,7 @@ def default(door: str) -> dict[str, Any]:
     """The door's config without overrides, unresolved."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        return OmegaConf.to_container(compose(door), resolve=False)
+        return OmegaConf.to_container(compose(door, NEEDED.get(door, [])), resolve=False)
 
 
 @cache
@@ -342,7 +346,18 @@ def check_command(command: Command, workplace: Path) -> Job | None:
     if [program, *arguments[:1]] == ["python", "-m"]:
         program, *arguments = arguments[1:]
     job, named = None, command.named_only
-    if program == "interestingness":
+    studied = any(word.startswith("study=") for word in arguments)
+    if program == "interestingness" and arguments[:1] == ["audit"]:
+        try:
+            named or parser().parse_args(arguments[1:])
+        except SystemExit:
+            raise AssertionError(command) from None
+    elif program == "interestingness" and arguments[:1] == ["ledger"]:
+        words = arguments[1 + (len(arguments) > 1) + (len(arguments) > 2) :]
+        known = LEDGER_OPTIONS[arguments[1]] if len(arguments) > 1 else frozenset()
+        assert {word.partition("=")[0] for word in words} <= known, command
+        assert len(arguments) > 2 or named, command
+    elif program == "interestingness":
         job = next((d for d in DOORS if arguments[: len(d.split())] == d.split()), None)
         if job is None and not (named and arguments in ([], ["annotate"])):  # annotate is to come
             assert arguments[:2] == ["shards", "verify"], command
@@ -368,6 +383,8 @@ def check_command(command: Command, workplace: Path) -> Job | None:
         assert command.words in (("wandb", "login"), ("wandb", "sync")), f"not ours: {command}"
     if job is None:
         return None
+    if job == "evaluate" and studied:
+        return job_of("study", arguments[1:], workplace, whole=not named)
     rest = arguments[1:] if program == "python" else arguments[len(job.split()) :]
     return job_of(DOORS[job], rest, workplace, whole=not named)
 
@@ -450,6 +467,10 @@ def test_checks_can_fail(tmp_path: Path) -> None:
         "python train.py --verbose",
         "python scripts/calibrate_raters.py --seed 3",
         "interestingness shards check out",
+        "interestingness audit votes.csv --output out",
+        "interestingness ledger mend a.ledger",
+        "interestingness ledger export a.ledger to=votes.parquet",
+        "python evaluate.py study=adit",
         "pip install -e .[all]",
     ):
         try:
