@@ -142,9 +142,10 @@ class ServiceEmbedder:
         if missing:
             rejected = ended.tally.rejected if ended is not None else {}
             why = (ended.reason if ended is not None else "") or ", ".join(rejected)
+            text = str(missing[0].subject["text"])[:60]
             raise EmbeddingError(
                 f"{len(missing)} of {len(tasks)} texts have no vector "
-                f"({why or 'rejected before'}), the first: {str(missing[0].subject['text'])[:60]!r}",
+                f"({why or 'rejected before'}), the first: {text!r}",
                 expected="a vector of finite numbers for each text",
                 todo=f"run it again; `interestingness ledger status {self.ledger}` says more",
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -102,6 +103,8 @@ def annotate(cfg: DictConfig) -> dict[str, Any]:
         SystemExit: with the exit status of a run that ended early; what was bought is kept.
     """
     check(plain(cfg), trusted=(*plugin_packages(), *cfg.trust))
+    for library in ("httpx", "httpx2", "openai"):  # a line for every request otherwise
+        logging.getLogger(library).setLevel(logging.WARNING)
     job = planned(cfg)
     spent, need = _so_far(job)
     estimate = Estimate.of(need.todo, job.meter)
@@ -315,7 +318,7 @@ def _answers(job: Job, ledger: Ledger) -> pa.Table:
 def _announce(job: Job, need: Need, estimate: Estimate, spent: int) -> None:
     backend, whole = job.backend, job.whole
     print(f"annotator  {backend.name}: {backend.model} at {backend.host}")
-    if backend.simulated is not None:
+    if "simulated" in backend.model:
         print(f"           {SENTENCE}")
     asked = f"{job.cfg.what}, {job.cfg.question}, prompt {job.template.name}"
     print(f"asks       {asked}: {len(whole.tasks):,} answers in all" + _pilot_words(job))
