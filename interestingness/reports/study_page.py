@@ -16,7 +16,7 @@ from interestingness.studies.study import Picture, Settings
 ROWS = 150
 """Rows of one table that the page shows; its files have all."""
 OPEN_ROWS = 25
-"""Rows of a table after the first that are shown without a click."""
+"""Rows of a table that are shown without scrolling, and after the first table without a click."""
 IMAGES, PAIRS, PICTURES = 48, 30, 500
 """Images and pairs of one gallery, and pictures of all galleries, that are shown."""
 BYTES = 2_400_000
@@ -38,6 +38,7 @@ class _TableView:
         breadth: class of each column: "short" texts stand in one line, "long" ones get room.
         again: per row, whether its first cell repeats that of the row above.
         folded: whether it is opened by a click.
+        tall: whether its rows scroll in a box of their own.
     """
 
     table: Table
@@ -47,6 +48,7 @@ class _TableView:
     breadth: list[str]
     again: list[bool]
     folded: bool
+    tall: bool
 
     @property
     def heads(self) -> list[tuple[Column, str]]:
@@ -126,6 +128,7 @@ def _view(table: Table, *, first: bool) -> _TableView:
         breadth=[_breadth([row[i] for row in rows]) for i in range(len(columns))],
         again=[i > 0 and name == names[i - 1] for i, name in enumerate(names)],
         folded=not first and len(table.rows) > OPEN_ROWS,
+        tall=len(table.rows) > OPEN_ROWS,
     )
 
 

@@ -189,7 +189,9 @@ def _figures(rng: np.random.Generator, accuracy: Any, ids: list[str]) -> list[An
         for i, name in enumerate(("discard", "keep as ties", "mean logit", "order term"))
         for y in [0.55 + 0.06 * np.log10(calls / 100) + 0.02 * i]
     ]
-    group = [f"cluster {k}: dog, beach, sunset" for k in rng.integers(0, 5, 300)]
+    number = rng.integers(0, 5, 300)
+    group = [f"cluster {k}: dog, beach, sunset" for k in number]
+    place = rng.normal(size=(2, 300)) + 6 * rng.normal(size=(2, 5))[:, number]
     chance = {"chance": 0.5, "one human": 0.78}
     agreement = rng.uniform(0.3, 0.95, (7, 7))
     agreement[2, 3] = np.nan
@@ -225,8 +227,7 @@ def _figures(rng: np.random.Generator, accuracy: Any, ids: list[str]) -> list[An
             "map",
             "Clusters of reasons",
             "Two dimensions by PCA.",
-            rng.normal(size=300),
-            rng.normal(size=300),
+            *place,
             group,
             [f"point {i}" for i in range(300)],
             {i: ids[i] for i in range(min(8, len(ids)))},

@@ -113,8 +113,28 @@ def test_a_map_shows_groups_points_and_pictures() -> None:
     assert len(list(tree.iter("image"))) == 2  # one of three has no place
     assert f"{MOST_POINTS:,} of {many - 1:,} points are drawn" in text(tree)
     assert len(list(tree.iter("li"))) == MOST_GROUPS == len(set(group)) - 1
-    assert len(marks(tree, "name")) == MOST_NAMES
+    assert not marks(tree, "name")  # these groups are all over the map
     assert not list(drawn(chart, uri=None).iter("image"))
+
+
+def test_groups_that_lie_together_have_their_names_on_the_map() -> None:
+    rng = np.random.default_rng(0)
+    number = np.arange(300) % (MOST_NAMES + 2)
+    scattered = number == 0
+    x = np.where(scattered, 20 * rng.random(300), number + 0.1 * rng.normal(size=300))
+    y = np.where(scattered, 20 * rng.random(300), number + 0.1 * rng.normal(size=300))
+    chart = Scatter("m", "", "", x, y, [f"g{n}" for n in number], [""] * 300)
+    names = marks(drawn(chart), "name")
+    assert len(names) == MOST_NAMES - 1 and "g0" not in {name.text for name in names}
+    (one,) = [name for name in names if name.text == "g1"]
+    dots = [m for m in marks(drawn(chart), "point") if place(m, "cx") < place(one, "x") + 5]
+    assert min(abs(place(m, "cy") - place(one, "y")) for m in dots) < 10
+    apart = [(place(a, "x"), place(a, "y")) for a in names]
+    assert all(
+        abs(a[0] - b[0]) >= 24 or abs(a[1] - b[1]) >= 17
+        for i, a in enumerate(apart)
+        for b in apart[:i]
+    )
 
 
 def test_two_scores_have_axes() -> None:

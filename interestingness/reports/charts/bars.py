@@ -9,11 +9,10 @@ from markupsafe import Markup, escape
 from interestingness.reports.cells import written
 from interestingness.reports.charts import svg
 from interestingness.reports.charts.axes import linear, tick_text
-from interestingness.reports.charts.intervals import axis_below
-from interestingness.reports.text import breakable
+from interestingness.reports.charts.intervals import axis_below, lane, lanes
 from interestingness.studies.result import Bars
 
-ROW, HEIGHT = 26, 210
+ROW, THICK, HEIGHT = 26, 18, 210
 MOST_LANES = 30
 SHORT = 6
 """Characters of a label that fits below a column."""
@@ -30,23 +29,21 @@ def bars_chart(chart: Bars) -> Markup:
 def _lanes(chart: Bars) -> Markup:
     axis = linear([0.0, *chart.values], kind=chart.kind)
     zero = 100 * axis.at(0.0)
-    cells = []
+    cells: list[Markup] = []
     for label, value in zip(chart.labels, chart.values, strict=True):
         number = written(value, chart.kind)
-        parts = [svg.line("track", zero, 0, zero, ROW)]
+        parts = [svg.upright("track", zero)]
         if math.isfinite(value):
             start, end = sorted((zero, 100 * axis.at(value)))
-            parts.append(
+            bar = (
                 f'<rect class="column" x="{start:.2f}%" width="{end - start:.2f}%" '
-                f'y="4" height="{ROW - 8}" rx="2"/>'
+                f'y="{-THICK / 2:g}" height="{THICK}" rx="2"/>'
             )
-        cells += [
-            Markup(f'<span class="of"><bdi>{breakable(label)}</bdi></span>'),
-            svg.picture(parts, height=ROW, label=f"{label}: {number}"),
-            Markup(f"<b>{escape(number)}</b>"),
-        ]
+            parts.append(svg.half_way([bar]))
+        row = svg.picture(parts, height=ROW, label=f"{label}: {number}", kind="lane")
+        cells += lane(label, row, number)
     cells += [Markup('<i class="under"></i>'), axis_below(axis, chart.kind), Markup("<i></i>")]
-    return Markup('<div class="lanes">') + Markup("").join(cells) + Markup("</div>")
+    return lanes(cells, rows=len(chart.labels))
 
 
 def _columns(chart: Bars) -> Markup:

@@ -70,4 +70,4 @@ def is_wide(figure: Figure) -> bool:
         case Bars():
             return len(figure.labels) > 24
         case IntervalChart():
-            return False
+            return len(figure.rows) > 16

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from interestingness.reports.cells import written
 from interestingness.reports.charts import svg
@@ -15,7 +15,9 @@ from interestingness.stats.bootstrap import Interval
 from interestingness.studies.result import IntervalChart, Kind, Spread
 
 ROW = 30
-"""Height of one line in pixels."""
+"""Least height of one line in pixels."""
+MOST_ROWS = 40
+"""Lines that are shown without scrolling."""
 
 
 def interval_chart(chart: IntervalChart) -> Markup:
@@ -26,13 +28,26 @@ def interval_chart(chart: IntervalChart) -> Markup:
     cells = [Markup('<i class="over"></i>'), _lines_named(axis, chart.lines), Markup("<i></i>")]
     for label, estimate in chart.rows:
         number = written(estimate, chart.kind)
-        cells += [
-            Markup(f'<span class="of"><bdi>{breakable(label)}</bdi></span>'),
-            _row(axis, chart.lines, ends[label], f"{label}: {number}"),
-            Markup(f"<b>{escape(number)}</b>"),
-        ]
+        row = _row(axis, chart.lines, ends[label], f"{label}: {number}")
+        cells += lane(label, row, number)
     cells += [Markup('<i class="under"></i>'), axis_below(axis, chart.kind), Markup("<i></i>")]
-    return Markup('<div class="lanes">') + Markup("").join(cells) + Markup("</div>")
+    return lanes(cells, rows=len(chart.rows))
+
+
+def lanes(cells: Sequence[Markup], *, rows: int) -> Markup:
+    """Cells as lanes, three in a row; many rows scroll in a box of their own."""
+    box = Markup('<div class="scroll tall" tabindex="0">{}</div>') if rows > MOST_ROWS else "{}"
+    return Markup(box).format(Markup('<div class="lanes">{}</div>').format(Markup("").join(cells)))
+
+
+def lane(label: str, row: Markup, number: str) -> list[Markup]:
+    """Name, picture and number of one lane; what the number may be follows it more softly."""
+    first, _, rest = number.partition(" ")
+    return [
+        Markup('<span class="of"><bdi>{}</bdi></span>').format(breakable(label)),
+        row,
+        Markup('<span class="value"><b>{}</b> <span>{}</span></span>').format(first, rest),
+    ]
 
 
 def axis_below(axis: Axis, kind: Kind) -> Markup:
@@ -41,23 +56,22 @@ def axis_below(axis: Axis, kind: Kind) -> Markup:
     for tick in axis.ticks:
         x = 100 * axis.at(tick)
         parts.append(svg.text(x, 14, tick_text(tick, kind), kind="faint"))
-    return svg.picture(parts, height=20, label="axis")
+    return svg.picture(parts, height=20, label="axis", kind="axis")
 
 
 def _row(
     axis: Axis, lines: Mapping[str, float], ends: tuple[float, float, float], label: str
 ) -> Markup:
-    middle = ROW / 2
-    parts = [svg.line("track", x, 0, x, ROW) for x in (100 * axis.at(t) for t in axis.ticks)]
+    parts = [svg.upright("track", 100 * axis.at(tick)) for tick in axis.ticks]
     for i, value in enumerate(lines.values()):
-        x = 100 * axis.at(value)
-        parts.append(svg.line(f"compare c{_colour(i)}", x, 0, x, ROW))
+        parts.append(svg.upright(f"compare c{_colour(i)}", 100 * axis.at(value)))
     low, value, high = (100 * axis.at(v) if math.isfinite(v) else math.nan for v in ends)
+    marks = []
     if not math.isnan(low):
-        parts.append(svg.line("interval", max(low, 0), middle, min(high, 100), middle))
+        marks.append(svg.line("interval", max(low, 0), 0, min(high, 100), 0))
     if not math.isnan(value):
-        parts.append(svg.dot("dot", value, middle))
-    return svg.picture(parts, height=ROW, label=label)
+        marks.append(svg.dot("dot", value, 0))
+    return svg.picture([*parts, svg.half_way(marks)], height=ROW, label=label, kind="lane")
 
 
 def _lines_named(axis: Axis, lines: Mapping[str, float]) -> Markup:
@@ -78,7 +92,7 @@ def _lines_named(axis: Axis, lines: Mapping[str, float]) -> Markup:
         y = 14 + 18 * level
         marks.append(svg.line(f"compare c{_colour(i)}", x, y + 3, x, height))
         marks.append(svg.text(x, y, name, anchor=svg.near_edge(x), kind="faint"))
-    return svg.picture(marks, height=height, label="; ".join(lines))
+    return svg.picture(marks, height=height, label="; ".join(lines), kind="lines")
 
 
 def _colour(number: int) -> int:

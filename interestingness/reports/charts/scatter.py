@@ -22,7 +22,9 @@ MOST_POINTS = 2500
 MOST_GROUPS = 16
 """Groups with a colour and mark of their own: the largest. The others are grey."""
 MOST_NAMES = 10
-"""Groups whose names stand on the map itself."""
+"""Groups whose names may stand on the map itself."""
+COMPACT = 0.6
+"""Spread of a group on either axis, as a share of that of all points, up to which it has a name."""
 
 
 def scatter_chart(chart: Scatter, *, thumbnail: Callable[[str], str | None]) -> Markup:
@@ -125,14 +127,23 @@ def _names(
     x: NDArray[np.float64],
     y: NDArray[np.float64],
 ) -> list[str]:
-    """Names of the largest groups in the middle of their points, moved down where they collide."""
+    """Names of groups in the middle of their points, moved down where they collide.
+
+    Only of groups that lie together: in the middle of one that is all over the map stands nothing.
+    """
     group = np.asarray(chart.group, dtype=object)
+    members = {name: known[group[known] == name] for name in list(number)[:MOST_NAMES]}
+    compact = [
+        name
+        for name, rows in members.items()
+        if len(rows) and all(np.std(v[rows]) <= COMPACT * np.std(v[known]) for v in (x, y))
+    ]
+    if 2 * len(compact) <= len(members):
+        return []  # colours are about something else than places
     parts: list[str] = []
     taken: list[tuple[float, float]] = []
-    for name in list(number)[:MOST_NAMES]:
-        rows = known[group[known] == name]
-        if not len(rows):
-            continue
+    for name in compact:
+        rows = members[name]
         across, down = float(np.median(x[rows])), float(np.median(y[rows])) + 4
         while any(abs(across - a) < 24 and abs(down - d) < 17 for a, d in taken):
             down += 6

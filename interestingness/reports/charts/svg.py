@@ -34,6 +34,16 @@ def line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
     return f'<line class="{kind}" x1="{x1:.2f}%" x2="{x2:.2f}%" y1="{y1:.1f}" y2="{y2:.1f}"/>'
 
 
+def upright(kind: str, x: float) -> str:
+    """A vertical line through the whole picture."""
+    return f'<line class="{kind}" x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="100%"/>'
+
+
+def half_way(parts: Iterable[str]) -> str:
+    """Marks whose y counts from the middle of the picture, however high that is."""
+    return f'<svg y="50%" overflow="visible">{"".join(parts)}</svg>'
+
+
 def dot(kind: str, x: float, y: float, *, radius: float = 5, title: str = "") -> str:
     """A round mark; ``title`` is shown on hover."""
     told = f"<title>{escape(plain(title))}</title></circle>" if title else "</circle>"
