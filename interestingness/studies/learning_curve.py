@@ -1,0 +1,394 @@
+"""``study=learning_curve``: accuracy against votes and dollars on one's own data; when to stop."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interestingness.data.splits import PairSplit
+from interestingness.errors import ConfigError, LabelError
+from interestingness.labels.mix import MIN_HUMAN_PAIRS, MixSource
+from interestingness.labels.source import Labels, LabelSource
+from interestingness.labels.votes import VoteSource
+from interestingness.learning.linear_solver.ridge import fit_ridge
+from interestingness.learning.regularisation import GRID, inner_losses
+from interestingness.models.scaling import FeatureScaler
+from interestingness.stats.agreement import accuracy
+from interestingness.stats.columns import Array
+from interestingness.stats.power_law import Doubling, doubling
+from interestingness.studies.result import (
+    Cell,
+    Column,
+    Curve,
+    Curves,
+    Spread,
+    StudyResult,
+    Table,
+)
+from interestingness.studies.study import Material, Study
+
+Rows = NDArray[np.int64]
+FEWEST_POINTS = 4
+"""Sizes that a curve is fitted to, at least."""
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """What one source reached at its sizes.
+
+    Attributes:
+        pairs: labelled training pairs (of a mix: pairs with human votes), shape (sizes,).
+        votes: behind them, mean over the splits, shape (sizes,).
+        dollars: that they cost, NaN where a price is unknown, shape (sizes,).
+        accuracy: NaN where nothing could be learnt, shape (splits, sizes).
+    """
+
+    pairs: NDArray[np.int64]
+    votes: Array
+    dollars: Array
+    accuracy: Array
+
+
+class LearningCurve(Study):
+    """Accuracy on held-out pairs for growing parts of the training labels, source by source."""
+
+    def __init__(
+        self,
+        *,
+        splits: int,
+        sizes: int,
+        smallest: int,
+        reference: str,
+        worth: float,
+        prices: Mapping[str, float | None],
+        sources: Sequence[str] | None = None,
+    ) -> None:
+        """Say what is measured.
+
+        Args:
+            splits: repetitions, each with a split and an order of the pairs of its own.
+            sizes: points of each curve, in equal steps of the logarithm, 4 or more.
+            smallest: pairs of the first point.
+            reference: what judges on the test pairs.
+            worth: points of accuracy that twice the votes must bring to be worth it.
+            prices: dollars of one vote, by source (``human`` also for a mix); a source that
+                states its own price needs none here.
+            sources: names of those to look at; None takes all that learn.
+
+        Raises:
+            ConfigError: for numbers that cannot be.
+        """
+        least = min(splits - 1, sizes - FEWEST_POINTS + 1, smallest - 1)
+        known = [p for p in prices.values() if p is not None]
+        if least < 1 or worth < 0 or any(p < 0 for p in known):
+            raise ConfigError(
+                f"splits={splits} sizes={sizes} smallest={smallest} worth={worth} "
+                f"prices={dict(prices)}",
+                expected=f"two splits, {FEWEST_POINTS} sizes and two pairs or more; worth and "
+                "prices of 0 or more",
+                todo="correct the option of study.…",
+            )
+        self.splits, self.sizes, self.smallest = splits, sizes, smallest
+        self.reference, self.worth = reference, worth
+        self.prices = {name: float(p) for name, p in prices.items() if p is not None}
+        self.sources = sources
+
+    def run(self, material: Material) -> StudyResult:
+        """Learn from growing parts of each source.
+
+        Raises:
+            LabelError: if the reference or every source has nothing to read here.
+        """
+        judge = _named(material.references.there, material.references.absent, self.reference)
+        preference = judge.labels(material.pairs).preference
+        chosen = self._chosen(material)
+        pairs, present = material.pairs, material.features.present
+        usable = present[pairs.left] & present[pairs.right]
+        found: dict[str, Points] = {}
+        lacking: dict[str, str] = {}
+        told = material.progress("learning curves")
+        for i, (name, source) in enumerate(chosen.items()):
+            parts = _Parts(material, source, usable)
+            sizes = self._sizes(parts, self.splits)
+            if isinstance(sizes, str):
+                lacking[name] = sizes
+                continue
+            reached = np.empty((self.splits, len(sizes)))
+            votes = np.empty((self.splits, len(sizes)))
+            for number in range(self.splits):
+                test = np.flatnonzero(parts.split(number).test & usable)
+                for j, size in enumerate(sizes):
+                    learnt, labels, votes[number, j] = parts.labels(number, size)
+                    score = _scores(material, learnt, labels, seed=material.seed + number)
+                    margin = score[pairs.left[test]] - score[pairs.right[test]]
+                    reached[number, j] = (
+                        np.nan if np.isnan(margin).all() else accuracy(margin, preference[test])
+                    )
+                told(i * self.splits + number + 1, len(chosen) * self.splits)
+            mean = votes.mean(axis=0)
+            found[name] = Points(np.array(sizes), mean, self._dollars(name, source, mean), reached)
+        return self._result(material, found, lacking | material.sources.absent)
+
+    def _chosen(self, material: Material) -> dict[str, LabelSource]:
+        there, absent = material.sources
+        names = list(there) if self.sources is None else list(self.sources)
+        if not names:
+            raise LabelError(
+                "no source has labels in this data set: "
+                + "; ".join(f"{name}: {why}" for name, why in absent.items()),
+                expected="at least one",
+                todo="add votes or scores",
+            )
+        return {name: _named(there, absent, name) for name in names}
+
+    def _sizes(self, parts: _Parts, splits: int) -> list[int] | str:
+        """Sizes that every split can give, or why there are none."""
+        first = max(self.smallest, MIN_HUMAN_PAIRS) if parts.mixed else self.smallest
+        try:
+            most = min(len(parts.order(number)) for number in range(splits))
+        except LabelError as error:
+            return " ".join(str(error).split())
+        if most < first * 2:
+            return f"{most} labelled training pairs are too few for a curve from {first} on"
+        steps = np.geomspace(first, most, self.sizes)
+        return np.unique(np.round(steps).astype(np.int64)).tolist()
+
+    def _dollars(self, name: str, source: LabelSource, votes: Array) -> Array:
+        """Dollars of so many votes; of a mix also those of the models that it reads."""
+        if isinstance(source, MixSource):
+            own = self.prices.get(source.human.name, np.nan) * votes
+            parts = [s for s in source.sources.values() if isinstance(s, VoteSource)]
+            whole = [s.labels(s.tables.pairs).facts["votes"] for s in parts]
+            prices = [self._price(s.name, s) for s in parts]
+            return own + sum(n * p for n, p in zip(whole, prices, strict=True))
+        if isinstance(source, VoteSource):
+            return self._price(name, source) * votes
+        return np.full(len(votes), self.prices.get(name, np.nan)) * votes
+
+    def _price(self, name: str, source: VoteSource) -> float:
+        stated = source.price_per_call
+        return self.prices.get(name, np.nan if stated is None else stated)
+
+    def _result(
+        self, material: Material, found: Mapping[str, Points], lacking: Mapping[str, str]
+    ) -> StudyResult:
+        ahead = {name: self._ahead(points, material.seed) for name, points in found.items()}
+        rows = [
+            self._row(name, points, ahead[name])
+            for name, points in sorted(found.items(), key=lambda item: -_last(item[1]))
+        ]
+        absent: list[dict[str, Cell]] = [
+            {"source": name, "advice": why} for name, why in lacking.items()
+        ]
+        return StudyResult(
+            name="learning_curve",
+            title="How many labels?",
+            answer=" ".join(f"{row['source']}: {row['advice']}" for row in rows[:3])
+            or "No source has enough labels for a curve.",
+            used=[
+                ("data", material.tables.manifest.name),
+                ("judged by", self.reference),
+                ("split", f"{material.split(0, material.tables).rule}; {self.splits} splits"),
+                ("features", material.features.note),
+            ],
+            tables=[self._advice(rows + absent), _everything(found)],
+            figures=_figures(found, self.reference),
+            notes=[
+                "A part of a source is its first n labelled training pairs in a random order, "
+                "drawn anew in every split. The test pairs are those of the split, whatever n.",
+                "Of a mix, n counts the pairs with human votes that calibrate it; what its other "
+                "sources label is used in full.",
+                "L2 is chosen inside each part by inner validation; features are standardised.",
+                "Intervals resample the splits. Splits share images, so they are too narrow to "
+                "speak of other data sets.",
+            ],
+            simulated=material.simulated,
+        )
+
+    def _ahead(self, points: Points, seed: int) -> Doubling | None:
+        whole = ~np.isnan(points.accuracy).any(axis=0)
+        if whole.sum() < FEWEST_POINTS:
+            return None
+        return doubling(points.votes[whole], points.accuracy[:, whole], seed=seed)
+
+    def _row(self, name: str, points: Points, ahead: Doubling | None) -> dict[str, Cell]:
+        row: dict[str, Cell] = {
+            "source": name,
+            "pairs": int(points.pairs[-1]),
+            "votes": float(points.votes[-1]),
+            "dollars": float(points.dollars[-1]),
+            "accuracy": Spread.of(points.accuracy[:, -1]),
+            "advice": "nothing could be learnt from most parts: no advice",
+        }
+        if ahead is None:
+            return row
+        gain = ahead.gain
+        hundred = type(gain)(
+            100 * gain.estimate, 100 * gain.low, 100 * gain.high, gain.level, gain.repeats
+        )
+        row |= {
+            "gain": hundred,
+            "limit": ahead.limit,
+            "advice": self._told(points, ahead),
+        }
+        return row
+
+    def _told(self, points: Points, ahead: Doubling) -> str:
+        """Advice in words; where the interval holds both answers, that it cannot be told."""
+        gain = ahead.gain
+        # a fitted curve never falls, so that its interval need not either
+        low, high = 100 * max(gain.low, 0.0), 100 * max(gain.high, 0.0)
+        price = float(points.dollars[-1])
+        cost = "" if np.isnan(price) else f" for ${price:,.2f} more"
+        brings = (
+            f"{2 * points.votes[-1]:,.0f} votes{cost} would bring {low:.1f} to {high:.1f} points"
+        )
+        if high < self.worth:
+            return f"stop: {brings}, less than {self.worth:g}."
+        if low >= self.worth:
+            return f"go on: {brings}."
+        return f"cannot tell: {brings}, and {self.worth:g} lies within."
+
+    def _advice(self, rows: Sequence[Mapping[str, Cell]]) -> Table:
+        return Table(
+            "learning_curve",
+            "With all labels, and with twice as many",
+            [
+                Column("source", "source"),
+                Column("pairs", "pairs", "count", "labelled training pairs; of a mix human ones"),
+                Column("votes", "votes", "count", "behind them; of scores the images scored"),
+                Column("dollars", "dollars", "dollars", "for these votes, where a price is known"),
+                Column("accuracy", "accuracy", "percent", "mean ± SD over splits"),
+                Column("gain", "points by twice as many", "signed", "power law, 95 %"),
+                Column("limit", "in the end", "percent", "limit of the power law; far beyond data"),
+                Column("advice", "advice"),
+            ],
+            rows,
+        )
+
+
+class _Parts:
+    """Growing parts of one source's training labels, split by split."""
+
+    def __init__(self, material: Material, source: LabelSource, usable: NDArray[np.bool_]) -> None:
+        self.material, self.source, self.usable = material, source, usable
+        self.mixed = isinstance(source, MixSource)
+        self._orders: dict[int, Rows] = {}
+
+    def split(self, number: int) -> PairSplit:
+        """The split of a repetition."""
+        return self.material.split(number, self.material.tables)
+
+    def order(self, number: int) -> Rows:
+        """Rows of the split's labelled training pairs in random order."""
+        if number not in self._orders:
+            pairs = self.material.pairs
+            train = np.flatnonzero(self.split(number).train & self.usable)
+            voice = self.source.human if isinstance(self.source, MixSource) else self.source
+            known = voice.fit(pairs[train]).labels(pairs[train]).known
+            rng = np.random.default_rng((self.material.seed, number))
+            self._orders[number] = rng.permutation(train[known])
+        return self._orders[number]
+
+    def labels(self, number: int, size: int) -> tuple[Rows, Labels, float]:
+        """Rows of training pairs, their labels from a part of the source, and the votes used."""
+        pairs = self.material.pairs
+        if isinstance(self.source, MixSource):
+            train = np.flatnonzero(self.split(number).train & self.usable)
+            part = copy.copy(self.source)
+            part.human_pairs, part.seed = size, self.source.seed + number
+            labels = part.fit(pairs[train]).labels(pairs[train])
+            human = part.human.labels(pairs[train])
+            return train, labels, size * float(human.weight[human.known].mean())
+        rows = np.sort(self.order(number)[:size])
+        labels = self.source.fit(pairs[rows]).labels(pairs[rows])
+        votes = labels.facts.get("votes", len(pairs[rows].images_used()))
+        return rows, labels, float(votes)
+
+
+def _scores(material: Material, rows: Rows, labels: Labels, *, seed: int) -> Array:
+    """Scores of all images by a linear head; NaN where the labels teach nothing, (images,)."""
+    pairs, features = material.pairs[rows], material.features.values
+    target, weight = labels.preference[:, None], np.where(labels.known, labels.weight, 0.0)[:, None]
+    scaler = FeatureScaler("standardize", features.shape[1])
+    scaled = scaler.fit(features[pairs.images_used()]).scaled(features)
+    losses = inner_losses(scaled, pairs, target, weight, seed=seed)[:, 0]
+    best = len(GRID) // 2 if np.isnan(losses).any() else int(np.argmin(losses))
+    fitted = fit_ridge(scaled, pairs, target, weight, [np.arange(len(rows))], l2=GRID[best])
+    return scaled.astype(np.float64) @ fitted.weights[0, 0].astype(np.float64)
+
+
+def _named(there: Mapping[str, LabelSource], absent: Mapping[str, str], name: str) -> LabelSource:
+    if name in there:
+        return there[name]
+    raise LabelError(
+        f"{name!r}: {absent.get(name, 'there is no such source or reference')}",
+        expected=f"one of {', '.join(there) or 'none'}",
+        todo="choose one: study.reference=…, study.sources=[…]",
+    )
+
+
+def _last(points: Points) -> float:
+    known = points.accuracy[:, -1]
+    return float(np.nanmean(known)) if not np.isnan(known).all() else 0.0
+
+
+def _everything(found: Mapping[str, Points]) -> Table:
+    rows: list[dict[str, Cell]] = [
+        {
+            "source": name,
+            "pairs": int(points.pairs[j]),
+            "votes": float(points.votes[j]),
+            "dollars": float(points.dollars[j]),
+            "accuracy": Spread.of(points.accuracy[:, j]),
+        }
+        for name, points in found.items()
+        for j in range(len(points.pairs))
+    ]
+    return Table(
+        "learning_curve_all",
+        "All sizes",
+        [
+            Column("source", "source"),
+            Column("pairs", "pairs", "count"),
+            Column("votes", "votes", "count"),
+            Column("dollars", "dollars", "dollars"),
+            Column("accuracy", "accuracy", "percent", "mean ± SD over splits"),
+        ],
+        rows,
+    )
+
+
+def _figures(found: Mapping[str, Points], reference: str) -> list[Curves]:
+    figures = []
+    for key, title in (("votes", "votes"), ("dollars", "dollars")):
+        curves = []
+        for name, points in found.items():
+            x = getattr(points, key)
+            spread = [Spread.of(points.accuracy[:, j]) for j in range(len(points.pairs))]
+            mean = np.array([s.mean for s in spread])
+            sd = np.array([s.sd for s in spread])
+            some = ~np.isnan(mean) & (x > 0)
+            if some.any():
+                curves.append(
+                    Curve(name, x[some], mean[some], (mean - sd)[some], (mean + sd)[some])
+                )
+        if curves:
+            figures.append(
+                Curves(
+                    f"accuracy_by_{key}",
+                    f"Accuracy against {title}",
+                    f"On held-out pairs, judged by {reference}. Bands: ± SD over splits.",
+                    title,
+                    "accuracy",
+                    curves,
+                    log_x=True,
+                    x_kind="count" if key == "votes" else "dollars",
+                    lines={"chance": 0.5},
+                )
+            )
+    return figures

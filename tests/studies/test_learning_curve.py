@@ -1,0 +1,155 @@
+"""The study of how many labels are enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from interestingness.errors import ConfigError, LabelError
+from interestingness.labels.mix import MixSource
+from interestingness.labels.scores import ScoreSource
+from interestingness.labels.tables import Tables
+from interestingness.labels.votes import VoteSource
+from interestingness.studies.learning_curve import LearningCurve, Points
+from interestingness.studies.result import Spread, StudyResult
+from interestingness.studies.study import Material, Sources
+
+PRICE = 0.05
+
+
+def study(repository: Path, **change: Any) -> LearningCurve:
+    file = repository / "conf" / "study" / "learning_curve.yaml"
+    given = yaml.safe_load(file.read_text(encoding="utf-8"))
+    given |= {"splits": 3, "sizes": 4, "smallest": 10, "prices": {"human": PRICE}}
+    return LearningCurve(**({k: v for k, v in given.items() if k != "_target_"} | change))
+
+
+@pytest.fixture
+def result(repository: Path, synthetic_material: Material) -> StudyResult:
+    found = study(repository, sources=["human", "gpt4o", "true_utility"])
+    return found.run(synthetic_material)
+
+
+def test_every_source_has_a_curve_and_advice(result: StudyResult) -> None:
+    advice, everything = result.tables
+    assert {row["source"] for row in advice.rows} == {"human", "gpt4o", "true_utility"}
+    for row in advice.rows:
+        assert str(row["advice"]).split(":")[0] in {"stop", "go on", "cannot tell"}
+        curve = [r for r in everything.rows if r["source"] == row["source"]]
+        assert curve[0]["pairs"] == 10 and curve[-1]["pairs"] == row["pairs"]
+        votes = [float(r["votes"]) for r in curve]  # type: ignore[arg-type]
+        assert votes == sorted(votes)
+        assert all(isinstance(r["accuracy"], Spread) and r["accuracy"].repeats == 3 for r in curve)
+    assert result.simulated
+    assert [figure.name for figure in result.figures] == [
+        "accuracy_by_votes",
+        "accuracy_by_dollars",
+    ]
+
+
+def test_votes_are_counted_and_priced(result: StudyResult) -> None:
+    rows = {(r["source"], r["pairs"]): r for r in result.tables[1].rows}
+    human = rows["human", 10]
+    # five people on every pair
+    assert human["votes"] == pytest.approx(50)
+    assert human["dollars"] == pytest.approx(50 * PRICE)
+    # a score has images instead of votes, and no price
+    score = rows["true_utility", 10]
+    assert 10 < float(score["votes"]) <= 20  # type: ignore[arg-type]
+    assert np.isnan(float(score["dollars"]))  # type: ignore[arg-type]
+
+
+def test_the_truth_is_learnt_better_from_more_of_it(result: StudyResult) -> None:
+    curve = [r["accuracy"] for r in result.tables[1].rows if r["source"] == "true_utility"]
+    assert curve[-1].mean > 0.55  # type: ignore[union-attr]
+
+
+def test_a_mix_counts_human_votes_and_pays_for_its_models(
+    repository: Path, synthetic_material: Material, synthetic_tables: Tables
+) -> None:
+    human = VoteSource(
+        synthetic_tables, name="human", raters=["*"], kind="human", aggregation="share"
+    )
+    model = VoteSource(
+        synthetic_tables, name="gpt4o", raters=["gpt-4o*"], kind="model",
+        aggregation="order_corrected", price_per_call=0.001,
+    )  # fmt: skip
+    score = ScoreSource(synthetic_tables, name="aesthetic", column="aesthetic")
+    mix = MixSource(
+        synthetic_tables, name="mix", sources={"gpt4o": model, "aesthetic": score},
+        human=human, human_pairs=None, seed=0,
+    )  # fmt: skip
+    synthetic_material.label = lambda _, learn: Sources(
+        {"mix": mix} if learn else {"human": human}, {}
+    )
+    found = study(repository).run(synthetic_material)
+    first, last = found.tables[1].rows[0], found.tables[1].rows[-1]
+    assert first["pairs"] == 10 and first["votes"] == pytest.approx(50)
+    whole = model.labels(synthetic_tables.pairs).facts["votes"]
+    assert first["dollars"] == pytest.approx(50 * PRICE + 0.001 * whole)
+    assert float(last["votes"]) > 100  # type: ignore[arg-type]
+    # the source itself is left as it was
+    assert mix.human_pairs is None
+
+
+def planted(exponent: float, noise: float, seed: int = 0) -> Points:
+    rng = np.random.default_rng(seed)
+    pairs = np.geomspace(20, 2000, 8).round().astype(int)
+    accuracy = 0.8 - 0.9 * pairs**-exponent + noise * rng.normal(size=(20, 8))
+    return Points(pairs, 5.0 * pairs, np.full(8, np.nan), accuracy)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "noise", "said"),
+    [
+        (0.9, 0.002, "stop: 20,000 votes would bring"),
+        (0.3, 0.002, "go on: 20,000 votes would bring"),
+        (0.6, 0.06, "cannot tell: 20,000 votes would bring"),
+    ],
+)
+def test_advice_follows_the_planted_curve(
+    repository: Path, exponent: float, noise: float, said: str
+) -> None:
+    asked, points = study(repository), planted(exponent, noise)
+    ahead = asked._ahead(points, seed=0)
+    assert ahead is not None
+    assert asked._told(points, ahead).startswith(said)
+
+
+def test_the_price_of_going_on_is_named(repository: Path) -> None:
+    points = planted(0.3, 0.002)
+    points = Points(points.pairs, points.votes, 0.05 * points.votes, points.accuracy)
+    asked = study(repository)
+    ahead = asked._ahead(points, seed=0)
+    assert ahead is not None
+    assert "for $500.00 more" in asked._told(points, ahead)
+
+
+def test_sources_that_cannot_learn_are_rows_with_the_reason(
+    repository: Path, synthetic_material: Material
+) -> None:
+    found = study(repository, smallest=500, sources=["human"]).run(synthetic_material)
+    row = found.tables[0].rows[0]
+    assert "too few for a curve from 500 on" in str(row["advice"])
+    assert found.answer.startswith("No source has enough")
+
+
+def test_unknown_names_are_said_with_those_there_are(
+    repository: Path, synthetic_material: Material
+) -> None:
+    for change in ({"reference": "nobody"}, {"sources": ["nobody"]}):
+        with pytest.raises(LabelError, match=r"'nobody': there is no such source or reference"):
+            study(repository, **change).run(synthetic_material)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"splits": 1}, {"sizes": 3}, {"smallest": 1}, {"worth": -1.0}, {"prices": {"human": -0.1}}],
+)
+def test_numbers_that_cannot_be_are_refused(repository: Path, change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="splits="):
+        study(repository, **change)
