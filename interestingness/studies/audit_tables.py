@@ -28,7 +28,7 @@ EDGES = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Bins of consensus above a tie: above one edge, up to the next; then unanimous."""
 BINS = ("tied", "up to 60 %", "60–70 %", "70–80 %", "80–90 %", "over 90 %", "unanimous")
 
-INTERVAL_NOTE = "Brackets: 95 % intervals from resampled images; order term: from the likelihood."
+INTERVAL_NOTE = "Brackets: 95 % intervals from resampled images."
 
 POSITION_COLUMNS = (
     Column(
@@ -48,7 +48,8 @@ POSITION_COLUMNS = (
     Column("bias_p", "p", "text", "exact two-sided McNemar test that the bias index is 0"),
     Column(
         "order_term", "order term b", "signed",
-        "what the image shown first gains, in logits; below 0 favours the second place",
+        "what the image shown first gains, in logits (interval from the likelihood); below 0 "
+        "favours the second place",
     ),
 )  # fmt: skip
 

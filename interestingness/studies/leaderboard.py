@@ -73,7 +73,9 @@ class Leaderboard(Study):
         ]
         rows.sort(key=_worth)
         people = _ballots(material, judge, self.reference)
-        ceiling = None if people is None else people.interval(people.hits)
+        ceiling = None
+        if people is not None and self._of_people(material):
+            ceiling = people.interval(np.where(truth.decided[people.row], people.hits, np.nan))
         return StudyResult(
             name="leaderboard",
             title="Label sources side by side",

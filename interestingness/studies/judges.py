@@ -1,0 +1,238 @@
+"""Several judges of pairs side by side: with each other, against people, and as a panel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from interestingness.errors import DataError
+from interestingness.labels.aggregation import aggregate
+from interestingness.stats.bootstrap import Interval
+from interestingness.studies.audit_tables import (
+    INTERVAL_NOTE,
+    POSITION_COLUMNS,
+    agreement_map,
+    agreement_table,
+    position_cells,
+)
+from interestingness.studies.ballots import PEOPLE, Ballots, agreement_of
+from interestingness.studies.material_votes import judges_of, question_rows
+from interestingness.studies.reason_check import check_reasons
+from interestingness.studies.result import (
+    Cell,
+    Column,
+    Figure,
+    Gallery,
+    IntervalChart,
+    Shown,
+    ShownPair,
+    StudyResult,
+    Table,
+)
+from interestingness.studies.study import Material, Study
+
+RULES = ("majority", "order_consistent", "order_corrected")
+PANEL = "panel of models"
+CLEAR = 0.8
+"""Share of people on one side from which a pair counts as clear."""
+
+
+class Judges(Study):
+    """Every model that voted, by three rules, against people; and where they all differ."""
+
+    def __init__(self, *, shown: int) -> None:
+        """Say how much is shown.
+
+        Args:
+            shown: pairs of the gallery.
+        """
+        self.shown = shown
+
+    def run(self, material: Material) -> StudyResult:
+        """One row a judge, agreement of every two, and pairs that divide people and models.
+
+        Raises:
+            DataError: if no model has voted.
+        """
+        judges = judges_of(material)
+        models = [judge for judge in judges if judge.name != PEOPLE]
+        people = next((judge for judge in judges if judge.name == PEOPLE), None)
+        if not models:
+            raise DataError(
+                f"{material.tables.manifest.name}: no votes of models",
+                expected="votes of at least one model",
+                todo=f"`interestingness annotate dataset={material.tables.manifest.name} "
+                "annotator=gpt4o` obtains them",
+            )
+        rows = [_row(judge, people, material) for judge in models]
+        if people is not None and len(models) > 1:
+            rows.append(_panel_row(models, people))
+        figures = [*agreement_map(judges), *_chart(rows, people)]
+        tables = [_table(rows, people)]
+        if len(judges) > 1:
+            tables.append(agreement_table(judges))
+        return StudyResult(
+            name="judges",
+            title="Judges side by side",
+            answer=_answer(rows, people),
+            used=[
+                ("data", f"{material.tables.manifest.name}: {len(material.pairs):,} pairs"),
+                ("judges", ", ".join(judge.name for judge in judges)),
+            ],
+            tables=tables,
+            figures=figures,
+            galleries=[] if people is None else _gallery(models, people, material, self.shown),
+            notes=[] if people is not None else ["No votes of people to hold the judges against."],
+            simulated=material.simulated,
+        )
+
+
+def _row(judge: Ballots, people: Ballots | None, material: Material) -> dict[str, Cell]:
+    table = question_rows(material)
+    reasons = check_reasons(
+        table.filter(pc.equal(table["rater_id"], judge.name)),
+        material.tables.images,
+        material.pairs,
+    )
+    stable, cells = judge.repetition()
+    row: dict[str, Cell] = {
+        "judge": judge.name,
+        "votes": int(judge.usable.sum()),
+        "refusals": judge.refusals or None,
+        "repetition": stable if cells else None,
+        "reasons": reasons.share if reasons.clear else None,
+        **position_cells(judge),
+    }
+    for rule in RULES:
+        if rule != "majority" and not judge.knows_order:
+            continue
+        own = aggregate(rule, judge.votes, judge.pairs).preference
+        row[f"{rule}_kept"] = float((~np.isnan(own) & (own != 0.5)).mean())
+        if people is not None:
+            found, pairs = agreement_of(own, people.side, judge.pairs, seed=judge.seed)
+            row[rule] = found if pairs else None
+    if people is not None and row.get("majority") is None:
+        row["note"] = "no pair in common with people"
+    return row
+
+
+def _panel_row(models: Sequence[Ballots], people: Ballots) -> dict[str, Cell]:
+    """The side that most models choose, each with one voice."""
+    sides = np.stack([judge.side for judge in models])
+    known = ~np.isnan(sides)
+    lead = np.where(known, sides - 0.5, 0.0).sum(axis=0)
+    own = np.where(known.any(axis=0), 0.5 + 0.5 * np.sign(lead), np.nan)
+    found, pairs = agreement_of(own, people.side, people.pairs, seed=people.seed)
+    return {
+        "judge": PANEL,
+        "majority": found if pairs else None,
+        "majority_kept": float((~np.isnan(own) & (own != 0.5)).mean()),
+        "note": "the side that most models choose",
+    }
+
+
+def _table(rows: list[dict[str, Cell]], people: Ballots | None) -> Table:
+    others = "people" if people is not None else "…"
+    return Table(
+        "judges",
+        "Judges",
+        [
+            Column("judge", "judge"),
+            Column("majority", f"majority: as {others}", "percent", "share of commonly decided "
+                   "pairs with the same side; chance is 50"),
+            Column("order_consistent", "order-consistent", "percent", "the same, on pairs with one "
+                   "winner in both orders only: the paper's rule"),
+            Column("order_corrected", "order-corrected", "percent", "the same, with the judge's "
+                   "preference for a place taken out"),
+            Column("majority_kept", "decided: majority", "percent", "share of all pairs"),
+            Column("order_consistent_kept", "order-consistent", "percent"),
+            Column("order_corrected_kept", "order-corrected", "percent"),
+            Column("reasons", "reason fits choice", "percent", "of the reasons that clearly speak "
+                   "of one image; 50 is chance"),
+            *POSITION_COLUMNS,
+            Column("repetition", "repeats itself", "percent"),
+            Column("votes", "votes", "count"),
+            Column("refusals", "refusals", "count"),
+            Column("note", "note"),
+        ],
+        rows,
+        [INTERVAL_NOTE],
+    )  # fmt: skip
+
+
+def _chart(rows: list[dict[str, Cell]], people: Ballots | None) -> list[Figure]:
+    known = [
+        (str(row["judge"]), row["majority"])
+        for row in rows
+        if isinstance(row.get("majority"), Interval)
+    ]
+    if people is None or len(known) < 2:
+        return []
+    lines = {"chance": 0.5}
+    hit = np.where(people.side[people.row] != 0.5, people.hits, np.nan)
+    one = people.interval(hit)
+    if not np.isnan(one.estimate):
+        lines["one person"] = one.estimate
+    caption = "Majority of each judge against the majority of people, 95 % intervals over images."
+    return [IntervalChart("judges", "Agreement with people", caption, known, lines)]  # type: ignore[arg-type]
+
+
+def _gallery(
+    models: Sequence[Ballots], people: Ballots, material: Material, shown: int
+) -> list[Gallery]:
+    """Pairs on which people are clear and every model that decides says the opposite."""
+    sides = np.stack([judge.side for judge in models])
+    against = np.where(np.isnan(sides) | (sides == 0.5), np.nan, sides != people.side)
+    voices = (~np.isnan(against)).sum(axis=0)
+    lost = voices > 0
+    lost[lost] = np.nanmin(against[:, lost], axis=0) == 1
+    clear = (people.number > 1) & (people.consensus >= CLEAR - 1e-9) & lost
+    order = np.lexsort((-voices, -people.consensus))
+    rows = [int(i) for i in order if clear[i]][:shown]
+    if not rows:
+        return []
+    table = question_rows(material)
+    pairs = [_shown_pair(row, people, models, table) for row in rows]
+    title = "People are clear, and no model agrees"
+    note = f"{int(clear.sum()):,} pairs on which people agree and every deciding model differs."
+    return [Gallery(title, note, pairs=pairs)]
+
+
+def _shown_pair(row: int, people: Ballots, models: Sequence[Ballots], table: pa.Table) -> ShownPair:
+    pair = people.pairs.pair(row)
+    side = "left" if people.side[row] == 1 else "right"
+    number = int(people.number[row])
+    votes = round(people.consensus[row] * number)
+    against = [judge.name for judge in models if judge.side[row] == 1 - people.side[row]]
+    rows = table.filter(pc.equal(table["pair_id"], pair.pair_id)).to_pylist()
+    reasons = []
+    for who, choice in (("human", side), ("model", "right" if side == "left" else "left")):
+        said = [r for r in rows if r["rater_kind"] == who and r["choice"] == choice and r["reason"]]
+        reasons += [(r["rater_id"], r["reason"]) for r in said[:1]]
+    return ShownPair(
+        Shown(pair.left),
+        Shown(pair.right),
+        f"people {votes} of {number} {side}; other side: {', '.join(against)}",
+        tuple(reasons),
+    )
+
+
+def _answer(rows: list[dict[str, Cell]], people: Ballots | None) -> str:
+    if people is None:
+        return f"{len(rows)} models voted; there are no people to hold them against."
+    best: tuple[str, str, Interval] | None = None
+    for row in rows:
+        for rule in RULES:
+            found = row.get(rule)
+            if isinstance(found, Interval) and (best is None or found.estimate > best[2].estimate):
+                best = (str(row["judge"]), rule.replace("_", "-"), found)
+    if best is None:
+        return "No model has a pair in common with people."
+    name, rule, found = best
+    return (
+        f"Closest to people is {name} by the rule “{rule}”: {100 * found.estimate:.1f} % "
+        f"[{100 * found.low:.1f}, {100 * found.high:.1f}] of the pairs that both decide."
+    )

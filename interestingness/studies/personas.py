@@ -1,0 +1,220 @@
+"""Does a model answer differently when it is told to be somebody? Counted exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta
+
+from interestingness.errors import DataError
+from interestingness.stats.bootstrap import Interval
+from interestingness.stats.columns import Array
+from interestingness.studies.audit_tables import INTERVAL_NOTE, POSITION_COLUMNS, position_cells
+from interestingness.studies.ballots import LEVEL, NO_INTERVAL, PEOPLE, Ballots, agreement_of
+from interestingness.studies.material_votes import judges_of
+from interestingness.studies.pair_orders import same_winner
+from interestingness.studies.result import (
+    Cell,
+    Column,
+    Figure,
+    Gallery,
+    HeatMap,
+    Shown,
+    ShownPair,
+    StudyResult,
+    Table,
+)
+from interestingness.studies.study import Material, Study
+
+Mask = NDArray[np.bool_]
+
+
+class Personas(Study):
+    """The paper's test of personas: pairs that every persona answers alike, before and after the
+    pairs are dropped on which some persona contradicts itself."""
+
+    def __init__(self, *, shown: int) -> None:
+        """Say how much is shown.
+
+        Args:
+            shown: pairs of the gallery, of those that divide the personas.
+        """
+        self.shown = shown
+
+    def run(self, material: Material) -> StudyResult:
+        """Compare personas pair by pair.
+
+        Raises:
+            DataError: if fewer than two personas have voted, or no pair is answered by all.
+        """
+        voted = _renamed([j for j in judges_of(material, personas=True) if j.name != PEOPLE])
+        if len(voted) < 2:
+            raise DataError(
+                f"votes of {len(voted)} persona",
+                expected="votes of at least two personas on the same pairs",
+                todo="`interestingness annotate … personas=paper` asks as eight",
+            )
+        sides = np.stack([judge.side for judge in voted])
+        common: Mask = np.asarray(~np.isnan(sides).any(axis=0))
+        if not common.any():
+            raise DataError(
+                f"no pair has votes of all {len(voted)} personas",
+                expected="the same pairs for every persona",
+                todo="complete the votes, or leave a persona out",
+            )
+        kept = np.stack([same_winner(judge) for judge in voted])
+        steady = common & np.all(kept == 1, axis=0)
+        identical = _identical(sides)
+        rows = [
+            _set_row("answered by every persona", common, identical),
+            _set_row("and the same winner in both orders for each", steady, identical),
+        ]
+        divided = np.flatnonzero(steady & ~identical)
+        shown = divided if len(divided) else np.flatnonzero(common & ~identical)
+        return StudyResult(
+            name="personas",
+            title="Personas",
+            answer=_answer(voted, rows),
+            used=[
+                ("data", f"{material.tables.manifest.name}: {len(material.pairs):,} pairs"),
+                ("personas", f"{len(voted)}: {', '.join(j.name for j in voted)}"),
+            ],
+            tables=[_set_table(rows), _persona_table(voted, sides, steady)],
+            figures=_map(voted, steady if steady.any() else common),
+            galleries=_gallery(voted, shown, sides, self.shown),
+            notes=_notes(steady, common),
+            simulated=material.simulated,
+        )
+
+
+def _renamed(voted: Sequence[Ballots]) -> list[Ballots]:
+    """Without the model in brackets, where all personas are of one model."""
+    ends = {judge.name.rpartition(" (")[2] for judge in voted if judge.name.endswith(")")}
+    one = len(ends) == 1 and all(judge.name.endswith(")") for judge in voted)
+    return [replace(j, name=j.name.rpartition(" (")[0]) if one else j for j in voted]
+
+
+def _identical(sides: Array) -> Mask:
+    """Pairs on which every persona chooses the same image; ties are no choice."""
+    same: Mask = (sides == sides[0]).all(axis=0) & (sides[0] != 0.5)
+    return same
+
+
+def exact(successes: int, of: int) -> Interval:
+    """A share with its exact binomial interval (Clopper and Pearson 1934)."""
+    if of == 0:
+        return NO_INTERVAL
+    tail = (1 - LEVEL) / 2
+    low = float(beta.ppf(tail, successes, of - successes + 1)) if successes else 0.0
+    high = float(beta.ppf(1 - tail, successes + 1, of - successes)) if successes < of else 1.0
+    return Interval(successes / of, low, high, LEVEL, 0)
+
+
+def _set_row(name: str, where: Mask, identical: Mask) -> dict[str, Cell]:
+    pairs, same = int(where.sum()), int((where & identical).sum())
+    return {
+        "pairs_of": name,
+        "pairs": pairs,
+        "identical": same,
+        "different": pairs - same,
+        "share": exact(same, pairs) if pairs else None,
+    }
+
+
+def _set_table(rows: list[dict[str, Cell]]) -> Table:
+    return Table(
+        "personas",
+        "Do all personas choose the same image?",
+        [
+            Column("pairs_of", "pairs"),
+            Column("pairs", "pairs", "count"),
+            Column("identical", "all alike", "count"),
+            Column("different", "not all alike", "count"),
+            Column("share", "all alike", "percent", "with the exact binomial interval over pairs"),
+        ],
+        rows,
+        ["Several votes of a persona on a pair count by their majority; a tie is not alike."],
+    )
+
+
+def _persona_table(voted: Sequence[Ballots], sides: Array, steady: Mask) -> Table:
+    rows: list[dict[str, Cell]] = []
+    lead = (sides - 0.5).sum(axis=0)
+    for at, judge in enumerate(voted):
+        rest = np.sign(lead - (sides[at] - 0.5))
+        others = np.where(np.isnan(rest), np.nan, 0.5 + 0.5 * rest)
+        p = np.where(steady, sides[at], np.nan)
+        found, pairs = agreement_of(p, others, judge.pairs, seed=judge.seed)
+        rows.append(
+            {
+                "persona": judge.name,
+                "votes": int(judge.usable.sum()),
+                "refusals": judge.refusals or None,
+                "others": found if pairs else None,
+                **position_cells(judge),
+            }
+        )
+    return Table(
+        "each",
+        "Persona by persona",
+        [
+            Column("persona", "persona"),
+            Column("votes", "votes", "count"),
+            Column("refusals", "refusals", "count"),
+            Column("others", "as most of the others", "percent", "on the order-consistent pairs"),
+            *POSITION_COLUMNS,
+        ],
+        rows,
+        [INTERVAL_NOTE],
+    )
+
+
+def _map(voted: Sequence[Ballots], where: Mask) -> list[Figure]:
+    values = np.full((len(voted), len(voted)), np.nan)
+    for i, one in enumerate(voted):
+        for j, other in enumerate(voted):
+            p, q = one.side[where], other.side[where]
+            both = (p != 0.5) & (q != 0.5)
+            if i != j and both.any():
+                values[i, j] = float((p == q)[both].mean())
+    names = [judge.name for judge in voted]
+    caption = "Share of pairs on which two personas choose the same image."
+    return [HeatMap("personas", "Agreement of personas", caption, names, names, values)]
+
+
+def _gallery(
+    voted: Sequence[Ballots], rows: NDArray[np.int64], sides: Array, shown: int
+) -> list[Gallery]:
+    pairs = voted[0].pairs
+    found = []
+    for row in rows[:shown].tolist():
+        pair = pairs.pair(row)
+        left = [v.name for v, side in zip(voted, sides[:, row], strict=True) if side == 1]
+        text = f"left: {len(left)} of {len(voted)}" + (f" ({'; '.join(left)})" if left else "")
+        found.append(ShownPair(Shown(pair.left), Shown(pair.right), text))
+    return [Gallery("Pairs that divide the personas", pairs=found)] if found else []
+
+
+def _answer(voted: Sequence[Ballots], rows: list[dict[str, Cell]]) -> str:
+    every, steady = rows
+    text = (
+        f"On {every['identical']:,} of {every['pairs']:,} pairs all {len(voted)} personas choose "
+        "the same image"
+    )
+    if not steady["pairs"]:
+        return f"{text}; no pair has the same winner in both orders for each of them."
+    return (
+        f"{text}; on {steady['identical']:,} of {steady['pairs']:,} once the pairs are dropped on "
+        "which some persona contradicts itself between the orders."
+    )
+
+
+def _notes(steady: Mask, common: Mask) -> list[str]:
+    left = f"{int(steady.sum()):,} of {int(common.sum()):,}"
+    return [
+        f"The filter keeps {left} pairs, those on which the model is surest: that all answers are "
+        "alike there says little of the others."
+    ]

@@ -1,0 +1,331 @@
+"""Yes or no about single images: consensus, agreement, and how little the answers tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from interestingness.errors import ConfigError, DataError
+from interestingness.stats.bootstrap import Interval, bootstrap_images
+from interestingness.stats.columns import Array
+from interestingness.stats.krippendorff import Answers
+from interestingness.studies.ballots import LEVEL, NO_INTERVAL, PEOPLE, REPEATS, agreement_of
+from interestingness.studies.result import (
+    Bars,
+    Cell,
+    Column,
+    Figure,
+    IntervalChart,
+    StudyResult,
+    Table,
+)
+from interestingness.studies.study import Material, Study
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """Yes and no of one judge.
+
+    Attributes:
+        name: "people" or a model.
+        number: usable answers to each image, shape (images,).
+        yes: share of them that are yes, NaN without one, shape (images,).
+        alpha: Krippendorff's, among the judge's raters or repetitions.
+        refusals: answers that are neither.
+    """
+
+    name: str
+    number: NDArray[np.int64]
+    yes: Array
+    alpha: float
+    refusals: int
+
+    @property
+    def majority(self) -> Array:
+        """1 yes, 0 no, 0.5 a tie, NaN no answer, shape (images,)."""
+        return 0.5 + 0.5 * np.sign(self.yes - 0.5)
+
+    def clear(self, threshold: float) -> NDArray[np.bool_]:
+        """The consensus set C: images with two or more answers, nearly all the same."""
+        agreed = np.maximum(self.yes, 1 - self.yes) >= threshold - 1e-9
+        return (self.number > 1) & agreed
+
+
+class SingleImages(Study):
+    """The paper's first question: does one learn anything from "is this image interesting?"."""
+
+    def __init__(self, *, threshold: float) -> None:
+        """Say what consensus is.
+
+        Args:
+            threshold: least share of equal answers for the consensus set C of an image.
+
+        Raises:
+            ConfigError: for a threshold that is no share above one half.
+        """
+        if not 0.5 < threshold <= 1:
+            raise ConfigError(
+                f"study.threshold={threshold:g}",
+                expected="a share above 0.5 and at most 1, e.g. 0.8 for four of five",
+                todo="correct study.threshold",
+            )
+        self.threshold = threshold
+
+    def run(self, material: Material) -> StudyResult:
+        """Consensus and agreement of people and every model, and what their answers tell apart.
+
+        Raises:
+            DataError: if there are no answers about single images.
+        """
+        judges = answered(material)
+        truth = _pair_votes(material)
+        rows = [self._consensus_row(judge, judges[0], material.seed) for judge in judges]
+        told = [_told_apart(judge, truth, material) for judge in judges]
+        people = judges[0]
+        return StudyResult(
+            name="single_images",
+            title="Single images: yes or no",
+            answer=_answer(people, rows[0], told[0], truth is not None),
+            used=[
+                ("data", f"{material.tables.manifest.name}: {len(people.number):,} images"),
+                ("answers", ", ".join(f"{j.name} {int(j.number.sum()):,}" for j in judges)),
+            ],
+            tables=[
+                _consensus_table(rows, self.threshold, people.name),
+                _told_table(told, truth is not None),
+            ],
+            figures=_figures(judges, told),
+            notes=[] if truth is not None else ["No votes on pairs to hold the answers against."],
+            simulated=material.simulated,
+        )
+
+    def _consensus_row(self, judge: Answered, people: Answered, seed: int) -> dict[str, Cell]:
+        clear = judge.clear(self.threshold)
+        several = int((judge.number > 1).sum())
+        same: dict[str, Cell] = {}
+        if judge is not people:
+            every, pairs = _agreement(judge, people, judge.number > 0, seed)
+            among, _ = _agreement(judge, people, people.clear(self.threshold), seed)
+            same = {"agreement": every, "agreement_clear": among, "common": pairs}
+            decided = people.majority[(people.majority != 0.5) & (judge.number > 0)]
+            decided = decided[~np.isnan(decided)]
+            same["constant"] = float(decided.mean()) if len(decided) else None
+        total = int(judge.number.sum())
+        answers = float(np.nansum(judge.yes * judge.number)) / total if total else None
+        return {
+            "judge": judge.name,
+            "images": int((judge.number > 0).sum()),
+            "share": float(clear.sum() / several) if several else None,
+            "yes_clear": float((judge.majority[clear] == 1).mean()) if clear.any() else None,
+            "yes": answers,
+            "alpha": judge.alpha,
+            "refusals": judge.refusals or None,
+            "note": "" if several else "one answer an image: no consensus",
+            **same,
+        }
+
+
+def answered(material: Material) -> list[Answered]:
+    """People together, then each model.
+
+    Raises:
+        DataError: if there is no usable answer on the question.
+    """
+    tables = material.tables
+    table = tables.table("judgments") if tables.has("judgments") else None
+    if table is not None:
+        table = table.filter(pc.equal(table["question"], material.question))
+    if table is None or table["answer"].null_count == table.num_rows:
+        raise DataError(
+            f"{tables.manifest.name}: no answers about single images on {material.question!r}",
+            expected="a table of judgments: image, rater, yes or no",
+            todo=f"`interestingness annotate dataset={tables.manifest.name} annotator=gpt4o "
+            "what=images` obtains them from a model",
+        )
+    human = pc.equal(table["rater_kind"], "human")
+    parts = [(PEOPLE, table.filter(human))]
+    models = table.filter(pc.invert(human))
+    for name in pc.unique(models["rater_id"]).to_pylist():
+        parts.append((name, models.filter(pc.equal(models["rater_id"], name))))
+    known = [_judge(name, rows, tables.image_ids) for name, rows in parts if rows.num_rows]
+    return [judge for judge in known if judge.number.any()]
+
+
+def _judge(name: str, rows: pa.Table, image_ids: NDArray[np.object_]) -> Answered:
+    at = pc.index_in(rows["image_id"], value_set=pa.array(image_ids.tolist(), pa.string()))
+    place = pc.fill_null(at, -1).to_numpy().astype(np.int64)
+    answer = rows["answer"].cast(pa.float64()).to_numpy()
+    usable = ~np.isnan(answer) & (place >= 0)
+    raters = np.asarray(rows["rater_id"].to_pylist(), dtype=object).astype(str)
+    number = np.bincount(place[usable], minlength=len(image_ids))
+    total = np.bincount(place[usable], weights=answer[usable], minlength=len(image_ids))
+    # a repetition is another answer: it shows whether the judge is sure
+    again = zip(raters, rows["sample"].to_pylist(), strict=True)
+    _, who = np.unique([f"{rater} {sample}" for rater, sample in again], return_inverse=True)
+    return Answered(
+        name,
+        number,
+        np.where(number > 0, total / np.maximum(number, 1), np.nan),
+        Answers.of(place[usable], who[usable], answer[usable]).alpha(),
+        int((np.isnan(answer) & (place >= 0)).sum()),
+    )
+
+
+def _agreement(
+    judge: Answered, people: Answered, where: NDArray[np.bool_], seed: int
+) -> tuple[Interval, int]:
+    """Share of images with the same majority, ties and unanswered ones left out."""
+    one, other = judge.majority, people.majority
+    used = where & ~np.isnan(one) & ~np.isnan(other) & (one != 0.5) & (other != 0.5)
+    if not used.any():
+        return NO_INTERVAL, 0
+    same = (one == other)[used].astype(float)
+    found = bootstrap_images(
+        lambda w: float(w @ same / w.sum()), len(same), seed=seed, repeats=REPEATS, level=LEVEL
+    )
+    return found, len(same)
+
+
+def _pair_votes(material: Material) -> Array | None:
+    """Majority of people's votes on pairs, shape (pairs,); None where there are none."""
+    human = material.references.there.get("human")
+    return None if human is None else human.labels(material.pairs).preference
+
+
+def _told_apart(judge: Answered, truth: Array | None, material: Material) -> dict[str, Cell]:
+    """What single answers say of pairs, beside votes on the pairs themselves."""
+    pairs = material.pairs
+    majority, share = judge.majority, judge.yes
+    known = ~np.isnan(share[pairs.left]) & ~np.isnan(share[pairs.right])
+    by_majority = majority[pairs.left] - majority[pairs.right]
+    by_share = share[pairs.left] - share[pairs.right]
+    p = float(np.nanmean(majority[judge.number > 0] == 1))
+    row: dict[str, Cell] = {
+        "judge": judge.name,
+        "bits": _bits(p),
+        "apart": float((by_majority[known] != 0).mean()) if known.any() else None,
+        "apart_share": float((by_share[known] != 0).mean()) if known.any() else None,
+    }
+    if truth is not None:
+        for name, margin in (("majority", by_majority), ("share", by_share)):
+            own = np.where(known, 0.5 + 0.5 * np.sign(margin), np.nan)
+            right, decided = agreement_of(own, truth, pairs, seed=material.seed)
+            row[f"{name}_right"], row[f"{name}_pairs"] = (right if decided else None), decided
+            hit = np.where(own == 0.5, 0.5, (own > 0.5) == (truth > 0.5))
+            used = ~np.isnan(own) & ~np.isnan(truth) & (truth != 0.5)
+            row[f"{name}_guessed"] = float(hit[used].mean()) if used.any() else None
+    return row
+
+
+def _bits(p: float) -> float:
+    """Entropy of a yes with probability p; 1 for a half, 0 where nobody ever differs."""
+    terms = [-q * np.log2(q) for q in (p, 1 - p) if q > 0]
+    return float(sum(terms))
+
+
+def _consensus_table(rows: Sequence[dict[str, Cell]], threshold: float, people: str) -> Table:
+    return Table(
+        "single_images",
+        "Consensus on single images",
+        [
+            Column("judge", "x"),
+            Column(
+                "share", "|C_x|", "percent",
+                f"share of images with two or more answers of which at least {100 * threshold:g} % "
+                "are the same",
+            ),
+            Column("yes_clear", "yes in C_x", "percent"),
+            Column("yes", "yes", "percent", "share of all answers"),
+            Column("agreement", f"as {people} on S", "percent", "share of images with the same "
+                   "majority"),
+            Column("agreement_clear", "on C_H", "percent", f"where {people} agree"),
+            Column("constant", "always yes", "percent", f"agreement with {people} of a judge that "
+                   "says yes to everything, without looking"),
+            Column("alpha", "alpha", "number", "Krippendorff's: agreement of a judge's answers "
+                   "with each other, beyond what the shares of yes and no give by chance"),
+            Column("images", "images", "count"),
+            Column("common", "compared", "count"),
+            Column("refusals", "refusals", "count"),
+            Column("note", "note"),
+        ],
+        rows,
+        ["High agreement and an alpha near 0 together mean: everybody says yes to everything."],
+    )  # fmt: skip
+
+
+def _told_table(rows: Sequence[dict[str, Cell]], votes: bool) -> Table:
+    return Table(
+        "told_apart",
+        "What single answers tell of pairs",
+        [
+            Column("judge", "x"),
+            Column("bits", "bits an image", "number", "entropy of the majority answer; 1 at most"),
+            Column("apart", "pairs told apart", "percent", "pairs whose images have different "
+                   "majorities"),
+            Column("majority_right", "right of those", "percent",
+                   "share of them on which the image with the yes wins people's pair votes"),
+            Column("majority_guessed", "right of all, guessing the rest", "percent"),
+            Column("apart_share", "told apart by share of yes", "percent"),
+            Column("share_right", "right of those", "percent"),
+            Column("share_guessed", "right of all, guessing the rest", "percent"),
+        ],
+        rows,
+        ["Held against the majority of people's votes on the same pairs; chance is 50."]
+        if votes
+        else [],
+    )  # fmt: skip
+
+
+def _figures(judges: Sequence[Answered], told: Sequence[dict[str, Cell]]) -> list[Figure]:
+    people = judges[0]
+    known = people.yes[people.number > 0]
+    bins = np.minimum((known * 5).round().astype(int), 5)
+    counts = np.bincount(bins, minlength=6).astype(float).tolist()
+    figures: list[Figure] = [
+        Bars(
+            "yes",
+            f"Share of yes of {people.name}",
+            "Images by the share of answers that are yes.",
+            ["0", "20 %", "40 %", "60 %", "80 %", "100 %"],
+            counts,
+        )
+    ]
+    rows = [
+        (str(row["judge"]), row["share_right"])
+        for row in told
+        if isinstance(row.get("share_right"), Interval)
+    ]
+    if rows:
+        figures.append(
+            IntervalChart(
+                "told_apart",
+                "Does the image with more yes win the pair?",
+                "On pairs that the share of yes tells apart, against people's votes on pairs.",
+                rows,  # type: ignore[arg-type]
+                {"chance": 0.5},
+            )
+        )
+    return figures
+
+
+def _answer(people: Answered, row: dict[str, Cell], told: dict[str, Cell], votes: bool) -> str:
+    parts = []
+    if isinstance(row["yes"], float):
+        parts.append(f"{people.name.capitalize()} say yes in {100 * row['yes']:.1f} % of answers.")
+    apart = told["apart"]
+    if isinstance(apart, float):
+        parts.append(
+            f"Their majorities tell the two images of a pair apart in {100 * apart:.1f} % of pairs"
+        )
+        guessed = told.get("majority_guessed")
+        parts[-1] += (
+            f", so that they predict {100 * guessed:.1f} % of the pair votes, where a coin has 50."
+            if votes and isinstance(guessed, float)
+            else "."
+        )
+    return " ".join(parts)

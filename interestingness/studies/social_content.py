@@ -1,0 +1,349 @@
+"""Social against content interestingness: how far a platform's flag, counts and people agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from interestingness.errors import ConfigError, LabelError
+from interestingness.labels.source import Labels, LabelSource
+from interestingness.stats.agreement import accuracy
+from interestingness.stats.bootstrap import Interval, bootstrap_images
+from interestingness.stats.bradley_terry import bradley_terry
+from interestingness.stats.columns import Array
+from interestingness.stats.correlation import spearman
+from interestingness.studies.audit_tables import INTERVAL_NOTE
+from interestingness.studies.ballots import LEVEL, agreement_of
+from interestingness.studies.result import (
+    Cell,
+    Column,
+    Figure,
+    HeatMap,
+    IntervalChart,
+    Spread,
+    StudyResult,
+    Table,
+)
+from interestingness.studies.students import Students, fit_students
+from interestingness.studies.study import Material, Study
+
+REPEATS = 500
+"""Resamples behind an interval of a rank correlation."""
+RIDGE = 0.1
+
+
+class SocialContent(Study):
+    """LaFin's open question, whether what a platform calls interesting is what people do."""
+
+    def __init__(self, *, content: str, social: Sequence[str], splits: int) -> None:
+        """Name the two notions.
+
+        Args:
+            content: reference that people's judgments of the content are read from.
+            social: references that a platform brings: a flag, counts.
+            splits: repetitions of the students; 0 trains none.
+        """
+        self.content = content
+        self.social = tuple(social)
+        self.splits = splits
+
+    def run(self, material: Material) -> StudyResult:
+        """Labels, ranks and students of each notion, held against those of the others.
+
+        Raises:
+            ConfigError: for a name that is no reference.
+            LabelError: if people, or every social signal, have nothing to read.
+        """
+        sources = self._sources(material)
+        labels = {name: source.labels(material.pairs) for name, source in sources.items()}
+        numbers = {name: image_numbers(sources[name], labels[name], material) for name in sources}
+        students = None
+        if self.splits:
+            students = fit_students(
+                material, sources, labels[self.content].preference, splits=self.splits
+            )
+        crossed = None if students is None else crossed_accuracy(students, labels, material)
+        rows = [
+            self._row(name, labels, numbers, students, crossed, material)
+            for name in sources
+            if name != self.content
+        ]
+        tables = [_table(rows, self.content), _correlations(numbers, material)]
+        figures = _figures(rows, numbers, self.content)
+        if crossed is not None:
+            tables.append(_crossed_table(crossed, list(sources)))
+            figures.append(_crossed_map(crossed, list(sources)))
+        absent = [name for name in self.social if name not in sources]
+        return StudyResult(
+            name="social_content",
+            title="Social against content interestingness",
+            answer=_answer(rows, self.content, students is not None),
+            used=_used(material, self.content, rows, students),
+            tables=tables,
+            figures=figures,
+            notes=[f"Nothing to read for: {', '.join(absent)}."] if absent else [],
+            simulated=material.simulated,
+        )
+
+    def _sources(self, material: Material) -> dict[str, LabelSource]:
+        there, absent = material.references.there, material.references.absent
+        unknown = [n for n in (self.content, *self.social) if n not in there and n not in absent]
+        if unknown:
+            raise ConfigError(
+                f"no reference is called {unknown[0]!r}",
+                expected=f"names among {', '.join([*there, *absent])}",
+                todo="correct study.content or study.social",
+            )
+        found = {n: there[n] for n in (self.content, *self.social) if n in there}
+        if self.content not in found or len(found) < 2:
+            lacking = self.content if self.content not in found else ", ".join(self.social)
+            raise LabelError(
+                f"nothing to read for {lacking}",
+                expected="people's labels, and at least one signal of a platform",
+                todo="study.content=… study.social=[…] with names of references that are there: "
+                f"{', '.join(there)}",
+            )
+        return found
+
+    def _row(
+        self,
+        name: str,
+        labels: Mapping[str, Labels],
+        numbers: Mapping[str, Array],
+        students: Students | None,
+        crossed: Array | None,
+        material: Material,
+    ) -> dict[str, Cell]:
+        own, people = labels[name], labels[self.content]
+        found, pairs = agreement_of(
+            own.preference, people.preference, material.pairs, seed=material.seed
+        )
+        known = own.known
+        row: dict[str, Cell] = {
+            "signal": name,
+            "agreement": found if pairs else None,
+            "pairs": pairs,
+            "ties": float((own.preference[known] == 0.5).mean()) if known.any() else None,
+            "spearman": rank_correlation(numbers[name], numbers[self.content], material.seed),
+            "note": "" if pairs else f"no pair in common with {self.content}",
+        }
+        if students is not None and crossed is not None:
+            at, content = students.names.index(name), students.names.index(self.content)
+            row |= {
+                "of_people": Spread.of(crossed[:, at, content]),
+                "of_social": Spread.of(crossed[:, content, at]),
+                "own": Spread.of(crossed[:, at, at]),
+                "models": Spread.of(_model_ranks(students, at, content)),
+            }
+        return row
+
+
+def image_numbers(source: LabelSource, labels: Labels, material: Material) -> Array:
+    """One number per image: the source's own, else Bradley–Terry utilities of its labels.
+
+    Returns:
+        NaN where nothing is known, shape (images,).
+    """
+    own = source.image_scores()
+    if own is not None:
+        return own
+    pairs, known = material.pairs, labels.known
+    fit = bradley_terry(
+        pairs.left[known], pairs.right[known], labels.preference[known],
+        images=len(pairs.image_ids), ridge=RIDGE, standard_errors=False,
+    )  # fmt: skip
+    return fit.utility
+
+
+def rank_correlation(x: Array, y: Array, seed: int) -> Interval:
+    """Spearman's over the images that both know, with its interval."""
+    known = ~np.isnan(x) & ~np.isnan(y)
+    one, other = x[known], y[known]
+    return bootstrap_images(
+        lambda w: spearman(one, other, weight=w),
+        int(known.sum()),
+        seed=seed,
+        repeats=REPEATS,
+        level=LEVEL,
+    )
+
+
+def crossed_accuracy(students: Students, labels: Mapping[str, Labels], material: Material) -> Array:
+    """Every student judged by every source, on test pairs that the source decides.
+
+    Returns:
+        NaN without a student or a pair, shape (splits, learnt, judged by).
+    """
+    pairs, features = material.pairs, material.features
+    usable = features.present[pairs.left] & features.present[pairs.right]
+    names = students.names
+    found = np.full((len(students.scores), len(names), len(names)), np.nan)
+    for number, by_source in enumerate(students.scores):
+        test = material.split(number, material.tables).test & usable
+        for i in range(len(names)):
+            if students.missing[number, i]:
+                continue
+            margin = by_source[i][pairs.left[test]] - by_source[i][pairs.right[test]]
+            for j, judge in enumerate(names):
+                found[number, i, j] = accuracy(margin, labels[judge].preference[test])
+    return found
+
+
+def _model_ranks(students: Students, one: int, other: int) -> list[float]:
+    """Rank correlation of two students' scores over the test images, split by split."""
+    return [
+        spearman(scores[one][test], scores[other][test])
+        for scores, test in zip(students.scores, students.test_images, strict=True)
+    ]
+
+
+def _table(rows: list[dict[str, Cell]], content: str) -> Table:
+    return Table(
+        "social_content",
+        f"Signals of a platform against {content}",
+        [
+            Column("signal", "signal"),
+            Column("agreement", f"as {content}", "percent", "share of commonly decided pairs with "
+                   "the same side; chance is 50"),
+            Column("spearman", "rank correlation", "signed", f"Spearman's with {content} over "
+                   "images; of votes, Bradley–Terry utilities are ranked"),
+            Column("of_people", f"learnt from it, judged by {content}", "percent",
+                   "accuracy of its student on held-out pairs, mean ± SD over splits"),
+            Column("of_social", f"learnt from {content}, judged by it", "percent"),
+            Column("own", "learnt from and judged by it", "percent"),
+            Column("models", "rank correlation of the students", "signed", "over test images"),
+            Column("ties", "ties", "percent", "share of the pairs that the signal covers"),
+            Column("pairs", "common pairs", "count"),
+            Column("note", "note"),
+        ],
+        rows,
+        [INTERVAL_NOTE],
+    )  # fmt: skip
+
+
+def _correlations(numbers: Mapping[str, Array], material: Material) -> Table:
+    names = list(numbers)
+    rows: list[dict[str, Cell]] = []
+    for i, one in enumerate(names):
+        for other in names[i + 1 :]:
+            x, y = numbers[one], numbers[other]
+            rows.append(
+                {
+                    "one": one,
+                    "other": other,
+                    "images": int((~np.isnan(x) & ~np.isnan(y)).sum()),
+                    "spearman": rank_correlation(x, y, material.seed),
+                }
+            )
+    return Table(
+        "rank_correlations",
+        "Rank correlations of all signals",
+        [
+            Column("one", "one"),
+            Column("other", "other"),
+            Column("images", "images", "count", "with a number from both"),
+            Column("spearman", "Spearman", "signed"),
+        ],
+        rows,
+        [INTERVAL_NOTE],
+    )
+
+
+def _crossed_table(crossed: Array, names: Sequence[str]) -> Table:
+    return Table(
+        "crossed",
+        "What a model that learnt from one says of the other",
+        [
+            Column("learnt", "learnt from"),
+            *(Column(name, f"judged by {name}", "percent") for name in names),
+        ],
+        [
+            {"learnt": name, **{j: Spread.of(crossed[:, at, k]) for k, j in enumerate(names)}}
+            for at, name in enumerate(names)
+        ],
+        ["Accuracy on held-out pairs, mean ± SD over splits; ties of the judge are left out."],
+    )
+
+
+def _crossed_map(crossed: Array, names: Sequence[str]) -> HeatMap:
+    values = np.array(
+        [[Spread.of(crossed[:, i, j]).mean for j in range(len(names))] for i in range(len(names))]
+    )
+    caption = "Rows learn, columns judge: accuracy on held-out pairs."
+    return HeatMap("crossed", "Learnt from one, judged by another", caption, names, names, values)
+
+
+def _figures(
+    rows: list[dict[str, Cell]], numbers: Mapping[str, Array], content: str
+) -> list[Figure]:
+    known = [
+        (str(row["signal"]), row["agreement"])
+        for row in rows
+        if isinstance(row["agreement"], Interval)
+    ]
+    names = list(numbers)
+    values = np.full((len(names), len(names)), np.nan)
+    for i, one in enumerate(names):
+        for j, other in enumerate(names):
+            if i != j:
+                values[i, j] = spearman(numbers[one], numbers[other])
+    found: list[Figure] = []
+    if known:
+        found.append(
+            IntervalChart(
+                "agreement",
+                f"Pairs on which a signal chooses the side of {content}",
+                "With 95 % intervals over images.",
+                known,
+                {"chance": 0.5},
+            )
+        )
+    caption = "Spearman's rank correlation over images."
+    found.append(
+        HeatMap("ranks", "Rank correlations", caption, names, names, values, "signed", 0.0)
+    )
+    return found
+
+
+def _used(
+    material: Material, content: str, rows: list[dict[str, Cell]], students: Students | None
+) -> list[tuple[str, str]]:
+    found = [
+        ("data", f"{material.tables.manifest.name}: {len(material.pairs):,} pairs"),
+        ("content", content),
+        ("social", ", ".join(str(row["signal"]) for row in rows)),
+    ]
+    if students is not None:
+        found += [
+            ("splits", f"{len(students.scores)}, {students.rule}"),
+            ("features", material.features.note),
+        ]
+    return found
+
+
+def _answer(rows: list[dict[str, Cell]], content: str, taught: bool) -> str:
+    known = [row for row in rows if isinstance(row["agreement"], Interval)]
+    if not known:
+        return f"No signal has a pair in common with {content}."
+    best = max(known, key=lambda row: row["agreement"].estimate)  # type: ignore[union-attr]
+    least = min(known, key=lambda row: row["agreement"].estimate)  # type: ignore[union-attr]
+    parts = [f"{_said(best)} on the side of {content}, {_said(least)}."]
+    if len(known) == 1:
+        parts = [f"{_said(best)} on the side of {content}."]
+    spread = best.get("of_people")
+    if taught and isinstance(spread, Spread) and not np.isnan(spread.mean):
+        parts.append(
+            f"A model that learnt from {best['signal']} predicts {100 * spread.mean:.1f} % of "
+            f"held-out pairs as {content}."
+        )
+    return " ".join(parts)
+
+
+def _said(row: Mapping[str, Cell]) -> str:
+    found = row["agreement"]
+    assert isinstance(found, Interval)
+    return (
+        f"{row['signal']} is in {100 * found.estimate:.1f} % "
+        f"[{100 * found.low:.1f}, {100 * found.high:.1f}] of {row['pairs']:,} pairs"
+    )
