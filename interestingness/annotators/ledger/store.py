@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 BALLAST = 8 << 20
 TRIES = 3
+PATIENCE_S = 10.0
 
 
 class Ledger:
@@ -167,7 +168,7 @@ class Ledger:
         given = list(tasks)
 
         def do(db: sqlite3.Connection) -> Need:
-            if self._lock is not None:
+            if self._lock is not None and not self._writer.stopped:
                 for task in given:
                     transitions.add_subject(db, task)
             return queries.need(db, self.rules, given)
@@ -259,7 +260,8 @@ class Ledger:
                 raise
             if not (wait and isinstance(outcome, transitions.Later)):
                 return outcome
-            await self._change_after(seen)
+            if not await self._change_after(seen) and not self._read(self._any_open):
+                return outcome
 
     async def received(self, attempt_id: str, reply: Reply) -> bool:
         """Store what came back. False if an earlier reply stands; this one is kept as an event.
@@ -396,7 +398,11 @@ class Ledger:
         """Run a query on the writer's thread; only there may the connection be used."""
 
         def unreadable() -> T:
-            raise opening.damaged(self.path, self._writer.stopped)
+            raise LedgerStorageError(
+                f"{self.path}: {self._writer.stopped}",
+                expected="a ledger that can be read",
+                todo="see to the disk and run the same command again; it goes on where it stopped",
+            )
 
         return self._writer.submit(query, unreadable).result()
 
@@ -424,14 +430,25 @@ class Ledger:
         if self._settled is not None and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._settled.set)
 
-    async def _change_after(self, seen: int) -> None:
-        """Wait until something was settled after the count that was seen."""
+    def _any_open(self, db: sqlite3.Connection) -> bool:
+        query = "SELECT 1 FROM attempt WHERE state = 'open' AND shard IS NULL AND run = ?"
+        return db.execute(query, (self.rules.run,)).fetchone() is not None
+
+    async def _change_after(self, seen: int) -> bool:
+        """Wait until something was settled after the count that was seen; False after a while.
+
+        A reply that is stored and never judged, because its judge failed, must not be waited for.
+        """
         if self._settled is None:
             self._loop, self._settled = asyncio.get_running_loop(), asyncio.Event()
         while self._settlements == seen:
             self._settled.clear()
             if self._settlements == seen:
-                await self._settled.wait()
+                try:
+                    await asyncio.wait_for(self._settled.wait(), PATIENCE_S)
+                except TimeoutError:
+                    return False
+        return True
 
 
 async def _committed(future: Future[T]) -> T:

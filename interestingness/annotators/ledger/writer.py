@@ -21,8 +21,8 @@ from interestingness.annotators.ledger.ballast import Ballast
 
 T = TypeVar("T")
 GROUP = 256
-BUSY_S = 60.0
-"""Other processes may read for so long before that counts as a broken disk."""
+BUSY_S = 600.0
+"""Other processes may read for so long (a large export) before that counts as a broken disk."""
 
 STORAGE = frozenset(
     {

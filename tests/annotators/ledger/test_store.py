@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from interestingness.annotators.ledger import store
 from interestingness.annotators.ledger.errors import LedgerError
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.types import Attempt, Denied, Label, Reject, Task
@@ -176,6 +177,37 @@ def test_what_could_never_fit_is_denied_while_others_are_open(kit: Any) -> None:
         assert isinstance(large, Denied)
         fits_later = await ledger.reserve(kit.task(1), reserve_uusd=50, price_id="p", wait=False)
         assert isinstance(fits_later, Denied)
+
+    with kit.open(cap_uusd=100) as ledger:
+        asyncio.run(asyncio.wait_for(story(ledger), 10))
+
+
+def test_an_answer_that_nobody_judges_is_not_waited_for(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "PATIENCE_S", 0.05)
+
+    async def story(ledger: Ledger) -> None:
+        attempt = await ledger.reserve(kit.task(0), reserve_uusd=100, price_id="p")
+        await ledger.received(attempt.id, kit.reply())  # type: ignore[union-attr]
+        denied = await ledger.reserve(kit.task(1), reserve_uusd=50, price_id="p")
+        assert isinstance(denied, Denied)
+        assert denied.reason == "budget"
+
+    with kit.open(cap_uusd=100) as ledger:
+        asyncio.run(asyncio.wait_for(story(ledger), 10))
+
+
+def test_a_slow_answer_is_waited_for(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "PATIENCE_S", 0.01)
+
+    async def story(ledger: Ledger) -> None:
+        slow = await ledger.reserve(kit.task(0), reserve_uusd=100, price_id="p")
+        waiting = asyncio.create_task(ledger.reserve(kit.task(1), reserve_uusd=50, price_id="p"))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        await ledger.free(slow.id, "503")  # type: ignore[union-attr]
+        assert isinstance(await waiting, Attempt)
 
     with kit.open(cap_uusd=100) as ledger:
         asyncio.run(asyncio.wait_for(story(ledger), 10))
