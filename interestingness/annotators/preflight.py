@@ -131,7 +131,7 @@ async def fitness(canary: Canary, ask: Ask) -> Fitness:
         raise PreflightError(
             f"{canary.backend.model} gives no usable answer in any way: " + "; ".join(failed),
             expected="one JSON object with choice and reason",
-            todo="try another model, or a larger annotator.cap",
+            todo="try another model, or ++annotator.cap=400",
         )
     others = [await ask(turned), await ask(canary.cap(structured))]
     if others[0][0] is None:
@@ -172,7 +172,7 @@ def judged(
             f"was the second, {chosen[1]} where it was the first",
             expected="second, then first: it does not see the images, or not in the order sent",
             todo="choose a model with vision; for one that takes one image a message, "
-            "annotator.images_per_message=1",
+            "++annotator.images_per_message=1",
         )
     prompts, answers = zip(*((u.prompt_tokens, u.completion_tokens) if u else (None, None)
                              for u in (second[1], first[1])), strict=True)  # fmt: skip
@@ -213,7 +213,7 @@ def _cap_notes(
             f"{backend.host} was asked for {CANARY_CAP} tokens at most and counted "
             f"{usage.completion_tokens}",
             expected=f"a server that keeps to {backend.cap_name}; otherwise no budget holds",
-            todo="try annotator.cap_name=max_tokens or max_completion_tokens",
+            todo="try ++annotator.cap_name=max_tokens or max_completion_tokens",
         )
     bare = usage.prompt_tokens
     if with_images is not None and bare is not None and with_images <= bare:
@@ -274,7 +274,7 @@ def check_listing(backend: Backend, reply: Reply | None, *, today: date) -> list
                 f"{backend.model} is switched off on {ends}, "
                 + (f"in {left} days" if left > 0 else "so it is gone"),
                 expected=f"a model that stays for more than {NEAR_DAYS} days",
-                todo="choose another annotator; annotator.shutdown=null if the date is wrong",
+                todo="choose another annotator; ++annotator.shutdown=null if the date is wrong",
             )
         notes.append(f"{backend.model} is switched off on {ends}, in {left} days")
     return notes

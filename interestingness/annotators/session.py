@@ -20,7 +20,6 @@ from interestingness.annotators.parsing import PARSER_VERSION, Parsed, parse
 from interestingness.annotators.preflight import (
     Canary,
     Fitness,
-    PreflightError,
     check_listing,
     fitness,
 )
@@ -44,6 +43,18 @@ class KeyRefusedError(InterestingnessError):
     """The provider does not take the key."""
 
     exit_code = int(Exit.KEY)
+
+
+class QuotaError(InterestingnessError):
+    """The provider's quota or credit is used up."""
+
+    exit_code = int(Exit.QUOTA)
+
+
+class BudgetError(InterestingnessError):
+    """The budget does not even allow the preflight."""
+
+    exit_code = int(Exit.CONFIG)
 
 
 class UnreachableError(InterestingnessError):
@@ -191,7 +202,13 @@ class Session:
         if ended.exit_code == Exit.KEY:
             raise KeyRefusedError(ended.reason, todo="renew the key; nothing was asked")
         if ended.exit_code == Exit.QUOTA:
-            raise PreflightError(ended.reason, todo="add credit at the provider")
+            raise QuotaError(ended.reason, todo="add credit at the provider; nothing was asked")
+        if ended.exit_code == Exit.CONFIG:
+            raise BudgetError(
+                f"before the preflight: {ended.reason}",
+                expected="a budget for it, too",
+                todo="a larger budget=…; or ++annotator.tokens_per_image=… if images take less",
+            )
         for n in range(TRIES + 2, 0, -1):
             reply = self.ledger.reply(f"{task.key[:32]}-{n}")
             if reply is not None:
