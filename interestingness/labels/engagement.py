@@ -70,10 +70,10 @@ class EngagementSource(LabelSource):
         name: str,
         counts: str,
         exposure: str,
-        age: str | None = None,
-        owner: str | None = None,
+        age: str | None,
+        owner: str | None,
+        on_excess: str,
         table: str | None = None,
-        on_excess: str = "error",
     ) -> None:
         """Say which columns.
 
@@ -85,9 +85,9 @@ class EngagementSource(LabelSource):
             age: column of the image table with the day of upload (the newest is day 0) or, as
                 numbers, with the age itself; None leaves age out.
             owner: column of the image table that names who shows the image; None leaves it out.
+            on_excess: "error", or "skip" images that were counted more often than shown.
             table: CSV or Parquet file ``image,<counts>,<exposure>`` of one's own; None reads the
                 data set's score table.
-            on_excess: "error", or "skip" images that were counted more often than shown.
 
         Raises:
             ConfigError: for another ``on_excess``, or the same column twice.

@@ -101,7 +101,7 @@ class Debiasing(Study):
         compare_at: int,
         images: int,
         held_out: int,
-        quick: bool = False,
+        quick: bool,
     ) -> None:
         """Say how much is simulated.
 

@@ -65,7 +65,7 @@ class LearningCurve(Study):
         reference: str,
         worth: float,
         prices: Mapping[str, float | None],
-        sources: Sequence[str] | None = None,
+        sources: Sequence[str] | None,
     ) -> None:
         """Say what is measured.
 
@@ -131,7 +131,7 @@ class LearningCurve(Study):
                 told(i * self.splits + number + 1, len(chosen) * self.splits)
             mean = votes.mean(axis=0)
             found[name] = Points(np.array(sizes), mean, self._dollars(name, source, mean), reached)
-        return self._result(material, found, lacking | material.sources.absent)
+        return self._result(material, found, lacking)
 
     def _chosen(self, material: Material) -> dict[str, LabelSource]:
         there, absent = material.sources
@@ -181,13 +181,13 @@ class LearningCurve(Study):
             self._row(name, points, ahead[name])
             for name, points in sorted(found.items(), key=lambda item: -_last(item[1]))
         ]
-        absent: list[dict[str, Cell]] = [
-            {"source": name, "advice": why} for name, why in lacking.items()
-        ]
+        rows += [{"source": name, "advice": why} for name, why in lacking.items()]
         return StudyResult(
             name="learning_curve",
             title="How many labels?",
-            answer=" ".join(f"{row['source']}: {row['advice']}" for row in rows[:3])
+            answer=" ".join(
+                f"{row['source']}: {row['advice']}" for row in rows[: min(3, len(found))]
+            )
             or "No source has enough labels for a curve.",
             used=[
                 ("data", material.tables.manifest.name),
@@ -195,7 +195,7 @@ class LearningCurve(Study):
                 ("split", f"{material.split(0, material.tables).rule}; {self.splits} splits"),
                 ("features", material.features.note),
             ],
-            tables=[self._advice(rows + absent), _everything(found)],
+            tables=[self._advice(rows), _everything(found)],
             figures=_figures(found, self.reference),
             notes=[
                 "A part of a source is its first n labelled training pairs in a random order, "
@@ -205,6 +205,7 @@ class LearningCurve(Study):
                 "L2 is chosen inside each part by inner validation; features are standardised.",
                 "Intervals resample the splits. Splits share images, so they are too narrow to "
                 "speak of other data sets.",
+                *_silent(material.sources.absent),
             ],
             simulated=material.simulated,
         )
@@ -330,6 +331,10 @@ def _named(there: Mapping[str, LabelSource], absent: Mapping[str, str], name: st
         expected=f"one of {', '.join(there) or 'none'}",
         todo="choose one: study.reference=…, study.sources=[…]",
     )
+
+
+def _silent(absent: Mapping[str, str]) -> list[str]:
+    return [f"Nothing to read in this data set: {', '.join(absent)}."] if absent else []
 
 
 def _last(points: Points) -> float:

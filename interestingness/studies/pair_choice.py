@@ -48,7 +48,7 @@ class PairChoice(Study):
         start_degree: int,
         rounds: int,
         compare_at: int,
-        quick: bool = False,
+        quick: bool,
     ) -> None:
         """Say how much is simulated.
 

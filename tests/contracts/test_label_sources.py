@@ -86,7 +86,14 @@ class TestEngagement(LabelSourceContract):
         columns = {"image": tables.image_ids.tolist(), "clicks": shown * expit(liking)}
         pa_csv.write_csv(pa.table(columns | {"shown": shown}), file)
         return EngagementSource(
-            tables, name="e", counts="clicks", exposure="shown", table=str(file)
+            tables,
+            name="e",
+            counts="clicks",
+            exposure="shown",
+            age=None,
+            owner=None,
+            on_excess="error",
+            table=str(file),
         )
 
 

@@ -44,7 +44,8 @@ def prepared(
 
 
 def source(tables: Tables, **options: Any) -> EngagementSource:
-    given = {"name": "e", "counts": "favorites", "exposure": "views"}
+    given: dict[str, Any] = {"name": "e", "counts": "favorites", "exposure": "views"}
+    given |= {"age": None, "owner": None, "on_excess": "error"}
     return EngagementSource(tables, **(given | options))
 
 
