@@ -20,6 +20,7 @@ USAGE = """usage: interestingness COMMAND …
   shards write|verify …        pair shards: write them, check them
   pairs choose VOTES.csv …     which pairs to ask about next
   rank PHOTOS …                photographs → scores and a contact sheet
+  export RUN …                 a scorer for others: safetensors, ONNX, the ICCV notebook
   ledger status|export|… FILE  answers of models that were paid for: look, take out, check, mend
 
 `interestingness COMMAND --help` says more."""
@@ -36,6 +37,7 @@ def main() -> None:
         "shards": shards,
         "pairs": pairs,
         "rank": rank,
+        "export": export,
         "ledger": ledger,
     }
     if command in commands:
@@ -150,6 +152,20 @@ def rank(arguments: Sequence[str]) -> None:
 
     def job() -> int:
         from interestingness.assembly.ranking import rank as run
+
+        return run(options)
+
+    raise SystemExit(_told(job))
+
+
+def export(arguments: Sequence[str]) -> None:
+    """``export RUN --format folder|onnx|iccv --out PATH``."""
+    from interestingness.assembly.rank_options import export_options
+
+    options = export_options(arguments)
+
+    def job() -> int:
+        from interestingness.assembly.exporting import export as run
 
         return run(options)
 

@@ -1,4 +1,4 @@
-"""The options of ``interestingness rank``; light, so that ``--help`` comes at once."""
+"""The options of ``interestingness rank`` and ``export``; light: ``--help`` comes at once."""
 
 from __future__ import annotations
 
@@ -45,4 +45,28 @@ def rank_options(arguments: Sequence[str]) -> argparse.Namespace:
         default=os.environ.get("INTERESTINGNESS_CACHE", "~/.cache/interestingness"),
         help="folder for features",
     )
+    return parser.parse_args(list(arguments))
+
+
+def export_options(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line.
+
+    Args:
+        arguments: what stands behind ``export``.
+    """
+    parser = argparse.ArgumentParser(
+        prog="interestingness export",
+        description="A scorer in a format that others read.",
+    )
+    parser.add_argument("scorer", help="a run folder, a .ckpt file, or a published head's name")
+    parser.add_argument(
+        "--format",
+        choices=("folder", "onnx", "iccv"),
+        default="folder",
+        help="folder: safetensors, JSON and a model card, ready for a model hub; onnx: pixels in, "
+        "score out; iccv: the head that the notebook of the ICCV paper loads (%(default)s)",
+    )
+    parser.add_argument("--out", help="folder or file to write (default: named after the scorer)")
+    parser.add_argument("--head", help="file of the published head, where there is no network")
+    parser.add_argument("--weights", help="file of the backbone's weights, where there is no hub")
     return parser.parse_args(list(arguments))

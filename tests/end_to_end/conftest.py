@@ -43,3 +43,37 @@ def trained(composed: Callable[..., Any]) -> Callable[..., Path]:
         return Path(cfg.paths.run)
 
     return run
+
+
+NODE = {
+    "_target_": "interestingness.models.backbones.TorchvisionBackbone",
+    "architecture": "resnet18",
+    "pretrained": "IMAGENET1K_V1",
+    "weights": "random:0",
+    "licence": "none",
+}
+
+
+@pytest.fixture(scope="session")
+def planted_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of ours with a random head on a random network, which needs no weight file."""
+    import torch
+
+    from interestingness.learning.learner import CHECKPOINT_KEY
+    from interestingness.models.backbones import TorchvisionBackbone
+    from interestingness.models.heads import LinearHead
+    from interestingness.models.scaling import FeatureScaler
+    from interestingness.models.scorer import Scorer
+
+    backbone = TorchvisionBackbone(**{k: v for k, v in NODE.items() if k != "_target_"})
+    head = LinearHead(backbone.dim)
+    torch.manual_seed(0)
+    torch.nn.init.normal_(head.weight)
+    scorer = Scorer(backbone, FeatureScaler("none", backbone.dim), head)
+    frozen = set(scorer.frozen_names())
+    state = {f"scorer.{n}": v for n, v in scorer.state_dict().items() if n not in frozen}
+    record = {"model": {"backbone": NODE}, "label_source": {"name": "planted"}, "question": "fun"}
+    file = tmp_path_factory.mktemp("run") / "made.ckpt"
+    own = {"scorer": scorer.spec(), "record": record}
+    torch.save({"state_dict": state, CHECKPOINT_KEY: own}, file)
+    return file

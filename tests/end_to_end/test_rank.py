@@ -12,38 +12,6 @@ import torch
 from PIL import Image
 
 from interestingness import cli
-from interestingness.learning.learner import CHECKPOINT_KEY
-from interestingness.models.backbones import TorchvisionBackbone
-from interestingness.models.heads import LinearHead
-from interestingness.models.scaling import FeatureScaler
-from interestingness.models.scorer import Scorer
-
-NODE = {
-    "_target_": "interestingness.models.backbones.TorchvisionBackbone",
-    "architecture": "resnet18",
-    "pretrained": "IMAGENET1K_V1",
-    "weights": "random:0",
-    "licence": "none",
-}
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A scorer with a random head on a random network."""
-    node = {k: v for k, v in NODE.items() if k != "_target_"}
-    backbone = TorchvisionBackbone(**node)
-    head = LinearHead(backbone.dim)
-    torch.manual_seed(0)
-    torch.nn.init.normal_(head.weight)
-    scorer = Scorer(backbone, FeatureScaler("none", backbone.dim), head)
-    frozen = set(scorer.frozen_names())
-    state = {f"scorer.{n}": v for n, v in scorer.state_dict().items() if n not in frozen}
-    record = {"model": {"backbone": NODE}, "label_source": {"name": "planted"}}
-    file = tmp_path_factory.mktemp("run") / "made.ckpt"
-    torch.save(
-        {"state_dict": state, CHECKPOINT_KEY: {"scorer": scorer.spec(), "record": record}}, file
-    )
-    return file
 
 
 @pytest.fixture()
@@ -67,10 +35,10 @@ def rank(*arguments: object) -> int:
 
 
 def test_scores_sheet_and_reference(
-    photos: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    photos: Path, planted_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, sheet = tmp_path / "out" / "scores.parquet", tmp_path / "sheet"
-    common = ("--scorer", checkpoint, "--cache", tmp_path / "cache", "--sheet", sheet)
+    common = ("--scorer", planted_checkpoint, "--cache", tmp_path / "cache", "--sheet", sheet)
     common += ("--near-duplicates", 0.99999)  # a random network sees little difference
     assert rank(photos, *common, "--out", out) == 0
     table = pq.read_table(out)
@@ -96,12 +64,12 @@ def test_scores_sheet_and_reference(
 
 
 def test_scores_of_another_scorer_are_no_reference(
-    photos: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    photos: Path, planted_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "scores.parquet"
     common = ("--cache", tmp_path / "cache", "--sheet", tmp_path / "sheet")
-    assert rank(photos, "--scorer", checkpoint, *common, "--out", out) == 0
-    other = torch.load(checkpoint, weights_only=True)
+    assert rank(photos, "--scorer", planted_checkpoint, *common, "--out", out) == 0
+    other = torch.load(planted_checkpoint, weights_only=True)
     other["state_dict"]["scorer.head.weight"] += 1
     torch.save(other, tmp_path / "other.ckpt")
     arguments = ("--scorer", tmp_path / "other.ckpt", *common, "--reference", out)
@@ -124,10 +92,10 @@ def test_an_unknown_scorer_lists_what_there_is(
 
 
 def test_a_folder_without_a_readable_picture(
-    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, planted_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "bad.jpg").write_text("no")
-    arguments = ("--scorer", checkpoint, "--cache", tmp_path / "cache")
+    arguments = ("--scorer", planted_checkpoint, "--cache", tmp_path / "cache")
     assert rank(tmp_path, *arguments, "--out", tmp_path / "x.parquet") == 2
     assert "none of the 1 files can be read" in capsys.readouterr().err
     assert not (tmp_path / "x.parquet").exists()

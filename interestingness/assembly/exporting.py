@@ -1,0 +1,57 @@
+"""``interestingness export``: a scorer leaves in a format that others read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from interestingness.assembly.scorers import NamedScorer, make_scorer
+from interestingness.models.exchange import ScorerCard, save_iccv, save_onnx, save_scorer
+from interestingness.reports.model_card import write_model_card
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write the scorer and print where.
+
+    Returns:
+        Exit status.
+    """
+    named = make_scorer(options.scorer, head=options.head, weights=options.weights)
+    named = replace(named, card=measured(named.card, Path(options.scorer)))
+    default = {"folder": named.card.name, "onnx": f"{named.card.name}.onnx"}
+    out = Path(options.out or default.get(options.format, "RI_model.pth")).expanduser()
+    if options.format == "onnx":
+        save_onnx(out, named.scorer)
+    elif options.format == "iccv":
+        save_iccv(out, named.scorer)
+    else:
+        write_folder(out, named)
+    print(out)
+    return 0
+
+
+def write_folder(out: Path, named: NamedScorer) -> None:
+    """Tensors, JSON and a model card: what a model hub shows, and what ``rank`` reads."""
+    save_scorer(out, named.scorer, named.card)
+    write_model_card(out / "README.md", named.card, named.scorer.embedding)
+
+
+def measured(card: ScorerCard, run: Path) -> ScorerCard:
+    """The card with what a run folder of ours measured; as it is for other scorers."""
+    file = run.expanduser() / "metrics.json"
+    if not file.is_file():
+        return card
+    metrics = json.loads(file.read_text(encoding="utf-8"))
+    figures = {}
+    for reference in metrics["test"]["references"]:
+        accuracy = reference["accuracy"]["value"]
+        if accuracy is not None:
+            figures[f"accuracy against {reference['name']}"] = float(accuracy)
+    return replace(
+        card,
+        figures=figures,
+        simulated=metrics["simulated"],
+        learnt_from=f"{metrics['label_source']} on {metrics['data']}",
+    )

@@ -1,0 +1,133 @@
+"""Scorers by name: published heads, runs and checkpoints of ours, exported folders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+
+from interestingness.assembly.checks import check
+from interestingness.assembly.judging import load_checkpoint
+from interestingness.assembly.run import checkpoint_of
+from interestingness.errors import WeightsError
+from interestingness.learning.learner import CHECKPOINT_KEY
+from interestingness.models.backbone import Backbone
+from interestingness.models.backbones import OpenClipBackbone
+from interestingness.models.exchange import (
+    ABOUT,
+    TENSORS,
+    ScorerCard,
+    load_scorer,
+    read_card,
+    restore,
+)
+from interestingness.models.published_heads import HEADS_ON_CLIP, published_head
+from interestingness.models.scorer import Scorer, build_scorer
+from interestingness.models.weights import file_sha256
+from interestingness.plugins import plugin_packages
+
+
+@dataclass(frozen=True, eq=False)
+class NamedScorer:
+    """A scorer and what is to be said of it.
+
+    Attributes:
+        card: name, question, unit, licence.
+        scorer: with its backbone, where it has one.
+        head_sha256: hash of the file that held the head.
+    """
+
+    card: ScorerCard
+    scorer: Scorer
+    head_sha256: str
+
+    @property
+    def logits(self) -> bool:
+        """Whether a difference of scores is the logit of a choice between two images."""
+        return self.card.unit.startswith("logits")
+
+    @property
+    def identity(self) -> str:
+        """Scores of different identities are never compared: other zero, other unit."""
+        return f"{self.head_sha256}:{self.scorer.embedding.fingerprint()}"
+
+
+def make_scorer(name: str, *, head: str | None = None, weights: str | None = None) -> NamedScorer:
+    """A published head by its name, or a run folder or checkpoint of ours.
+
+    Args:
+        name: see ``models.published_heads``, or a path.
+        head: file of a published head, where it lies already.
+        weights: file of the backbone's weights; None takes the hub's.
+
+    Raises:
+        WeightsError: if there is neither, or the scorer must not see photographs.
+    """
+    if name in HEADS_ON_CLIP:
+        published = published_head(name)
+        backbone = OpenClipBackbone(
+            published.architecture, pretrained="openai", weights=weights or "hub", licence="MIT"
+        )
+        card = ScorerCard(
+            name=name,
+            question=published.question,
+            learnt_from=published.file.url,
+            unit=published.unit,
+            licence=f"{published.file.licence} (head), {backbone.licence} (backbone)",
+            backbone={
+                "_target_": "interestingness.models.backbones.OpenClipBackbone",
+                "architecture": published.architecture,
+                "pretrained": "openai",
+                "weights": weights or "hub",
+                "licence": "MIT",
+            },
+        )
+        return NamedScorer(card, published.scorer(backbone, path=head), published.file.sha256)
+    path = Path(name).expanduser()
+    if (path / ABOUT).is_file():
+        return _of_folder(name, path, weights)
+    if not path.exists():
+        raise WeightsError(
+            f"--scorer {name}: neither a published head nor a checkpoint",
+            expected=f"one of {', '.join(HEADS_ON_CLIP)}, a run folder, a .ckpt file or an "
+            "exported folder",
+            todo="interestingness rank PHOTOS --scorer runs/my_run",
+        )
+    return _of_checkpoint(name, checkpoint_of(path), weights)
+
+
+def _of_checkpoint(name: str, file: Path, weights: str | None) -> NamedScorer:
+    checkpoint = load_checkpoint(file)
+    own = checkpoint[CHECKPOINT_KEY]
+    record = own["record"]
+    node = dict(record["model"].get("backbone") or {})
+    backbone = _backbone(node, weights, file) if node.get("_target_") else None
+    scorer = build_scorer(own["scorer"], backbone)
+    state = checkpoint["state_dict"]
+    kept = {n.removeprefix("scorer."): v for n, v in state.items() if n.startswith("scorer.")}
+    restore(scorer, kept, where=str(file))
+    card = ScorerCard(
+        name=Path(name).name,
+        question=str(record.get("question", "")),
+        learnt_from=str(record.get("label_source", {}).get("name", "a label source")),
+        unit="logits",
+        licence="" if backbone is None else f"{backbone.licence} (backbone)",
+        backbone=node if backbone is not None else {},
+    )
+    return NamedScorer(card, scorer.eval(), file_sha256(file))
+
+
+def _of_folder(name: str, folder: Path, weights: str | None) -> NamedScorer:
+    card, _ = read_card(folder)
+    node = dict(card.backbone)
+    backbone = _backbone(node, weights, folder) if node.get("_target_") else None
+    return NamedScorer(card, load_scorer(folder, backbone), file_sha256(folder / TENSORS))
+
+
+def _backbone(node: dict[str, Any], weights: str | None, where: Path) -> Backbone:
+    """The backbone of a checkpoint's or a folder's config; both may be a stranger's."""
+    check({"model": {"backbone": node}}, trusted=plugin_packages())
+    backbone: Backbone = instantiate({**node, "weights": weights or node.get("weights")})
+    return backbone

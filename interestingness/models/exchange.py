@@ -1,0 +1,248 @@
+"""Scorers as files that others read: safetensors with JSON, the ICCV notebook's head, ONNX."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from interestingness.errors import WeightsError
+from interestingness.models.backbone import Backbone
+from interestingness.models.heads import LayersHead, LinearHead
+from interestingness.models.scorer import Scorer, build_scorer
+
+FORMAT = 1
+TENSORS, ABOUT = "scorer.safetensors", "scorer.json"
+
+
+@dataclass(frozen=True)
+class ScorerCard:
+    """What must be known of a scorer beside its tensors. Plain values only.
+
+    Attributes:
+        name: for people.
+        question: what a higher score means, e.g. "interesting".
+        learnt_from: label source and data set, or who published it.
+        unit: of the score.
+        licence: of the weights of head and backbone.
+        backbone: config node from which the backbone is built again; empty if nobody knows.
+        figures: what was measured on held-out pairs, by name.
+        simulated: the sentence of simulated raters, else "".
+    """
+
+    name: str
+    question: str
+    learnt_from: str
+    unit: str
+    licence: str
+    backbone: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, float] = field(default_factory=dict)
+    simulated: str = ""
+
+
+def save_scorer(folder: str | Path, scorer: Scorer, card: ScorerCard) -> Path:
+    """Write head, scaling and embedding contract; a frozen backbone stays where it was published.
+
+    Returns:
+        The folder; ``load_scorer`` reads it.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    frozen = set(scorer.frozen_names())
+    tensors = {n: t.contiguous() for n, t in scorer.state_dict().items() if n not in frozen}
+    about = {"format_version": FORMAT, "scorer": scorer.spec(), "card": asdict(card)}
+    text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
+    _appear(folder / TENSORS, lambda path: save_file(tensors, path))
+    _appear(folder / ABOUT, lambda path: path.write_text(text, encoding="utf-8"))
+    return folder
+
+
+def read_card(folder: str | Path) -> tuple[ScorerCard, dict[str, Any]]:
+    """Card and scorer spec of a folder that ``save_scorer`` wrote.
+
+    Raises:
+        WeightsError: if there is none, or its format is another one.
+    """
+    file = Path(folder) / ABOUT
+    try:
+        about = json.loads(file.read_text(encoding="utf-8"))
+        card = ScorerCard(**about["card"])
+        spec, version = dict(about["scorer"]), about["format_version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"{file}: cannot be read ({type(error).__name__}: {error})",
+            expected="what `interestingness export` writes",
+            todo="export the scorer again",
+        ) from None
+    if version != FORMAT:
+        raise WeightsError(
+            f"{file}: format version {version}",
+            expected=f"version {FORMAT}",
+            todo="use the version of interestingness that wrote it, or export again",
+        )
+    return card, spec
+
+
+def load_scorer(folder: str | Path, backbone: Backbone | None) -> Scorer:
+    """The scorer of a folder.
+
+    Args:
+        folder: from ``save_scorer``.
+        backbone: built by the card's config; None scores features only.
+
+    Raises:
+        WeightsError: for a backbone with another contract, or tensors that do not fit.
+    """
+    _, spec = read_card(folder)
+    scorer = build_scorer(spec, backbone)
+    file = Path(folder) / TENSORS
+    try:
+        tensors = load_file(file)
+    except Exception as error:  # safetensors raises a type of its own for each damage
+        raise WeightsError(
+            f"{file}: cannot be read ({error})",
+            expected="the tensors of the scorer",
+            todo="export the scorer again",
+        ) from None
+    restore(scorer, tensors, where=str(file))
+    return scorer.eval()
+
+
+def restore(scorer: Scorer, tensors: Mapping[str, Tensor], *, where: str) -> None:
+    """Put tensors into a scorer; all but a frozen backbone's must be there, and no others.
+
+    Raises:
+        WeightsError: naming what is missing or too much.
+    """
+    frozen = set(scorer.frozen_names())
+    needed = set(scorer.state_dict()) - frozen
+    # Without a backbone, one that was trained stays out.
+    given = {n: t for n, t in tensors.items() if scorer.backbone or not n.startswith("backbone.")}
+    wrong = sorted(needed ^ (set(given) - frozen))
+    shapes = [n for n in needed & set(given) if scorer.state_dict()[n].shape != given[n].shape]
+    if wrong or shapes:
+        raise WeightsError(
+            f"{where}: {', '.join((wrong + shapes)[:4])} missing, unknown or of another shape",
+            expected="the tensors of this scorer",
+            todo="name the file that belongs to it",
+        )
+    scorer.load_state_dict(dict(given), strict=False)
+
+
+def iccv_head(scorer: Scorer) -> dict[str, Tensor]:
+    """The state of the ICCV notebook's ``BaseNetwork``: one linear layer, ``fc1``, on raw features.
+
+    A standardisation becomes part of the layer: ``w / σ`` and ``−w·μ / σ``.
+
+    Raises:
+        WeightsError: for a head with hidden layers, or features scaled to length 1: one linear
+            layer on raw features cannot be the same function.
+    """
+    head, scaler = scorer.head, scorer.scaler
+    if isinstance(head, LinearHead):
+        weight, bias = head.weight.detach().double(), torch.zeros((), dtype=torch.float64)
+    elif isinstance(head, LayersHead) and not head.hidden:
+        layer = head.layers[0]
+        assert isinstance(layer, nn.Linear)
+        weight, bias = layer.weight.detach().double()[0], layer.bias.detach().double()[0]
+    else:
+        raise WeightsError(
+            f"a head of kind {head.kind!r}",
+            expected="one linear layer, which is all that the notebook's network has",
+            todo="export with --format folder or --format onnx",
+        )
+    if scaler.mode == "standardize":
+        std, mean = scaler.std.double(), scaler.mean.double()
+        weight = weight / std
+        bias = bias - (weight * mean).sum()
+    elif scaler.mode != "none":
+        raise WeightsError(
+            f"features scaled by {scaler.mode!r}",
+            expected="features as they are, or standardised: the notebook scales none",
+            todo="export with --format folder or --format onnx",
+        )
+    return {"fc1.weight": weight.float()[None], "fc1.bias": bias.float()[None]}
+
+
+def save_iccv(file: str | Path, scorer: Scorer) -> Path:
+    """Write ``iccv_head`` as the notebook loads it."""
+    file = Path(file)
+    state = iccv_head(scorer)
+    _appear(file, lambda path: torch.save(state, path))
+    return file
+
+
+class PixelScorer(nn.Module):
+    """Resized pixels → score: all of a scorer that a network format can hold."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        """Take a scorer with a backbone."""
+        super().__init__()
+        assert scorer.backbone is not None
+        self.scorer, self.transform = scorer, scorer.backbone.transform
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Scores, shape (N,), of uint8 RGB pixels (N, height, width, 3)."""
+        scores: Tensor = self.scorer(self.transform.normalise(pixels))
+        return scores
+
+
+def save_onnx(file: str | Path, scorer: Scorer) -> Path:
+    """Write the scorer as ONNX: input ``pixels`` (uint8, N × height × width × 3), output ``score``.
+
+    Resizing stays outside, because no runtime resizes as Pillow does; ``transform.pixels`` of the
+    backbone gives the pixels, and the file's metadata names the rule.
+
+    Raises:
+        WeightsError: if the scorer has no backbone, or the packages of the extra ``onnx`` are
+            missing.
+    """
+    if scorer.backbone is None:
+        raise WeightsError(
+            "a scorer of cached features has no images to take in",
+            expected="a scorer with a backbone",
+            todo="train with model/backbone=…, or export with --format folder",
+        )
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise WeightsError(
+            f"ONNX export needs the package {error.name}",
+            expected="the extra `onnx`",
+            todo='pip install "interestingness[onnx]"',
+        ) from None
+    file, size = Path(file), scorer.embedding.image_size
+    module = PixelScorer(scorer).eval()
+    example = torch.zeros((2, size, size, 3), dtype=torch.uint8)
+    program = torch.onnx.export(
+        module,
+        (example,),
+        dynamo=True,
+        input_names=["pixels"],
+        output_names=["score"],
+        dynamic_shapes={"pixels": {0: "images"}},
+        verbose=False,
+    )
+    assert program is not None
+    program.model.metadata_props["embedding"] = json.dumps(scorer.embedding.as_dict())
+    _appear(file, lambda path: program.save(str(path)))
+    return file
+
+
+def _appear(path: Path, write: Callable[[Path], object]) -> None:
+    """The file appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,66 @@
+"""Export of a planted_checkpoint, and ranking with what was exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from interestingness import cli
+
+NODE_TARGET = "interestingness.models.backbones.TorchvisionBackbone"
+
+
+def run(command: str, *arguments: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        getattr(cli, command)([str(a) for a in arguments])
+    return int(ended.value.code or 0)
+
+
+def test_what_was_exported_ranks_as_the_checkpoint_does(
+    planted_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(4):
+        noise = rng.integers(0, 255, (6, 6, 3), dtype=np.uint8)
+        Image.fromarray(noise).resize((64, 64)).save(photos / f"{i}.png")
+    assert run("export", planted_checkpoint, "--out", tmp_path / "mine") == 0
+    card = (tmp_path / "mine" / "README.md").read_text()
+    assert "more *fun*" in card
+    assert "planted" in card
+    scores = []
+    for scorer in (planted_checkpoint, tmp_path / "mine"):
+        out = tmp_path / f"{scorer.name}.parquet"
+        places = ("--cache", tmp_path / "cache", "--sheet", tmp_path / "sheet", "--out", out)
+        assert run("rank", photos, "--scorer", scorer, *places) == 0
+        scores.append({r["image_id"]: r["score"] for r in pq.read_table(out).to_pylist()})
+    assert scores[0] == scores[1]
+    assert len(set(scores[0].values())) == 4
+
+
+def test_the_notebooks_head(planted_checkpoint: Path, tmp_path: Path) -> None:
+    assert run("export", planted_checkpoint, "--format", "iccv", "--out", tmp_path / "RI.pth") == 0
+    state = torch.load(tmp_path / "RI.pth", weights_only=True)
+    assert {k: tuple(v.shape) for k, v in state.items()} == {
+        "fc1.weight": (1, 512),
+        "fc1.bias": (1,),
+    }
+    own = torch.load(planted_checkpoint, weights_only=True)["state_dict"]["scorer.head.weight"]
+    torch.testing.assert_close(state["fc1.weight"][0], own)
+
+
+def test_a_strangers_folder_cannot_name_code(
+    planted_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("export", planted_checkpoint, "--out", tmp_path / "mine") == 0
+    about = tmp_path / "mine" / "scorer.json"
+    about.write_text(about.read_text().replace(NODE_TARGET, "os.system"))
+    assert run("export", tmp_path / "mine", "--out", tmp_path / "again") == 2
+    assert "not trusted" in capsys.readouterr().err
+    assert not (tmp_path / "again").exists()

@@ -1,0 +1,164 @@
+"""Scorers leave as files and come back; the ICCV notebook and onnxruntime read them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from interestingness.errors import WeightsError
+from interestingness.models.backbones import TorchvisionBackbone
+from interestingness.models.exchange import (
+    ABOUT,
+    TENSORS,
+    PixelScorer,
+    ScorerCard,
+    iccv_head,
+    load_scorer,
+    read_card,
+    save_iccv,
+    save_onnx,
+    save_scorer,
+)
+from interestingness.models.heads import LayersHead, LinearHead, MLPHead
+from interestingness.models.scaling import FeatureScaler
+from interestingness.models.scorer import Scorer
+
+CARD = ScorerCard("mine", "interesting", "votes of my friends", "logits", "MIT")
+OASIS = Path(__file__).parents[3] / "shared" / "data" / "oasis" / "images"
+
+
+class BaseNetwork(torch.nn.Module):
+    """What the notebook's network must be for its released weights to load: one layer, fc1."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.fc1 = torch.nn.Linear(dim, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc1(x)
+
+
+def backbone() -> TorchvisionBackbone:
+    return TorchvisionBackbone(
+        "resnet18", pretrained="IMAGENET1K_V1", weights="random:0", licence="none"
+    )
+
+
+def scorer(
+    mode: str = "standardize", *, head: str = "linear", with_backbone: bool = False
+) -> Scorer:
+    torch.manual_seed(0)
+    network = backbone()
+    heads = {
+        "linear": LinearHead(network.dim),
+        "mlp": MLPHead(network.dim, hidden=4, dropout=0.1),
+        "layers": LayersHead(network.dim, hidden=[], activation="none"),
+    }
+    for weight in heads[head].weights():
+        torch.nn.init.normal_(weight)
+    scaler = FeatureScaler(mode, network.dim)
+    scaler.fit(np.random.default_rng(0).normal(3, 2, (50, network.dim)).astype(np.float32))
+    if with_backbone:
+        return Scorer(network, scaler, heads[head]).eval()
+    return Scorer(None, scaler, heads[head], embedding=network.contract).eval()
+
+
+def features(dim: int = 512) -> torch.Tensor:
+    return torch.randn(20, dim, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("head", ["linear", "mlp", "layers"])
+@pytest.mark.parametrize("mode", ["none", "unit", "unit_sqrt_dim", "standardize"])
+def test_a_scorer_comes_back_as_it_was(tmp_path: Path, head: str, mode: str) -> None:
+    before = scorer(mode, head=head)
+    save_scorer(tmp_path / "out", before, CARD)
+    after = load_scorer(tmp_path / "out", None)
+    torch.testing.assert_close(after.score(features()), before.score(features()), rtol=0, atol=0)
+    assert after.embedding == before.embedding
+    assert read_card(tmp_path / "out")[0] == CARD
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [ABOUT, TENSORS]
+
+
+def test_a_frozen_backbone_stays_out_and_fits_again(tmp_path: Path) -> None:
+    before = scorer(with_backbone=True)
+    save_scorer(tmp_path, before, CARD)
+    assert (tmp_path / TENSORS).stat().st_size < 20_000
+    after = load_scorer(tmp_path, backbone())
+    images = torch.rand(2, 3, 224, 224)
+    torch.testing.assert_close(after(images), before(images), rtol=0, atol=0)
+    other = TorchvisionBackbone(
+        "resnet18", pretrained="IMAGENET1K_V1", weights="random:1", licence="none"
+    )
+    with pytest.raises(WeightsError, match="another scorer"):
+        load_scorer(tmp_path, other)
+
+
+@pytest.mark.parametrize("damage", ["absent", "cut", "version", "tensors", "no json"])
+def test_a_damaged_folder_is_one_error(tmp_path: Path, damage: str) -> None:
+    save_scorer(tmp_path, scorer(), CARD)
+    about, tensors = tmp_path / ABOUT, tmp_path / TENSORS
+    if damage == "absent":
+        about.unlink()
+    elif damage == "cut":
+        tensors.write_bytes(tensors.read_bytes()[:100])
+    elif damage == "version":
+        about.write_text(json.dumps({**json.loads(about.read_text()), "format_version": 9}))
+    elif damage == "tensors":
+        save_scorer(tmp_path / "mlp", scorer(head="mlp"), CARD)
+        (tmp_path / "mlp" / TENSORS).replace(tensors)
+    else:
+        about.write_text("{")
+    with pytest.raises(WeightsError):
+        load_scorer(tmp_path, None)
+
+
+@pytest.mark.parametrize("head", ["linear", "layers"])
+@pytest.mark.parametrize("mode", ["none", "standardize"])
+def test_the_notebooks_network_loads_it_unchanged(tmp_path: Path, head: str, mode: str) -> None:
+    ours = scorer(mode, head=head)
+    file = save_iccv(tmp_path / "RI_model.pth", ours)
+    theirs = BaseNetwork(512)
+    theirs.load_state_dict(torch.load(file, weights_only=True))
+    with torch.inference_mode():
+        expected = ours.score(features())
+        # float32 sums of 512 terms, in another order
+        torch.testing.assert_close(theirs(features())[:, 0], expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(("mode", "head"), [("unit", "linear"), ("none", "mlp")])
+def test_what_one_layer_cannot_be_is_refused(mode: str, head: str) -> None:
+    with pytest.raises(WeightsError, match="--format folder"):
+        iccv_head(scorer(mode, head=head))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")  # the exporter's own, 2026-11
+def test_onnx_scores_photographs_as_torch_does(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    ours = scorer(with_backbone=True)
+    file = save_onnx(tmp_path / "scorer.onnx", ours)
+    assert ours.backbone is not None
+    if OASIS.is_dir():
+        pictures = [Image.open(p).convert("RGB") for p in sorted(OASIS.glob("*.jpg"))[:5]]
+    else:
+        noise = np.random.default_rng(0).integers(0, 255, (5, 9, 9, 3), dtype=np.uint8)
+        pictures = [Image.fromarray(n).resize((300, 250)) for n in noise]
+    pixels = torch.stack([ours.backbone.transform.pixels(p) for p in pictures])
+    session = onnxruntime.InferenceSession(file)
+    (found,) = session.run(None, {"pixels": pixels.numpy()})
+    with torch.inference_mode():
+        expected = PixelScorer(ours)(pixels).numpy()
+    assert np.ptp(expected) > 0.01
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    assert "resnet18" in session.get_modelmeta().custom_metadata_map["embedding"]
+
+
+def test_onnx_needs_images(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no images"):
+        save_onnx(tmp_path / "x.onnx", scorer())
+    assert not list(tmp_path.iterdir())
