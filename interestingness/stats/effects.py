@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
 from scipy.stats import norm
 
 from interestingness.errors import DataError
 from interestingness.stats.bootstrap import Interval
-from interestingness.stats.logistic import antisymmetric_logistic
 from interestingness.stats.refits import training_variance
 
 Array = NDArray[np.float64]
@@ -173,9 +171,10 @@ class ChoiceEffects:
     """How two raters weigh attributes when they choose between two images.
 
     Attributes:
-        people: slopes of the one, in logits per standard deviation of the attribute.
-        judge: slopes of the other.
-        difference: judge − people, with intervals that know that both chose on the same pairs.
+        people: change of the probability that the one chooses an image, for one standard deviation
+            more of the attribute than its partner has.
+        judge: the same of the other.
+        difference: judge − people: what goes with their disagreement.
         pairs: number of pairs.
     """
 
@@ -192,10 +191,13 @@ def choice_effects(
     people: ArrayLike,
     judge: ArrayLike,
     *,
-    ridge: float = 1.0,
     level: float = 0.95,
 ) -> ChoiceEffects:
-    """Logistic regression of either rater's preferences on differences of attributes.
+    """Regression of either rater's choices, and of their disagreement, on attributes of the images.
+
+    Linear in the choices themselves (left 1, right 0, a tie 0.5), so that the difference of the two
+    is the regression of the disagreement, whatever confidence either source puts on its labels. A
+    rater who answers with more noise has smaller slopes throughout.
 
     Args:
         attributes: one row per image, shape (images, attributes); standardised here over the
@@ -204,12 +206,12 @@ def choice_effects(
         people: preference of one rater for left, in [0, 1], shape (pairs,); pairs where either
             preference is NaN, or an attribute is, are left out.
         judge: preference of the other.
-        ridge: weak pull to 0 that keeps separable choices finite, on the sum over pairs.
         level: nominal coverage.
 
     Returns:
         Intervals by the variance that holds when pairs share images: products of the influences
-        of all pairs that have an image in common.
+        of all pairs that have an image in common. Attributes that are copies of each other get
+        equal shares; a constant one gets NaN.
 
     Raises:
         DataError: for fewer than ten pairs an attribute.
@@ -224,42 +226,30 @@ def choice_effects(
     left, right, p, q = left[known], right[known], p[known], q[known]
     if len(p) < 10 * x.shape[1]:
         raise DataError(
-            f"{len(p)} pairs that both sources decide, with {x.shape[1]} measured attributes",
+            f"{len(p)} pairs that both sources label, with {x.shape[1]} measured attributes",
             expected="at least ten pairs an attribute",
             todo="use more pairs or fewer attributes (study.attributes=[colourfulness,contrast])",
         )
     used = np.unique(np.concatenate([left, right]))
     sd = x[used].std(axis=0)
-    z = (x - x[used].mean(axis=0)) / np.where(sd > 0, sd, 1.0)
-    difference = z[left] - z[right]
-    one, moved_one = _choice(difference, p, ridge)
-    other, moved_other = _choice(difference, q, ridge)
+    varies = sd > 1e-12 * np.maximum(np.abs(x[used]).max(axis=0), 1e-300)
+    z = (x - x[used].mean(axis=0)) / np.where(varies, sd, 1.0)
+    apart = np.where(varies, z[left] - z[right], 0.0)
+    inverse = np.linalg.pinv(apart.T @ apart, hermitian=True)
 
-    def intervals(slopes: Array, influence: Array) -> tuple[Interval, ...]:
+    def effects(choice: Array) -> tuple[Interval, ...]:
+        slopes = inverse @ (apart.T @ choice)
+        influence = (apart * (choice - apart @ slopes)[:, None]) @ inverse
         reach = norm.ppf((1 + level) / 2) * _dyadic_error(influence, left, right)
         return tuple(
-            Interval(float(b), float(b - r), float(b + r), level, 0) if s > 0 else _NOTHING
-            for b, r, s in zip(slopes, reach, sd, strict=True)
+            Interval(float(b), float(b - r), float(b + r), level, 0)
+            if v
+            else Interval(float("nan"), float("nan"), float("nan"), level, 0)
+            for b, r, v in zip(slopes, reach, varies, strict=True)
         )
 
-    return ChoiceEffects(
-        intervals(one, moved_one),
-        intervals(other, moved_other),
-        intervals(other - one, moved_other - moved_one),
-        len(p),
-    )
-
-
-_NOTHING = Interval(float("nan"), float("nan"), float("nan"), 0.95, 0)
-
-
-def _choice(x: Array, p: Array, ridge: float) -> tuple[Array, Array]:
-    """Slopes, and how much each pair moves them, shape (pairs, attributes)."""
-    slopes = antisymmetric_logistic(x, p, ridge=ridge)
-    chance = expit(x @ slopes)
-    hessian = (x * (chance * (1 - chance))[:, None]).T @ x + ridge * np.eye(x.shape[1])
-    score = x * (p - chance)[:, None]
-    return slopes, np.linalg.solve(hessian, score.T).T
+    one, other = np.sign(p - 0.5) / 2, np.sign(q - 0.5) / 2
+    return ChoiceEffects(effects(one), effects(other), effects(other - one), len(p))
 
 
 def _dyadic_error(influence: Array, left: NDArray[np.integer], right: NDArray[np.integer]) -> Array:

@@ -16,7 +16,8 @@ def training_variance(by_image: Array, by_pair: Array) -> Array:
     of the three are taken off again. Images can only add to it.
 
     Args:
-        by_image: the estimate after trainings on resampled images, shape (…, refits).
+        by_image: the estimate after trainings on resampled images, shape (…, refits);
+            NaN where a resample gave none, which are left out.
         by_pair: the estimate after trainings on resampled pairs, shape (…, refits).
 
     Returns:
@@ -25,5 +26,5 @@ def training_variance(by_image: Array, by_pair: Array) -> Array:
     Source:
         As ``bootstrap.bootstrap_over_images``: Owen 2007; Owen and Eckles 2012.
     """
-    own = np.var(by_pair, axis=-1)
-    return np.asarray(np.maximum(np.var(by_image, axis=-1) - 2 * own, own))
+    own = np.nanvar(by_pair, axis=-1)
+    return np.asarray(np.maximum(np.nanvar(by_image, axis=-1) - 2 * own, own))

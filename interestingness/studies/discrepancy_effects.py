@@ -97,11 +97,14 @@ def attribute_table(explained: Explained, names: Names) -> Table:
         Column(
             "people",
             f"weight, {people}",
-            "signed",
-            "logits per standard deviation by which it moves a choice between two images",
+            "percent",
+            "how many more of 100 choices an image wins that has a standard deviation more of it "
+            "than its partner",
         ),
-        Column("judge", f"weight, {judge}", "signed", "the same"),
-        Column("difference", "difference", "signed", f"weight of {judge} minus weight of {people}"),
+        Column("judge", f"weight, {judge}", "percent", "the same"),
+        Column(
+            "difference", "difference", "percent", f"weight of {judge} minus weight of {people}"
+        ),
     ]
     notes = []
     if lead is not None:
@@ -113,9 +116,9 @@ def attribute_table(explained: Explained, names: Names) -> Table:
         )
     if choices is not None:
         notes.append(
-            f"by pair: logistic regressions of both sources' choices on {choices.pairs:,} pairs "
-            "that both label, without any model; intervals of 95 % that know which pairs share "
-            "images"
+            f"by pair: regressions of both sources' choices on {choices.pairs:,} pairs that both "
+            "label, without any model; a source that answers with more noise weighs everything "
+            "less; intervals of 95 % that know which pairs share images"
         )
     notes.append("an attribute that goes with a difference need not cause it")
     return Table("attributes", "Measured attributes", columns, rows, notes)
@@ -131,11 +134,10 @@ def attribute_charts(explained: Explained, names: Names) -> list[Figure]:
             IntervalChart(
                 "weights",
                 f"What {judge} weighs more than {people}",
-                f"Weight of {judge} minus weight of {people} in choices between two images, logits "
-                "per standard deviation of the attribute.",
+                f"Weight of {judge} minus weight of {people}: choices out of 100 that a standard "
+                "deviation more of the attribute wins.",
                 list(zip(measured.names, choices.difference, strict=True)),
                 {"the same": 0.0},
-                "signed",
             )
         )
     if lead is not None:
@@ -159,7 +161,7 @@ def effects_answer(explained: Explained, names: Names) -> str:
     if explained.choices is not None:
         more, less = (
             [
-                f"{name} ({interval.estimate:+.2f})".replace("-", "−")
+                f"{name} ({100 * interval.estimate:+.1f})".replace("-", "−")
                 for name, interval in zip(
                     explained.measured.names, explained.choices.difference, strict=True
                 )
@@ -169,7 +171,7 @@ def effects_answer(explained: Explained, names: Names) -> str:
         )
         told += (
             f" In choices, {judge} weighs {', '.join(more) or 'no attribute'} more than {people}, "
-            f"and {', '.join(less) or 'none'} less."
+            f"and {', '.join(less) or 'none'} less (choices of 100 for a standard deviation)."
         )
     if explained.lead is not None:
         share = explained.lead.explained.estimate

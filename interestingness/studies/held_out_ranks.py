@@ -32,7 +32,8 @@ class HeldOutRanks:
     Attributes:
         rank: mean relative rank of each image over the splits in which it was tested, 0 for the
             most and 1 for the least interesting; NaN where it never was, shape (images,).
-        by_image: the same after training on resampled images, shape (images, refits).
+        by_image: the same after training on resampled images, shape (images, refits); a resample
+            that gave no model is NaN throughout.
         by_pair: the same after training on resampled pairs, shape (images, refits).
         l2: strength of L2, chosen inside the training images of the first split.
         tested: mean number of images that were ranked together.
@@ -101,7 +102,8 @@ def held_out_ranks(
         heads = _heads(scaled, training, preference, weight[:, None] * counts[train], l2, source)
         score = scaled[tested] @ heads.T
         order = np.argsort(np.argsort(-score, axis=0, kind="stable"), axis=0, kind="stable")
-        total[tested] += order / (len(tested) - 1)
+        # A resample without both sides gives no model: NaN, which the variance leaves out.
+        total[tested] += np.where(np.isnan(score[:1]), np.nan, order / (len(tested) - 1))
         times[tested] += 1
         sizes.append(len(tested))
         if progress is not None:
@@ -136,7 +138,11 @@ def _heads(
     l2: float,
     source: LabelSource,
 ) -> NDArray[np.float32]:
-    """Linear heads for each column of weights, shape (columns, dim)."""
+    """Linear heads for each column of weights, shape (columns, dim); NaN where a resample failed.
+
+    Raises:
+        DataError: if the first column fails, which is no resample, or half of the others.
+    """
     columns = weight.shape[1]
     fits = fit_ridge(
         scaled,
@@ -147,10 +153,10 @@ def _heads(
         l2=l2,
     )
     failed = fits.missing[0] != ""
-    if failed.any():
+    if failed[0] or failed.mean() > 0.5:
         raise DataError(
-            f"{source.name!r}: {int(failed.sum())} of {columns} trainings failed: "
-            f"{fits.missing[0][failed][0]}",
+            f"{source.name!r}: {int(failed.sum())} of {columns} trainings, resamples included, "
+            f"failed: {fits.missing[0][failed][0]}",
             expected="training pairs of both sides",
             todo="use more pairs, or another source",
         )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.special import expit
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression
 
 from interestingness.errors import DataError
 from interestingness.stats.effects import choice_effects, linear_effects
@@ -85,22 +85,35 @@ def world(images, degree, people, judge, seed, image_noise=0.0):
 
 def test_slopes_are_those_of_scikit_learn():
     x, left, right, p, q = world(200, 10, [1.0, 0.0], [1.0, 0.8], seed=0)
-    found = choice_effects(x, left, right, p, q, ridge=1e-6)
+    q[:50] = 0.5
+    found = choice_effects(x, left, right, 0.2 + 0.6 * p, q)  # how sure a label is does not count
     z = (x - x.mean(0)) / x.std(0)
-    d = z[left] - z[right]
-    for mine, choice in ((found.people, p), (found.judge, q)):
-        fit = LogisticRegression(C=1e6, fit_intercept=False, tol=1e-10).fit(d, choice)
-        np.testing.assert_allclose([i.estimate for i in mine], fit.coef_[0], rtol=1e-4)
-    gap = [j.estimate - p.estimate for j, p in zip(found.judge, found.people, strict=True)]
-    np.testing.assert_allclose([i.estimate for i in found.difference], gap)
+    for mine, choice in ((found.people, p), (found.judge, q), (found.difference, q - p + 0.5)):
+        fit = LinearRegression(fit_intercept=False).fit(z[left] - z[right], choice - 0.5)
+        np.testing.assert_allclose([i.estimate for i in mine], fit.coef_, atol=1e-10)
     assert found.pairs == 1000
 
 
-def test_the_planted_difference_is_found_and_the_absent_one_is_not():
-    x, left, right, p, q = world(400, 10, [0.8, 0.2], [0.8, 1.0], seed=3)
-    same, other = choice_effects(x, left, right, p, q).difference
-    assert same.low < 0 < same.high
-    assert other.low > 0.4 and other.high < 1.2
+def test_errors_of_pairs_without_common_images_are_the_robust_ones_of_white():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(2000, 2))
+    left, right = np.arange(0, 2000, 2), np.arange(1, 2000, 2)
+    p = (rng.random(1000) < expit((x[left] - x[right])[:, 0])).astype(float)
+    found = choice_effects(x, left, right, p, 1 - p).people
+    z = (x - x.mean(0)) / x.std(0)
+    d = z[left] - z[right]
+    b = np.linalg.lstsq(d, p - 0.5, rcond=None)[0]
+    bread = np.linalg.inv(d.T @ d)
+    meat = (d * ((p - 0.5 - d @ b) ** 2)[:, None]).T @ d
+    white = np.sqrt(np.diag(bread @ meat @ bread) * 2000 / 1998)
+    np.testing.assert_allclose([(i.high - i.low) / 2 / 1.959964 for i in found], white, rtol=1e-6)
+
+
+def test_planted_differences_are_found_in_both_directions():
+    x, left, right, p, q = world(400, 10, [0.8, 0.2], [0.2, 0.8], seed=3)
+    less, more = choice_effects(x, left, right, p, q).difference
+    assert -0.25 < less.low < less.high < -0.05
+    assert 0.05 < more.low < more.high < 0.25
 
 
 @pytest.mark.parametrize(("noise", "low"), [(0.0, 0.91), (0.7, 0.90)])
