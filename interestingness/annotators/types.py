@@ -22,11 +22,11 @@ where it is not told (``cost_uusd=None``) the whole reserve counts as spent.
 
 ``reserve`` waits by itself while the budget is taken by reservations that are still open: `Denied`
 ("budget") means that the task does not fit even after all of them came back. ``run`` holds
-``prices``, a mapping from each ``price_id`` in use to the price table behind it; an unknown id is an
-error.
-A repeated or late reply is kept beside the first one and never replaces it, so ``received`` may be
-called again with whatever comes. Cancelling ``reserve`` frees its reservation; cancelling the others
-changes nothing, what they were told is committed. ``stimulus`` may be called from any thread.
+``prices``, a mapping from each ``price_id`` in use to the price table behind it; an unknown id is
+an error. A repeated or late reply is kept beside the first one and never replaces it, so
+``received`` may be called again with whatever comes. Cancelling ``reserve`` frees its reservation;
+cancelling the others changes nothing, what they were told is committed. ``stimulus`` may be called
+from any thread. ``table("votes", tasks)`` gives the answers with their provenance.
 """
 
 from __future__ import annotations

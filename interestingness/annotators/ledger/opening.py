@@ -1,8 +1,8 @@
 """Connections: making a new ledger, opening an old one, refusing what is no sound ledger.
 
-Journal: TRUNCATE with ``synchronous=EXTRA``, one file at rest. A write-ahead log would be no faster
-where commits are grouped, needs shared memory, and older SQLite has a race when it is reset
-(docs/decisions/0010).
+Journal: TRUNCATE with ``synchronous=EXTRA``: at rest one file, and an empty journal beside it. A
+write-ahead log needs shared memory, and older SQLite has a race when it is reset; where commits are
+grouped it would not be what one waits for (docs/decisions/0010).
 """
 
 from __future__ import annotations

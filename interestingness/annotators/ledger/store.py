@@ -1,8 +1,8 @@
 """The ledger as the engine sees it: open it, reserve, tell what came back, close it.
 
 Transitions are coroutines that return once they are committed; anything that only reads is a plain
-method. Coroutines of one `Ledger` belong to one event loop; ``stimulus`` and the readers may be
-called from any thread.
+method. Coroutines of one `Ledger` belong to one event loop at a time; ``stimulus`` and the readers
+may be called from any thread.
 """
 
 from __future__ import annotations
@@ -439,13 +439,15 @@ class Ledger:
 
         A reply that is stored and never judged, because its judge failed, must not be waited for.
         """
-        if self._settled is None:
-            self._loop, self._settled = asyncio.get_running_loop(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        if self._settled is None or self._loop is not loop:
+            self._loop, self._settled = loop, asyncio.Event()
+        settled = self._settled
         while self._settlements == seen:
-            self._settled.clear()
+            settled.clear()
             if self._settlements == seen:
                 try:
-                    await asyncio.wait_for(self._settled.wait(), PATIENCE_S)
+                    await asyncio.wait_for(settled.wait(), PATIENCE_S)
                 except TimeoutError:
                     return False
         return True

@@ -84,6 +84,8 @@ class Writer:
     def submit(self, do: Callable[[sqlite3.Connection], T], salvage: Callable[[], T]) -> Future[T]:
         """Queue work; its future holds the result once it is committed."""
         work = Work(do, salvage)
+        # from here on nobody can cancel it: what was told is committed
+        work.future.set_running_or_notify_cancel()
         with self._closing:
             if self._closed:
                 raise RuntimeError("the ledger is closed")

@@ -180,6 +180,12 @@ def test_a_disk_that_refuses_to_write_stops_before_sending(
         assert states == [("received",)]
 
 
+def test_a_place_that_cannot_be_written_is_one_error(kit: Any) -> None:
+    (kit.folder / "file").write_text("")
+    with pytest.raises(LedgerStorageError, match="cannot be opened for writing"):
+        kit.open(kit.folder / "file" / "a.ledger")
+
+
 def test_the_last_resort_is_standard_error(
     kit: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

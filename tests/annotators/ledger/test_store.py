@@ -213,6 +213,22 @@ def test_a_slow_answer_is_waited_for(kit: Any, monkeypatch: pytest.MonkeyPatch) 
         asyncio.run(asyncio.wait_for(story(ledger), 10))
 
 
+def test_waiting_works_in_one_event_loop_after_another(kit: Any) -> None:
+    async def story(ledger: Ledger, number: int) -> None:
+        slow = await ledger.reserve(kit.task(number), reserve_uusd=100, price_id="p")
+        waiting = asyncio.create_task(
+            ledger.reserve(kit.task(number + 1), reserve_uusd=50, price_id="p")
+        )
+        await asyncio.sleep(0.05)
+        await ledger.free(slow.id, "503")  # type: ignore[union-attr]
+        attempt = await waiting
+        await ledger.free(attempt.id, "503")  # type: ignore[union-attr]
+
+    with kit.open(cap_uusd=100) as ledger:
+        for number in (0, 2):
+            asyncio.run(asyncio.wait_for(story(ledger, number), 10))
+
+
 def test_a_cost_above_the_reserve_is_booked_in_full_and_noted(kit: Any) -> None:
     async def story(ledger: Ledger) -> None:
         await kit.buy(ledger, kit.task(0), cost=150)
