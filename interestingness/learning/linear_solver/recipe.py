@@ -34,10 +34,10 @@ class Recipe(NamedTuple):
         seed: of the order of pairs.
     """
 
-    epochs: int = 25
-    rate: float = 1e-3
-    batch_size: int = 32
-    seed: int = 0
+    epochs: int
+    rate: float
+    batch_size: int
+    seed: int
 
     def __str__(self) -> str:
         how = f"Adam at rate {self.rate:g}, batches of {self.batch_size}, no L2"

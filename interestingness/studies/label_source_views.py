@@ -1,0 +1,380 @@
+"""Tables and figures of the ablation of label sources, made of ``SourceHeads``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interestingness.labels.source import Labels
+from interestingness.schema import Pairs
+from interestingness.stats.bootstrap import Interval
+from interestingness.stats.paired_splits import PairedDifference, corrected_paired_t, holm
+from interestingness.studies.ballots import agreement_of
+from interestingness.studies.result import (
+    Cell,
+    Column,
+    Figure,
+    HeatMap,
+    IntervalChart,
+    Spread,
+    Table,
+)
+from interestingness.studies.source_heads import FITS, SourceHeads
+
+CEILING = (
+    "One person: for each vote v on a test pair that the reference decides, with M the majority of "
+    "the other people's votes on the pair, the mean of [v = M] + ½·[M is a tie]. A model that "
+    "predicts the majority may exceed it."
+)
+SPREAD = "Mean ± SD over splits; splits share images, so that SD / √splits is no standard error."
+TEST = (
+    "Test: d are the differences of two heads' accuracies on the J splits, "
+    "t = mean(d) / √((1/J + n_test/n_train)·var(d)) with J − 1 degrees of freedom (Nadeau and "
+    "Bengio 2003: training sets of repeated splits overlap); n_test/n_train = {ratio:.2f} pairs."
+)
+
+
+def accuracy_table(heads: SourceHeads, judge: str) -> Table:
+    """A row for each fit and source, one person, and chance; a column for each reference."""
+    rows: list[dict[str, Cell]] = []
+    j = heads.references.index(judge)
+    for f, fit in enumerate(FITS):
+        for k, source in enumerate(heads.sources):
+            row: dict[str, Cell] = {
+                "fit": fit,
+                "source": source,
+                **_by_reference(heads, heads.accuracy[f, k]),
+                "test_pairs": _where_tested(heads.decided[j], heads.accuracy[f, k, j]),
+                "test_images": _where_tested(heads.test_images, heads.accuracy[f, k, j]),
+                "train_pairs": float(heads.train_pairs[k].mean()),
+                "l2": _median(heads.l2[k]) if f == 0 else None,
+                "note": heads.why(f, k) or _why_untested(heads, k, j),
+            }
+            own = heads.sources.index(judge) if judge in heads.sources else None
+            if own is not None and own != k:
+                found = _difference(heads, f, k, own, j)
+                row |= {"minus_own": _interval(found), "p": found.p}
+            rows.append(row)
+    rows.append({"fit": "–", "source": "one person", **_by_reference(heads, heads.ceiling)})
+    chance: dict[str, Cell] = {f"by_{name}": 0.5 for name in heads.references}
+    rows.append({"fit": "–", "source": "chance", **chance})
+    tested = heads.test_pairs[heads.test_pairs > 0]
+    counts = (
+        f"A split tests on {_range(tested)} pairs of {_range(heads.test_images[tested_on(heads)])} "
+        f"images; {judge} decides {_range(heads.decided[j][tested_on(heads)])} of them."
+        if len(tested)
+        else "No split has a test pair."
+    )
+    return Table(
+        "label_source_table",
+        "Accuracy on held-out pairs",
+        [
+            Column("fit", "fit"),
+            Column("source", "learnt from"),
+            Column(f"by_{judge}", f"judged by {judge}", "percent"),
+            Column(
+                "minus_own", f"minus learnt from {judge}", "percent",
+                f"difference of accuracies judged by {judge}, with the test's 95 % interval",
+            ),
+            Column("p", "p", "number", "of that difference, not corrected for several sources"),
+            Column("test_pairs", "test pairs", "number", f"decided by {judge}, mean over splits"),
+            Column("test_images", "test images", "number", "in test pairs, mean over splits"),
+            *(
+                Column(f"by_{name}", f"judged by {name}", "percent")
+                for name in heads.references
+                if name != judge
+            ),
+            Column("train_pairs", "training pairs", "number", "labelled ones, mean over splits"),
+            Column("l2", "L2", "number", "median over splits"),
+            Column("note", "note"),
+        ],
+        rows,
+        [counts, SPREAD, CEILING, TEST.format(ratio=heads.test_per_train)],
+    )  # fmt: skip
+
+
+def tested_on(heads: SourceHeads) -> NDArray[np.bool_]:
+    """Splits that test anything, shape (S,)."""
+    return heads.test_pairs > 0
+
+
+def paired_table(heads: SourceHeads, judge: str) -> Table:
+    """Every two sources of a fit, tested on the judge's accuracy."""
+    j = heads.references.index(judge)
+    rows: list[dict[str, Cell]] = []
+    for f, fit in enumerate(FITS):
+        some = [(k, m) for k in range(len(heads.sources)) for m in range(k + 1, len(heads.sources))]
+        found = [_difference(heads, f, k, m, j) for k, m in some]
+        family = holm([one.p for one in found])
+        for (k, m), one, together in zip(some, found, family.tolist(), strict=True):
+            rows.append(
+                {
+                    "fit": fit,
+                    "one": heads.sources[k],
+                    "other": heads.sources[m],
+                    "difference": _interval(one),
+                    "t": one.t,
+                    "p": one.p,
+                    "holm": together,
+                    "splits": one.splits,
+                    "note": "" if one.splits > 1 else "fewer than two splits have both",
+                }
+            )
+    return Table(
+        "paired_tests",
+        f"Are two sources different teachers, judged by {judge}?",
+        [
+            Column("fit", "fit"),
+            Column("one", "learnt from"),
+            Column("other", "minus learnt from"),
+            Column("difference", "difference", "percent", "of accuracies, 95 % interval"),
+            Column("t", "t", "signed"),
+            Column("p", "p", "number"),
+            Column("holm", "p, all tests", "number", "Holm's correction within the fit"),
+            Column("splits", "splits", "count"),
+            Column("note", "note"),
+        ],
+        rows,
+        [TEST.format(ratio=heads.test_per_train)],
+    )
+
+
+def rank_table(heads: SourceHeads) -> Table:
+    """r_S between the rankings of any two trained heads of a fit."""
+    rows: list[dict[str, Cell]] = []
+    for f, fit in enumerate(FITS):
+        for k, source in enumerate(heads.sources):
+            row: dict[str, Cell] = {"fit": fit, "source": source}
+            for m, other in enumerate(heads.sources):
+                if m != k:
+                    row[f"with_{other}"] = Spread.of(heads.rank_correlation[f, k, m])
+            rows.append(row)
+    return Table(
+        "rank_correlations",
+        "r_S between the rankings of two trained models",
+        [
+            Column("fit", "fit"),
+            Column("source", "learnt from"),
+            *(Column(f"with_{name}", name, "number") for name in heads.sources),
+        ],
+        rows,
+        [
+            "Spearman's correlation of the scores that two models give to the images of a split's "
+            f"test pairs. {SPREAD}"
+        ],
+    )
+
+
+def agreement_table(
+    labels: Mapping[str, Labels],
+    heads: SourceHeads,
+    pairs: Pairs,
+    within: NDArray[np.bool_],
+    text: str,
+    *,
+    threshold: float,
+    seed: int,
+) -> Table:
+    """A on S, C_x and D_x of every source with every reference that has votes."""
+    rows: list[dict[str, Cell]] = []
+    for name in heads.references:
+        found = labels[name]
+        voted = within & ~np.isnan(found.consensus) & found.decided
+        clear = voted & (found.consensus >= threshold - 1e-9)
+        if not voted.any():
+            continue
+        for source in heads.sources:
+            if source == name:
+                continue
+            other = labels[source].preference
+            sets = {"s": within, "c": clear, "d": voted & ~clear}
+            row: dict[str, Cell] = {"source": source, "reference": name}
+            for key, where in sets.items():
+                p = np.where(where, found.preference, np.nan)
+                agreed, number = agreement_of(p, other, pairs, seed=seed)
+                row |= {f"on_{key}": agreed if number else None, f"n_{key}": number}
+            row["c_share"] = float(clear.sum() / voted.sum())
+            row["note"] = "" if row["n_s"] else f"no pair in common with {name}"
+            rows.append(row)
+    return Table(
+        "agreement",
+        "Agreement of labels, before anything is learnt",
+        [
+            Column("source", "N"),
+            Column("reference", "M"),
+            Column("on_s", "A on S", "percent"),
+            Column("n_s", "pairs", "count"),
+            Column("on_c", "A on C_M", "percent"),
+            Column("n_c", "pairs", "count"),
+            Column("on_d", "A on D_M", "percent"),
+            Column("n_d", "pairs", "count"),
+            Column("c_share", "|C_M| of S", "percent"),
+            Column("note", "note"),
+        ],
+        rows,
+        [
+            "A = share of pairs, decided by both, on which both choose the same image; chance is "
+            f"50. S: {text}. C_M: pairs with at least {100 * threshold:g} % of the votes of M on "
+            "one side, D_M the others.",
+        ],
+    )
+
+
+def long_table(heads: SourceHeads) -> Table:
+    """One row for each fit, source and reference, for whoever computes on."""
+    rows: list[dict[str, Cell]] = []
+    for f, fit in enumerate(FITS):
+        for k, source in enumerate(heads.sources):
+            for j, name in enumerate(heads.references):
+                reached = heads.accuracy[f, k, j]
+                spread = Spread.of(reached)
+                rows.append(
+                    {
+                        "fit": fit,
+                        "source": source,
+                        "reference": name,
+                        "accuracy": spread,
+                        "splits": spread.repeats,
+                        "pairs": _where_tested(heads.decided[j], reached),
+                        "images": _where_tested(heads.test_images, reached),
+                        "note": heads.why(f, k) or _why_untested(heads, k, j),
+                    }
+                )
+    return Table(
+        "accuracies",
+        "Every accuracy with its numbers",
+        [
+            Column("fit", "fit"),
+            Column("source", "learnt from"),
+            Column("reference", "judged by"),
+            Column("accuracy", "accuracy", "percent"),
+            Column("splits", "splits", "count"),
+            Column("pairs", "test pairs", "number", "decided by the reference, mean over splits"),
+            Column("images", "test images", "number", "in test pairs, mean over splits"),
+            Column("note", "note"),
+        ],
+        rows,
+        [SPREAD],
+    )
+
+
+def figures(heads: SourceHeads, judge: str) -> list[Figure]:
+    """Accuracy with its spread, source × reference, and source × source."""
+    j = heads.references.index(judge)
+    spreads = [
+        (f"{source} · {fit}", Spread.of(heads.accuracy[f, k, j]))
+        for k, source in enumerate(heads.sources)
+        for f, fit in enumerate(FITS)
+    ]
+    known = [(name, spread) for name, spread in spreads if spread.repeats]
+    found: list[Figure] = []
+    if known:
+        ceiling = Spread.of(heads.ceiling[j])
+        lines = {"chance": 0.5} | ({"one person": ceiling.mean} if ceiling.repeats else {})
+        caption = f"Accuracy on held-out pairs, judged by {judge}: mean ± SD over splits."
+        found.append(IntervalChart("accuracy", "What each source teaches", caption, known, lines))
+    if len(heads.sources) > 1:
+        found += [
+            HeatMap(
+                "source_by_reference",
+                "Learnt from × judged by",
+                f"Mean accuracy on held-out pairs, {FITS[0]}.",
+                heads.sources,
+                heads.references,
+                _mean(heads.accuracy[0]),
+            ),
+            HeatMap(
+                "source_by_source",
+                "Do two models rank alike?",
+                f"Mean r_S over splits, {FITS[0]}.",
+                heads.sources,
+                heads.sources,
+                _mean(heads.rank_correlation[0]),
+                "signed",
+                0.0,
+            ),
+        ]
+    return found
+
+
+def answer(heads: SourceHeads, judge: str) -> str:
+    """The best teacher, what is surely below it, and the ceiling."""
+    j = heads.references.index(judge)
+    spreads = [Spread.of(heads.accuracy[0, k, j]) for k in range(len(heads.sources))]
+    ranked = sorted((k for k, s in enumerate(spreads) if s.repeats), key=lambda k: -spreads[k].mean)
+    if not ranked:
+        return f"No head could be trained and judged by {judge}; the notes say why."
+    best = ranked[0]
+    said = [
+        f"Judged by {judge} on held-out pairs, a linear head learns most from "
+        f"{heads.sources[best]}: {_percent(spreads[best])} over {spreads[best].repeats} splits."
+    ]
+    if len(ranked) > 1:
+        tests = {k: _difference(heads, 0, best, k, j) for k in ranked[1:]}
+        close = [heads.sources[k] for k, t in tests.items() if not t.p < 0.05]
+        said.append(
+            f"No surely worse teacher (p ≥ .05): {', '.join(close)}."
+            if close
+            else "Every other source is a worse teacher (p < .05 each)."
+        )
+    ceiling = Spread.of(heads.ceiling[j])
+    if ceiling.repeats:
+        said.append(f"One person reaches {100 * ceiling.mean:.1f} % against the others.")
+    return " ".join(said)
+
+
+def _percent(spread: Spread) -> str:
+    return f"{100 * spread.mean:.1f} ± {100 * spread.sd:.1f} %"
+
+
+def _by_reference(heads: SourceHeads, values: NDArray[np.float64]) -> dict[str, Cell]:
+    """Cells of numbers of shape (R, S)."""
+    spreads = {f"by_{name}": Spread.of(values[j]) for j, name in enumerate(heads.references)}
+    return {name: spread for name, spread in spreads.items() if spread.repeats}
+
+
+def _difference(heads: SourceHeads, f: int, k: int, m: int, j: int) -> PairedDifference:
+    return corrected_paired_t(
+        heads.accuracy[f, k, j], heads.accuracy[f, m, j], test_per_train=heads.test_per_train
+    )
+
+
+def _interval(found: PairedDifference) -> Interval | None:
+    if found.splits == 0:
+        return None
+    return Interval(found.mean, found.low, found.high, 0.95, found.splits)
+
+
+def _why_untested(heads: SourceHeads, k: int, j: int) -> str:
+    """Why a head that is there was never judged."""
+    if not np.isnan(heads.accuracy[:, k, j]).all():
+        return ""
+    if not heads.decided[j].any():
+        return f"{heads.references[j]} decides no test pair"
+    return ""
+
+
+def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over the last axis of what is there; NaN where nothing is."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0.0).sum(axis=-1)
+    number = known.sum(axis=-1)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+
+def _where_tested(numbers: NDArray[np.int64], reached: NDArray[np.float64]) -> float | None:
+    """Mean over the splits that gave an accuracy."""
+    known = ~np.isnan(reached)
+    return float(numbers[known].mean()) if known.any() else None
+
+
+def _median(values: NDArray[np.float64]) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else None
+
+
+def _range(numbers: NDArray[np.int64]) -> str:
+    low, high = int(numbers.min()), int(numbers.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

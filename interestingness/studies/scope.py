@@ -1,0 +1,105 @@
+"""Which pairs train and which test: all, those of steady judges, those that people agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interestingness.errors import ConfigError, LabelError
+from interestingness.labels.aggregation import aggregate, check_rule
+from interestingness.labels.source import Labels
+from interestingness.studies.study import Material
+
+Mask = NDArray[np.bool_]
+CHOICES = ("all", "order_consistent", "consensus")
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """Sets of pairs by name.
+
+    Attributes:
+        masks: ``all``, ``order_consistent`` and ``consensus`` where there is such a set, (pairs,).
+        texts: what each set is, for people, or why it is not there.
+    """
+
+    masks: dict[str, Mask]
+    texts: dict[str, str]
+
+    def of(self, name: str, option: str) -> Mask:
+        """The pairs of a set.
+
+        Args:
+            name: one of ``CHOICES``.
+            option: what the user set to it, for the message.
+
+        Raises:
+            ConfigError: for a name that does not exist.
+            LabelError: if the votes do not tell the set.
+        """
+        if name not in CHOICES:
+            raise ConfigError(
+                f"{option}={name}", expected=f"one of {', '.join(CHOICES)}", todo="choose one"
+            )
+        if name not in self.masks:
+            raise LabelError(
+                f"{option}={name}: {self.texts[name]}",
+                expected="votes that tell which pairs these are",
+                todo=f"{option}=all takes every pair",
+            )
+        return self.masks[name]
+
+    def describe(self, name: str) -> str:
+        """A phrase with the number of pairs."""
+        return f"{self.texts[name]} ({int(self.masks[name].sum()):,} pairs)"
+
+
+def scope_of(
+    material: Material, judge: str, labels: Labels, *, consistent: Sequence[str], threshold: float
+) -> Scope:
+    """The sets that the data set's votes tell.
+
+    Consensus pairs are taken among the order-consistent ones where these are known, as the paper
+    does; the text says whether they are.
+
+    Args:
+        material: the data.
+        judge: name of the reference whose votes make the consensus.
+        labels: of that reference.
+        consistent: patterns of raters; a pair is order-consistent if the majorities of their votes
+            in both orders have the same winner.
+        threshold: least share of the judge's votes on one side.
+    """
+    check_rule("consensus", threshold)
+    masks = {"all": np.ones(len(material.pairs), dtype=bool)}
+    texts = {"all": "all pairs"}
+    steady = _steady(material, consistent)
+    who = ", ".join(consistent)
+    if steady is None:
+        texts["order_consistent"] = f"no pair has votes of {who or 'any judge'} in both orders"
+    else:
+        masks["order_consistent"] = steady
+        texts["order_consistent"] = f"pairs whose winner {who} keep when the images are exchanged"
+    agreed = labels.consensus >= threshold - 1e-9
+    agreed &= labels.known & (labels.preference != 0.5)
+    if np.isnan(labels.consensus).all():
+        texts["consensus"] = f"{judge} has no votes, and so no consensus"
+    else:
+        among = "order-consistent pairs" if steady is not None else "pairs"
+        masks["consensus"] = agreed if steady is None else agreed & steady
+        texts["consensus"] = (
+            f"{among} with at least {100 * threshold:g} % of the votes of {judge} on one side"
+        )
+    return Scope(masks, texts)
+
+
+def _steady(material: Material, consistent: Sequence[str]) -> Mask | None:
+    tables = material.tables
+    if not consistent or not tables.has("votes"):
+        return None
+    votes = tables.votes(question=material.question, raters=consistent)
+    labels = aggregate("order_consistent", votes, tables.pairs)
+    return labels.known if labels.facts["pairs_in_both_orders"] else None

@@ -1,0 +1,254 @@
+"""The ablation of label sources: second implementations, and gaps that are said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from interestingness.data.splits import by_image, by_pair
+from interestingness.errors import ConfigError, DataError, LabelError
+from interestingness.labels.scores import ScoreSource
+from interestingness.labels.votes import VoteSource
+from interestingness.stats.rater_reliability import human_ceiling
+from interestingness.studies.label_source_table import LabelSourceTable
+from interestingness.studies.result import Cell, Spread, StudyResult
+from interestingness.studies.source_heads import FITS, RECIPE, RIDGE
+from interestingness.studies.study import ImageFeatures, Material, Sources
+
+SETTINGS: Mapping[str, Any] = {
+    "judge": "human",
+    "splits": 3,
+    "train_on": "all",
+    "test_on": "all",
+    "consistent": ["gpt-4o*"],
+    "threshold": 0.8,
+    "l2": 0.1,
+    "scaling": "standardize",
+    "epochs": 3,
+    "rate": 0.01,
+    "batch_size": 16,
+}
+
+
+def study(**changed: Any) -> LabelSourceTable:
+    return LabelSourceTable(**{**SETTINGS, **changed})
+
+
+def rows_of(result: StudyResult, table: int = 0) -> dict[tuple[str, str], Mapping[str, Cell]]:
+    return {(str(r["fit"]), str(r["source"])): r for r in result.tables[table].rows}
+
+
+def sided_votes(images: int = 24, **more: Any) -> list[dict[str, Any]]:
+    """Three people prefer the image with the larger number on every second pair of a circle."""
+    names = [f"i{k:02d}" for k in range(images)]
+    pairs = [(names[k], names[m]) for k in range(images) for m in range(k + 1, images)][::2]
+    votes = []
+    for at, (a, b) in enumerate(pairs):
+        for rater in "uvw":
+            right = at % 5 != 0 or rater == "u"
+            votes.append(
+                {"left": a, "right": b, "choice": "right" if right else "left", "rater": rater}
+                | more
+            )
+    return votes
+
+
+def test_both_fits_of_every_source_stand_apart(synthetic_material: Material) -> None:
+    found = study(l2="auto").run(synthetic_material)
+    rows = rows_of(found)
+    names = list(synthetic_material.sources.there)
+    assert list(rows) == [
+        *((fit, name) for fit in FITS for name in names),
+        ("–", "one person"),
+        ("–", "chance"),
+    ]
+    for fit in FITS:
+        reached = {name: rows[fit, name]["by_human"] for name in names}
+        assert all(isinstance(c, Spread) and c.repeats == 3 for c in reached.values())
+        assert reached["memorability"].mean < 0.5 < reached["true_utility"].mean  # type: ignore[union-attr]
+    assert rows[RIDGE, "human"]["l2"] and rows[RECIPE, "human"]["l2"] is None
+    assert rows[RIDGE, "human"]["by_human"] != rows[RECIPE, "human"]["by_human"]
+    assert rows["–", "chance"]["by_human"] == 0.5
+    assert found.simulated == synthetic_material.simulated != ""
+    assert "Nadeau" in " ".join(found.tables[0].notes)
+
+
+@pytest.mark.parametrize("rule", [by_image, by_pair])
+def test_accuracy_and_ranks_by_a_second_implementation(
+    synthetic_material: Material, rule: Callable[..., Any]
+) -> None:
+    material = replace(
+        synthetic_material,
+        split=lambda number, t: rule(
+            t.pairs, t.images, train=0.5, validation=0.0, test=0.5, seed=number
+        ),
+    )
+    heads = study().fit(material).heads
+    pairs, values = material.pairs, material.features.values
+    split = material.split(1, material.tables)
+    scores = {}
+    for name in ("human", "aesthetic"):
+        source = material.sources.there[name]
+        target = source.labels(pairs).preference
+        scaled = StandardScaler().fit(values[pairs[split.train].images_used()]).transform(values)
+        x, y = scaled[pairs.left] - scaled[pairs.right], target
+        soft = split.train & ~np.isnan(target)
+        twice = np.concatenate([x[soft], x[soft]])
+        share = np.concatenate([y[soft], 1 - y[soft]])
+        model = LogisticRegression(C=1 / (0.1 * soft.sum()), fit_intercept=False, tol=1e-8)
+        model.fit(twice, np.repeat([1, 0], soft.sum()), sample_weight=share)
+        scores[name] = scaled @ model.coef_[0]
+        margin = (x @ model.coef_[0])[split.test]
+        for j, reference in enumerate(("human", "aesthetic")):
+            p = material.references.there[reference].labels(pairs).preference[split.test]
+            decided = ~np.isnan(p) & (p != 0.5)
+            expected = ((margin > 0) == (p > 0.5))[decided].mean()
+            at = heads.references.index(reference), heads.sources.index(name)
+            assert heads.accuracy[0, at[1], at[0], 1] == pytest.approx(expected, abs=0.011), j
+    images = pairs[split.test].images_used()
+    expected = spearmanr(scores["human"][images], scores["aesthetic"][images]).statistic
+    k, m = heads.sources.index("human"), heads.sources.index("aesthetic")
+    assert heads.rank_correlation[0, k, m, 1] == pytest.approx(expected, abs=0.01)
+    assert heads.rank_correlation[0, m, k, 1] == heads.rank_correlation[0, k, m, 1]
+    assert heads.test_pairs[1] == split.test.sum() and heads.test_images[1] == len(images)
+
+
+def test_one_person_is_the_ceiling_on_the_test_pairs(synthetic_material: Material) -> None:
+    heads = study().fit(synthetic_material).heads
+    pairs = synthetic_material.pairs
+    source = synthetic_material.references.there["human"]
+    votes = synthetic_material.tables.votes(kind="human")
+    split = synthetic_material.split(0, synthetic_material.tables)
+    decided = split.test & source.labels(pairs).decided
+    asked = decided[pairs.find(votes.key)]
+    expected = human_ceiling(votes.key[asked], votes.rater[asked], votes.preference[asked])
+    assert heads.ceiling[heads.references.index("human"), 0] == pytest.approx(expected)
+    assert np.isnan(heads.ceiling[heads.references.index("gpt4o")]).all()
+
+
+def test_which_pairs_train_and_test_is_obeyed_and_said(synthetic_material: Material) -> None:
+    everything = study().fit(synthetic_material)
+    some = study(train_on="consensus", test_on="order_consistent")
+    found = some.fit(synthetic_material)
+    steady, agreed = (found.scope.masks[name] for name in ("order_consistent", "consensus"))
+    assert (steady | ~agreed).all() and steady.sum() > agreed.sum() > 0
+    split = synthetic_material.split(0, synthetic_material.tables)
+    assert found.heads.test_pairs[0] == (split.test & steady).sum()
+    human = found.heads.sources.index("human")
+    assert found.heads.train_pairs[human, 0] == (split.train & agreed).sum()
+    assert (found.heads.train_pairs < everything.heads.train_pairs).any()
+    used = dict(some.tell(synthetic_material, found).used)
+    assert "80 % of the votes of human" in used["trained on"]
+    assert f"{int(steady.sum()):,} pairs" in used["tested on"]
+
+
+def test_agreement_on_s_c_and_d_by_hand(handmade: Callable[..., Material]) -> None:
+    votes = sided_votes()
+    images = sorted({v["left"] for v in votes} | {v["right"] for v in votes})
+    scores = {"aesthetic": {name: float(at) for at, name in enumerate(images)}}
+    found = study().run(handmade(votes=votes, scores=scores))
+    table = next(t for t in found.tables if t.name == "agreement")
+    row = next(r for r in table.rows if (r["source"], r["reference"]) == ("aesthetic", "human"))
+    pairs = len(votes) // 3
+    dissent = len(range(0, pairs, 5))  # two of three against: no four of five
+    assert (row["n_s"], row["n_c"], row["n_d"]) == (pairs, pairs - dissent, dissent)
+    assert row["on_c"].estimate == 1 and row["on_d"].estimate == 0  # type: ignore[union-attr]
+    assert row["c_share"] == pytest.approx(1 - dissent / pairs)
+
+
+def test_what_cannot_be_learnt_or_judged_is_said(handmade: Callable[..., Material]) -> None:
+    votes = sided_votes()
+    # A judge who always says left, and one who voted on another pair only.
+    votes += [{**v, "rater": "always", "kind": "model", "choice": "left"} for v in votes[::3]]
+    votes += [
+        {"left": "x1", "right": "x2", "choice": "left", "rater": "elsewhere", "kind": "model"}
+    ]
+    material = handmade(votes=votes, pairs=[("x1", "x2")])
+    tables = material.tables
+    sources = {
+        name: VoteSource(tables, name=name, raters=[who], kind=kind, aggregation="majority")
+        for name, who, kind in (
+            ("human", "*", "human"),
+            ("always", "always", "model"),
+            ("elsewhere", "elsewhere", "model"),
+        )
+    }
+    material.label = lambda _tables, _learn: Sources(dict(sources), {"views": "no such score"})
+    found = study().run(material)
+    rows = rows_of(found)
+    for fit in FITS:
+        assert "one class only" in str(rows[fit, "always"]["note"])
+        assert "by_human" not in rows[fit, "always"]
+        assert "3 of 3" in str(rows[fit, "elsewhere"]["note"])
+        assert rows[fit, "human"]["note"] == ""
+    agreement = next(t for t in found.tables if t.name == "agreement")
+    strange = [
+        r for r in agreement.rows if r["source"] == "elsewhere" and r["reference"] == "human"
+    ]
+    assert strange[0]["note"] == "no pair in common with human" and strange[0]["on_s"] is None
+    assert any("views" in note for note in found.notes)
+    for table in found.tables:
+        for row in table.rows:
+            gaps = [c for c in row.values() if isinstance(c, float) and np.isnan(c)]
+            assert not gaps or row.get("note"), (table.name, row)
+
+
+def test_fewer_images_than_a_split_needs(handmade: Callable[..., Material]) -> None:
+    votes = [{"left": "a", "right": "b", "choice": "left"}]
+    scores = {"aesthetic": {"a": 1.0, "b": 2.0}}
+    found = study().run(handmade(votes=votes, scores=scores))
+    assert "no split" in " ".join(found.notes) and "3 of 3 splits" in found.notes[0]
+    assert "No head could be trained" in found.answer
+    rows = rows_of(found)
+    assert all("no split" in str(rows[fit, "aesthetic"]["note"]) for fit in FITS)
+
+
+def test_images_without_features_take_no_part(synthetic_material: Material) -> None:
+    whole = study().fit(synthetic_material).heads
+    values = synthetic_material.features
+    present = np.arange(len(values.present)) % 4 != 0
+    material = replace(
+        synthetic_material,
+        encode=lambda t: ImageFeatures(
+            np.where(present[:, None], values.values, np.nan).astype(np.float32),
+            present,
+            values.embedding,
+            values.note,
+        ),
+    )
+    heads = study().fit(material).heads
+    assert (heads.test_pairs < whole.test_pairs).all() and not np.isnan(heads.accuracy[:, 0]).any()
+
+
+def test_votes_that_do_not_tell_a_set_are_an_error(handmade: Callable[..., Material]) -> None:
+    material = handmade(votes=sided_votes())
+    with pytest.raises(LabelError, match="both orders"):
+        study(test_on="order_consistent").run(material)
+    scored = handmade(
+        pairs=[("a", "b"), ("c", "d")],
+        scores={"aesthetic": dict(zip("abcd", range(4), strict=True))},
+    )
+    scored.label = lambda t, _: Sources(
+        {"aesthetic": ScoreSource(t, name="aesthetic", column="aesthetic")}, {"human": "no votes"}
+    )
+    with pytest.raises(LabelError, match="no consensus"):
+        study(judge="aesthetic", train_on="consensus").run(scored)
+    with pytest.raises(LabelError, match="nothing to read"):
+        study().run(scored)
+    with pytest.raises(ConfigError, match="no reference is called"):
+        study(judge="nobody").run(scored)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"splits": 0}, {"l2": -1.0}, {"l2": "much"}, {"rate": 0.0}, {"train_on": "some"}]
+)
+def test_settings_that_cannot_be(synthetic_material: Material, changed: dict[str, Any]) -> None:
+    with pytest.raises((ConfigError, DataError)):
+        study(**changed).run(synthetic_material)
