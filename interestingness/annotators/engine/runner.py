@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from interestingness.annotators.engine.breaker import Breaker
 from interestingness.annotators.engine.contract import Build, Parse, Prices, Sender
 from interestingness.annotators.engine.gate import Gate
+from interestingness.annotators.engine.judging import Judge
 from interestingness.annotators.engine.ruling import Ruling, rule
 from interestingness.annotators.engine.stopping import Exit, Stop
 from interestingness.annotators.engine.tally import Summary, Tally
@@ -133,8 +134,9 @@ class _Run:
         concurrency: int,
         rng: random.Random,
     ) -> None:
-        self.ledger, self.build, self.parse, self.transport = ledger, build, parse, transport
-        self.parser_version, self.prices, self.limits = parser_version, prices, limits
+        self.ledger, self.build, self.transport = ledger, build, transport
+        self.prices, self.limits = prices, limits
+        self.judge = Judge(ledger, parse, parser_version, prices)
         self.stop, self.progress, self.say = stop, progress, say
         self.rng = rng
         self.tally, self.breaker = Tally(), Breaker()
@@ -336,25 +338,15 @@ class _Run:
         self, task: Task, attempt_id: str, reply: Reply, *, reserve_uusd: int
     ) -> tuple[Label | Reject, int]:
         """Parse a stored reply and store the verdict; also the tokens that it used, if told."""
-        verdict, usage, model, fingerprint = self.parse(task, reply)
-        cost = self.prices.cost(usage) if usage is not None else None
-        if reply.status != 200:
-            cost = 0
-        await self.ledger.judged(
-            attempt_id,
-            verdict,
-            parser_version=self.parser_version,
-            cost_uusd=cost,
-            usage=usage,
-            served_model=model,
-            fingerprint=fingerprint,
-        )
-        self.tally.unpriced += cost is None
-        self.tally.spent_uusd += reserve_uusd if cost is None else cost
-        if model is not None:
-            self._served_by(model)
+        judged = await self.judge(task, attempt_id, reply)
+        self.tally.unpriced += judged.cost_uusd is None
+        self.tally.spent_uusd += reserve_uusd if judged.cost_uusd is None else judged.cost_uusd
+        if judged.model is not None:
+            self._served_by(judged.model)
+        usage = judged.usage
         tokens = [usage.prompt_tokens, usage.completion_tokens] if usage is not None else []
-        return verdict, sum(count for count in tokens if count is not None and count > 0)
+        used = sum(count for count in tokens if count is not None and count > 0)
+        return judged.verdict, used
 
     def _served_by(self, model: str) -> None:
         """Another model than before answers: what it says would be mixed with the rest."""

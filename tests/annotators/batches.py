@@ -1,0 +1,72 @@
+"""Runs of batches over one ledger, for tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from bench import KEY, Bench, Prices, build
+
+from interestingness.annotators.batch.machine import BatchLimits
+from interestingness.annotators.batch.runner import run_batches
+from interestingness.annotators.credentials import Secret
+from interestingness.annotators.engine.stopping import Exit, Stop
+from interestingness.annotators.engine.tally import Summary, Tally
+from interestingness.annotators.parsing import PARSER_VERSION, parse
+from interestingness.annotators.transport import Transport
+from interestingness.annotators.types import Request, Task
+
+QUICK = BatchLimits(poll_s=0.01, lost_s=0.05, full_s=0.02)
+
+
+@dataclass
+class Batches:
+    """Runs of batches; ``bench`` reads the ledger."""
+
+    bench: Bench
+    base_url: str
+    limits: BatchLimits = QUICK
+    said: list[str] = field(default_factory=list)
+    key: str = KEY
+
+    def run(
+        self,
+        tasks: Sequence[Task],
+        *,
+        build: Callable[..., Request] = build,
+        wait: bool = True,
+        looks: int | None = None,
+        **options: Any,
+    ) -> Summary:
+        """Ask in batches; after some ``looks`` at them somebody wants to stop."""
+        stop, seen = Stop(), count(1)
+
+        def progress(_: Tally) -> None:
+            if next(seen) == looks:
+                stop.ask(Exit.INTERRUPTED, "test")
+
+        async def go() -> Summary:
+            with self.bench.open(**options) as ledger:
+                async with Transport(self.base_url, Secret(self.key), connections=4) as carrier:
+                    return await run_batches(
+                        ledger,
+                        tasks,
+                        build,
+                        parse,
+                        carrier,
+                        parser_version=PARSER_VERSION,
+                        prices=Prices(),
+                        limits=self.limits,
+                        stop=stop,
+                        progress=progress,
+                        wait=wait,
+                        say=self.said.append,
+                    )
+
+        return asyncio.run(go())
+
+    def shards(self) -> list[tuple[Any, ...]]:
+        return self.bench.rows("SELECT state, batch_id FROM batch ORDER BY rowid")
