@@ -8,7 +8,6 @@ may be called from any thread.
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -19,9 +18,10 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from interestingness.annotators.ledger import batches, opening, queries, rows, spill, transitions
 from interestingness.annotators.ledger.ballast import Ballast
+from interestingness.annotators.ledger.beginning import begin, take_spilled
 from interestingness.annotators.ledger.errors import LedgerError, LedgerStorageError
 from interestingness.annotators.ledger.lock import Lock, refuse_network_disk
-from interestingness.annotators.ledger.redaction import cleaned_json
+from interestingness.annotators.ledger.settlements import Settlements
 from interestingness.annotators.ledger.writer import Writer
 from interestingness.annotators.types import (
     JSON,
@@ -58,9 +58,7 @@ class Ledger:
         self.path, self.rules = path, rules
         self._db, self._lock, self._ballast = db, lock, ballast
         self._writer = Writer(db, ballast)
-        self._settlements = 0
-        self._settled: asyncio.Event | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._settlements = Settlements()
         self._open = True
 
     @classmethod
@@ -115,7 +113,7 @@ class Ledger:
                 stack.callback(db.close)
                 ballast = Ballast(path, ballast_bytes)
                 stack.callback(ballast.release)
-                number = _begin(db, run, cap_uusd, policy)
+                number = begin(db, run, cap_uusd, policy)
                 rules = transitions.Rules(number, cap_uusd, policy, tries, known)
                 take_spilled(db, path, rules)
             except (OSError, sqlite3.Error) as error:
@@ -233,7 +231,7 @@ class Ledger:
         """
 
         def do(db: sqlite3.Connection) -> tuple[Attempt | Denied, int]:
-            seen = self._settlements
+            seen = self._settlements.count
             if self._writer.stopped:
                 return Denied("stopped", self._writer.stopped), seen
             outcome = transitions.reserve(
@@ -251,7 +249,7 @@ class Ledger:
 
         while True:
             future = self._submit(
-                do, lambda: (Denied("stopped", self._writer.stopped), self._settlements)
+                do, lambda: (Denied("stopped", self._writer.stopped), self._settlements.count)
             )
             try:
                 outcome, seen = await asyncio.shield(asyncio.wrap_future(future))
@@ -260,7 +258,10 @@ class Ledger:
                 raise
             if not (wait and isinstance(outcome, transitions.Later)):
                 return outcome
-            if not await self._change_after(seen) and not self._read(self._any_open):
+            if await self._settlements.after(seen, PATIENCE_S):
+                continue
+            # a reply that is stored and never judged, because its judge failed, is not waited for
+            if not self._read(self._any_open):
                 return outcome
 
     async def received(self, attempt_id: str, reply: Reply) -> bool:
@@ -422,71 +423,17 @@ class Ledger:
     ) -> Future[bool]:
         """Submit something that may free budget, and wake those who wait for that."""
         future = self._submit(do, salvage)
-        future.add_done_callback(self._count_settlement)
+        future.add_done_callback(self._settlements.add)
         return future
-
-    def _count_settlement(self, future: Future[bool]) -> None:
-        self._settlements += 1
-        if self._settled is not None and self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._settled.set)
 
     def _any_open(self, db: sqlite3.Connection) -> bool:
         query = "SELECT 1 FROM attempt WHERE state = 'open' AND shard IS NULL AND run = ?"
         return db.execute(query, (self.rules.run,)).fetchone() is not None
 
-    async def _change_after(self, seen: int) -> bool:
-        """Wait until something was settled after the count that was seen; False after a while.
-
-        A reply that is stored and never judged, because its judge failed, must not be waited for.
-        """
-        loop = asyncio.get_running_loop()
-        if self._settled is None or self._loop is not loop:
-            self._loop, self._settled = loop, asyncio.Event()
-        settled = self._settled
-        while self._settlements == seen:
-            settled.clear()
-            if self._settlements == seen:
-                try:
-                    await asyncio.wait_for(settled.wait(), PATIENCE_S)
-                except TimeoutError:
-                    return False
-        return True
-
 
 async def _committed(future: Future[T]) -> T:
     # shielded: being told something and being cancelled at that moment must not lose it
     return await asyncio.shield(asyncio.wrap_future(future))
-
-
-def _begin(
-    db: sqlite3.Connection, run: Mapping[str, JSON], cap_uusd: int | None, policy: str
-) -> int:
-    db.execute("BEGIN IMMEDIATE")
-    facts = json.dumps(cleaned_json(run), allow_nan=False)
-    number = db.execute(
-        "INSERT INTO run (began, cap_uusd, policy, facts) VALUES (?, ?, ?, ?)",
-        (rows.now(), cap_uusd, policy, facts),
-    ).lastrowid
-    transitions.doubt_dead(db, "the process ended before an answer was stored")
-    db.execute("COMMIT")
-    if number is None:
-        raise LedgerError("SQLite gave the run no number")
-    return number
-
-
-def take_spilled(db: sqlite3.Connection, path: Path, rules: transitions.Rules) -> int:
-    """Take in the replies that could not be stored when they came; how many."""
-    taken = 0
-    for file, attempt_id, reply in list(spill.read(path)):
-        if rows.attempt(db, attempt_id) is None:
-            continue
-        db.execute("BEGIN IMMEDIATE")
-        first = transitions.received(db, rules, attempt_id, reply)
-        transitions.event(db, rules, "spill_taken", attempt_id, {"file": file.name, "first": first})
-        db.execute("COMMIT")
-        file.unlink()
-        taken += 1
-    return taken
 
 
 def _add_stimulus(db: sqlite3.Connection, source: str, transcode: str, body: bytes) -> None:
