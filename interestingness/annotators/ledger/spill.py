@@ -19,12 +19,13 @@ from interestingness.annotators.types import Reply
 
 def folders(ledger: Path) -> list[Path]:
     """Places to try: beside the ledger, then the user's state folder (often another disk)."""
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    name = hashlib.sha256(str(ledger.resolve()).encode()).hexdigest()[:16]
-    return [
-        ledger.with_name(ledger.name + ".spill"),
-        state / "interestingness" / "spill" / f"{ledger.name}-{name}",
-    ]
+    places = [ledger.with_name(ledger.name + ".spill")]
+    # a user without a home, as in some containers, has no state folder either
+    with suppress(RuntimeError):
+        state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+        name = hashlib.sha256(str(ledger.resolve()).encode()).hexdigest()[:16]
+        places.append(state / "interestingness" / "spill" / f"{ledger.name}-{name}")
+    return places
 
 
 def write(ledger: Path, attempt: str, reply: Reply) -> Path | None:
@@ -61,7 +62,11 @@ def write(ledger: Path, attempt: str, reply: Reply) -> Path | None:
 def read(ledger: Path) -> Iterator[tuple[Path, str, Reply]]:
     """Spilled replies: file, attempt, reply. Unreadable files are left where they are."""
     for folder in folders(ledger):
-        for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
+        try:
+            files = sorted(folder.glob("*.json"))
+        except OSError:  # a folder that may not be looked into
+            continue
+        for path in files:
             try:
                 facts = json.loads(path.read_text())
                 body = base64.b64decode(facts["body"])

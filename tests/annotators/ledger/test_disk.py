@@ -197,6 +197,20 @@ def test_the_last_resort_is_standard_error(
     assert '"attempt": "a-1"' in capfd.readouterr().err
 
 
+def test_a_user_without_a_home_has_one_place_less(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    assert len(spill.folders(kit.path)) == 2
+    monkeypatch.setattr(Path, "home", homeless)
+    assert len(spill.folders(kit.path)) == 1
+    with kit.open():
+        pass
+
+
 def test_a_second_writer_is_refused_at_once(kit: Any) -> None:
     with kit.open(), pytest.raises(LedgerBusyError, match="another process") as error:
         kit.open()
