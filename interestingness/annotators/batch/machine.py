@@ -20,7 +20,7 @@ from typing import Any
 from interestingness.annotators.batch.ingest import NEVER_RUN, Harvest, ingest
 from interestingness.annotators.batch.lines import PREFIX, request_line
 from interestingness.annotators.batch.remote import FullError, Remote, RemoteError
-from interestingness.annotators.engine.stopping import Stop
+from interestingness.annotators.engine.stopping import Exit, Stop
 from interestingness.annotators.ledger.batches import Shard
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.types import JSON, Request
@@ -212,6 +212,13 @@ class Machine:
             self.say(f"batch {shard.batch_id}: {'; '.join(wrong)}")
         (self.folder / f"{shard.name}.jsonl").unlink(missing_ok=True)
         await self.ledger.move_shard(shard.name, "done", facts={"differs": wrong})
+        if shard.facts["status"] == "failed" and not shard.facts["answered"]:
+            raise RemoteError(
+                f"batch {shard.batch_id} failed: {shard.facts.get('why')}",
+                expected="requests that the provider accepts",
+                todo="correct the options; nothing was charged, and everything is asked again",
+                exit_code=Exit.CONFIG,
+            )
         return True
 
     def _wait(self, shard: Shard, why: str) -> None:

@@ -179,6 +179,25 @@ def test_what_was_not_carried_out_is_free_and_asked_again(
     assert len(provider.batches) == 2
 
 
+def test_a_batch_that_is_refused_as_a_whole_says_why(
+    batches: Batches, bench: Bench, provider: Provider
+) -> None:
+    """It is not handed in again and again; with the option corrected everything is asked."""
+
+    def ending(ids: list[str]) -> tuple[str, bytes | None, bytes | None]:
+        provider.batches["batch-1"]["errors"] = {"data": [{"code": "invalid_json_line"}]}
+        return "failed", None, None
+
+    provider.ending = ending
+    summary = batches.run(pairs(5))
+    assert summary.exit_code == Exit.CONFIG
+    assert "invalid_json_line" in summary.reason
+    assert len(provider.batches) == 1
+    assert bench.states() == {"failed_free": 5}
+    provider.ending = completed
+    assert batches.run(pairs(5)).tally.labelled == 5
+
+
 def test_what_is_missing_in_a_complete_batch_is_in_doubt(
     batches: Batches, bench: Bench, provider: Provider
 ) -> None:

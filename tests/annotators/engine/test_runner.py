@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import socket
 import time
@@ -396,6 +397,22 @@ def test_a_429_stops_everybody_until_the_server_said(bench: Bench, server: Scrip
     bench.check(server)
 
 
+def test_a_clock_that_is_set_changes_no_wait(
+    bench: Bench, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 35: this machine's date jumps by days between any two looks at it."""
+    real, jumps = time.time, itertools.cycle([-86400.0, 0.0, 86400.0])
+    date = {"date": "Tue, 24 Nov 2026 10:00:00 GMT"}
+    server.follow([error(429, "rate", retry_after="Tue, 24 Nov 2026 10:00:01 GMT", **date)])
+    monkeypatch.setattr(time, "time", lambda: real() + next(jumps))
+    summary = bench.run(server.base_url, pairs(4), concurrency=1)
+    assert (summary.exit_code, summary.tally.labelled) == (Exit.DONE, 4)
+    waited = server.journal[1].at - server.journal[0].at
+    assert 1.0 <= waited < 60.0
+    assert summary.tally.seconds < 60.0
+    bench.check(server)
+
+
 def test_a_very_long_pause_is_for_another_day(bench: Bench, server: ScriptedServer) -> None:
     server.follow([error(429, "rate", retry_after="86400")])
     summary = bench.run(server.base_url, pairs(5), concurrency=1)
@@ -431,6 +448,13 @@ def test_spending_never_passes_the_budget_with_64_at_a_time(
     # as many as fit if each costs 110 and the last still needs 140 to begin
     assert summary.tally.labelled == (cap - 140) // 110 + 1
     bench.check(server, cap_uusd=cap)
+
+
+def test_a_budget_between_reserve_and_cost_is_used_up(bench: Bench, server: ScriptedServer) -> None:
+    """Row 28: 250 is less than two reserves, but one answer and another reserve."""
+    summary = bench.run(server.base_url, pairs(10), cap_uusd=250)
+    assert (summary.exit_code, summary.tally.labelled) == (Exit.CONFIG, 2)
+    assert bench.charged() == 220
 
 
 @pytest.mark.parametrize("cap", [0, 139])
