@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,25 @@ def shown(table: Table) -> list[Column]:
         if any(written(row.get(column.name), column.kind) != NONE for row in table.rows)
     ]
     return filled or list(table.columns)
+
+
+def groups(rows: Sequence[Sequence[str]]) -> list[tuple[str, list[Sequence[str]]]]:
+    """Rows below the name that they share, where the first column repeats itself.
+
+    A first column whose names mostly repeat the row above (the judge, the fit) is told once for its
+    rows, and leaves its room to the next one.
+
+    Args:
+        rows: texts of the cells, the same number in each row.
+
+    Returns:
+        Names and rows without their first cell; one group named "" with whole rows where the first
+        column does not repeat itself.
+    """
+    found = [(name, list(members)) for name, members in groupby(rows, key=lambda r: r[:1])]
+    if len(rows) < 4 or 2 * len(found) > len(rows) or any(len(row) < 3 for row in rows):
+        return [("", list(rows))]
+    return [(name[0], [row[1:] for row in members]) for name, members in found]
 
 
 def _fixed(digits: int, *, factor: float = 1, sign: str = "-") -> Callable[[float], str]:

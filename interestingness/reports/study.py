@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from interestingness.reports.cells import cell_text, heading, shown
+from interestingness.reports.cells import cell_text, groups, heading, shown
 from interestingness.reports.console import spell
 from interestingness.reports.study_page import render_study
 from interestingness.reports.table_files import write_table_files
@@ -23,6 +23,8 @@ from interestingness.studies.study import Picture, Settings
 PAGE = "page.html"
 LINES = 40
 """Rows of a table that the terminal shows."""
+INDENT = "  "
+"""Before names of rows that stand below the name of their group."""
 GAP = 2
 """Blanks between columns of the terminal."""
 LEAST_TEXT = 20
@@ -69,37 +71,47 @@ def print_study(result: StudyResult, *, page: Path, console: Console | None = No
 def print_study_table(table: Table, *, console: Console | None = None) -> None:
     """Print a table with as many of its columns as the terminal holds; say which are left out."""
     console = console or Console()
-    texts = {
-        column.name: [cell_text(row.get(column.name), column.kind) for row in table.rows]
-        for column in shown(table)
-    }
-    columns = fitting(shown(table), texts, console.width)
+    every = shown(table)
+    parts = groups([[cell_text(r.get(c.name), c.kind) for c in every] for r in table.rows[:LINES]])
+    body = [row for _, rows in parts for row in rows]
+    if body and len(body[0]) < len(every):
+        body = [(f"{INDENT}{row[0]}", *row[1:]) for row in body]
+    columns = every[-len(body[0]) :] if body else every
+    texts = {c.name: [row[i] for row in body] for i, c in enumerate(columns)}
+    names = [name for name, _ in parts]
+    kept = fitting(columns, texts, console.width, names=names)
     drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for i, (column, width) in enumerate(columns):
+    for i, (column, width) in enumerate(kept):
         drawn.add_column(
             _text(heading(column), console),
             justify="left" if i == 0 or column.kind == "text" else "right",
             overflow="fold",
             width=width,
         )
-    rows = zip(*(texts[c.name] for c, _ in columns), strict=True)
-    for cells in list(rows)[:LINES]:
-        drawn.add_row(*(_text(cell, console) for cell in cells))
+    lines = zip(*(texts[c.name] for c, _ in kept), strict=True)
+    for name, rows in parts:
+        if name:
+            drawn.add_row(_text(name, console, style="bold"))
+        for _ in rows:
+            drawn.add_row(*(_text(cell, console) for cell in next(lines)))
     console.print()
     console.print(_text(table.title, console, style="bold"))
     console.print(drawn)
     if (more := len(table.rows) - LINES) > 0:
         said = f"… and {plural(more, 'more row')} in {table.name}.csv"
         console.print(_text(said, console, style="dim"))
-    kept = {column.name for column, _ in columns}
-    if left_out := [c.title for c in shown(table) if c.name not in kept]:
+    if left_out := [c.title for c in columns if c not in [column for column, _ in kept]]:
         said = f"not shown here: {', '.join(left_out)}"
         console.print(_text(said, console, style="dim"))
     console.print()
 
 
 def fitting(
-    columns: Sequence[Column], texts: Mapping[str, Sequence[str]], width: int
+    columns: Sequence[Column],
+    texts: Mapping[str, Sequence[str]],
+    width: int,
+    *,
+    names: Sequence[str] = (),
 ) -> list[tuple[Column, int]]:
     """The columns that fit into a width, taken from the left, and how wide each is.
 
@@ -110,12 +122,15 @@ def fitting(
         columns: in order; the first is always kept.
         texts: what stands in each, by name.
         width: of the terminal, in characters.
+        names: of groups of rows, which stand in the first column.
     """
     wishes = {
         c.name: max(map(cell_len, [*heading(c).split(), *texts[c.name]]), default=1)
         for c in columns
     }
     first = columns[0].name if columns else ""
+    if columns:
+        wishes[first] = max([wishes[first], *map(cell_len, names)])
     prose = {c.name for c in columns if c.kind == "text" and wishes[c.name] > LEAST_TEXT} - {first}
     kept: dict[str, int] = {}
     left = width

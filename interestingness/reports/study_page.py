@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from interestingness.reports.cells import cell_text, heading, shown
+from interestingness.reports.cells import cell_text, groups, heading, shown
 from interestingness.reports.charts.draw import draw, is_wide
 from interestingness.reports.templating import environment, flatten, stylesheet
 from interestingness.reports.thumbnails import LIMIT, Thumbnails
@@ -32,21 +32,19 @@ class _TableView:
     """A table as the template reads it.
 
     Attributes:
-        columns: those that are shown.
-        rows: their texts.
+        columns: those that are shown; without the first if it names the groups.
+        breadth: class of each of them: "short" texts stand in one line, "long" ones get room.
+        groups: names and the texts of their rows.
         more: rows that only the files have.
-        breadth: class of each column: "short" texts stand in one line, "long" ones get room.
-        again: per row, whether its first cell repeats that of the row above.
         folded: whether it is opened by a click.
         tall: whether its rows scroll in a box of their own.
     """
 
     table: Table
     columns: list[Column]
-    rows: list[list[str]]
-    more: int
     breadth: list[str]
-    again: list[bool]
+    groups: list[tuple[str, list[Sequence[str]]]]
+    more: int
     folded: bool
     tall: bool
 
@@ -58,7 +56,7 @@ class _TableView:
     @property
     def helps(self) -> list[Column]:
         """Columns that need a definition."""
-        return [column for column in self.columns if column.help]
+        return [column for column in shown(self.table) if column.help]
 
 
 @dataclass(frozen=True)
@@ -119,14 +117,15 @@ def render_figure(figure: Figure, *, picture: Picture) -> str:
 def _view(table: Table, *, first: bool) -> _TableView:
     columns = shown(table)
     rows = [[cell_text(row.get(c.name), c.kind) for c in columns] for row in table.rows[:ROWS]]
-    names = [row[0] for row in rows if row]
+    parts = groups(rows)
+    body = [row for _, members in parts for row in members]
+    columns = columns[-len(body[0]) :] if body else columns
     return _TableView(
         table,
         columns,
-        rows,
+        breadth=[_breadth([row[i] for row in body]) for i in range(len(columns))],
+        groups=parts,
         more=max(0, len(table.rows) - ROWS),
-        breadth=[_breadth([row[i] for row in rows]) for i in range(len(columns))],
-        again=[i > 0 and name == names[i - 1] for i, name in enumerate(names)],
         folded=not first and len(table.rows) > OPEN_ROWS,
         tall=len(table.rows) > OPEN_ROWS,
     )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from interestingness.reports.cells import cell_text, heading, shown, written
+from interestingness.reports.cells import cell_text, groups, heading, shown, written
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.result import Column, Kind, Spread, Table
 
@@ -52,6 +52,16 @@ def test_a_cell(cell: Any, kind: Kind, expected: str) -> None:
 
 def test_only_texts_leave_their_cell_empty() -> None:
     assert cell_text(None, "text") == "" and cell_text(None, "number") == "–"
+
+
+def test_names_that_repeat_are_told_once() -> None:
+    rows = [[name, str(i), "x"] for i, name in enumerate(["a", "a", "b", "b", "b"])]
+    assert groups(rows) == [
+        ("a", [["0", "x"], ["1", "x"]]),
+        ("b", [["2", "x"], ["3", "x"], ["4", "x"]]),
+    ]
+    for other in (rows[:3], [[str(i), "x", "y"] for i in range(9)], [["a", "x"]] * 9, []):
+        assert groups(other) == [("", other)]
 
 
 def test_units_are_in_the_heading_and_empty_columns_are_not_shown() -> None:

@@ -39,6 +39,21 @@ def test_a_narrow_terminal_says_what_it_leaves_out(make_study: MakeStudy) -> Non
     assert "not shown here" not in printed(make_study(), 200)
 
 
+def test_groups_of_rows_have_headings() -> None:
+    columns = [Column("a", "fit"), Column("b", "learnt from"), Column("c", "pairs", "count")]
+    rows = [{"a": f"a fit with a longer name {i // 2}", "b": f"s{i}", "c": i} for i in range(4)]
+    stream = io.StringIO()
+    print_study_table(Table("t", "T", columns, rows), console=Console(file=stream, width=60))
+    lines = [line.rstrip() for line in stream.getvalue().splitlines()]
+    at = lines.index("a fit with a longer name 0")
+    assert [" ".join(line.split()) for line in lines[at + 1 : at + 4]] == [
+        "s0 0",
+        "s1 1",
+        "a fit with a longer name 1",
+    ]
+    assert lines[at + 1].startswith("  s0")
+
+
 def test_used_answer_and_simulation_are_printed(make_study: MakeStudy) -> None:
     words = " ".join(printed(make_study(simulated="SIMULATION: by construction")).split())
     assert words.startswith("data toys: 40 images, 120 pairs split half by image, 50 times")
