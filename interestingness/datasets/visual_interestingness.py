@@ -1,0 +1,292 @@
+"""``dataset=visual_interestingness``: the three files of Abdullahu and Grabner 2025 (ICCV).
+
+Images are not part of the download, only their addresses on Flickr. Columns are found in the
+headers; what is known of them is in ``SCORES`` and ``RATERS``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from interestingness.datasets.list_cells import Rows, answer_of, list_cell, read_rows, whole_number
+from interestingness.datasets.preparing import Progress, input_key, prepare_once
+from interestingness.errors import DataError
+from interestingness.labels.tables import Manifest, Tables
+from interestingness.schema import Pairs
+
+VERSION = 1
+NAME = "visual_interestingness"
+FILES = ("Images_Metadata.csv", "Single_Interestingness.csv", "Relative_Interestingness.csv")
+DOWNLOAD = (
+    "download https://drive.google.com/uc?id=1KJot5VeUSCUg11IuDYqmlS024MTqhUnQ (763 kB), unpack it "
+    "and name the folder: dataset=visual_interestingness dataset.folder=…"
+)
+SCORES = {
+    "CuPL_Score": "cupl",
+    "CI_Score": "commonly_interesting",
+    "Memorability_Score": "memorability",
+    "Aesthetic_Score": "aesthetic",
+    "Num_Views": "views",
+    "Num_Favorites": "favorites",
+    "Num_Comments": "comments",
+}
+"""Their column → our score."""
+RATERS = {
+    "GPT": "gpt-4o-2024-11-20",
+    "Llama": "llama-3.2-11b-vision-instruct",
+    "DeepSeek": "deepseek-vl2-tiny",
+}
+"""Their prefix of a model's answers → rater id; any other prefix is a model of that name."""
+PEOPLE = "Human"
+PUBLISHED = {
+    "5620359": (0.051496, 0.313124, 0.830520, 0.531907, 8354, 4, 0),
+    "9142920": (0.088578, 0.427054, 0.793944, 0.645713, 283, 0, 0),
+    "13541424": (0.054629, 0.494198, 0.829453, 0.416582, 1162, 1, 1),
+    "26597779": (0.021285, 0.127285, 0.783517, 0.314706, 6763, 0, 0),
+    "41972814": (0.049260, 0.295821, 0.678636, 0.560285, 576, 0, 0),
+}
+"""The first rows as published: by them the real files are told from files of the same layout."""
+NOT_PUBLISHED = "NOT THE PUBLISHED FILES: files of their layout with other content"
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
+
+
+class Answers(NamedTuple):
+    """The answers of one cell, as rows of a table to be.
+
+    Attributes:
+        rater: rater ids, a person's place in the list for people.
+        answer: what was said; None for nothing usable.
+        reason: why; None where there is none.
+        sample: repetition by the same rater.
+    """
+
+    rater: list[str]
+    answer: list[str | None]
+    reason: list[str | None]
+    sample: list[int]
+
+
+def prepare_visual_interestingness(
+    root: str | Path,
+    *,
+    folder: str | Path,
+    images: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Tables:
+    """Tables of the published files.
+
+    Five answers per item become five votes or judgments: people are told apart within an item only,
+    and are named by their place in its list. What is neither of the asked words is a vote without
+    an answer. ``ImageID1`` was shown first.
+
+    Args:
+        root: where prepared data sets are kept.
+        folder: with the three CSV files.
+        images: folder of images called by their id (``5620359.jpg``); None for none.
+        progress: not called; it takes a second.
+
+    Raises:
+        DataError: if a file is not there, lacks a column, or has a cell that cannot be read.
+    """
+    source = Path(folder).expanduser()
+    missing = [name for name in FILES if not (source / name).is_file()]
+    if missing:
+        raise DataError(
+            f"{source}: no {', '.join(missing)}",
+            expected=f"the files {', '.join(FILES)} of Visual Interestingness Decoded",
+            todo=DOWNLOAD,
+        )
+    pictures = _pictures(images)
+    inputs: dict[str, Any] = {"version": VERSION, "images": pictures[0], "found": pictures[1]}
+    for name in FILES:
+        inputs[name] = hashlib.sha256((source / name).read_bytes()).hexdigest()
+
+    def build(_: Path) -> tuple[Manifest, Mapping[str, pa.Table]]:
+        return _build(source, *pictures)
+
+    return prepare_once(root, f"{NAME}-{input_key(inputs)}", build)
+
+
+def _pictures(images: str | Path | None) -> tuple[str, dict[str, str]]:
+    """Absolute folder, and file name by image id."""
+    if images is None:
+        return "", {}
+    folder = Path(images).expanduser()
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: no such folder",
+            expected="a folder of images called by their id, e.g. 5620359.jpg",
+            todo="correct dataset.images, or leave it out and use model=cached_features",
+        )
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS)
+    return str(folder.resolve()), {path.stem: path.name for path in files}
+
+
+def _build(
+    source: Path, folder: str, files: Mapping[str, str]
+) -> tuple[Manifest, Mapping[str, pa.Table]]:
+    about = read_rows(source / FILES[0], ["ImageID", *SCORES])
+    single = read_rows(source / FILES[1], ["ImageID", f"{PEOPLE}_Answers"])
+    couples = read_rows(source / FILES[2], ["ImageID1", "ImageID2", f"{PEOPLE}_Answers"])
+    ids = _ids(about, "ImageID")
+    twice = [name for name, count in Counter(ids).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{about.path}: ImageID {twice[0]} occurs {Counter(ids)[twice[0]]} times",
+            expected="one row for each image",
+            todo=DOWNLOAD,
+        )
+    scores = {
+        ours: [about.number(at, theirs) for at in range(len(ids))]
+        for theirs, ours in SCORES.items()
+    }
+    ones, others = (_ids(couples, name) for name in ("ImageID1", "ImageID2"))
+    _check_known(single, _ids(single, "ImageID"), ids)
+    _check_known(couples, ones + others, ids)
+    shown = list(zip(ones, others, strict=True))
+    pairs, row, _ = Pairs.from_ids(ones, others, ids)
+    votes, dropped = _votes(couples, shown, pairs, row)
+    judgments, unusable = _judgments(single)
+    published = _is_published(ids, scores)
+    tables = {
+        "images": pa.table(
+            {
+                "image_id": pa.array(ids, pa.string()),
+                "path": pa.array([files.get(name) for name in ids], pa.string()),
+                "url": pa.array(about.texts("ImageURL"), pa.string()),
+                "description": pa.array(about.texts("ImageDescription"), pa.string()),
+            }
+        ),
+        "pairs": pa.table(
+            {
+                "pair_id": pa.array(pairs.pair_ids, pa.string()),
+                "left": pa.array(pairs.image_ids[pairs.left].tolist(), pa.string()),
+                "right": pa.array(pairs.image_ids[pairs.right].tolist(), pa.string()),
+            }
+        ),
+        "votes": votes,
+        "judgments": judgments,
+        "scores": pa.table(
+            {
+                "image_id": pa.array(ids * len(scores), pa.string()),
+                "name": [name for name in scores for _ in ids],
+                "score": pa.array([v for values in scores.values() for v in values], pa.float64()),
+            }
+        ),
+    }
+    facts = {
+        "images_without_file": sum(name not in files for name in ids),
+        "votes_without_answer": dropped,
+        "judgments_without_answer": unusable,
+        "pairs_given_again": len(shown) - len(pairs),
+        "published": published,
+    }
+    simulated = "" if published else NOT_PUBLISHED
+    return Manifest(NAME, "photographs", simulated, folder, facts=facts), tables
+
+
+def _ids(rows: Rows, column: str) -> list[str]:
+    return [whole_number(rows, at, column) for at in range(len(rows.rows))]
+
+
+def _check_known(rows: Rows, names: list[str], ids: list[str]) -> None:
+    unknown = sorted(set(names) - set(ids))
+    if unknown:
+        raise DataError(
+            f"{rows.path}: image {unknown[0]} is not in {FILES[0]} ({len(unknown)} such images)",
+            expected="three files of one download",
+            todo=DOWNLOAD,
+        )
+
+
+def _votes(
+    couples: Rows, shown: list[tuple[str, str]], pairs: Pairs, row: Any
+) -> tuple[pa.Table, int]:
+    columns: dict[str, list[Any]] = {
+        name: []
+        for name in ("pair_id", "rater_id", "choice", "first", "rater_kind", "reason", "sample")
+    }
+    names = pairs.pair_ids
+    said: Counter[tuple[str, str]] = Counter()
+    for at, (one, other) in enumerate(shown):
+        first, second = ("left", "right") if one < other else ("right", "left")
+        side = {"first": first, "second": second}
+        pair = names[int(row[at])]
+        for prefix in couples.prefixes("_Answers"):
+            found = _answers(couples, at, prefix, said[pair, prefix], tuple(side))
+            said[pair, prefix] += len(found.answer)
+            number = len(found.answer)
+            columns["pair_id"] += [pair] * number
+            columns["rater_id"] += found.rater
+            columns["choice"] += [side[word] if word else None for word in found.answer]
+            columns["first"] += [first] * number
+            columns["rater_kind"] += ["human" if prefix == PEOPLE else "model"] * number
+            columns["reason"] += found.reason
+            columns["sample"] += found.sample
+    types = {"sample": pa.int32()}
+    table = pa.table({k: pa.array(v, types.get(k, pa.string())) for k, v in columns.items()})
+    return table, table["choice"].null_count
+
+
+def _judgments(single: Rows) -> tuple[pa.Table, int]:
+    columns: dict[str, list[Any]] = {
+        name: [] for name in ("image_id", "rater_id", "answer", "rater_kind", "reason", "sample")
+    }
+    for at in range(len(single.rows)):
+        image = whole_number(single, at, "ImageID")
+        for prefix in single.prefixes("_Answers"):
+            found = _answers(single, at, prefix, 0, ("yes", "no"))
+            number = len(found.answer)
+            columns["image_id"] += [image] * number
+            columns["rater_id"] += found.rater
+            columns["answer"] += [None if word is None else word == "yes" for word in found.answer]
+            columns["rater_kind"] += ["human" if prefix == PEOPLE else "model"] * number
+            columns["reason"] += found.reason
+            columns["sample"] += found.sample
+    types = {"sample": pa.int32(), "answer": pa.bool_()}
+    table = pa.table({k: pa.array(v, types.get(k, pa.string())) for k, v in columns.items()})
+    return table, table["answer"].null_count
+
+
+def _answers(rows: Rows, at: int, prefix: str, before: int, words: tuple[str, ...]) -> Answers:
+    """One cell of answers with the reasons beside it.
+
+    Args:
+        rows: the file.
+        at: row.
+        prefix: whose answers.
+        before: how many answers of theirs on this item earlier rows had.
+        words: what counts as an answer.
+    """
+    given = [answer_of(text, words) for text in list_cell(rows, at, f"{prefix}_Answers")]
+    beside = f"{prefix}_Explanations"
+    why = list_cell(rows, at, beside) if beside in rows.header else []
+    # Reasons that are not one for each answer cannot be told whose they are.
+    reasons = [text.strip() or None for text in why] if len(why) == len(given) else []
+    places = range(before, before + len(given))
+    people = prefix == PEOPLE
+    return Answers(
+        [f"person-{p + 1}" if people else RATERS.get(prefix, prefix.lower()) for p in places],
+        given,
+        reasons or [None] * len(given),
+        [0 if people else p for p in places],
+    )
+
+
+def _is_published(ids: list[str], scores: Mapping[str, list[float | None]]) -> bool:
+    """Whether the first published rows are there with their numbers."""
+
+    def differences() -> Iterator[float]:
+        for name, expected in PUBLISHED.items():
+            at = ids.index(name)
+            for column, number in zip(scores.values(), expected, strict=True):
+                value = column[at]
+                yield float("inf") if value is None else abs(value - number)
+
+    return set(PUBLISHED) <= set(ids) and max(differences()) < 1e-5
