@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -80,10 +81,17 @@ class Answers:
     def _parts(self, weight: ArrayLike | None) -> tuple[float, float, float]:
         """Agreeing answers, the share that chance would make agree, and the answers that count."""
         w = np.ones(len(self.counts)) if weight is None else np.asarray(weight, dtype=np.float64)
-        number = self.counts.sum(axis=1)
-        w = np.where(number > 1, w, 0.0)
-        same = (self.counts * (self.counts - 1)).sum(axis=1) / np.maximum(number - 1, 1)
+        same, number, counts = self._fixed
         total = float(w @ number)
-        by_value = w @ self.counts
+        by_value = w @ counts
         chance = float((by_value * (by_value - 1)).sum() / max(total * (total - 1), 1e-300))
         return float(w @ same), chance, total
+
+    @cached_property
+    def _fixed(self) -> tuple[Array, Array, Array]:
+        """Agreeing answers, answers, and answers by value; 0 for pairs with one answer only."""
+        number = self.counts.sum(axis=1)
+        several = number > 1
+        same = (self.counts * (self.counts - 1)).sum(axis=1) / np.maximum(number - 1, 1)
+        counts = np.where(several[:, None], self.counts, 0.0)
+        return np.where(several, same, 0.0), np.where(several, number, 0.0), counts

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isnan
 
 import numpy as np
-from scipy.stats import binom
+from scipy.special import gammaln
 
 from interestingness.stats.agreement import cohen_kappa
 from interestingness.studies.ballots import PEOPLE, Ballots, agreement_of
@@ -22,8 +22,6 @@ from interestingness.studies.result import (
 
 FEW = 30
 """Raters with fewer votes are not shown one by one: nothing could be said of them."""
-FEWER_REPEATS = 300
-"""Resamples behind the interval of one rater of many."""
 EDGES = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Bins of consensus above a tie: above one edge, up to the next; then unanimous."""
 BINS = ("tied", "up to 60 %", "60–70 %", "70–80 %", "80–90 %", "over 90 %", "unanimous")
@@ -189,7 +187,8 @@ def consensus_shares(judge: Ballots) -> tuple[np.ndarray, np.ndarray]:
     for n, many in zip(sizes.tolist(), pairs.tolist(), strict=True):
         k = np.arange(n + 1)
         at = _binned(np.maximum(k, n - k) / n)
-        by_coins += many * np.bincount(at, weights=binom.pmf(k, n, 0.5), minlength=len(BINS))
+        ways = np.exp(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) - n * np.log(2))
+        by_coins += many * np.bincount(at, weights=ways, minlength=len(BINS))
     return counted, by_coins
 
 
@@ -272,6 +271,7 @@ def rater_table(raters: Sequence[Ballots], everyone: Ballots, people: Ballots | 
         ],
         rows,
         [
+            "Brackets: 95 % intervals that allow for pairs with an image in common.",
             "Those who agree least come first: an answer given without looking agrees in half of "
             "the cases.",
             *([f"{left_out:,} with fewer than {FEW} votes are not listed."] * (left_out > 0)),
@@ -312,12 +312,12 @@ def _rater_row(rater: Ballots, hit: np.ndarray) -> dict[str, Cell]:
         "rater": rater.name,
         "votes": usable,
         "pairs": int((rater.number > 0).sum()),
-        "with_others": rater.interval(hit, repeats=FEWER_REPEATS),
+        "with_others": rater.interval(hit, quick=True),
         "compared": int((~np.isnan(hit)).sum()),
         "ties": rater.ties / usable if rater.ties else None,
         "refusals": rater.refusals or None,
         "repetition": stable if cells else None,
-        "second": rater.second_chosen(repeats=FEWER_REPEATS) if rater.knows_order else None,
+        "second": float((places[places != 0] < 0).mean()) if (places != 0).any() else None,
         "note": note,
     }
 

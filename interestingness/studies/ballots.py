@@ -17,11 +17,14 @@ from interestingness.stats.columns import Array
 from interestingness.stats.krippendorff import Answers
 from interestingness.stats.position_bias import PositionBias, position_bias
 from interestingness.stats.rater_reliability import agrees_with_others, repetition_stability
+from interestingness.stats.shares import quick_share
 
 PEOPLE = "people"
 LEVEL = 0.95
 REPEATS = 1000
 """Resamples of images behind an interval."""
+MANY = 5000
+"""Pairs from which intervals are not resampled: they would be the same, and take seconds."""
 NO_INTERVAL = Interval(float("nan"), float("nan"), float("nan"), LEVEL, 0)
 
 
@@ -103,18 +106,29 @@ class Ballots:
         """Some of the votes."""
         return Ballots(self.name if name is None else name, self.votes[rows], self.pairs, self.seed)
 
-    def interval(self, hit: Array, repeats: int = REPEATS) -> Interval:
-        """Mean of a number per vote in [0, 1], NaN left out, with its interval over images."""
+    def interval(self, hit: Array, *, quick: bool = False) -> Interval:
+        """Mean of a number per vote in [0, 1], NaN left out, with its interval over images.
+
+        Args:
+            hit: shape (votes,).
+            quick: without resampling, for one of hundreds of raters.
+
+        Returns:
+            NaN where no number is known.
+        """
         used = ~np.isnan(hit)
         number = np.bincount(self.row[used], minlength=len(self.pairs))
         total = np.bincount(self.row[used], weights=hit[used], minlength=len(self.pairs))
         some = number > 0
         if not some.any():
             return NO_INTERVAL
+        value, weight = total[some] / number[some], number[some]
+        left, right = self.pairs.left[some], self.pairs.right[some]
+        if quick or len(value) > MANY:
+            return quick_share(value, left, right, weight=weight, level=LEVEL)
         return share_interval(
-            total[some] / number[some], self.pairs.left[some], self.pairs.right[some],
-            weight=number[some], seed=self.seed, repeats=repeats, level=LEVEL,
-        )  # fmt: skip
+            value, left, right, weight=weight, seed=self.seed, repeats=REPEATS, level=LEVEL
+        )
 
     @cached_property
     def hits(self) -> Array:
@@ -122,12 +136,12 @@ class Ballots:
         v = self.votes
         return agrees_with_others(v.key, v.rater, v.preference)
 
-    def second_chosen(self, repeats: int = REPEATS) -> Interval:
+    def second_chosen(self) -> Interval:
         """Share of decided votes of known order that go to the image shown second."""
         v = self.votes
         decided = self.usable & (v.first != 0) & (v.preference != 0.5)
         second = 0.5 - 0.5 * v.first * np.sign(v.preference - 0.5)
-        return self.interval(np.where(decided, second, np.nan), repeats)
+        return self.interval(np.where(decided, second, np.nan))
 
     def position_bias(self) -> PositionBias:
         """Pairs counted by what was chosen in the two orders, raters taken together."""
@@ -164,11 +178,13 @@ class Ballots:
         if not several.any():
             return NO_INTERVAL
         rows = self.answers.pair[several].astype(np.int64)
-        same = (counts * (counts - 1)).sum(axis=1)[several]
+        value = (counts * (counts - 1)).sum(axis=1)[several] / (number * (number - 1))[several]
+        left, right, weight = self.pairs.left[rows], self.pairs.right[rows], number[several]
+        if len(value) > MANY:
+            return quick_share(value, left, right, weight=weight, level=LEVEL)
         return share_interval(
-            same / (number * (number - 1))[several], self.pairs.left[rows], self.pairs.right[rows],
-            weight=number[several], seed=self.seed, repeats=REPEATS, level=LEVEL,
-        )  # fmt: skip
+            value, left, right, weight=weight, seed=self.seed, repeats=REPEATS, level=LEVEL
+        )
 
     def alpha(self) -> Interval:
         """Krippendorff's alpha with its interval over images."""

@@ -7,13 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
 
 from interestingness.errors import DataError
-from interestingness.stats.bootstrap import Interval
 from interestingness.stats.columns import Array
+from interestingness.stats.shares import exact_share
 from interestingness.studies.audit_tables import INTERVAL_NOTE, POSITION_COLUMNS, position_cells
-from interestingness.studies.ballots import LEVEL, NO_INTERVAL, PEOPLE, Ballots, agreement_of
+from interestingness.studies.ballots import PEOPLE, Ballots, agreement_of
 from interestingness.studies.material_votes import judges_of
 from interestingness.studies.pair_orders import same_winner
 from interestingness.studies.result import (
@@ -103,16 +102,6 @@ def _identical(sides: Array) -> Mask:
     return same
 
 
-def exact(successes: int, of: int) -> Interval:
-    """A share with its exact binomial interval (Clopper and Pearson 1934)."""
-    if of == 0:
-        return NO_INTERVAL
-    tail = (1 - LEVEL) / 2
-    low = float(beta.ppf(tail, successes, of - successes + 1)) if successes else 0.0
-    high = float(beta.ppf(1 - tail, successes + 1, of - successes)) if successes < of else 1.0
-    return Interval(successes / of, low, high, LEVEL, 0)
-
-
 def _set_row(name: str, where: Mask, identical: Mask) -> dict[str, Cell]:
     pairs, same = int(where.sum()), int((where & identical).sum())
     return {
@@ -120,7 +109,7 @@ def _set_row(name: str, where: Mask, identical: Mask) -> dict[str, Cell]:
         "pairs": pairs,
         "identical": same,
         "different": pairs - same,
-        "share": exact(same, pairs) if pairs else None,
+        "share": exact_share(same, pairs) if pairs else None,
     }
 
 

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scipy.stats import binomtest
 
 from interestingness.errors import DataError
-from interestingness.studies.personas import Personas, exact
+from interestingness.studies.personas import Personas
 from interestingness.studies.study import Material
 
 
@@ -39,12 +38,6 @@ def test_counts_by_hand(handmade: Callable[..., Material]) -> None:
     (pair,) = gallery.pairs
     assert pair.left.image_id == "b" and pair.text == "left: 2 of 3 (man; woman)"
     assert "3 of 4" in result.answer and "4 of 5" in result.notes[0]
-
-
-def test_the_exact_interval_is_scipy_s() -> None:
-    for k, n in ((0, 7), (3, 7), (7, 7), (116, 116)):
-        ours, other = exact(k, n), binomtest(k, n).proportion_ci(0.95, "exact")
-        assert (ours.low, ours.high) == pytest.approx((other.low, other.high))
 
 
 def test_no_pair_survives_the_filter(handmade: Callable[..., Material]) -> None:

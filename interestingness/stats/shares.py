@@ -1,0 +1,68 @@
+"""Intervals of shares without resampling: exact ones, and one for pairs that share images."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import betaincinv, ndtri
+
+from interestingness.stats.bootstrap import Interval
+from interestingness.stats.columns import columns, weighted_mean
+
+
+def exact_share(successes: int, of: int, *, level: float = 0.95) -> Interval:
+    """A share with its exact binomial interval; NaN of nothing.
+
+    Source:
+        Clopper and Pearson 1934.
+    """
+    nan = float("nan")
+    if of == 0:
+        return Interval(nan, nan, nan, level, 0)
+    tail = (1 - level) / 2
+    low = float(betaincinv(successes, of - successes + 1, tail)) if successes else 0.0
+    high = float(betaincinv(successes + 1, of - successes, 1 - tail)) if successes < of else 1.0
+    return Interval(successes / of, low, high, level, 0)
+
+
+def quick_share(
+    hits: ArrayLike,
+    left: ArrayLike,
+    right: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    level: float = 0.95,
+) -> Interval:
+    """Mean of numbers in [0, 1], one a pair, with Wilson's interval for as many independent pairs
+    as the pairs are worth.
+
+    For hundreds of raters, where ``share_interval`` would resample hundreds of times; about as
+    wide. The worth is share · (1 − share) / variance, the variance as in ``accuracy_interval``:
+    from the errors of all pairs that share an image.
+
+    Args:
+        hits: per pair, no NaN, shape (pairs,).
+        left: row of each pair's left image, shape (pairs,).
+        right: row of the right image.
+        weight: non-negative; None weighs pairs alike.
+        level: nominal coverage.
+
+    Source:
+        Wilson 1927; the variance: Fafchamps and Gubert 2007.
+    """
+    value, w = columns(hits, weight=weight)
+    share = weighted_mean(value, w)
+    if np.isnan(share):
+        return Interval(share, share, share, level, 0)
+    images, rows = np.unique(np.concatenate([left, right]), return_inverse=True)
+    first, second = rows[: len(value)], rows[len(value) :]
+    error = w * (value - share) / w.sum()
+    many = len(images)
+    by_image = np.bincount(first, error, many) + np.bincount(second, error, many)
+    own = float(error @ error)
+    variance = max(float(by_image @ by_image) - own, own)
+    worth = share * (1 - share) / variance if variance > 0 else w.sum() ** 2 / (w @ w)
+    z = float(ndtri((1 + level) / 2))
+    middle = (share + z * z / (2 * worth)) / (1 + z * z / worth)
+    reach = z / (1 + z * z / worth) * np.sqrt(share * (1 - share) / worth + (z / (2 * worth)) ** 2)
+    return Interval(share, float(max(middle - reach, 0)), float(min(middle + reach, 1)), level, 0)
