@@ -33,7 +33,7 @@ FOUND = {
     "paths": 1,
     "scheduler": 2,
     "split": 6,
-    "study": 11,
+    "study": 14,
     "sweep": 2,
     "text_embedder": 4,
     "trainer": 3,

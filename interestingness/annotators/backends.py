@@ -52,8 +52,8 @@ class Backend:
         cap_name: ``max_completion_tokens`` or ``max_tokens``.
         tokens_per_image: most tokens of one image, until the preflight has measured it.
         price: ``prompt`` and ``completion`` in dollars per million tokens, ``batch`` as a factor.
-        limits: ``concurrency`` (requests at a time), ``requests_per_minute``,
-            ``tokens_per_minute``, ``deadline_s`` (for one whole exchange).
+        limits: ``concurrency`` (requests at a time) and ``deadline_s`` (for one whole exchange).
+            What the server allows a minute is read from its answers.
         models: further names under which the model may answer; another name ends a run.
         batch: limits of the batch interface: ``requests`` and ``bytes`` of one file; None if the
             server has no such thing.
@@ -128,7 +128,7 @@ class Backend:
             host_of(self.base_url)
 
     def _wrong_limits(self) -> list[str]:
-        known = {"concurrency", "requests_per_minute", "tokens_per_minute", "deadline_s"}
+        known = {"concurrency", "deadline_s"}
         wrong = [f"limits.{name} is not known" for name in sorted(set(self.limits) - known)]
         for name in ("concurrency", "deadline_s"):
             value = self.limits.get(name)

@@ -173,8 +173,8 @@ class SimulatedJudge:
         return _reply(whole)
 
     def _image_tokens(self, image: bytes) -> int:
-        picture = _open(image)
-        return 85 + picture.width * picture.height // 2000
+        with Image.open(BytesIO(image)) as picture:  # the size is in the header
+            return 85 + picture.width * picture.height // 2000
 
     def _embed(self, body: dict[str, Any]) -> Reply:
         texts = body["input"] if isinstance(body["input"], list) else [body["input"]]

@@ -51,6 +51,9 @@ PROMPTS = {
 }
 """The newest prompt for each thing that can be asked."""
 
+MODES = ("sync",)
+POLICIES = ("hold", "rebuy")
+
 
 @dataclass
 class Job:
@@ -142,10 +145,13 @@ def planned(cfg: DictConfig) -> Job:
         ConfigError: for options that cannot go together.
         DataError: for an unusable data set, or too many unreadable images.
     """
-    if cfg.what not in PROMPTS:
-        raise ConfigError(
-            f"what={cfg.what}", expected=f"one of {', '.join(PROMPTS)}", todo="correct the option"
-        )
+    for option, known in (("what", tuple(PROMPTS)), ("mode", MODES), ("in_doubt", POLICIES)):
+        if cfg[option] not in known:
+            raise ConfigError(
+                f"{option}={cfg[option]}",
+                expected=f"one of {', '.join(known)}",
+                todo="correct the option",
+            )
     backend: Backend = instantiate(cfg.annotator, _convert_="all")
     backend.meter()  # an unknown price ends it here
     rounds, template = _rounds(cfg, backend)

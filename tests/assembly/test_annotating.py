@@ -11,16 +11,19 @@ import pyarrow.parquet as pq
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from material import data_set
+from omegaconf import open_dict
 
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.preflight import PreflightError
 from interestingness.annotators.session import BudgetError
 from interestingness.annotators.simulated import colourfulness
 from interestingness.assembly.annotating import annotate
+from interestingness.assembly.prepare import prepare
 from interestingness.cli import conf_folder
 from interestingness.data.images import read_image
-from interestingness.errors import ConfigError, DataError
+from interestingness.errors import ConfigError, DataError, LabelError
 from interestingness.labels.tables import Tables
 from interestingness.labels.votes import VoteSource
 
@@ -202,11 +205,31 @@ def test_a_broken_image_is_left_out_and_the_others_go_on(
     assert "left out: p03.png: " in capsys.readouterr().out
 
 
+def test_missing_votes_name_the_command_and_its_price(tables: Tables) -> None:
+    GlobalHydra.instance().clear()
+    words = ["dataset=prepared", f"dataset.root={tables.root}", "label_source=gpt4o"]
+    with initialize_config_dir(str(conf_folder()), version_base="1.3", job_name="train"):
+        cfg = compose("train", [*words, "paths.run=run"], return_hydra_config=True)
+    HydraConfig.instance().set_config(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    with pytest.raises(LabelError) as error:
+        prepare(cfg)
+    GlobalHydra.instance().clear()
+    HydraConfig.instance().cfg = None
+    said = str(error.value)
+    command = f"interestingness annotate dataset=prepared dataset.root={tables.root}"
+    assert f"{command} annotator=gpt4o pilot=30" in said
+    assert "8 pairs × 2 orders = 16 calls, × $0.0012 a call" in said
+
+
 def test_options_that_make_no_sense_are_said(run: Run) -> None:
     for wrong, said in (
         ("what=videos", "what=videos"),
         ("prompt=image-1", "of kind image"),
         ("orders=left", "orders=left"),
+        ("mode=slow", "mode=slow"),
+        ("in_doubt=forget", "in_doubt=forget"),
         ("pilot=0", "pilot=0"),
         ("++annotator.parameters.temperature=1", "does not take it"),
     ):

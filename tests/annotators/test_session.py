@@ -1,0 +1,107 @@
+"""A session over a real socket; consistency and the line of progress."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from answers import answer, chat
+from material import SIMULATED, backend, photographs, ring, rounds
+
+from interestingness.annotators.engine.tally import Summary, Tally
+from interestingness.annotators.ledger.money import dollars
+from interestingness.annotators.ledger.store import Ledger
+from interestingness.annotators.preflight import Canary
+from interestingness.annotators.prompting import Template
+from interestingness.annotators.session import Consistency, Session, connected, progress_text
+from interestingness.annotators.simulated import SimulatedJudge
+from interestingness.annotators.simulated_server import SimulatedServer
+from interestingness.annotators.stimuli import Source
+from interestingness.annotators.tasks import pair_tasks
+from interestingness.annotators.types import Task
+from interestingness.errors import ConfigError
+
+TODAY = date(2026, 11, 24)
+
+
+def whole_session(folder: Path, url: str, seen: list[str]) -> tuple[Summary, int]:
+    """Preflight and eight pairs over a socket; what came of it, and rows of votes."""
+    judge = backend(base_url=url, model="simulated-judge")
+    canary = Canary.of(judge, Template.load("pair-1"), today=TODAY)
+    sources = {n: Source.read(n, p) for n, p in photographs(folder / "p", 8).items()}
+    ways = rounds()
+    tasks = pair_tasks(judge, ways, ring(list(sources)), sources).tasks
+    meter = judge.meter([canary.prompt])
+    facts: Mapping[str, Any] = {"prices": {meter.price_id: judge.price_list.table()}}
+
+    async def go(ledger: Ledger) -> Summary:
+        async with connected(judge) as server:
+            prompts = {way.prompt.id: way.prompt for way in ways}
+            by_hash = {s.sha256: s for s in sources.values()}
+            session = Session(judge, ledger, server, prompts, by_hash, meter)
+            fit = await session.preflight(canary, today=TODAY)
+            assert meter.measured["pair"] == fit.prompt_tokens
+            return await session.ask(
+                tasks, fit, progress=lambda t, c: seen.append(progress_text(t, c, dollars))
+            )
+
+    with Ledger.open(folder / "l.sqlite", run=facts, cap_uusd=None) as ledger:
+        ended = asyncio.run(go(ledger))
+        return ended, ledger.table("votes", tasks).num_rows
+
+
+def test_over_a_socket_every_request_is_in_the_ledger(tmp_path: Path) -> None:
+    seen: list[str] = []
+    with SimulatedServer(SimulatedJudge(**SIMULATED)) as server:
+        ended, rows = whole_session(tmp_path, server.base_url, seen)
+        assert (ended.exit_code, ended.tally.labelled, rows) == (0, 16, 16)
+        assert len(server.journal) == 16 + 3
+    assert seen[-1].startswith("16 of 16") and "$" in seen[-1] and "consistent" in seen[-1]
+
+
+def test_a_key_is_asked_for_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEST_KEY", raising=False)
+    keyed = backend(base_url="https://a.example/v1", model="m", key_env="TEST_KEY", hosts=["b"])
+
+    async def go() -> None:
+        async with connected(keyed):
+            raise AssertionError("connected without a key")
+
+    with pytest.raises(ConfigError, match="the environment has no TEST_KEY"):
+        asyncio.run(go())
+    monkeypatch.setenv("TEST_KEY", "secret")
+    with pytest.raises(ConfigError, match=r"may not go to a\.example"):
+        asyncio.run(go())
+
+
+def pair(pair_id: str, first: str, **more: Any) -> Task:
+    subject = {"pair_id": pair_id, "first": first, "rater_id": "m", "question": "q", "sample": 0}
+    return Task.of("pair", {"images": [pair_id, first]}, {**subject, **more})
+
+
+def test_consistency_counts_pairs_with_the_same_winner_in_both_orders() -> None:
+    watch = Consistency()
+    for task, choice in (
+        (pair("a", "left"), "first"),
+        (pair("b", "left"), "second"),
+        (pair("a", "right"), "second"),
+        (pair("b", "right"), "second"),
+        (pair("a", "left", sample=1), "first"),
+    ):
+        assert watch(task, chat(answer(choice)))[0].choice == choice  # type: ignore[union-attr]
+    watch(pair("c", "left"), chat("nonsense"))
+    assert (watch.same, watch.both) == (1, 2)
+    assert str(watch) == "consistent 50%" and str(Consistency()) == ""
+
+
+def test_the_line_of_progress_tells_what_goes_wrong() -> None:
+    tally = Tally(total=100, labelled=40, refused=3, rejected={"invalid_json": 2}, in_doubt=1)
+    tally.spent_uusd = 900_000
+    said = progress_text(tally, Consistency(same=3, both=4), dollars)
+    for part in ("46 of 100", "$0.90 so far", "$1.08 to come", "3 refused", "3 unusable", "75%"):
+        assert part in said, part
+    assert "$" not in progress_text(Tally(total=5), Consistency(), dollars)
