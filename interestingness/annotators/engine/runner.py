@@ -104,6 +104,7 @@ async def run_tasks(
         concurrency,
         random.Random(seed),
     )
+    await asyncio.to_thread(ledger.renew, parse, parser_version)
     await run.judge_stored()
     todo = await asyncio.to_thread(ledger.need, tasks)
     run.tally.total = len(todo.todo)

@@ -16,7 +16,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from interestingness.annotators.ledger import batches, opening, queries, rows, spill, transitions
+from interestingness.annotators.ledger import (
+    batches,
+    opening,
+    queries,
+    rows,
+    spill,
+    transitions,
+    verify,
+)
 from interestingness.annotators.ledger.ballast import Ballast
 from interestingness.annotators.ledger.beginning import begin, take_spilled
 from interestingness.annotators.ledger.errors import LedgerError, LedgerStorageError
@@ -187,6 +195,20 @@ class Ledger:
             assert reply is not None
             yield attempt_id, task, reply
 
+    def renew(self, parse: verify.Parse, parser_version: str) -> int:
+        """Make labels and rejects anew if any is of another version of the parser; how many.
+
+        Costs nothing. Without it a stricter or kinder parser would leave old verdicts standing, and
+        a task that it can read now would be bought again.
+        """
+
+        def do(db: sqlite3.Connection) -> int:
+            if not verify.of_other_parsers(db, parser_version):
+                return 0
+            return verify.rebuild(db, parse, parser_version)
+
+        return self._submit(do, lambda: 0).result()
+
     def reply(self, attempt_id: str) -> Reply | None:
         """The stored reply of an attempt, or None."""
         return self._read(lambda db: queries.reply(db, attempt_id))
@@ -261,7 +283,8 @@ class Ledger:
             if await self._settlements.after(seen, PATIENCE_S):
                 continue
             # a reply that is stored and never judged, because its judge failed, is not waited for
-            if not self._read(self._any_open):
+            # (what was settled meanwhile is counted before the query is answered: then ask again)
+            if not self._read(self._any_open) and self._settlements.count == seen:
                 return outcome
 
     async def received(self, attempt_id: str, reply: Reply) -> bool:

@@ -86,10 +86,7 @@ def _unsound(db: sqlite3.Connection) -> Iterator[str]:
 
 def _other_labels(db: sqlite3.Connection, parse: Parse, parser_version: str) -> Iterator[str]:
     """I6: labels and rejects made again must be those that are there."""
-    old = 0
-    for table in ("label", "reject"):
-        query = f"SELECT count(*) FROM {table} WHERE parser != ?"
-        old += db.execute(query, (parser_version,)).fetchone()[0]
+    old = of_other_parsers(db, parser_version)
     if old:
         yield (
             f"{old} labels and rejects are of another version of the parser than {parser_version};"
@@ -110,6 +107,15 @@ def _other_labels(db: sqlite3.Connection, parse: Parse, parser_version: str) -> 
         if here != made:
             yield f"{len(here ^ made)} rows of {table} are not what the stored replies say"
     again.close()
+
+
+def of_other_parsers(db: sqlite3.Connection, parser_version: str) -> int:
+    """Labels and rejects of another version of the parser."""
+    counts = [
+        db.execute(f"SELECT count(*) FROM {table} WHERE parser != ?", (parser_version,)).fetchone()
+        for table in ("label", "reject")
+    ]
+    return sum(int(row[0]) for row in counts)
 
 
 def rebuild(db: sqlite3.Connection, parse: Parse, parser_version: str) -> int:

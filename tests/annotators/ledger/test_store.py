@@ -400,6 +400,25 @@ def test_images_are_made_once_whatever_the_encoder_becomes(kit: Any) -> None:
         assert ledger.need([kit.task(0, images=["s"], transcode="jpeg-1")]).todo == []
 
 
+def test_a_new_parser_reads_the_stored_answers_again(kit: Any) -> None:
+    def kinder(task: Task, reply: Any) -> tuple[Label, None, None, None]:
+        return Label("second", None, "read by the new one"), None, None, None
+
+    with kit.open() as ledger:
+        asyncio.run(kit.buy(ledger, kit.task(0), "first"))
+        asyncio.run(kit.buy(ledger, kit.task(1), "invalid_json"))
+        assert ledger.need([kit.task(1)]).todo == [kit.task(1)]
+        assert ledger.renew(kit.parse, kit.parser_version) == 0
+        spent = ledger.spent_uusd
+        assert ledger.renew(kinder, "test-2") == 2
+        assert ledger.need([kit.task(0), kit.task(1)]).labelled == 2
+        assert ledger.spent_uusd == spent
+        assert rows_of(ledger, "SELECT DISTINCT choice, parser FROM label") == [
+            ("second", "test-2")
+        ]
+        assert ledger.renew(kinder, "test-2") == 0
+
+
 def test_another_prompt_is_another_task_and_old_labels_stay(kit: Any) -> None:
     with kit.open() as ledger:
         asyncio.run(kit.buy(ledger, kit.task(0, prompt="one")))
