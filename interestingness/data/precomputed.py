@@ -54,7 +54,8 @@ class PrecomputedFeatures:
         """One sentence for a run's print-out."""
         return (
             f"features from {self.name}: {self.dim} numbers for {int(self.present.sum())} images; "
-            f"{self.missing} images have none, {self.unknown} vectors belong to no image"
+            f"{self.missing} image{' has' if self.missing == 1 else 's have'} none, "
+            f"{self.unknown} vector{' belongs' if self.unknown == 1 else 's belong'} to no image"
         )
 
 

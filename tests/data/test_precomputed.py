@@ -23,7 +23,7 @@ def test_rows_follow_the_images(tmp_path):
     np.testing.assert_array_equal(found.features[[1, 3]], 0)
     assert found.present.tolist() == [True, False, True, False]
     assert (found.unknown, found.missing) == (1, 2)
-    assert "4 numbers for 2 images; 2 images have none, 1 vectors belong to no image" in found.note
+    assert "4 numbers for 2 images; 2 images have none, 1 vector belongs to no image" in found.note
 
 
 def test_every_form_reads_alike(tmp_path):
