@@ -63,6 +63,7 @@ async def run_batches(
     machine = Machine(ledger, remote, limits, stop, say)
     judge = Judge(ledger, parse, parser_version, prices)
     run = _Run(ledger, machine, judge, list(tasks), build, prices, Tally(), progress)
+    await asyncio.to_thread(ledger.renew, parse, parser_version)
     try:
         await run.all_rounds(wait=wait)
     except RemoteError as error:
