@@ -168,7 +168,7 @@ def leaving(backend: Backend, tasks: Sequence[Task]) -> str:
             f"texts go to {backend.host}" if not backend.local else "nothing else does either"
         )
     if backend.local:
-        where = "" if backend.base_url is None else f" (they go to {backend.host}, which is it)"
+        where = "" if backend.base_url is None else f" ({backend.host} is this machine)"
         return f"no photograph leaves this machine{where}"
     return (
         f"{number} leave this machine for {backend.host}: at most {backend.max_side} pixels wide "

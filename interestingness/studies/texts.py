@@ -15,6 +15,9 @@ from interestingness.errors import DataError, LabelError
 from interestingness.labels.tables import Tables, keys_of
 from interestingness.labels.votes import VoteSource
 
+WRITTEN = "description"
+"""Column, and kind of text, that describes an image."""
+
 LONGEST = 2000
 """Characters of a text that are read; a reason is a sentence or two."""
 
@@ -64,6 +67,9 @@ def clean(text: object) -> str:
 def descriptions(tables: Tables, columns: Sequence[str]) -> Texts:
     """One text an image, of columns of the image table.
 
+    Where the image table has no column ``description``, descriptions that a model was asked for
+    (table ``texts``) take its place.
+
     Args:
         tables: the prepared data set.
         columns: their cells are joined by a space; empty cells are left out.
@@ -72,7 +78,8 @@ def descriptions(tables: Tables, columns: Sequence[str]) -> Texts:
         DataError: if there is no such column, or all its cells are empty.
     """
     have = tables.images.column_names
-    absent = [name for name in columns if name not in have]
+    written = {} if WRITTEN in have else _written(tables)
+    absent = [name for name in columns if name not in have and not (name == WRITTEN and written)]
     if absent or not columns:
         own = [name for name in have if name not in ("image_id", "path", "sha256")]
         raise DataError(
@@ -80,9 +87,15 @@ def descriptions(tables: Tables, columns: Sequence[str]) -> Texts:
             expected="columns with words about each image"
             + (f"; it has {', '.join(own)}" if own else ", and it has none"),
             todo="study.columns=[…]; with dataset=folder, columns of dataset.groups or "
-            "dataset.scores; or study.of=reasons, or study.of=images",
+            "dataset.scores; or study.of=reasons, or study.of=images; "
+            "`interestingness annotate what=descriptions` has a model write them",
         )
-    cells = [tables.images[name].to_pylist() for name in columns]
+    cells = [
+        tables.images[name].to_pylist()
+        if name in have
+        else [written.get(image_id) for image_id in tables.image_ids.tolist()]
+        for name in columns
+    ]
     joined = [
         clean(" ".join(str(cell) for cell in row if cell is not None))
         for row in zip(*cells, strict=True)
@@ -99,8 +112,25 @@ def descriptions(tables: Tables, columns: Sequence[str]) -> Texts:
         rows,
         np.full(len(rows), -1, dtype=np.int64),
         len(joined) - len(rows),
-        f"{' and '.join(columns)} of the image table",
+        "descriptions that a model wrote"
+        if WRITTEN in columns and written
+        else f"{' and '.join(columns)} of the image table",
     )
+
+
+def _written(tables: Tables) -> dict[str, str]:
+    """A model's description of each image, the first where there are several."""
+    if not tables.has("texts"):
+        return {}
+    table = tables.table("texts")
+    table = table.filter(pc.equal(table["kind"], WRITTEN))
+    found: dict[str, str] = {}
+    for image_id, text in zip(
+        table["image_id"].to_pylist(), table["text"].to_pylist(), strict=True
+    ):
+        if text is not None:
+            found.setdefault(image_id, text)
+    return found
 
 
 def reasons(tables: Tables, source: VoteSource) -> Texts:

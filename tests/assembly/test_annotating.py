@@ -26,6 +26,7 @@ from interestingness.data.images import read_image
 from interestingness.errors import ConfigError, DataError, LabelError
 from interestingness.labels.tables import Tables
 from interestingness.labels.votes import VoteSource
+from interestingness.studies.texts import descriptions
 
 Run = Callable[..., dict[str, Any]]
 LEDGER = Path("annotations/toy/simulated.sqlite")
@@ -140,6 +141,15 @@ def test_what_else_can_be_asked(run: Run, tables: Tables, what: str, table: str,
     assert all(answer is not None for answer in answers)
     if what == "cupl":
         assert read["image_id"].null_count == 5
+
+
+def test_descriptions_are_found_by_studies_of_texts(run: Run, tables: Tables) -> None:
+    with pytest.raises(DataError, match="annotate what=descriptions"):
+        descriptions(tables, ["description"])
+    run("what=descriptions")
+    found = descriptions(Tables(tables.root), ["description"])
+    assert len(found) == 8 and all("simulated description" in text for text in found.text)
+    assert found.what == "descriptions that a model wrote"
 
 
 def test_an_edited_prompt_asks_anew_and_keeps_what_is_there(
