@@ -162,8 +162,8 @@ def recover(path: Path, copies: Sequence[Path]) -> int:
         if not file.is_file():
             raise LedgerError(f"{file}: no such file", todo="check the name")
     found = mend(path, copies, parse=parse, parser_version=PARSER_VERSION)
-    kept = ", ".join(f"{n:,} {table}" for table, n in found.found.items() if n)
-    print(f"{path}: {kept or 'nothing'}")
+    kept = ", ".join(f"{table} {n:,}" for table, n in found.found.items() if n)
+    print(f"{path}: rows taken: {kept or 'none'}")
     print(f"  {found.broken:,} rows could not be read")
     if found.doubtful:
         print(f"  {found.doubtful:,} answers are lost; they are in doubt and not bought again")

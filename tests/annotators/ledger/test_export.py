@@ -182,6 +182,25 @@ def test_export_over_the_ledger_itself_is_refused(bought: Any) -> None:
         commands.run(["export", str(path), f"out={path}"])
 
 
+def test_verify_and_recover_tell_what_they_found(
+    bought: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The labels here are of the tests' parser, not of the shipped one, and it says so."""
+    assert commands.run(["verify", str(bought.path)]) == 1
+    told = capsys.readouterr().out
+    assert "another version of the parser" in told
+    # made up answers are nothing to the shipped parser: all become rejects, at no cost
+    assert commands.run(["verify", str(bought.path), "rebuild=true"]) == 0
+    told = capsys.readouterr().out
+    assert "9 answers parsed again" in told
+    assert "sound; 9 stored answers" in told
+    assert commands.run(["recover", str(bought.path)]) == 0
+    told = capsys.readouterr().out
+    assert "attempt 10, reply 9" in told
+    assert "0 rows could not be read" in told
+    assert commands.run(["verify", str(bought.path)]) == 0
+
+
 def test_the_commands_of_a_shell(bought: Any, tmp_path: Path) -> None:
     def shell(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "interestingness", "ledger", *arguments]
