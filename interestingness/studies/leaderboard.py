@@ -81,7 +81,7 @@ class Leaderboard(Study):
             title="Label sources side by side",
             answer=self._answer(rows, ceiling),
             used=_used(material, students, self.reference),
-            tables=[_table(rows, self.reference)],
+            tables=[_table(rows, self.reference), *_counts(rows)],
             figures=_figures(rows, self.reference, ceiling),
             notes=_notes(material, self.reference),
             simulated=material.simulated,
@@ -115,7 +115,7 @@ class Leaderboard(Study):
             assert ballots is not None
             hit = np.where(labels.decided[ballots.row], ballots.hits, np.nan)
             found, common = ballots.interval(hit), int(labels.decided.sum())
-            note = "one person against the majority of the others"
+            note = ""
         known = int(labels.known.sum())
         row: dict[str, Cell] = {
             "source": name,
@@ -125,6 +125,7 @@ class Leaderboard(Study):
             "ties": int((labels.preference == 0.5).sum()) / known if known else None,
             "dollars": self.prices.get(name),
             "note": note,
+            "people": bool(people),
         }
         if ballots is not None:
             row |= self._vote_cells(material, source, ballots)
@@ -146,6 +147,9 @@ class Leaderboard(Study):
             "refusals": ballots.refusals / len(ballots),
             "repetition": stable if cells else None,
             "reasons": reasons.share if reasons.clear else None,
+            "votes": int(ballots.usable.sum()),
+            "raters": ballots.raters,
+            "repeated": cells or None,
             "reasons_judged": reasons.clear or None,
             **position_cells(ballots),
         }
@@ -170,7 +174,7 @@ class Leaderboard(Study):
             rest = [r for r in taught if r["source"] != self.reference]
             if best["source"] == self.reference and rest and not np.isnan(_mean(rest[0])):
                 parts.append(f"Next is {rest[0]['source']} with {100 * _mean(rest[0]):.1f} %.")
-        compared = [r for r in others if _known(r["agreement"]) and not r["note"]]
+        compared = [r for r in others if _known(r["agreement"]) and not r["people"]]
         if compared:
             closest = max(compared, key=lambda r: r["agreement"].estimate)  # type: ignore[union-attr]
             agreement = closest["agreement"]
@@ -245,6 +249,9 @@ def _worth(row: Mapping[str, Cell]) -> tuple[float, float]:
 
 
 def _table(rows: list[dict[str, Cell]], reference: str) -> Table:
+    people = ", ".join(str(row["source"]) for row in rows if row["people"])
+    of_people = f"{people}: one person against the majority of the others, vote by vote. "
+    _, consistent, _, *bias = POSITION_COLUMNS
     return Table(
         "leaderboard",
         "Label sources",
@@ -256,15 +263,14 @@ def _table(rows: list[dict[str, Cell]], reference: str) -> Table:
                 f"side of {reference}: mean ± SD over splits",
             ),
             Column(
-                "agreement", f"agrees with {reference}", "percent",
-                "share of commonly decided pairs with the same side; for people's votes, share of "
-                "votes that are the majority of the other people's",
+                "agreement", f"as {reference}", "percent",
+                "share of commonly decided pairs on which the labels themselves have the same side",
             ),
-            Column("common", "common pairs", "count"),
             Column("coverage", "coverage", "percent", "share of all pairs it says anything about"),
             Column("ties", "ties", "percent", "share of the pairs it covers"),
             Column("refusals", "refusals", "percent", "share of its votes without an answer"),
-            *POSITION_COLUMNS,
+            consistent,
+            *bias,
             Column(
                 "repetition", "repeats itself", "percent",
                 "mean share of the commonest answer to the same pair in the same order",
@@ -274,7 +280,6 @@ def _table(rows: list[dict[str, Cell]], reference: str) -> Table:
                 "of the reasons that clearly speak of one image, the share that speak of the "
                 "chosen one; 50 is chance",
             ),
-            Column("reasons_judged", "clear reasons", "count"),
             Column("dollars", "per 1,000 pairs", "dollars"),
             Column(
                 "seconds", "per 1,000 pairs", "seconds",
@@ -285,10 +290,31 @@ def _table(rows: list[dict[str, Cell]], reference: str) -> Table:
         ],
         rows,
         [
+            f"{of_people if people else ''}{INTERVAL_NOTE}",
             "The student: standardised features, L2 chosen inside each split's training images.",
-            INTERVAL_NOTE,
         ],
     )  # fmt: skip
+
+
+def _counts(rows: list[dict[str, Cell]]) -> list[Table]:
+    """How much stands behind the first table."""
+    return [
+        Table(
+            "leaderboard_counts",
+            "What that rests on",
+            [
+                Column("source", "source"),
+                Column("common", "common pairs", "count", "decided by it and by what judges"),
+                Column("votes", "votes", "count"),
+                Column("raters", "raters", "count"),
+                POSITION_COLUMNS[2],
+                POSITION_COLUMNS[0],
+                Column("repeated", "repeated", "count", "pairs × orders × raters asked again"),
+                Column("reasons_judged", "clear reasons", "count"),
+            ],
+            rows,
+        )
+    ]
 
 
 def _used(material: Material, students: Students | None, reference: str) -> list[tuple[str, str]]:

@@ -48,7 +48,8 @@ def test_people_are_held_against_the_other_people(found: StudyResult) -> None:
     people, planted = rows["human"]["agreement"], rows["true_utility"]["agreement"]
     assert isinstance(people, Interval) and isinstance(planted, Interval)
     assert 0.5 < people.estimate < planted.estimate < 1
-    assert "others" in str(rows["human"]["note"])
+    assert "one person against the majority of the others" in found.tables[0].notes[0]
+    assert "Closest to human in its labels is true_utility" in found.answer
 
 
 def test_only_votes_have_places_and_reasons(found: StudyResult) -> None:
