@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from interestingness.models.scaling import FeatureScaler
 from interestingness.stats.agreement import accuracy
 from interestingness.stats.columns import Array
 from interestingness.stats.power_law import Doubling, doubling
+from interestingness.studies.repetitions import mean_interval
 from interestingness.studies.result import (
     Cell,
     Column,
@@ -45,12 +46,14 @@ class Points:
         votes: behind them, mean over the splits, shape (sizes,).
         dollars: that they cost, NaN where a price is unknown, shape (sizes,).
         accuracy: NaN where nothing could be learnt, shape (splits, sizes).
+        unit: what is counted as votes.
     """
 
     pairs: NDArray[np.int64]
     votes: Array
     dollars: Array
     accuracy: Array
+    unit: str = "votes"
 
 
 class LearningCurve(Study):
@@ -130,7 +133,9 @@ class LearningCurve(Study):
                     )
                 told(i * self.splits + number + 1, len(chosen) * self.splits)
             mean = votes.mean(axis=0)
-            found[name] = Points(np.array(sizes), mean, self._dollars(name, source, mean), reached)
+            dollars = self._dollars(name, source, mean)
+            unit = "votes" if isinstance(source, VoteSource | MixSource) else "scored images"
+            found[name] = Points(np.array(sizes), mean, dollars, reached, unit)
         return self._result(material, found, lacking)
 
     def _chosen(self, material: Material) -> dict[str, LabelSource]:
@@ -228,12 +233,12 @@ class LearningCurve(Study):
         if ahead is None:
             return row
         gain = ahead.gain
-        hundred = type(gain)(
-            100 * gain.estimate, 100 * gain.low, 100 * gain.high, gain.level, gain.repeats
+        hundred = replace(
+            gain, estimate=100 * gain.estimate, low=100 * gain.low, high=100 * gain.high
         )
         row |= {
             "gain": hundred,
-            "limit": ahead.limit,
+            "limit": replace(ahead.limit, high=min(ahead.limit.high, 1.0)),
             "advice": self._told(points, ahead),
         }
         return row
@@ -245,9 +250,11 @@ class LearningCurve(Study):
         low, high = 100 * max(gain.low, 0.0), 100 * max(gain.high, 0.0)
         price = float(points.dollars[-1])
         cost = "" if np.isnan(price) else f" for ${price:,.2f} more"
-        brings = (
-            f"{2 * points.votes[-1]:,.0f} votes{cost} would bring {low:.1f} to {high:.1f} points"
-        )
+        brings = f"{2 * points.votes[-1]:,.0f} {points.unit}{cost} would bring "
+        brings += f"{low:.1f} to {high:.1f} points"
+        reached = mean_interval(points.accuracy[:, -1])
+        if not reached.low > 0.5:
+            return "no sign of learning: the accuracy cannot be told from chance."
         if high < self.worth:
             return f"stop: {brings}, less than {self.worth:g}."
         if low >= self.worth:
@@ -261,7 +268,7 @@ class LearningCurve(Study):
             [
                 Column("source", "source"),
                 Column("pairs", "pairs", "count", "labelled training pairs; of a mix human ones"),
-                Column("votes", "votes", "count", "behind them; of scores the images scored"),
+                Column("votes", "votes", "count", "behind them; of scores and rates the images"),
                 Column("dollars", "dollars", "dollars", "for these votes, where a price is known"),
                 Column("accuracy", "accuracy", "percent", "mean ± SD over splits"),
                 Column("gain", "points by twice as many", "signed", "power law, 95 %"),

@@ -19,6 +19,7 @@ from interestingness.studies.result import Spread, StudyResult
 from interestingness.studies.study import Material, Sources
 
 PRICE = 0.05
+ADVICE = {"stop", "go on", "cannot tell", "no sign of learning"}
 
 
 def study(repository: Path, **change: Any) -> LearningCurve:
@@ -38,7 +39,7 @@ def test_every_source_has_a_curve_and_advice(result: StudyResult) -> None:
     advice, everything = result.tables
     assert {row["source"] for row in advice.rows} == {"human", "gpt4o", "true_utility"}
     for row in advice.rows:
-        assert str(row["advice"]).split(":")[0] in {"stop", "go on", "cannot tell"}
+        assert str(row["advice"]).split(":")[0] in ADVICE
         curve = [r for r in everything.rows if r["source"] == row["source"]]
         assert curve[0]["pairs"] == 10 and curve[-1]["pairs"] == row["pairs"]
         votes = [float(r["votes"]) for r in curve]  # type: ignore[arg-type]
@@ -118,6 +119,16 @@ def test_advice_follows_the_planted_curve(
     ahead = asked._ahead(points, seed=0)
     assert ahead is not None
     assert asked._told(points, ahead).startswith(said)
+
+
+def test_chance_is_no_learning(repository: Path) -> None:
+    points = planted(0.3, 0.002)
+    coin = np.where(np.arange(20)[:, None] % 2 == 0, 0.51, 0.49) * np.ones((20, 8))
+    points = Points(points.pairs, points.votes, points.dollars, coin)
+    asked = study(repository)
+    ahead = asked._ahead(points, seed=0)
+    assert ahead is not None
+    assert asked._told(points, ahead).startswith("no sign of learning")
 
 
 def test_the_price_of_going_on_is_named(repository: Path) -> None:
