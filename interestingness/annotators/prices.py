@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from interestingness.annotators.ledger.money import token_cost, uusd
@@ -81,6 +81,20 @@ class Price:
             output_uusd=uusd(self.completion),
         )
 
+    def in_batches(self) -> Price:
+        """What the same costs through the provider's batch interface.
+
+        Raises:
+            ConfigError: if that is not known: nothing starts then.
+        """
+        if self.batch is None:
+            raise ConfigError(
+                "mode=batch, and the annotator has no price for batches",
+                expected="annotator.price.batch, a factor such as 0.5",
+                todo="take it from the price list, or leave mode=sync",
+            )
+        return Price(self.prompt * self.batch, self.completion * self.batch, None, self.as_of)
+
     def table(self) -> dict[str, JSON]:
         """For the ledger's record of a run."""
         return {
@@ -111,6 +125,14 @@ class Meter:
     def price_id(self) -> str:
         """Names the price list."""
         return self.price.id
+
+    def in_batches(self) -> Meter:
+        """The same measures at the prices of batches; what is measured later counts for both.
+
+        Raises:
+            ConfigError: if there is no price for batches.
+        """
+        return replace(self, price=self.price.in_batches())
 
     def prompt_tokens(self, kind: str) -> int:
         """Most tokens that the prompt of one task may have."""

@@ -10,6 +10,8 @@ from typing import Protocol
 
 from interestingness.annotators.asking import Build
 from interestingness.annotators.backends import Backend
+from interestingness.annotators.batch.machine import BatchLimits
+from interestingness.annotators.batch.runner import run_batches
 from interestingness.annotators.credentials import read_key
 from interestingness.annotators.engine.contract import Sender
 from interestingness.annotators.engine.runner import Limits, run_tasks
@@ -222,6 +224,7 @@ class Session:
         fit: Fitness,
         *,
         progress: Callable[[Tally, Consistency], None] = lambda tally, consistency: None,
+        in_batches: bool = False,
     ) -> Summary:
         """Ask what the ledger does not have; Ctrl-C ends it in order.
 
@@ -229,11 +232,30 @@ class Session:
             tasks: what is wanted.
             fit: from ``preflight``.
             progress: told after every step.
+            in_batches: through the provider's batch interface; what is under way there goes on
+                when this ends, and is taken up by the next call.
         """
         build = Build(
             self.backend, self.prompts, self.sources, fit.structured, self.ledger.stimulus
         )
         watched, stop = Consistency(), Stop()
+        if in_batches:
+            most = self.backend.batch
+            assert most is not None and isinstance(self.server, Transport)
+            with on_signals(stop):
+                return await run_batches(
+                    self.ledger,
+                    tasks,
+                    build,
+                    watched,
+                    self.server,
+                    parser_version=PARSER_VERSION,
+                    prices=self.meter.in_batches(),
+                    limits=BatchLimits(int(most["requests"]), int(most["bytes"])),
+                    stop=stop,
+                    progress=lambda tally: progress(tally, watched),
+                    say=self.say,
+                )
         with on_signals(stop):
             return await run_tasks(
                 self.ledger,

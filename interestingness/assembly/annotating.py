@@ -51,7 +51,7 @@ PROMPTS = {
 }
 """The newest prompt for each thing that can be asked."""
 
-MODES = ("sync",)
+MODES = ("sync", "batch")
 POLICIES = ("hold", "rebuy")
 
 
@@ -88,6 +88,15 @@ class Job:
         return self.backend.meter([*prompts, *([c.prompt] if (c := self.canary) else [])])
 
     @property
+    def in_batches(self) -> bool:
+        """Whether the provider's batch interface is used."""
+        return bool(self.cfg.mode == "batch")
+
+    def asking_meter(self, meter: Meter) -> Meter:
+        """The same measures at the prices of the interface that is used after the preflight."""
+        return meter.in_batches() if self.in_batches else meter
+
+    @property
     def canary(self) -> Canary | None:
         """The preflight's questions; None where no image is sent."""
         if not self.images.sources:
@@ -110,7 +119,7 @@ def annotate(cfg: DictConfig) -> dict[str, Any]:
         logging.getLogger(library).setLevel(logging.WARNING)
     job = planned(cfg)
     spent, need = _so_far(job)
-    estimate = Estimate.of(need.todo, job.meter)
+    estimate = Estimate.of(need.todo, job.asking_meter(job.meter))
     _announce(job, need, estimate, spent)
     if cfg.dry_run:
         checked = plan.checked(
@@ -153,7 +162,15 @@ def planned(cfg: DictConfig) -> Job:
                 todo="correct the option",
             )
     backend: Backend = instantiate(cfg.annotator, _convert_="all")
-    backend.meter()  # an unknown price ends it here
+    meter = backend.meter()  # an unknown price ends it here
+    if cfg.mode == "batch":
+        meter.in_batches()
+        if backend.batch is None:
+            raise ConfigError(
+                f"mode=batch, and annotator={backend.name} has no batch interface",
+                expected="annotator.batch={requests: 50000, bytes: 200000000} where there is one",
+                todo="leave mode=sync",
+            )
     rounds, template = _rounds(cfg, backend)
     cfg.paths.cache = str(writable_cache(cfg.paths.cache))
     tables: Tables = instantiate(cfg.dataset, progress=ProgressLine("preparing the data set"))
@@ -237,9 +254,11 @@ def _slack(job: Job) -> int:
 
 
 def _facts(job: Job) -> dict[str, JSON]:
-    price = job.backend.price_list
+    prices = [job.backend.price_list]
+    if job.in_batches:
+        prices.append(prices[0].in_batches())
     return {
-        "prices": {price.id: price.table()},
+        "prices": {price.id: price.table() for price in prices},
         "annotator": job.backend.name,
         "model": job.backend.model,
         "host": job.backend.host,
@@ -282,7 +301,8 @@ def _with_checked_images(job: Job, ledger: Ledger) -> Job:
 async def _ask(job: Job, ledger: Ledger) -> Summary | None:
     """Preflight and run; None if there is nothing to ask."""
     need = ledger.need(job.chosen)
-    if not need.todo and not need.unjudged:
+    under_way = job.in_batches and need.waiting
+    if not need.todo and not need.unjudged and not under_way:
         print("nothing to ask: every answer is there")
         return None
     async with connected(job.backend) as server:
@@ -295,14 +315,15 @@ async def _ask(job: Job, ledger: Ledger) -> Summary | None:
             job.meter,
         )
         fit = await session.preflight(job.canary, today=_today())
-        _say_fit(job, fit, Estimate.of(need.todo, session.meter, fit.completion_tokens))
+        meter = job.asking_meter(session.meter)
+        _say_fit(job, fit, Estimate.of(need.todo, meter, fit.completion_tokens))
         line = ProgressLine()
 
         def progress(tally: Tally, consistency: Consistency) -> None:
             line.write(progress_text(tally, consistency, dollars))
 
         with _closing(line):
-            return await session.ask(job.chosen, fit, progress=progress)
+            return await session.ask(job.chosen, fit, progress=progress, in_batches=job.in_batches)
 
 
 @contextmanager
