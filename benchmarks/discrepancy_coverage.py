@@ -25,7 +25,7 @@ from interestingness.stats.clusters import cut, ward_tree
 from interestingness.stats.effects import choice_effects, linear_effects
 from interestingness.studies.discrepancy_clusters import Sides, mean_rank
 from interestingness.studies.embedding import TfidfEmbedder, text_vectors
-from interestingness.studies.held_out_ranks import held_out_ranks
+from interestingness.studies.held_out_ranks import both_ways, held_out_ranks
 from interestingness.studies.study import ImageFeatures
 from interestingness.studies.texts import descriptions
 
@@ -61,17 +61,16 @@ def main() -> None:
         vectors = text_vectors(TfidfEmbedder(), texts.text, cache=root, progress=line)
         tree = ward_tree(vectors)
         people = np.array(tables.votes(kind="human").raters)
-        splits = [
+        dealt = [
             by_image(pairs, tables.images, train=0.5, validation=0.0, test=0.5, seed=seed)
             for seed in range(SPLITS)
         ]
+        splits = both_ways(dealt, pairs)
         for halving in range(args.halvings):
-            dealt = np.random.default_rng(halving).permutation(people)
+            order = np.random.default_rng(halving).permutation(people)
             halves = [
-                VoteSource(
-                    tables, name=name, raters=who.tolist(), kind="human", aggregation="share"
-                )
-                for name, who in (("one", dealt[::2]), ("other", dealt[1::2]))
+                VoteSource(tables, name="half", raters=who, kind="human", aggregation="share")
+                for who in (order[::2].tolist(), order[1::2].tolist())
             ]
             ranks = [held_out_ranks(s, features, pairs, splits, seed=halving) for s in halves]
             sides = Sides(*(half.labels(pairs).preference for half in halves), *ranks)

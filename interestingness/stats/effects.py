@@ -50,7 +50,9 @@ def linear_effects(
 
     Where the value comes from trained models, its error is common to images that look alike, and
     resampled images do not show it. ``refits`` adds it: the variance of the coefficients over
-    trainings (``refits.training_variance``) and over images make one normal interval.
+    trainings (``refits.training_variance``) and over images make one normal interval. Between two
+    halves of the same people it holds 0 in 89 to 91 % of cases, somewhat less than nominal, and in
+    43 % without refits (``python benchmarks/discrepancy_coverage.py``).
 
     Args:
         attributes: shape (images, attributes); images with a NaN anywhere are left out.

@@ -25,7 +25,7 @@ from interestingness.studies.discrepancy_effects import (
     explain,
 )
 from interestingness.studies.embedding import TextEmbedder, text_vectors
-from interestingness.studies.held_out_ranks import HeldOutRanks, held_out_ranks
+from interestingness.studies.held_out_ranks import HeldOutRanks, both_ways, held_out_ranks
 from interestingness.studies.measured import measure
 from interestingness.studies.result import StudyResult
 from interestingness.studies.study import Material, Study
@@ -67,7 +67,8 @@ class Discrepancies(Study):
             embedder: texts → vectors.
             clusters: number of clusters; or
             distance: at which the tree is cut. The other is None.
-            splits: repetitions of train and rank.
+            splits: how often images are dealt to two sides; a model trained on one ranks the
+                other, both ways.
             attributes: measured ones, by name; None takes all but the slow ones.
             scores: names of the score table that count as attributes too.
             galleries: clusters that are shown with pictures, at most.
@@ -216,7 +217,8 @@ class Discrepancies(Study):
     def _ranks(
         self, material: Material, sources: tuple[LabelSource, LabelSource]
     ) -> tuple[HeldOutRanks, HeldOutRanks]:
-        splits = [material.split(number, material.tables) for number in range(self.splits)]
+        dealt = [material.split(number, material.tables) for number in range(self.splits)]
+        splits = both_ways(dealt, material.pairs)
         one, other = (
             held_out_ranks(
                 source,
@@ -280,8 +282,8 @@ class Discrepancies(Study):
             ),
             (
                 "ranks",
-                f"of test images only, {self.splits} splits "
-                f"({material.split(0, material.tables).rule}), {one.tested:.0f} images ranked "
-                "together on average",
+                f"of images that the model was not trained on, {self.splits} splits "
+                f"({material.split(0, material.tables).rule}), sides of like size both ways; "
+                f"{one.tested:.0f} images ranked together on average",
             ),
         ]

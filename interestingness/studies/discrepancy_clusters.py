@@ -248,7 +248,7 @@ def mean_rank(values: Array, by_image: Array, by_pair: Array, *, level: float = 
     Two things scatter: which images stand for the cluster, and which pairs the model was trained
     on. The error of the one training is common to all images of a cluster, so that resampling these
     alone would make intervals far too short: between two halves of the same people, whose ranks
-    differ by chance alone, they hold 0 in 62 to 76 % of clusters, and these in 94 to 98 %
+    differ by chance alone, they hold 0 in 61 to 74 % of clusters, and these in 94 to 96 %
     (``python benchmarks/discrepancy_coverage.py``).
 
     Args:

@@ -21,18 +21,21 @@ PICTURES, PAIRS, REASONS = 8, 8, 2
 
 
 def cluster_galleries(seen: Seen, *, most: int) -> list[Gallery]:
-    """Typical pictures of the clusters with a verdict, then of the largest others."""
+    """Pictures of the clusters with a verdict, then of the largest others."""
     chosen = sorted(seen.found, key=lambda c: (c.verdict == "undecided", c.number))[:most]
     galleries = []
     for c in chosen:
         images = seen.texts.image[typical(seen.vectors, seen.cluster, c.number)]
-        distinct = list(dict.fromkeys(images.tolist()))[:PICTURES]
+        distinct = np.array(list(dict.fromkeys(images.tolist())))
+        # All over the cluster: the few next to its middle are often of one kind only.
+        spread = np.linspace(0, len(distinct) - 1, min(PICTURES, len(distinct))).round()
+        shown = distinct[spread.astype(np.int64)].tolist()
         galleries.append(
             Gallery(
                 f"Cluster {c.title}",
-                f"{c.verdict}; the most typical of {len(c.images):,} images, and their ranks "
-                "(0 % is the most interesting)",
-                [_shown(row, seen) for row in distinct],
+                f"{c.verdict}; {len(shown)} of {len(c.images):,} images, from the most to the "
+                "least typical, and their ranks (0 % is the most interesting)",
+                [_shown(row, seen) for row in shown],
             )
         )
     return galleries
@@ -57,7 +60,7 @@ def lead_galleries(seen: Seen) -> list[Gallery]:
 def _shown(row: int, seen: Seen) -> Shown:
     ranks = (seen.sides.people_rank[row], seen.sides.judge_rank[row])
     told = [
-        f"{name} {rank:.0%}"
+        f"{name} {100 * rank:.0f} %"
         for name, rank in zip(seen.names, ranks, strict=True)
         if not np.isnan(rank)
     ]

@@ -132,11 +132,11 @@ def _kept(
                 vectors = _checked(embedder.embed(part), part, embedder)
             except InterestingnessError as error:
                 done = len(texts) - len(todo) + start
+                kept = f"{done:,} of {len(texts):,} texts are embedded and kept"
                 raise type(error)(
                     error.found,
                     expected=error.expected,
-                    todo=f"{error.todo}; {done:,} of {len(texts):,} texts are embedded and kept: "
-                    "the same command goes on from there",
+                    todo=f"{error.todo}; {kept}: the same command goes on from there",
                 ) from error
             store = store or FeatureStore(folder, vectors.shape[1])
             store.write([keys[row] for row in rows], vectors, {"embedder": embedder.describe()})

@@ -119,6 +119,24 @@ def held_out_ranks(
     )
 
 
+def both_ways(splits: Sequence[PairSplit], pairs: Pairs) -> list[PairSplit]:
+    """The splits, and each with its sides exchanged where they are of like size.
+
+    So every image is ranked once a split, by a model that has not seen it. Where the test side has
+    less than half as many images as the training side it is too small to train on, and stays a
+    test side.
+    """
+    found = []
+    for split in splits:
+        found.append(split)
+        sides = split.image_sides(pairs)
+        if 2 * sides["test"].sum() >= sides["train"].sum() > 0:
+            found.append(
+                PairSplit(split.test, split.validation, split.train, split.rule, split.facts)
+            )
+    return found
+
+
 def _resampled(pairs: Pairs, refits: int, seed: int) -> Array:
     """Weights of pairs, shape (pairs, 1 + 2 · refits): none resampled, images, pairs."""
     rng = np.random.default_rng(seed)

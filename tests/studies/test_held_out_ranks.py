@@ -11,7 +11,7 @@ from interestingness.errors import DataError
 from interestingness.labels.scores import ScoreSource
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.scaling import FeatureScaler
-from interestingness.studies.held_out_ranks import held_out_ranks
+from interestingness.studies.held_out_ranks import both_ways, held_out_ranks
 from interestingness.studies.study import ImageFeatures
 from tests.studies.conftest import tables_of
 
@@ -88,3 +88,23 @@ def test_a_split_without_training_pairs_is_an_error(planted):
     )
     with pytest.raises(DataError, match="0 pairs to train 'truth' on"):
         held_out_ranks(source, bare, tables.pairs, splits, seed=0, refits=2)
+
+
+def test_both_ways_every_image_is_ranked_once_a_split(planted):
+    tables, features, splits, source, _ = planted
+    both = both_ways(splits[:1], tables.pairs)
+    assert len(both) == 2
+    np.testing.assert_array_equal(both[1].train, splits[0].test)
+    found = held_out_ranks(source, features, tables.pairs, both, seed=0, refits=2)
+    used = pairs_used(tables, both)
+    assert np.isfinite(found.rank[used]).all() and len(used) > 0.95 * IMAGES
+
+
+def pairs_used(tables, splits):
+    return np.unique(np.concatenate([tables.pairs[s.test].images_used() for s in splits]))
+
+
+def test_a_small_test_side_does_not_train(planted):
+    tables = planted[0]
+    small = by_image(tables.pairs, tables.images, train=0.8, validation=0.0, test=0.2, seed=0)
+    assert both_ways([small], tables.pairs) == [small]
