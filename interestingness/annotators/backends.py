@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from interestingness.annotators.credentials import host_of, is_loopback
+from interestingness.annotators.ledger.export import CHECKS
 from interestingness.annotators.prices import Meter, Price
 from interestingness.annotators.prompting import Prompt
 from interestingness.annotators.stimuli import Transcode
@@ -175,10 +176,8 @@ class Backend:
         bound: dict[str, int] = {}
         for prompt in prompts:
             text = "".join((prompt.system, *prompt.captions, prompt.ask, str(prompt.schema)))
-            tokens = len(text.encode()) + len(prompt.captions) * self.tokens_per_image
-            kinds = (
-                (prompt.kind, "canary", "canary_cap") if prompt.kind == "pair" else (prompt.kind,)
-            )
-            for kind in kinds:
+            images = 2 if prompt.kind == "pair" else len(prompt.captions)
+            tokens = len(text.encode()) + images * self.tokens_per_image
+            for kind in (prompt.kind, *CHECKS) if prompt.kind == "pair" else (prompt.kind,):
                 bound[kind] = max(bound.get(kind, 0), tokens)
         return Meter(self.price_list, self.cap, bound)

@@ -23,7 +23,7 @@ PARSER_VERSION = "1"
 """Raise it when the same bytes give another verdict: labels made by an older one are made anew."""
 
 DOUBLE_CAP = "double_cap"
-ANSWERS = {**CHOICES, "canary": CHOICES["pair"]}
+ANSWERS = {**CHOICES, "canary": CHOICES["pair"], "sentinel": CHOICES["pair"]}
 """What may be answered, by kind of task."""
 LONGEST_REASON = 2000
 

@@ -13,11 +13,11 @@ from interestingness.annotators.backends import Backend
 from interestingness.annotators.batch.machine import BatchLimits
 from interestingness.annotators.batch.runner import run_batches
 from interestingness.annotators.credentials import read_key
-from interestingness.annotators.engine.contract import Sender
+from interestingness.annotators.engine.contract import Parse, Sender
 from interestingness.annotators.engine.runner import Limits, run_tasks
 from interestingness.annotators.engine.stopping import Exit, Stop, on_signals
 from interestingness.annotators.engine.tally import Summary, Tally
-from interestingness.annotators.ledger.store import TRIES, Ledger
+from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.parsing import PARSER_VERSION, Parsed, parse
 from interestingness.annotators.preflight import (
     Canary,
@@ -27,11 +27,15 @@ from interestingness.annotators.preflight import (
 )
 from interestingness.annotators.prices import Meter
 from interestingness.annotators.prompting import Prompt
+from interestingness.annotators.sentinel import Watch, again, earlier_tasks
 from interestingness.annotators.simulated import SimulatedJudge, SimulatedSender
 from interestingness.annotators.stimuli import Source
 from interestingness.annotators.transport import Transport
 from interestingness.annotators.types import Failure, Label, Reply, Task
 from interestingness.errors import InterestingnessError
+
+MOST_ATTEMPTS = 30
+"""Attempts on one task of the preflight or the sentinel that are looked through for an answer."""
 
 
 class Server(Sender, Protocol):
@@ -160,7 +164,7 @@ class Session:
 
         fit = await fitness(canary, ask)
         if fit.prompt_tokens is not None:
-            for kind in ("pair", "image", "description"):
+            for kind in ("pair", "image", "description", "sentinel"):
                 self.meter.measured[kind] = fit.prompt_tokens
         return Fitness(
             fit.structured,
@@ -211,12 +215,49 @@ class Session:
                 expected="a budget for it, too",
                 todo="a larger budget=…; or ++annotator.tokens_per_image=… if images take less",
             )
-        for n in range(TRIES + 2, 0, -1):
-            reply = self.ledger.reply(f"{task.key[:32]}-{n}")
-            if reply is not None:
-                return parse(task, reply), ""
+        parsed = self._parsed(task)
+        if parsed is not None:
+            return parsed, ""
         kinds = ", ".join(ended.tally.rejected)
         return None, ended.reason or kinds or "no answer"
+
+    async def sentinel(
+        self, tasks: Sequence[Task], fit: Fitness, *, size: int, today: date
+    ) -> Watch | None:
+        """Ask some tasks that were labelled on an earlier day again, and compare.
+
+        Args:
+            tasks: pairs.
+            fit: from ``preflight``.
+            size: how many at most.
+            today: asked once a day.
+
+        Returns:
+            None where nothing was labelled on an earlier day.
+        """
+        old = earlier_tasks(self.ledger, tasks, size, today)
+        if not old:
+            return None
+        new = again(old, today)
+        build = Build(
+            self.backend, self.prompts, self.sources, fit.structured, self.ledger.stimulus
+        )
+        await self._run(new, build, parse, Stop(), lambda tally: None)
+        pairs = [(self._choice(a), self._choice(b)) for a, b in zip(old, new, strict=True)]
+        both = [(a, b) for a, b in pairs if a is not None and b is not None]
+        return Watch(len(both), sum(a == b for a, b in both))
+
+    def _choice(self, task: Task) -> str | None:
+        parsed = self._parsed(task)
+        return parsed[0].choice if parsed is not None and isinstance(parsed[0], Label) else None
+
+    def _parsed(self, task: Task) -> Parsed | None:
+        """What the last stored answer to a task says."""
+        for n in range(MOST_ATTEMPTS, 0, -1):
+            reply = self.ledger.reply(f"{task.key[:32]}-{n}")
+            if reply is not None:
+                return parse(task, reply)
+        return None
 
     async def ask(
         self,
@@ -257,23 +298,35 @@ class Session:
                     say=self.say,
                 )
         with on_signals(stop):
-            return await run_tasks(
-                self.ledger,
-                tasks,
-                build,
-                watched,
-                self.server,
-                parser_version=PARSER_VERSION,
-                concurrency=int(self.backend.limits["concurrency"]),
-                prices=self.meter,
-                limits=Limits(
-                    deadline_s=float(self.backend.limits["deadline_s"]),
-                    models=frozenset(self.backend.models),
-                ),
-                stop=stop,
-                progress=lambda tally: progress(tally, watched),
-                say=self.say,
+            return await self._run(
+                tasks, build, watched, stop, lambda tally: progress(tally, watched)
             )
+
+    async def _run(
+        self,
+        tasks: Sequence[Task],
+        build: Build,
+        read: Parse,
+        stop: Stop,
+        progress: Callable[[Tally], None],
+    ) -> Summary:
+        return await run_tasks(
+            self.ledger,
+            tasks,
+            build,
+            read,
+            self.server,
+            parser_version=PARSER_VERSION,
+            concurrency=int(self.backend.limits["concurrency"]),
+            prices=self.meter,
+            limits=Limits(
+                deadline_s=float(self.backend.limits["deadline_s"]),
+                models=frozenset(self.backend.models),
+            ),
+            stop=stop,
+            progress=progress,
+            say=self.say,
+        )
 
 
 def progress_text(tally: Tally, consistency: Consistency, spend: Callable[[int], str]) -> str:

@@ -26,7 +26,7 @@ from interestingness.annotators.ledger.money import dollars, uusd
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.pilot import agreement_with_people, human_preference, pilot_tasks
 from interestingness.annotators.plan import Estimate, Images
-from interestingness.annotators.preflight import Canary, Fitness
+from interestingness.annotators.preflight import Canary, Fitness, PreflightError
 from interestingness.annotators.prices import Meter
 from interestingness.annotators.prompting import PAPER_PERSONAS, Template
 from interestingness.annotators.session import Consistency, Session, connected, progress_text
@@ -245,10 +245,10 @@ def _so_far(job: Job) -> tuple[int, Need]:
 
 
 def _slack(job: Job) -> int:
-    """The most that the preflight may cost."""
+    """The most that preflight and sentinel may cost."""
     if job.canary is None:
         return 0
-    calls = len(job.backend.structured) + 2
+    calls = len(job.backend.structured) + 2 + int(job.cfg.sentinel)
     task, _ = job.canary.vision("prompt")
     return calls * job.meter.reserve(task, "double_cap")
 
@@ -315,6 +315,7 @@ async def _ask(job: Job, ledger: Ledger) -> Summary | None:
             job.meter,
         )
         fit = await session.preflight(job.canary, today=_today())
+        await _watch(job, session, fit)
         meter = job.asking_meter(session.meter)
         _say_fit(job, fit, Estimate.of(need.todo, meter, fit.completion_tokens))
         line = ProgressLine()
@@ -324,6 +325,26 @@ async def _ask(job: Job, ledger: Ledger) -> Summary | None:
 
         with _closing(line):
             return await session.ask(job.chosen, fit, progress=progress, in_batches=job.in_batches)
+
+
+async def _watch(job: Job, session: Session, fit: Fitness) -> None:
+    """Stop if answers of an earlier day are not given again.
+
+    Raises:
+        PreflightError: if another model seems to answer.
+    """
+    if job.template.kind != "pair" or not job.cfg.sentinel:
+        return
+    watch = await session.sentinel(job.whole.tasks, fit, size=job.cfg.sentinel, today=_today())
+    if watch is None:
+        return
+    print(f"sentinel   {watch}")
+    if watch.alarm:
+        raise PreflightError(
+            f"another model seems to answer as {job.backend.model}: {watch}",
+            expected="the judge that labelled the others",
+            todo="label everything anew in a ledger of its own (ledger=…), or sentinel=0 to go on",
+        )
 
 
 @contextmanager

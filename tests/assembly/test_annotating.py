@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.preflight import PreflightError
 from interestingness.annotators.session import BudgetError
 from interestingness.annotators.simulated import colourfulness
+from interestingness.assembly import annotating
 from interestingness.assembly.annotating import annotate
 from interestingness.assembly.prepare import prepare
 from interestingness.cli import conf_folder
@@ -246,3 +248,19 @@ def test_options_that_make_no_sense_are_said(run: Run) -> None:
         with pytest.raises(Exception, match=said):
             run(wrong)
     assert not LEDGER.exists()
+
+
+def test_another_model_under_the_same_name_ends_the_run_before_anything_is_added(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sure = ["annotator.simulated.noise=0", "annotator.simulated.order_term=0"]
+    run("pilot=5", *sure, "annotator.simulated.sharpness=50")
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    monkeypatch.setattr(annotating, "_today", lambda: tomorrow)
+    with pytest.raises(PreflightError, match="another model seems to answer"):
+        run(*sure, "annotator.simulated.sharpness=-50")
+    assert ledger_status()[0] == 10
+    monkeypatch.setattr(annotating, "_today", lambda: tomorrow + timedelta(days=1))
+    run(*sure, "annotator.simulated.sharpness=50")
+    assert "10 of 10 answers of an earlier day are given again" in capsys.readouterr().out
+    assert ledger_status()[0] == 16

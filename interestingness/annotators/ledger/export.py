@@ -21,6 +21,9 @@ from interestingness.annotators.types import Task
 from interestingness.schema import DEFAULT_QUESTION
 
 KINDS = ("votes", "judgments", "texts")
+CHECKS = frozenset({"canary", "canary_cap", "sentinel"})
+"""Kinds of tasks that look at the judge and leave no row in any table."""
+
 PROVENANCE: dict[str, pa.DataType] = {
     "provenance": pa.string(),
     "key": pa.string(),
@@ -137,6 +140,8 @@ def _subjects(
 
 
 def _kind_of(answer: sqlite3.Row, subject: Mapping[str, Any]) -> str:
+    if answer["kind"] in CHECKS:
+        return ""
     if subject.get("pair_id") is not None:
         return "votes"
     judged = answer["choice"] in {"yes", "no"} or (answer["reject"] and answer["kind"] == "image")
