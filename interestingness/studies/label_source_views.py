@@ -11,6 +11,7 @@ from interestingness.labels.source import Labels
 from interestingness.schema import Pairs
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.paired_splits import PairedDifference, corrected_paired_t, holm
+from interestingness.studies.audit_tables import p_text
 from interestingness.studies.ballots import agreement_of
 from interestingness.studies.result import (
     Cell,
@@ -48,14 +49,14 @@ def accuracy_table(heads: SourceHeads, judge: str) -> Table:
                 **_by_reference(heads, heads.accuracy[f, k]),
                 "test_pairs": _where_tested(heads.decided[j], heads.accuracy[f, k, j]),
                 "test_images": _where_tested(heads.test_images, heads.accuracy[f, k, j]),
-                "train_pairs": float(heads.train_pairs[k].mean()),
+                "train_pairs": round(float(heads.train_pairs[k].mean())),
                 "l2": _median(heads.l2[k]) if f == 0 else None,
                 "note": heads.why(f, k) or _why_untested(heads, k, j),
             }
             own = heads.sources.index(judge) if judge in heads.sources else None
             if own is not None and own != k:
                 found = _difference(heads, f, k, own, j)
-                row |= {"minus_own": _interval(found), "p": found.p}
+                row |= {"minus_own": _interval(found), "p": p_text(found.p)}
             rows.append(row)
     rows.append({"fit": "–", "source": "one person", **_by_reference(heads, heads.ceiling)})
     chance: dict[str, Cell] = {f"by_{name}": 0.5 for name in heads.references}
@@ -78,15 +79,15 @@ def accuracy_table(heads: SourceHeads, judge: str) -> Table:
                 "minus_own", f"minus learnt from {judge}", "percent",
                 f"difference of accuracies judged by {judge}, with the test's 95 % interval",
             ),
-            Column("p", "p", "number", "of that difference, not corrected for several sources"),
-            Column("test_pairs", "test pairs", "number", f"decided by {judge}, mean over splits"),
-            Column("test_images", "test images", "number", "in test pairs, mean over splits"),
+            Column("p", "p", "text", "of that difference, not corrected for several sources"),
+            Column("test_pairs", "test pairs", "count", f"decided by {judge}, mean over splits"),
+            Column("test_images", "test images", "count", "in test pairs, mean over splits"),
             *(
                 Column(f"by_{name}", f"judged by {name}", "percent")
                 for name in heads.references
                 if name != judge
             ),
-            Column("train_pairs", "training pairs", "number", "labelled ones, mean over splits"),
+            Column("train_pairs", "training pairs", "count", "labelled ones, mean over splits"),
             Column("l2", "L2", "number", "median over splits"),
             Column("note", "note"),
         ],
@@ -116,8 +117,8 @@ def paired_table(heads: SourceHeads, judge: str) -> Table:
                     "other": heads.sources[m],
                     "difference": _interval(one),
                     "t": one.t,
-                    "p": one.p,
-                    "holm": together,
+                    "p": p_text(one.p),
+                    "holm": p_text(together),
                     "splits": one.splits,
                     "note": "" if one.splits > 1 else "fewer than two splits have both",
                 }
@@ -131,8 +132,8 @@ def paired_table(heads: SourceHeads, judge: str) -> Table:
             Column("other", "minus learnt from"),
             Column("difference", "difference", "percent", "of accuracies, 95 % interval"),
             Column("t", "t", "signed"),
-            Column("p", "p", "number"),
-            Column("holm", "p, all tests", "number", "Holm's correction within the fit"),
+            Column("p", "p"),
+            Column("holm", "p, all tests", "text", "Holm's correction within the fit"),
             Column("splits", "splits", "count"),
             Column("note", "note"),
         ],
@@ -251,8 +252,8 @@ def long_table(heads: SourceHeads) -> Table:
             Column("reference", "judged by"),
             Column("accuracy", "accuracy", "percent"),
             Column("splits", "splits", "count"),
-            Column("pairs", "test pairs", "number", "decided by the reference, mean over splits"),
-            Column("images", "test images", "number", "in test pairs, mean over splits"),
+            Column("pairs", "test pairs", "count", "decided by the reference, mean over splits"),
+            Column("images", "test images", "count", "in test pairs, mean over splits"),
             Column("note", "note"),
         ],
         rows,
@@ -364,10 +365,10 @@ def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
-def _where_tested(numbers: NDArray[np.int64], reached: NDArray[np.float64]) -> float | None:
-    """Mean over the splits that gave an accuracy."""
+def _where_tested(numbers: NDArray[np.int64], reached: NDArray[np.float64]) -> int | None:
+    """Mean over the splits that gave an accuracy, rounded."""
     known = ~np.isnan(reached)
-    return float(numbers[known].mean()) if known.any() else None
+    return round(float(numbers[known].mean())) if known.any() else None
 
 
 def _median(values: NDArray[np.float64]) -> float | None:
