@@ -22,7 +22,7 @@ from interestingness.studies.repetitions import (
     mean_interval,
 )
 from interestingness.studies.result import Cell, Column, Curve, Curves, StudyResult, Table
-from interestingness.studies.simulated_images import DIM, SIGNAL, UNSEEN, Scene, judged, ranker
+from interestingness.studies.simulated_images import DIM, SIGNAL, UNSEEN, Scene, judged, rankers
 from interestingness.studies.simulated_judges import Calls, Judge, worlds
 from interestingness.studies.study import Material, Study
 
@@ -159,12 +159,18 @@ class Debiasing(Study):
         features = scene.features[: self.images]
         held = scene.held_out(self.images)
         found = np.empty((len(RULES), len(self.calls), 2))
-        for i, rule in enumerate(RULES):
+        for both in (True, False):
+            rules = [i for i, rule in enumerate(RULES) if rule.both == both]
             for j, calls in enumerate(self.calls):
-                pairs = scene.pairs[: calls // 2 if rule.both else calls]
-                votes = asked.votes(pairs, both=rule.both, probabilities=rule.probabilities)
-                weights = ranker(features, pairs, rule.label(votes, pairs), seed=j)
-                found[i, j] = judged(weights, *held)
+                pairs = scene.pairs[: calls // 2 if both else calls]
+                labels = []
+                for i in rules:
+                    soft = RULES[i].probabilities
+                    votes = asked.votes(pairs, both=both, probabilities=soft)
+                    labels.append(RULES[i].label(votes, pairs))
+                weights = rankers(features, pairs, labels, seed=j)
+                for i, w in zip(rules, weights, strict=True):
+                    found[i, j] = judged(w, *held)
         return found
 
     def _result(self, judges: Sequence[Judge], found: Array, seed: int) -> StudyResult:

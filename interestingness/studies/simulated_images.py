@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from interestingness.labels.source import Labels
 from interestingness.learning.linear_solver.ridge import fit_ridge
-from interestingness.learning.regularisation import choose_l2
+from interestingness.learning.regularisation import inner_losses
 from interestingness.schema import Pairs
 from interestingness.stats.agreement import accuracy
 from interestingness.stats.columns import Array
@@ -67,18 +68,32 @@ def pairs_of(left: NDArray[np.int64], right: NDArray[np.int64], images: int) -> 
 
 
 def ranker(features: Array, pairs: Pairs, labels: Labels, *, seed: int) -> Array:
-    """Weights of a linear ranker, its L2 chosen by inner validation on these labels alone.
+    """One of ``rankers``, shape (dim,)."""
+    return rankers(features, pairs, [labels], seed=seed)[0]
 
-    NaN where the labels are all alike and there is nothing to learn.
+
+def rankers(features: Array, pairs: Pairs, labels: Sequence[Labels], *, seed: int) -> Array:
+    """Weights of linear rankers, L2 of each chosen by inner validation on its labels alone.
+
+    Args:
+        features: shape (images, dim).
+        pairs: that the labels are about.
+        labels: of the same pairs, by different rules.
+        seed: of the inner validation.
+
+    Returns:
+        Shape (labels, dim); NaN where labels are all alike and there is nothing to learn.
     """
-    known = labels.known
-    used, preference, weight = pairs[known], labels.preference[known], labels.weight[known]
-    strength = choose_l2(features, used, preference, weight, seed=seed, strengths=STRENGTHS).l2
-    everything = [np.arange(len(used))]
+    preference = np.stack([each.preference for each in labels], axis=1)
+    weight = np.stack([np.where(each.known, each.weight, 0.0) for each in labels], axis=1)
+    losses = inner_losses(features, pairs, preference, weight, seed=seed, strengths=STRENGTHS)
+    # where there are too few pairs to validate, the strongest
+    best = np.where(np.isnan(losses).any(axis=0), -1, np.argmin(losses, axis=0))
+    strengths = np.asarray(STRENGTHS)[best]
     fitted = fit_ridge(
-        features, used, preference[:, None], weight[:, None], everything, l2=strength
+        features, pairs, preference, weight, [np.arange(len(pairs))], l2=strengths[None]
     )
-    return fitted.weights[0, 0].astype(np.float64)
+    return fitted.weights[0].astype(np.float64)
 
 
 def judged(weights: Array, features: Array, truth: Array) -> tuple[float, float]:
