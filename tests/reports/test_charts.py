@@ -94,6 +94,19 @@ def test_curves_break_where_a_number_is_missing_and_are_named() -> None:
     assert "one: 50.0 → 80.0; two: 70.0 → 70.0" in ElementTree.tostring(tree, "unicode")
 
 
+def test_names_of_curves_move_apart_only_where_lines_end_side_by_side() -> None:
+    level = np.full(2, 0.7)
+    curves = [
+        Curve("short", np.array([0, 2.0]), level),
+        Curve("long", np.array([0, 10.0]), level),
+        Curve("longer", np.array([0, 10.0]), level),
+    ]
+    tree = drawn(Curves("c", "", "", "x", "y", curves))
+    heights = {m.text: place(m, "y") - 4 for m in marks(tree, "name") if m.text}
+    middle = heights["short"]
+    assert heights == {"short": middle, "long": middle - 8, "longer": middle + 8}
+
+
 def test_a_map_shows_groups_points_and_pictures() -> None:
     rng = np.random.default_rng(0)
     many = 3 * MOST_POINTS

@@ -18,6 +18,8 @@ from interestingness.studies.result import Curve, Curves
 HEIGHT = 280
 APART = 16
 """Pixels between two names at the ends of lines."""
+NAME = 22
+"""About the width of a name, in per cent of that of the plot."""
 FEW = 30
 """Points of a curve that are marked one by one."""
 LETTER = 7.0
@@ -108,24 +110,36 @@ def _grid(x_axis: Axis, y_axis: Axis, chart: Curves) -> list[str]:
 
 
 def _names(curves: Sequence[Curve], place: _Place) -> list[str]:
-    """Names at the ends of the lines, moved apart where the ends are close."""
-    ends = []
+    """Names at the ends of the lines, moved apart where several lines end side by side."""
+    ends: list[tuple[float, float, int]] = []
     for i, curve in enumerate(curves):
         if runs := place.runs(curve.x, curve.y):
-            ends.append((runs[-1][-1][1], runs[-1][-1][0], i))
-    ends.sort()
-    heights = spread([y for y, _, _ in ends], APART, HEIGHT)
+            ends.append((*runs[-1][-1], i))
     parts = []
-    for at, (y, x, i) in zip(heights, ends, strict=True):
-        kind = f"curve c{i % svg.COLOURS} d{i // svg.COLOURS} name"
-        parts.append(
-            f'<svg class="name" x="{x:.2f}%" overflow="visible"><path class="{kind}" '
-            f'd="M5 {y:.1f} L18 {at:.1f}"/></svg>'
-        )
-        label = curves[i].label
-        words = label if len(label) <= 28 else label[:27] + "…"
-        parts.append(svg.text(x, at + 4, words, anchor="start", kind="name", shift=22))
+    for together in _side_by_side(sorted(ends)):
+        together.sort(key=lambda end: end[1])
+        heights = spread([y for _, y, _ in together], APART, HEIGHT)
+        for at, (x, y, i) in zip(heights, together, strict=True):
+            kind = f"curve c{i % svg.COLOURS} d{i // svg.COLOURS} name"
+            parts.append(
+                f'<svg class="name" x="{x:.2f}%" overflow="visible"><path class="{kind}" '
+                f'd="M5 {y:.1f} L18 {at:.1f}"/></svg>'
+            )
+            label = curves[i].label
+            words = label if len(label) <= 28 else label[:27] + "…"
+            parts.append(svg.text(x, at + 4, words, anchor="start", kind="name halo", shift=22))
     return parts
+
+
+def _side_by_side(ends: Sequence[tuple[float, float, int]]) -> list[list[tuple[float, float, int]]]:
+    """Ends in order of x, parted where the next is farther off than a name is wide."""
+    found: list[list[tuple[float, float, int]]] = []
+    for end in ends:
+        if found and end[0] - found[-1][-1][0] < NAME:
+            found[-1].append(end)
+        else:
+            found.append([end])
+    return found
 
 
 def spread(heights: Sequence[float], apart: float, most: float) -> list[float]:
