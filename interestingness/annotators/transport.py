@@ -27,7 +27,7 @@ from interestingness.annotators.credentials import Secret, hide_keys_in_logs, ho
 from interestingness.annotators.types import Failure, Reply, Request
 
 SENT_HEADERS = frozenset(
-    {"accept", "accept-encoding", "connection", "content-length", "content-type", "host"}
+    {"accept", "accept-encoding", "content-length", "content-type", "host"}
     | {"transfer-encoding", "user-agent", "x-client-request-id"}
 )
 """All that goes out besides the key; headers from elsewhere are dropped."""
@@ -102,12 +102,10 @@ class Transport:
         """Last look at a request: its host, its headers, and a watch on its bytes."""
         if (request.url.host or "").lower() != self.host:
             raise ValueError(f"a request would leave for {request.url.host}, not {self.host}")
-        for name in list(request.headers):
-            if name.lower() not in SENT_HEADERS:
-                del request.headers[name]
+        sent = [(k, v) for k, v in request.headers.items() if k.lower() in SENT_HEADERS]
         if self._secret is not None:
-            request.headers["Authorization"] = f"Bearer {self._secret.reveal()}"
-        request.headers["Connection"] = "close"
+            sent.append(("Authorization", f"Bearer {self._secret.reveal()}"))
+        request.headers = httpx2.Headers([*sent, ("Connection", "close")])
         request.extensions["trace"] = _wire.get().trace
 
     async def send(
