@@ -214,6 +214,10 @@ class Tables:
         parts += [read_table(kind, path).select(list(SPECS[kind])) for path in annotated]
         return pa.concat_tables(parts, promote_options="default")
 
+    def annotated(self, kind: str) -> list[pa.Table]:
+        """What annotators wrote, a table each, with their further columns (cost, seconds, …)."""
+        return [read_table(kind, path) for path in self._annotated(kind)]
+
     def _annotated(self, kind: str) -> list[Path]:
         return sorted((self.root / ANNOTATIONS).glob(f"{kind}-*.parquet"))
 

@@ -19,7 +19,7 @@ from interestingness.studies.audit_tables import (
     position_cells,
 )
 from interestingness.studies.ballots import PEOPLE, Ballots, agreement_of
-from interestingness.studies.material_votes import judges_of, question_rows
+from interestingness.studies.material_votes import annotate_command, judges_of, question_rows
 from interestingness.studies.reason_check import check_reasons
 from interestingness.studies.result import (
     Cell,
@@ -64,8 +64,7 @@ class Judges(Study):
             raise DataError(
                 f"{material.tables.manifest.name}: no votes of models",
                 expected="votes of at least one model",
-                todo=f"`interestingness annotate dataset={material.tables.manifest.name} "
-                "annotator=gpt4o` obtains them",
+                todo=f"{annotate_command(material, 'annotator=gpt4o')} obtains them",
             )
         rows = [_row(judge, people, material) for judge in models]
         if people is not None and len(models) > 1:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.source import Labels, LabelSource
+from interestingness.labels.tables import Tables
 from interestingness.labels.votes import VoteSource
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.audit_tables import INTERVAL_NOTE, POSITION_COLUMNS, position_cells
@@ -27,7 +28,8 @@ from interestingness.studies.result import (
 from interestingness.studies.students import Students, fit_students
 from interestingness.studies.study import Material, Study
 
-MICRO = 1e6
+COSTS = (("dollars", "cost_uusd", 1e-6), ("seconds", "seconds", 1.0))
+"""Cell, column of votes that carries it, and its unit."""
 
 
 class Leaderboard(Study):
@@ -140,9 +142,8 @@ class Leaderboard(Study):
     ) -> dict[str, Cell]:
         """What only votes have: refusals, places, repetitions, reasons, costs."""
         stable, cells = ballots.repetition()
-        table = _rows_of(material, source)
-        reasons = check_reasons(table, material.tables.images, material.pairs)
-        voted = len(pc.unique(table["pair_id"]))
+        tables = material.tables
+        reasons = check_reasons(_rows_of(source, tables.vote_table), tables.images, material.pairs)
         found: dict[str, Cell] = {
             "refusals": ballots.refusals / len(ballots),
             "repetition": stable if cells else None,
@@ -153,11 +154,9 @@ class Leaderboard(Study):
             "reasons_judged": reasons.clear or None,
             **position_cells(ballots),
         }
-        cost, seconds = _sum(table, "cost_uusd"), _sum(table, "seconds")
-        if cost is not None:
-            found["dollars"] = 1000 * cost / MICRO / voted
-        if seconds is not None:
-            found["seconds"] = 1000 * seconds / voted
+        for name, column, unit in COSTS:
+            if (cost := _per_pair(source, material.tables, column)) is not None:
+                found[name] = 1000 * cost * unit
         return found
 
     def _answer(self, rows: list[dict[str, Cell]], ceiling: Interval | None) -> str:
@@ -200,11 +199,10 @@ def _ballots(material: Material, source: LabelSource, name: str) -> Ballots | No
     return Ballots(name, votes, material.pairs, material.seed)
 
 
-def _rows_of(material: Material, source: LabelSource) -> pa.Table:
-    """Rows of the vote table that a source reads."""
+def _rows_of(source: LabelSource, table: pa.Table) -> pa.Table:
+    """Rows of a vote table that a source reads."""
     assert isinstance(source, VoteSource)
     votes = source.tables.votes(question=source.question, raters=source.raters, kind=source.kind)
-    table = source.tables.vote_table
     mask = pc.and_(
         pc.equal(table["question"], source.question),
         pc.is_in(table["rater_id"], value_set=pa.array(votes.raters, pa.string())),
@@ -214,11 +212,18 @@ def _rows_of(material: Material, source: LabelSource) -> pa.Table:
     return table.filter(mask)
 
 
-def _sum(table: pa.Table, column: str) -> float | None:
-    """Sum of a column of numbers; None where it is absent or says nothing."""
-    if column not in table.schema.names or table[column].null_count == table.num_rows:
-        return None
-    return float(pc.sum(table[column]).as_py())
+def _per_pair(source: LabelSource, tables: Tables, column: str) -> float | None:
+    """Mean over pairs of what the source's votes add up to in a column of the vote table or of
+    annotators' tables; None where no vote has a number there."""
+    total, pairs = 0.0, set()
+    own = tables.vote_table
+    for table in (own, *tables.annotated("votes")):
+        if column in table.schema.names:
+            rows = _rows_of(source, table)
+            rows = rows.filter(pc.is_valid(rows[column]))
+            total += float(pc.sum(rows[column]).as_py() or 0)
+            pairs.update(rows["pair_id"].to_pylist())
+    return total / len(pairs) if pairs else None
 
 
 def _student_cells(students: Students | None, at: int) -> dict[str, Cell]:

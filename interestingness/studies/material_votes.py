@@ -30,6 +30,15 @@ def question_rows(material: Material) -> pa.Table:
     return table
 
 
+def annotate_command(material: Material, *options: str) -> str:
+    """The command that obtains votes for the data that the user named."""
+    typed = [o for o in material.overrides if o.lstrip("+~").startswith(("dataset", "question"))]
+    named = any(o.startswith("dataset=") for o in typed)
+    default = material.tables.manifest.name == "synthetic"
+    words = [*([] if named or default else ["dataset=…"]), *typed, *options]
+    return f"`interestingness annotate {' '.join(words)}`"
+
+
 def judges_of(material: Material, *, personas: bool = False) -> list[Ballots]:
     """People together, then each model; a model that is told to be somebody is left out.
 
@@ -48,8 +57,10 @@ def judges_of(material: Material, *, personas: bool = False) -> list[Ballots]:
         raise DataError(
             f"{material.tables.manifest.name}: no {what} on {material.question!r}",
             expected="votes with a persona" if personas else "votes of people or models",
-            todo=f"`interestingness annotate dataset={material.tables.manifest.name} "
-            f"annotator=gpt4o{' personas=paper' if personas else ''}` obtains them",
+            todo=annotate_command(
+                material, "annotator=gpt4o", *(["personas=paper"] if personas else [])
+            )
+            + " obtains them",
         )
     votes = Votes.from_table(table)
     kinds = kinds_of(table["rater_id"].to_pylist(), table["rater_kind"].to_pylist(), votes)

@@ -61,10 +61,9 @@ class PairOrders(Study):
         judges = judges_of(material)
         kept, filters = self._kept(judges)
         sets = {judge.name: _consensus(judge, self.threshold) for judge in judges}
-        tables = [
-            _order_table(judges, sets),
-            _consensus_table(judges, sets, kept, self.threshold),
-        ]
+        tables = [_consensus_table(judges, sets, kept, self.threshold)]
+        if any(judge.knows_order for judge in judges):
+            tables.insert(0, _order_table(judges, sets))
         figures: list[Figure] = _order_chart(judges)
         if len(judges) > 1:
             rows = _agreement_rows(judges, sets, kept)
@@ -299,7 +298,15 @@ def _answer(judges: Sequence[Ballots], sets: dict[str, tuple[Mask, Mask]], kept:
                 f"{_percent(found[1])} where {one.name} agree among themselves and "
                 f"{_percent(found[2])} where they differ."
             )
-    return " ".join(parts) or "No judge answered a pair in both orders."
+    if parts:
+        return " ".join(parts)
+    name = judges[0].name
+    clear, dissent = (int((kept & mask).sum()) for mask in sets[name])
+    share = 100 * clear / max(clear + dissent, 1)
+    return (
+        f"No model answered a pair in both orders. {name.capitalize()} agree among themselves on "
+        f"{clear:,} of {clear + dissent:,} pairs with two or more votes ({share:.1f} %)."
+    )
 
 
 def _percent(found: Interval) -> str:

@@ -15,6 +15,7 @@ from interestingness.stats.bootstrap import Interval, bootstrap_images
 from interestingness.stats.columns import Array
 from interestingness.stats.krippendorff import Answers
 from interestingness.studies.ballots import LEVEL, NO_INTERVAL, PEOPLE, REPEATS, agreement_of
+from interestingness.studies.material_votes import annotate_command
 from interestingness.studies.result import (
     Bars,
     Cell,
@@ -144,8 +145,7 @@ def answered(material: Material) -> list[Answered]:
         raise DataError(
             f"{tables.manifest.name}: no answers about single images on {material.question!r}",
             expected="a table of judgments: image, rater, yes or no",
-            todo=f"`interestingness annotate dataset={tables.manifest.name} annotator=gpt4o "
-            "what=images` obtains them from a model",
+            todo=f"{annotate_command(material, 'annotator=gpt4o', 'what=images')} obtains them",
         )
     human = pc.equal(table["rater_kind"], "human")
     parts = [(PEOPLE, table.filter(human))]

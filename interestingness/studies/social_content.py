@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.source import Labels, LabelSource
@@ -12,7 +14,7 @@ from interestingness.stats.agreement import accuracy
 from interestingness.stats.bootstrap import Interval, bootstrap_images
 from interestingness.stats.bradley_terry import bradley_terry
 from interestingness.stats.columns import Array
-from interestingness.stats.correlation import spearman
+from interestingness.stats.correlation import middle_ranks, spearman
 from interestingness.studies.audit_tables import INTERVAL_NOTE
 from interestingness.studies.ballots import LEVEL, agreement_of
 from interestingness.studies.result import (
@@ -82,7 +84,7 @@ class SocialContent(Study):
             used=_used(material, self.content, rows, students),
             tables=tables,
             figures=figures,
-            notes=[f"Nothing to read for: {', '.join(absent)}."] if absent else [],
+            notes=_notes(absent, numbers),
             simulated=material.simulated,
         )
 
@@ -110,7 +112,7 @@ class SocialContent(Study):
         self,
         name: str,
         labels: Mapping[str, Labels],
-        numbers: Mapping[str, Array],
+        numbers: Mapping[str, Numbers],
         students: Students | None,
         crossed: Array | None,
         material: Material,
@@ -139,34 +141,65 @@ class SocialContent(Study):
         return row
 
 
-def image_numbers(source: LabelSource, labels: Labels, material: Material) -> Array:
-    """One number per image: the source's own, else Bradley–Terry utilities of its labels.
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """One number per image.
 
-    Returns:
-        NaN where nothing is known, shape (images,).
+    Attributes:
+        value: NaN where nothing is known, shape (images,).
+        group: images of different groups cannot be compared; −1 where unknown, shape (images,).
     """
+
+    value: Array
+    group: NDArray[np.int64]
+
+    @property
+    def groups(self) -> int:
+        """How many groups there are."""
+        return int(self.group.max(initial=-1)) + 1
+
+
+def image_numbers(source: LabelSource, labels: Labels, material: Material) -> Numbers:
+    """The source's own number of each image, else Bradley–Terry utilities of its labels."""
     own = source.image_scores()
     if own is not None:
-        return own
+        return Numbers(own, np.where(np.isnan(own), -1, 0))
     pairs, known = material.pairs, labels.known
     fit = bradley_terry(
         pairs.left[known], pairs.right[known], labels.preference[known],
         images=len(pairs.image_ids), ridge=RIDGE, standard_errors=False,
     )  # fmt: skip
-    return fit.utility
+    return Numbers(fit.utility, fit.component)
 
 
-def rank_correlation(x: Array, y: Array, seed: int) -> Interval:
-    """Spearman's over the images that both know, with its interval."""
-    known = ~np.isnan(x) & ~np.isnan(y)
-    one, other = x[known], y[known]
+def rank_correlation(x: Numbers, y: Numbers, seed: int) -> Interval:
+    """Spearman's over the images that both know, with its interval.
+
+    Where images fall into groups that cannot be compared, ranks are shares of the own group.
+    """
+    one, other = comparable(x, y)
     return bootstrap_images(
         lambda w: spearman(one, other, weight=w),
-        int(known.sum()),
+        len(one),
         seed=seed,
         repeats=REPEATS,
         level=LEVEL,
     )
+
+
+def comparable(x: Numbers, y: Numbers) -> tuple[Array, Array]:
+    """Numbers of the images that both know; of several groups, ranks within them, in (0, 1)."""
+    known = (x.group >= 0) & (y.group >= 0)
+    one, other = x.value[known], y.value[known]
+    group = x.group[known] * max(y.groups, 1) + y.group[known]
+    if len(np.unique(group)) < 2:
+        return one, other
+    for g in np.unique(group):
+        rows = group == g
+        weight = np.ones(int(rows.sum()))
+        one[rows] = middle_ranks(one[rows], weight) / len(weight)
+        other[rows] = middle_ranks(other[rows], weight) / len(weight)
+    return one, other
 
 
 def crossed_accuracy(students: Students, labels: Mapping[str, Labels], material: Material) -> Array:
@@ -222,7 +255,7 @@ def _table(rows: list[dict[str, Cell]], content: str) -> Table:
     )  # fmt: skip
 
 
-def _correlations(numbers: Mapping[str, Array], material: Material) -> Table:
+def _correlations(numbers: Mapping[str, Numbers], material: Material) -> Table:
     names = list(numbers)
     rows: list[dict[str, Cell]] = []
     for i, one in enumerate(names):
@@ -232,7 +265,7 @@ def _correlations(numbers: Mapping[str, Array], material: Material) -> Table:
                 {
                     "one": one,
                     "other": other,
-                    "images": int((~np.isnan(x) & ~np.isnan(y)).sum()),
+                    "images": len(comparable(x, y)[0]),
                     "spearman": rank_correlation(x, y, material.seed),
                 }
             )
@@ -275,7 +308,7 @@ def _crossed_map(crossed: Array, names: Sequence[str]) -> HeatMap:
 
 
 def _figures(
-    rows: list[dict[str, Cell]], numbers: Mapping[str, Array], content: str
+    rows: list[dict[str, Cell]], numbers: Mapping[str, Numbers], content: str
 ) -> list[Figure]:
     known = [
         (str(row["signal"]), row["agreement"])
@@ -287,7 +320,7 @@ def _figures(
     for i, one in enumerate(names):
         for j, other in enumerate(names):
             if i != j:
-                values[i, j] = spearman(numbers[one], numbers[other])
+                values[i, j] = spearman(*comparable(numbers[one], numbers[other]))
     found: list[Figure] = []
     if known:
         found.append(
@@ -320,6 +353,16 @@ def _used(
             ("features", material.features.note),
         ]
     return found
+
+
+def _notes(absent: Sequence[str], numbers: Mapping[str, Numbers]) -> list[str]:
+    found = [f"Nothing to read for: {', '.join(absent)}."] if absent else []
+    return found + [
+        f"The labels of {name} leave {n.groups} groups of images apart: its rank correlations are "
+        "of ranks within these groups."
+        for name, n in numbers.items()
+        if n.groups > 1
+    ]
 
 
 def _answer(rows: list[dict[str, Cell]], content: str, taught: bool) -> str:

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.scores import ScoreSource
+from interestingness.labels.tables import ANNOTATIONS, Tables, write_table
 from interestingness.labels.votes import VoteSource
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.leaderboard import Leaderboard
@@ -81,6 +82,38 @@ def test_prices_come_from_the_votes_or_from_the_option(
     assert rows["gpt4o"]["seconds"] == pytest.approx(20_000)
     assert rows["human"]["dollars"] == 50.0 and "seconds" not in rows["human"]
     assert "student" not in rows["human"]
+
+
+def test_prices_of_annotators_are_found(handmade: Callable[..., Material]) -> None:
+    people = [{"left": "a", "right": "b", "choice": "left"}]
+    material = handmade(votes=people, pairs=[("b", "c")])
+    tables = material.tables
+    folder = tables.root / ANNOTATIONS
+    folder.mkdir()
+    ids = tables.pairs.pair_ids
+    answers = pa.table(
+        {
+            "pair_id": [*ids, ids[0]],
+            "rater_id": ["m"] * 3,
+            "choice": ["left", "right", None],
+            "rater_kind": ["model"] * 3,
+            "cost_uusd": pa.array([100, 200, 300], pa.int64()),
+            "seconds": pa.array([1.0, None, 2.0], pa.float64()),
+        }
+    )
+    write_table("votes", answers, folder / "votes-m-interesting.parquet")
+    opened = Tables(tables.root)
+    material.__dict__["tables"] = opened
+    sources = {
+        name: VoteSource(opened, name=name, raters=["*"], kind=kind, aggregation="majority")
+        for name, kind in (("human", "human"), ("m", "model"))
+    }
+    material.label = lambda tables, learn: Sources(sources, {})
+    rows = by_source(Leaderboard(reference="human", splits=0).run(material))
+    assert rows["m"]["dollars"] == pytest.approx(1000 * 600e-6 / 2)
+    assert rows["m"]["seconds"] == pytest.approx(1000 * 3 / 1)
+    assert rows["m"]["refusals"] == pytest.approx(1 / 3)
+    assert rows["human"]["dollars"] is None
 
 
 def test_a_source_without_a_common_pair_and_one_of_one_class_are_said(
