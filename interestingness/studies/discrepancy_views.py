@@ -106,8 +106,8 @@ def cluster_table(seen: Seen, *, of: str, reasons_by: str) -> Table:
     ]
     notes = [
         "verdict: both like (both ranks better than 50 %, intervals included), both dislike "
-        "(both worse), the name of the source whose model likes it more (the lead's interval leaves "
-        "out 0), else undecided",
+        "(both worse), the name of the source whose model likes it more (the lead's interval "
+        "leaves out 0), else undecided",
         "intervals of 95 %: of A and the agreed winner over resampled images; of ranks and leads "
         "for other images of the cluster and other training pairs",
         f"each interval stands for itself: of {len(seen.found)} clusters without any difference, "
