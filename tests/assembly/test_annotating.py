@@ -20,7 +20,7 @@ from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.preflight import PreflightError
 from interestingness.annotators.session import BudgetError
 from interestingness.annotators.simulated import colourfulness
-from interestingness.assembly import annotating
+from interestingness.assembly import annotation_job
 from interestingness.assembly.annotating import annotate
 from interestingness.assembly.prepare import prepare
 from interestingness.cli import conf_folder
@@ -193,10 +193,16 @@ def test_a_budget_holds_and_a_larger_one_goes_on(
     assert votes == 16 and spent <= 40_000_000
 
 
-def test_nothing_starts_without_a_price_or_with_a_judge_that_is_unfit(run: Run) -> None:
+def test_nothing_starts_without_a_price_a_key_or_a_fit_judge(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ConfigError, match="without a price nothing is sent"):
         run("annotator.price=null")
     assert not LEDGER.exists()
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(ConfigError, match="the environment has no OPENAI_API_KEY"):
+        run("annotator=gpt4o")
+    assert not LEDGER.parent.exists()
     with pytest.raises(PreflightError, match="which of two squares is blue"):
         run("+annotator.simulated.sees=false")
     assert ledger_status()[0] == 0
@@ -214,7 +220,9 @@ def test_a_broken_image_is_left_out_and_the_others_go_on(
     assert ledger_status()[0] == 0
     found = run("max_bad_share=0.2")
     assert found["labelled"] == 12
-    assert "left out: p03.png: " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "left out: p03.png: " in said
+    assert found["todo"] == 0 and "remaining" not in said and "learn from it" in said
 
 
 def test_missing_votes_name_the_command_and_its_price(tables: Tables) -> None:
@@ -256,11 +264,11 @@ def test_another_model_under_the_same_name_ends_the_run_before_anything_is_added
     sure = ["annotator.simulated.noise=0", "annotator.simulated.order_term=0"]
     run("pilot=5", *sure, "annotator.simulated.sharpness=50")
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
-    monkeypatch.setattr(annotating, "_today", lambda: tomorrow)
+    monkeypatch.setattr(annotation_job, "today", lambda: tomorrow)
     with pytest.raises(PreflightError, match="another model seems to answer"):
         run(*sure, "annotator.simulated.sharpness=-50")
     assert ledger_status()[0] == 10
-    monkeypatch.setattr(annotating, "_today", lambda: tomorrow + timedelta(days=1))
+    monkeypatch.setattr(annotation_job, "today", lambda: tomorrow + timedelta(days=1))
     run(*sure, "annotator.simulated.sharpness=50")
     assert "10 of 10 answers of an earlier day are given again" in capsys.readouterr().out
     assert ledger_status()[0] == 16
