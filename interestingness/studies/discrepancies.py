@@ -25,7 +25,7 @@ from interestingness.studies.discrepancy_effects import (
     explain,
 )
 from interestingness.studies.embedding import TextEmbedder, text_vectors
-from interestingness.studies.held_out_ranks import HeldOutRanks, both_ways, held_out_ranks
+from interestingness.studies.held_out_ranks import REFITS, HeldOutRanks, both_ways, held_out_ranks
 from interestingness.studies.measured import measure
 from interestingness.studies.result import StudyResult
 from interestingness.studies.study import Material, Study
@@ -54,6 +54,7 @@ class Discrepancies(Study):
         scores: Sequence[str],
         galleries: int = 12,
         repeats: int = 1000,
+        refits: int = REFITS,
     ) -> None:
         """Keep the settings.
 
@@ -73,6 +74,7 @@ class Discrepancies(Study):
             scores: names of the score table that count as attributes too.
             galleries: clusters that are shown with pictures, at most.
             repeats: resamples of every interval.
+            refits: trainings on resampled images, and on resampled pairs, of every model.
 
         Raises:
             ConfigError: for a kind that does not exist.
@@ -88,7 +90,7 @@ class Discrepancies(Study):
         self.embedder = embedder
         self.clusters, self.distance = clusters, distance
         self.splits, self.attributes, self.scores = splits, attributes, tuple(scores)
-        self.galleries, self.repeats = galleries, repeats
+        self.galleries, self.repeats, self.refits = galleries, repeats, refits
 
     def run(self, material: Material) -> StudyResult:
         """Embed, cluster, rank, measure, compare.
@@ -226,6 +228,7 @@ class Discrepancies(Study):
                 material.pairs,
                 splits,
                 seed=material.seed,
+                refits=self.refits,
                 progress=material.progress(f"ranking by {name}"),
             )
             for name, source in zip((self.people, self.judge), sources, strict=True)
