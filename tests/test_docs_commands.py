@@ -34,6 +34,7 @@ from PIL import Image
 
 from interestingness import plugins
 from interestingness.annotators.ledger.commands import OPTIONS as LEDGER_OPTIONS
+from interestingness.assembly import choosing
 from interestingness.assembly.auditing import parser
 from interestingness.assembly.checks import check, missing_keys, plain
 from interestingness.cli import conf_folder, quoted
@@ -56,7 +57,7 @@ PROGRAMS = ("python ", "interestingness ", "pip ", "pytest ", "wandb ")
 FLAGS = {"-m": 0, "--help": 0, "--cfg": 1, "--info": 1, "--config-dir": 1}
 """Hydra's options that pages may show, and how many values each takes."""
 
-FOUND = {"commands": 122, "options": 83, "python": 15, "contracts": 3}
+FOUND = {"commands": 139, "options": 108, "python": 15, "contracts": 3}
 """On all pages together: a test that finds things by itself must know how many it found."""
 
 
@@ -356,6 +357,12 @@ def check_command(command: Command, workplace: Path) -> Job | None:
     if program == "interestingness" and arguments[:1] == ["audit"]:
         try:
             named or parser().parse_args(arguments[1:])
+        except SystemExit:
+            raise AssertionError(command) from None
+    elif program == "interestingness" and arguments[:1] == ["pairs"]:
+        try:
+            assert arguments[1:2] == ["choose"], command
+            choosing.parser().parse_args(arguments[2:])
         except SystemExit:
             raise AssertionError(command) from None
     elif program == "interestingness" and arguments[:1] == ["ledger"]:
