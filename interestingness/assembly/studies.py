@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,10 @@ def run_study(cfg: DictConfig) -> dict[str, Any]:
         from interestingness.reports.study_media import log_study
 
         log_study(loggers, result, page=page, picture=picture, settings=config)
+    # a sweep knows by this file that the job is done
+    said = {"study": result.name, "answer": result.answer, "simulated": result.simulated}
+    metrics = {**said, "tables": [table.name for table in result.tables]}
+    registry.write_text(run / registry.METRICS, json.dumps(metrics, indent=2) + "\n")
     print_study(result, page=page)
     return {"run": str(run), "status": "finished", "accuracy": None}
 

@@ -20,7 +20,8 @@ from interestingness.sweeps import jobs, names, table
 from interestingness.sweeps.jobs import Job, Outcome, Status
 from interestingness.sweeps.live import Live
 
-DOORS = ("train", "evaluate")
+DOORS = {"train": "train", "evaluate": "evaluate", "study": "evaluate"}
+"""Config → command that composes it."""
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 # What the sweep itself is told; a job must not sweep in its turn.
 SWEEP_ONLY = (
@@ -175,9 +176,8 @@ class _End(Callback):
 def job_command(config: DictConfig) -> Command:
     """How a job is started: this interpreter, this package, this sweep's configuration folders."""
     name = str(config.hydra.job.config_name)
-    door = name if name in DOORS else DOORS[0]
-    before = [sys.executable, "-m", "interestingness", door]
-    if name != door:
+    before = [sys.executable, "-m", "interestingness", DOORS.get(name, "train")]
+    if name not in DOORS:
         before += ["--config-name", name]
     for source in config.hydra.runtime.config_sources:
         if source.schema == "file" and source.provider in {"main", "command-line"}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,6 +54,8 @@ def test_a_study_leaves_tables_a_page_and_its_config(
     page = (run / "page.html").read_text()
     assert "SIMULATION" in page and "gpt-4o-simulated" in page
     assert "interestingness.studies.audit.Audit" in (run / "config.yaml").read_text()
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["study"] == "audit" and metrics["simulated"] and "people" in metrics["answer"]
     printed = capsys.readouterr().out
     assert "SIMULATION" in printed and printed.rstrip().endswith(str(run / "page.html"))
 
@@ -102,8 +105,9 @@ def test_an_unknown_knob_is_refused_before_the_data_are_made(
 
 def typed(*words: str, folder: Path, cache: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "interestingness", "evaluate", f"paths.cache={cache}", *words],
+        [sys.executable, "-m", "interestingness", "evaluate", *words],
         cwd=folder, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "INTERESTINGNESS_CACHE": str(cache)},
     )  # fmt: skip
 
 
@@ -127,7 +131,8 @@ def test_a_sweep_over_studies_has_a_run_each(tmp_path: Path, cache: Path) -> Non
     (sweep,) = tmp_path.glob("runs/sweeps/*_study")
     assert len(list(sweep.glob("*/page.html"))) == 2
     table = pq.read_table(sweep / "sweep.parquet").to_pylist()
-    assert [row["status"] for row in table] == ["finished", "finished"], json.dumps(table)
+    assert [row["status"] for row in table] == ["finished", "finished"], table
+    assert "2 jobs: 2 finished" in done.stdout and "SIMULATION" in done.stdout
 
 
 def test_a_spread_of_nothing_and_of_one() -> None:
