@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from interestingness.data.splits import PairSplit
 from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.mix import MIN_HUMAN_PAIRS, MixSource
 from interestingness.labels.source import Labels, LabelSource
@@ -17,9 +14,11 @@ from interestingness.labels.votes import VoteSource
 from interestingness.learning.linear_solver.ridge import fit_ridge
 from interestingness.learning.regularisation import GRID, inner_losses
 from interestingness.models.scaling import FeatureScaler
+from interestingness.schema import Pairs
 from interestingness.stats.agreement import accuracy
 from interestingness.stats.columns import Array
 from interestingness.stats.power_law import Doubling, doubling
+from interestingness.studies.label_parts import Parts
 from interestingness.studies.repetitions import mean_interval
 from interestingness.studies.result import (
     Cell,
@@ -32,7 +31,6 @@ from interestingness.studies.result import (
 )
 from interestingness.studies.study import Material, Study
 
-Rows = NDArray[np.int64]
 FEWEST_POINTS = 4
 """Sizes that a curve is fitted to, at least."""
 
@@ -42,14 +40,15 @@ class Points:
     """What one source reached at its sizes.
 
     Attributes:
-        pairs: labelled training pairs (of a mix: pairs with human votes), shape (sizes,).
+        pairs: labelled training pairs (of a mix: pairs with human votes), mean over the splits,
+            shape (sizes,).
         votes: behind them, mean over the splits, shape (sizes,).
         dollars: that they cost, NaN where a price is unknown, shape (sizes,).
         accuracy: NaN where nothing could be learnt, shape (splits, sizes).
         unit: what is counted as votes.
     """
 
-    pairs: NDArray[np.int64]
+    pairs: Array
     votes: Array
     dollars: Array
     accuracy: Array
@@ -75,7 +74,7 @@ class LearningCurve(Study):
         Args:
             splits: repetitions, each with a split and an order of the pairs of its own.
             sizes: points of each curve, in equal steps of the logarithm, 4 or more.
-            smallest: pairs of the first point.
+            smallest: pairs (of scores: images) of the first point.
             reference: what judges on the test pairs.
             worth: points of accuracy that twice the votes must bring to be worth it.
             prices: dollars of one vote, by source (``human`` also for a mix); a source that
@@ -115,17 +114,18 @@ class LearningCurve(Study):
         lacking: dict[str, str] = {}
         told = material.progress("learning curves")
         for i, (name, source) in enumerate(chosen.items()):
-            parts = _Parts(material, source, usable)
+            parts = Parts(material, source, usable)
             sizes = self._sizes(parts, self.splits)
             if isinstance(sizes, str):
                 lacking[name] = sizes
                 continue
             reached = np.empty((self.splits, len(sizes)))
-            votes = np.empty((self.splits, len(sizes)))
+            votes, number_of_pairs = np.empty_like(reached), np.empty_like(reached)
             for number in range(self.splits):
                 test = np.flatnonzero(parts.split(number).test & usable)
                 for j, size in enumerate(sizes):
                     learnt, labels, votes[number, j] = parts.labels(number, size)
+                    number_of_pairs[number, j] = size if parts.mixed else len(learnt)
                     score = _scores(material, learnt, labels, seed=material.seed + number)
                     margin = score[pairs.left[test]] - score[pairs.right[test]]
                     reached[number, j] = (
@@ -134,8 +134,8 @@ class LearningCurve(Study):
                 told(i * self.splits + number + 1, len(chosen) * self.splits)
             mean = votes.mean(axis=0)
             dollars = self._dollars(name, source, mean)
-            unit = "votes" if isinstance(source, VoteSource | MixSource) else "scored images"
-            found[name] = Points(np.array(sizes), mean, dollars, reached, unit)
+            unit = "scored images" if parts.scored else "votes"
+            found[name] = Points(number_of_pairs.mean(axis=0), mean, dollars, reached, unit)
         return self._result(material, found, lacking)
 
     def _chosen(self, material: Material) -> dict[str, LabelSource]:
@@ -150,7 +150,7 @@ class LearningCurve(Study):
             )
         return {name: _named(there, absent, name) for name in names}
 
-    def _sizes(self, parts: _Parts, splits: int) -> list[int] | str:
+    def _sizes(self, parts: Parts, splits: int) -> list[int] | str:
         """Sizes that every split can give, or why there are none."""
         first = max(self.smallest, MIN_HUMAN_PAIRS) if parts.mixed else self.smallest
         try:
@@ -158,7 +158,8 @@ class LearningCurve(Study):
         except LabelError as error:
             return " ".join(str(error).split())
         if most < first * 2:
-            return f"{most} labelled training pairs are too few for a curve from {first} on"
+            what = "scored training images" if parts.scored else "labelled training pairs"
+            return f"{most} {what} are too few for a curve from {first} on"
         steps = np.geomspace(first, most, self.sizes)
         return np.unique(np.round(steps).astype(np.int64)).tolist()
 
@@ -205,6 +206,8 @@ class LearningCurve(Study):
             notes=[
                 "A part of a source is its first n labelled training pairs in a random order, "
                 "drawn anew in every split. The test pairs are those of the split, whatever n.",
+                "Of a source that scores images, n counts images, and random pairs of these are "
+                "learnt from, as many an image as the data set has.",
                 "Of a mix, n counts the pairs with human votes that calibrate it; what its other "
                 "sources label is used in full.",
                 "L2 is chosen inside each part by inner validation; features are standardised.",
@@ -224,7 +227,7 @@ class LearningCurve(Study):
     def _row(self, name: str, points: Points, ahead: Doubling | None) -> dict[str, Cell]:
         row: dict[str, Cell] = {
             "source": name,
-            "pairs": int(points.pairs[-1]),
+            "pairs": round(float(points.pairs[-1])),
             "votes": float(points.votes[-1]),
             "dollars": float(points.dollars[-1]),
             "accuracy": Spread.of(points.accuracy[:, -1]),
@@ -279,54 +282,15 @@ class LearningCurve(Study):
         )
 
 
-class _Parts:
-    """Growing parts of one source's training labels, split by split."""
-
-    def __init__(self, material: Material, source: LabelSource, usable: NDArray[np.bool_]) -> None:
-        self.material, self.source, self.usable = material, source, usable
-        self.mixed = isinstance(source, MixSource)
-        self._orders: dict[int, Rows] = {}
-
-    def split(self, number: int) -> PairSplit:
-        """The split of a repetition."""
-        return self.material.split(number, self.material.tables)
-
-    def order(self, number: int) -> Rows:
-        """Rows of the split's labelled training pairs in random order."""
-        if number not in self._orders:
-            pairs = self.material.pairs
-            train = np.flatnonzero(self.split(number).train & self.usable)
-            voice = self.source.human if isinstance(self.source, MixSource) else self.source
-            known = voice.fit(pairs[train]).labels(pairs[train]).known
-            rng = np.random.default_rng((self.material.seed, number))
-            self._orders[number] = rng.permutation(train[known])
-        return self._orders[number]
-
-    def labels(self, number: int, size: int) -> tuple[Rows, Labels, float]:
-        """Rows of training pairs, their labels from a part of the source, and the votes used."""
-        pairs = self.material.pairs
-        if isinstance(self.source, MixSource):
-            train = np.flatnonzero(self.split(number).train & self.usable)
-            part = copy.copy(self.source)
-            part.human_pairs, part.seed = size, self.source.seed + number
-            labels = part.fit(pairs[train]).labels(pairs[train])
-            human = part.human.labels(pairs[train])
-            return train, labels, size * float(human.weight[human.known].mean())
-        rows = np.sort(self.order(number)[:size])
-        labels = self.source.fit(pairs[rows]).labels(pairs[rows])
-        votes = labels.facts.get("votes", len(pairs[rows].images_used()))
-        return rows, labels, float(votes)
-
-
-def _scores(material: Material, rows: Rows, labels: Labels, *, seed: int) -> Array:
+def _scores(material: Material, pairs: Pairs, labels: Labels, *, seed: int) -> Array:
     """Scores of all images by a linear head; NaN where the labels teach nothing, (images,)."""
-    pairs, features = material.pairs[rows], material.features.values
+    features = material.features.values
     target, weight = labels.preference[:, None], np.where(labels.known, labels.weight, 0.0)[:, None]
     scaler = FeatureScaler("standardize", features.shape[1])
     scaled = scaler.fit(features[pairs.images_used()]).scaled(features)
     losses = inner_losses(scaled, pairs, target, weight, seed=seed)[:, 0]
     best = len(GRID) // 2 if np.isnan(losses).any() else int(np.argmin(losses))
-    fitted = fit_ridge(scaled, pairs, target, weight, [np.arange(len(rows))], l2=GRID[best])
+    fitted = fit_ridge(scaled, pairs, target, weight, [np.arange(len(pairs))], l2=GRID[best])
     return scaled.astype(np.float64) @ fitted.weights[0, 0].astype(np.float64)
 
 
@@ -353,7 +317,7 @@ def _everything(found: Mapping[str, Points]) -> Table:
     rows: list[dict[str, Cell]] = [
         {
             "source": name,
-            "pairs": int(points.pairs[j]),
+            "pairs": round(float(points.pairs[j])),
             "votes": float(points.votes[j]),
             "dollars": float(points.dollars[j]),
             "accuracy": Spread.of(points.accuracy[:, j]),

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import yaml
 
+from interestingness.data.splits import by_pair
 from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.mix import MixSource
 from interestingness.labels.scores import ScoreSource
 from interestingness.labels.tables import Tables
 from interestingness.labels.votes import VoteSource
+from interestingness.studies.label_parts import Parts
 from interestingness.studies.learning_curve import LearningCurve, Points
 from interestingness.studies.result import Spread, StudyResult
 from interestingness.studies.study import Material, Sources
@@ -41,7 +43,10 @@ def test_every_source_has_a_curve_and_advice(result: StudyResult) -> None:
     for row in advice.rows:
         assert str(row["advice"]).split(":")[0] in ADVICE
         curve = [r for r in everything.rows if r["source"] == row["source"]]
-        assert curve[0]["pairs"] == 10 and curve[-1]["pairs"] == row["pairs"]
+        assert curve[-1]["pairs"] == row["pairs"]
+        assert (
+            float(curve[0]["votes"] if row["source"] == "true_utility" else curve[0]["pairs"]) == 10
+        )  # type: ignore[arg-type]
         votes = [float(r["votes"]) for r in curve]  # type: ignore[arg-type]
         assert votes == sorted(votes)
         assert all(isinstance(r["accuracy"], Spread) and r["accuracy"].repeats == 3 for r in curve)
@@ -59,14 +64,33 @@ def test_votes_are_counted_and_priced(result: StudyResult) -> None:
     assert human["votes"] == pytest.approx(50)
     assert human["dollars"] == pytest.approx(50 * PRICE)
     # a score has images instead of votes, and no price
-    score = rows["true_utility", 10]
-    assert 10 < float(score["votes"]) <= 20  # type: ignore[arg-type]
+    score = next(r for r in result.tables[1].rows if r["source"] == "true_utility")
+    # random pairs of ten images, six an image as in the data set
+    assert (score["votes"], score["pairs"]) == (10, 30)
     assert np.isnan(float(score["dollars"]))  # type: ignore[arg-type]
 
 
 def test_the_truth_is_learnt_better_from_more_of_it(result: StudyResult) -> None:
     curve = [r["accuracy"] for r in result.tables[1].rows if r["source"] == "true_utility"]
     assert curve[-1].mean > 0.55  # type: ignore[union-attr]
+
+
+def test_pairs_made_of_scored_images_are_no_test_pairs(
+    synthetic_material: Material, synthetic_tables: Tables
+) -> None:
+    pairs = synthetic_tables.pairs
+    synthetic_material.split = lambda number, t: by_pair(
+        t.pairs, t.images, train=0.5, validation=0.0, test=0.5, seed=number
+    )
+    source = ScoreSource(synthetic_tables, name="t", column="true_utility")
+    parts = Parts(synthetic_material, source, np.ones(len(pairs), dtype=bool))
+    made, labels, votes = parts.labels(0, 60)
+    test = pairs[parts.split(0).test]
+    assert votes == 60 and len(made) == len(labels) > 100
+    assert (test.find(made.key) < 0).all()
+    # a smaller part is of images that the larger has too
+    small = parts.labels(0, 20)[0]
+    assert set(small.images_used().tolist()) <= set(parts.order(0)[:60].tolist())
 
 
 def test_a_mix_counts_human_votes_and_pays_for_its_models(

@@ -1,0 +1,91 @@
+"""Growing parts of a label source: what one would have with fewer votes or fewer scored images."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interestingness.data.splits import PairSplit
+from interestingness.datasets.pairing import random_regular_pairs
+from interestingness.labels.mix import MixSource
+from interestingness.labels.source import Labels, LabelSource
+from interestingness.schema import Pairs
+from interestingness.studies.study import Material
+
+Rows = NDArray[np.int64]
+
+
+class Parts:
+    """Parts of one source's training labels, split by split; a smaller part lies in a larger one.
+
+    A source of votes grows pair by pair. A source that scores images grows image by image: random
+    pairs of its images are made, since scoring n images labels all pairs of them. A mix grows by
+    the pairs whose human votes calibrate it.
+
+    Attributes:
+        mixed: whether the source is a mix.
+        scored: whether it scores images.
+    """
+
+    def __init__(self, material: Material, source: LabelSource, usable: NDArray[np.bool_]) -> None:
+        """Keep the source; nothing is read yet.
+
+        Args:
+            material: data and splits.
+            source: whose labels grow.
+            usable: which pairs have features on both sides, shape (pairs,).
+        """
+        self._material, self._source, self._usable = material, source, usable
+        self.mixed = isinstance(source, MixSource)
+        self.scored = not self.mixed and source.image_scores() is not None
+        self._orders: dict[int, Rows] = {}
+
+    def split(self, number: int) -> PairSplit:
+        """The split of a repetition."""
+        return self._material.split(number, self._material.tables)
+
+    def order(self, number: int) -> Rows:
+        """Labelled training pairs (scores: images) of a split in random order, as rows."""
+        if number not in self._orders:
+            pairs, train = self._material.pairs, self._train(number)
+            voice = self._source.human if isinstance(self._source, MixSource) else self._source
+            labels = voice.fit(pairs[train]).labels(pairs[train])
+            rows = train[labels.known]
+            found = pairs[rows].images_used().astype(np.int64) if self.scored else rows
+            rng = np.random.default_rng((self._material.seed, number))
+            self._orders[number] = rng.permutation(found)
+        return self._orders[number]
+
+    def labels(self, number: int, size: int) -> tuple[Pairs, Labels, float]:
+        """Training pairs, their labels by the first ``size`` of the order, and the votes used."""
+        if isinstance(self._source, MixSource):
+            return self._mixed(self._source, number, size)
+        if self.scored:
+            pairs = self._pairs_among(np.sort(self.order(number)[:size]), number)
+            return pairs, self._source.fit(pairs).labels(pairs), float(size)
+        pairs = self._material.pairs[np.sort(self.order(number)[:size])]
+        labels = self._source.fit(pairs).labels(pairs)
+        return pairs, labels, float(labels.facts.get("votes", len(pairs)))
+
+    def _mixed(self, mix: MixSource, number: int, size: int) -> tuple[Pairs, Labels, float]:
+        pairs = self._material.pairs[self._train(number)]
+        part = copy.copy(mix)
+        part.human_pairs, part.seed = size, mix.seed + number
+        labels = part.fit(pairs).labels(pairs)
+        human = part.human.labels(pairs)
+        return pairs, labels, size * float(human.weight[human.known].mean())
+
+    def _pairs_among(self, images: Rows, number: int) -> Pairs:
+        """Random pairs of these images, none of them a test pair."""
+        pairs = self._material.pairs
+        degree = max(round(2 * len(pairs) / len(pairs.images_used())), 1)
+        drawn = images[random_regular_pairs(len(images), degree, seed=number)]
+        ids = pairs.image_ids
+        made, _, _ = Pairs.from_ids(ids[drawn[:, 0]].tolist(), ids[drawn[:, 1]].tolist(), ids)
+        held_out = pairs[self.split(number).test].find(made.key) >= 0
+        return made[~held_out]
+
+    def _train(self, number: int) -> Rows:
+        return np.flatnonzero(self.split(number).train & self._usable)
