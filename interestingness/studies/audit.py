@@ -22,9 +22,9 @@ from interestingness.studies.audit_tables import (
     rater_table,
 )
 from interestingness.studies.ballots import PEOPLE, Ballots, by_judge, kinds_of
-from interestingness.studies.vote_ranking import ranking_chart, ranking_table
 from interestingness.studies.result import Figure, StudyResult, Table
 from interestingness.studies.study import Material, Study
+from interestingness.studies.vote_ranking import ranking_chart, ranking_table
 
 SINGLY = 12
 """Up to so many raters are compared one by one; more are compared as people and models."""
