@@ -178,14 +178,16 @@ def leaving(backend: Backend, tasks: Sequence[Task]) -> str:
 
 def there_already(need: Need) -> str:
     """What is there, and what is not asked again."""
-    parts = [f"{need.labelled:,} answers are there"]
-    for number, what in (
+    return "; ".join([f"{need.labelled:,} answers are there", *without_answer(need)])
+
+
+def without_answer(need: Need) -> list[str]:
+    """Tasks that have no answer and are not asked again by themselves."""
+    counts = (
         (need.refused, "refused for good"),
         (need.rejected, "given up after unusable answers"),
         (need.held, "in doubt: perhaps paid for, not asked again (in_doubt=rebuy asks them)"),
-        (need.waiting, "under way in a batch"),
+        (need.waiting, "under way: in a batch, or of a process that was killed"),
         (need.unjudged, "stored and not yet read"),
-    ):
-        if number:
-            parts.append(f"{number:,} {what}")
-    return "; ".join(parts)
+    )
+    return [f"{number:,} {what}" for number, what in counts if number]

@@ -89,6 +89,8 @@ def report(
         for judge in summarise(table):
             print("\n".join(judge.lines()))
         _compare(job, table)
+    for lacking in plan.without_answer(left):
+        print(f"no answer  {lacking}")
     if left.todo:
         print(f"remaining  {_remaining(left, table, spent)}")
     print(f"table      {path} ({table.num_rows:,} rows); ledger {job.path}, spent {dollars(spent)}")

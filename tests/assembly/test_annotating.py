@@ -145,6 +145,20 @@ def test_what_else_can_be_asked(run: Run, tables: Tables, what: str, table: str,
         assert read["image_id"].null_count == 5
 
 
+def test_refusals_are_told_and_are_rows_without_a_choice(
+    run: Run, tables: Tables, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = run("+annotator.simulated.refusals=0.4", "annotator.simulated.seed=3")
+    said = capsys.readouterr().out
+    table = Tables(tables.root).vote_table
+    refused = table["choice"].null_count
+    assert table.num_rows == 16 and 0 < refused < 16
+    assert found == {**found, "labelled": 16 - refused, "todo": 0}
+    assert f"no answer  {refused} refused for good" in said
+    assert f"no answer: {refused} refused" in said
+    assert "refused in one order only" in said
+
+
 def test_descriptions_are_found_by_studies_of_texts(run: Run, tables: Tables) -> None:
     with pytest.raises(DataError, match="annotate what=descriptions"):
         descriptions(tables, ["description"])
