@@ -1,6 +1,6 @@
 """How often do the intervals of ``study=discrepancies`` hold 0 where there is no discrepancy?
 
-    python benchmarks/discrepancy_coverage.py            # two minutes on one core
+    python benchmarks/discrepancy_coverage.py            # three minutes on one core
 
 The simulated people of the synthetic data set are dealt to two halves of one taste, and one half is
 held against the other: every lead and every difference is chance. Prints the share of nominal 95 %

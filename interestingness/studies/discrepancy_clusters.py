@@ -68,7 +68,8 @@ class ClusterFacts:
         agreement: share of them on which both sources choose the same side.
         agreed_winner: of the pairs on which they agree and that have one image of the cluster:
             share in which that image wins.
-        people_rank, judge_rank: mean relative ranks of its images.
+        people_rank, judge_rank: mean relative ranks of its images; 0.5 is chance, or for reasons
+            the mean over all clusters.
         lead: mean of people's minus the judge's rank; positive if the judge's model likes them
             more.
         verdict: what follows, see ``verdict``.
@@ -129,6 +130,9 @@ def cluster_facts(
 ) -> list[ClusterFacts]:
     """Every cluster, the largest first.
 
+    A reason speaks for an image that won, so that images with reasons rank high whatever the
+    reason. Their ranks are therefore shifted: 0.5 is the mean over the images of all clusters.
+
     Args:
         texts: what was clustered.
         cluster: numbers from 0, shape (texts,).
@@ -142,10 +146,15 @@ def cluster_facts(
         repeats: number of resamples.
     """
     found = []
-    for number, named in enumerate(words):
+    members = [np.unique(texts.image[cluster == number]) for number in range(len(words))]
+    given = bool((texts.pair >= 0).all())
+    shift = [
+        0.5 - float(np.nanmean(rank[np.concatenate(members)])) if given else 0.0
+        for rank in (sides.people_rank, sides.judge_rank)
+    ]
+    for number, (named, images) in enumerate(zip(words, members, strict=True)):
         rows = np.flatnonzero(cluster == number)
-        images = np.unique(texts.image[rows])
-        if (texts.pair[rows] >= 0).all():
+        if given:
             other = (sides.people, sides.judge)[reader]
             agreed, count = _reasons_agreement(texts, rows, pairs, other, seed, repeats)
             winner = UNKNOWN
@@ -153,10 +162,13 @@ def cluster_facts(
             agreed, count = _pair_agreement(images, pairs, sides, seed, repeats)
             winner = _agreed_winner(images, pairs, sides, seed, repeats)
         people, judge = (
-            mean_rank(r.rank[images], r.by_image[images], r.by_pair[images])
-            for r in (sides.people_ranks, sides.judge_ranks)
+            mean_rank(r.rank[images] + by, r.by_image[images], r.by_pair[images])
+            for r, by in zip((sides.people_ranks, sides.judge_ranks), shift, strict=True)
         )
-        lead = mean_rank(sides.lead[images], *(refit[images] for refit in sides.lead_refits))
+        lead = mean_rank(
+            sides.lead[images] + shift[0] - shift[1],
+            *(refit[images] for refit in sides.lead_refits),
+        )
         found.append(
             ClusterFacts(
                 number,

@@ -76,7 +76,8 @@ def cluster_table(seen: Seen, *, of: str, reasons_by: str) -> Table:
             f"rank, {people}",
             "percent",
             f"mean rank of its images by a model trained on {people}, among images that the model "
-            "was not trained on; 0 % is the most interesting, 50 % chance",
+            "was not trained on; 0 % is the most interesting, 50 % "
+            + ("the mean of images with reasons" if of == "reasons" else "chance"),
         ),
         Column("judge_rank", f"rank, {judge}", "percent", f"the same by a model of {judge}"),
         Column(
@@ -196,7 +197,11 @@ def reading_notes(seen: Seen, of: str) -> list[str]:
             "scene: clusters and words follow from that and say nothing about people"
         )
     if of == "reasons":
-        notes.append("a reason stands for the image that its vote chose; ties have no image")
+        notes.append(
+            "a reason stands for the image that its vote chose; ties have no image. Such images "
+            "have won, and rank high whatever the reason: ranks are shifted so that 50 % is their "
+            "mean, and a verdict compares a reason with the other reasons"
+        )
     notes.append(
         "attributes are measured on the whole picture, made to fit 256 pixels; faces and motion "
         "count only where a detector or a score of the data set tells (study.attributes, "

@@ -79,6 +79,17 @@ def test_reasons_are_held_against_the_other_side():
     assert found.texts == 4 and found.images.tolist() == [0, 2, 3]
 
 
+def test_reasons_are_compared_with_other_reasons():
+    # all four speak for images of the better half by either model
+    texts = Texts(("x",) * 4, np.array([0, 1, 2, 2]), np.array([0, 3, 1, 4]), 0, "")
+    one, other = facts(texts, [0, 0, 1, 1])
+    # members {a, b} and {c}: people's ranks .1, .2 and .5, the judge's .3, .2 and .5
+    assert one.people_rank.estimate == pytest.approx(0.15 - 0.8 / 3 + 0.5)
+    assert one.judge_rank.estimate == pytest.approx(0.25 - 1.0 / 3 + 0.5)
+    assert one.lead.estimate == pytest.approx(-0.1 + 0.2 / 3)
+    assert np.isnan(other.lead.estimate), "one image has no interval"
+
+
 def test_a_cluster_without_decided_pairs_has_no_agreement():
     every = Texts(tuple(NAMES), np.arange(5), np.full(5, -1), 0, "")
     lonely = facts(every, [0, 0, 0, 0, 1])[1]
