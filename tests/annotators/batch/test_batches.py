@@ -141,6 +141,17 @@ def test_the_answer_to_a_creation_is_lost(
     assert bench.rows(LABELS) == [(5,)]
 
 
+def test_a_list_that_lags_behind_is_asked_twice(
+    batches: Batches, bench: Bench, provider: Provider
+) -> None:
+    """The batch exists and is not listed yet: after a while it is looked for once more."""
+    provider.faults = [("POST /v1/batches", Cut(b"{}"))]
+    provider.unlisted = 1
+    assert batches.run(pairs(5)).exit_code == Exit.DONE
+    assert len(provider.batches) == 1
+    assert bench.rows(LABELS) == [(5,)]
+
+
 def test_an_adopted_batch_may_be_pages_away(batches: Batches, provider: Provider) -> None:
     provider.page = 2
     for i in range(9):
@@ -306,13 +317,13 @@ def test_too_much_is_waiting_already(batches: Batches, bench: Bench, provider: P
 
     provider.ending = ending
     provider.faults = [
-        ("POST /v1/batches", error(429, "rate_limit")),
+        *[("POST /v1/batches", error(429, "rate_limit"))] * 4,
         ("POST /v1/batches", error(400, "token_limit_exceeded")),
     ]
     assert batches.run(pairs(5)).exit_code == Exit.DONE
     assert len(provider.batches) == 2
     assert bench.states() == {"judged": 5}
-    assert sum("takes no more batches" in said for said in batches.said) == 3
+    assert sum("takes no more batches" in said for said in batches.said) == 6
 
 
 # ---- row 39 and the rest -----------------------------------------------------------------------

@@ -314,6 +314,7 @@ def test_when_the_first_tasks_are_refused_alike_it_is_an_option(
     summary = bench.run(server.base_url, pairs(50), concurrency=1)
     assert summary.exit_code == Exit.CONFIG
     assert len(server.journal) == 3
+    assert bench.rejects() == []
     server.follow([])
     assert bench.run(server.base_url, pairs(50)).tally.labelled == 50
 
@@ -329,6 +330,7 @@ def test_a_model_that_is_gone_ends_the_run_in_the_middle(
     server.script = script
     summary = bench.run(server.base_url, pairs(50), concurrency=1)
     assert (summary.exit_code, len(server.journal)) == (Exit.CONFIG, 13)
+    assert bench.rejects() == []
     server.follow([])
     assert bench.run(server.base_url, pairs(50)).tally.labelled == 40
 

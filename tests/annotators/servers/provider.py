@@ -46,6 +46,7 @@ class Provider:
         faults: actions for requests whose ``METHOD path`` matches a pattern; each is used once,
             after the request was carried out if it is a `Cut`.
         key: another key does not see what this one made.
+        unlisted: listings in which the newest batch is not shown yet.
     """
 
     ending: Ending = completed
@@ -55,6 +56,7 @@ class Provider:
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
     page: int = 100
+    unlisted: int = 0
 
     def __call__(self, seen: Seen) -> Action:
         fault = self._fault(f"{seen.method} {seen.path}")
@@ -91,6 +93,9 @@ class Provider:
         """Newest first, in pages."""
         held = self.files if path == "/files" else self.batches
         names = list(reversed(held))
+        if path == "/batches" and self.unlisted and names:
+            self.unlisted -= 1
+            del names[0]
         after = re.search(r"after=([\w-]+)", seen.path)
         start = names.index(after[1]) + 1 if after else 0
         page = names[start : start + self.page]
