@@ -20,6 +20,7 @@ USAGE = """usage: interestingness COMMAND …
   shards write|verify …        pair shards: write them, check them
   pairs choose VOTES.csv …     which pairs to ask about next
   rank PHOTOS …                photographs → scores and a contact sheet
+  download TABLE URL_COLUMN …  images by URL, politely and resumably; losses reported
   export RUN …                 a scorer for others: safetensors, ONNX, the ICCV notebook
   ledger status|export|… FILE  answers of models that were paid for: look, take out, check, mend
 
@@ -39,6 +40,7 @@ def main() -> None:
         "rank": rank,
         "export": export,
         "ledger": ledger,
+        "download": download,
     }
     if command in commands:
         commands[command](arguments)
@@ -170,6 +172,13 @@ def export(arguments: Sequence[str]) -> None:
         return run(options)
 
     raise SystemExit(_told(job))
+
+
+def download(arguments: Sequence[str]) -> None:
+    """``download TABLE URL_COLUMN --out FOLDER``: no config."""
+    from interestingness.datasets.download.command import main as run
+
+    raise SystemExit(_told(lambda: run(arguments)))
 
 
 def conf_folder() -> Path:

@@ -1,0 +1,82 @@
+"""Whether bytes are the one still picture that was asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from interestingness.data.images import decode_image, image_kind
+from interestingness.datasets.download.outcome import Kind
+from interestingness.datasets.download.placeholders import Placeholders
+from interestingness.datasets.download.settings import Settings
+from interestingness.errors import ImageError
+
+SUFFIX = {
+    "JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif",
+    "TIFF": ".tif", "BMP": ".bmp", "HEIC": ".heic", "AVIF": ".avif",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Bytes that may be kept.
+
+    Attributes:
+        suffix: of its file name, by content.
+        sha256: of the bytes.
+        width: pixels after EXIF rotation.
+        height: the same.
+    """
+
+    suffix: str
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why bytes may not be kept."""
+
+    kind: Kind
+    detail: str
+
+
+def examine(
+    data: bytes, *, settings: Settings, placeholders: Placeholders, sha256: str = ""
+) -> Picture | Refusal:
+    """Decode a file and judge it.
+
+    What the host calls it does not count: web pages come as ``image/jpeg`` and photographs as
+    ``text/plain``.
+
+    Args:
+        data: the whole answer.
+        settings: which formats, and how many pixels.
+        placeholders: what is no photograph although it decodes.
+        sha256: what the bytes must hash to, or "".
+    """
+    if placeholders.by_content(data):
+        return Refusal("placeholder", f"a known placeholder of {len(data)} bytes")
+    kind = image_kind(data)
+    if kind is None:
+        if _is_text(data):
+            return Refusal("page", f"text: {data[:40].decode('utf-8', 'replace').strip()!r}")
+        return Refusal("not an image", f"{len(data)} bytes, starting with {data[:8]!r}")
+    if kind not in settings.formats:
+        return Refusal("not an image", f"{kind}, which is not among the formats allowed")
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 and found != sha256.lower():
+        return Refusal("not an image", f"sha256 {found[:12]}… is not the {sha256[:12]}… expected")
+    try:
+        image = decode_image(data, where="file", max_pixels=settings.max_pixels)
+    except ImageError as error:
+        text = error.found.removeprefix("file: ")
+        return Refusal("too large" if text.startswith("too large") else "not an image", text)
+    return Picture(SUFFIX[kind], found, *image.size)
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether bytes read as text; an SVG, which is a page as well, does."""
+    head = data[:512]
+    return bool(head) and b"\0" not in head and sum(c < 9 or 13 < c < 32 for c in head) == 0

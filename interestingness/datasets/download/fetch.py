@@ -1,0 +1,166 @@
+"""One request for one image: redirects by hand, limits while it arrives, every ending a value."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import aiohttp
+from yarl import URL
+
+from interestingness.datasets.download.addresses import (
+    AddressRefusedError,
+    checked_url,
+    public_socket,
+    redirected,
+)
+from interestingness.datasets.download.outcome import Kind
+from interestingness.datasets.download.placeholders import Placeholders
+from interestingness.datasets.download.settings import Settings
+
+_CHUNK = 1 << 16
+_GONE = (404, 410)
+_MOVED = (301, 302, 303, 307, 308)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one request came to.
+
+    Attributes:
+        data: the whole body, or None where there is none to use.
+        kind: why there is none.
+        detail: one line for people.
+        url: the last address asked.
+        status: the last HTTP status, 0 if there was none.
+        wait_s: how long the host asks to be left alone, in seconds; NaN if it does not say.
+    """
+
+    data: bytes | None
+    kind: Kind | None
+    detail: str
+    url: str
+    status: int = 0
+    wait_s: float = math.nan
+
+
+def open_session(settings: Settings) -> aiohttp.ClientSession:
+    """Connections that lead to public addresses only, without cookies, proxies or credentials."""
+    connector = aiohttp.TCPConnector(
+        limit=settings.connections,
+        limit_per_host=settings.per_host,
+        socket_factory=partial(public_socket, loopback=settings.loopback),
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={
+            "User-Agent": settings.user_agent,
+            "Accept": "image/*",
+            "Accept-Encoding": "identity",
+        },
+        timeout=aiohttp.ClientTimeout(
+            total=settings.timeout_s, sock_connect=settings.idle_s, sock_read=settings.idle_s
+        ),
+        trust_env=False,
+    )
+
+
+async def fetch(
+    session: aiohttp.ClientSession, url: str, *, settings: Settings, placeholders: Placeholders
+) -> Answer:
+    """Ask once, following redirects; never raises for what a host or a URL does."""
+    at = url
+    try:
+        at = checked_url(url)
+        seen = {at}
+        for _ in range(settings.redirects + 1):
+            answer = await _ask(session, at, settings)
+            if answer.status not in _MOVED:
+                return answer
+            at = redirected(at, answer.detail)
+            if placeholders.by_address(at):
+                return Answer(None, "placeholder", f"redirected to {at}", at, answer.status)
+            if at in seen:
+                return Answer(None, "redirects", f"in a circle: {at}", at, answer.status)
+            seen.add(at)
+        return Answer(None, "redirects", f"more than {settings.redirects}", at, answer.status)
+    except AddressRefusedError as error:
+        return Answer(None, "address", str(error), at)
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+        return Answer(None, "address", f"no URL: {error}", at)
+    except TimeoutError:
+        return Answer(None, "unreachable", "too slow", at)
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        # ValueError: headers that the parser lets through and aiohttp then trips over
+        cause = error.__cause__
+        if isinstance(cause, AddressRefusedError):
+            return Answer(None, "address", str(cause), at)
+        return Answer(None, "unreachable", _said(error), at)
+
+
+async def _ask(session: aiohttp.ClientSession, url: str, settings: Settings) -> Answer:
+    """One exchange. For a redirect, ``detail`` of the answer is where it leads."""
+    async with session.get(URL(url), allow_redirects=False) as response:
+        status = response.status
+        if status in _MOVED:
+            return Answer(None, None, response.headers.get("Location", ""), url, status)
+        if status != 200:
+            return _unusable(url, status, response.headers)
+        if (response.content_length or 0) > settings.max_bytes:
+            return _too_large(url, f"{response.content_length:,} bytes announced", settings)
+        parts, size = [], 0
+        async for part in response.content.iter_chunked(_CHUNK):
+            size += len(part)
+            if size > settings.max_bytes:
+                return _too_large(url, "more bytes", settings)
+            parts.append(part)
+        return Answer(b"".join(parts), None, "", url, status)
+
+
+def _too_large(url: str, found: str, settings: Settings) -> Answer:
+    return Answer(None, "too large", f"{found}, {settings.max_bytes:,} allowed", url, 200)
+
+
+def _unusable(url: str, status: int, headers: Mapping[str, str]) -> Answer:
+    kind: Kind = "refused"
+    wait = math.nan
+    if status in _GONE:
+        kind = "gone"
+    elif status in (429, 503):
+        kind, wait = "busy", retry_after(headers.get("Retry-After", ""), now=time.time())
+    elif status >= 500 or status in (408, 425):
+        kind = "server error"
+    return Answer(None, kind, f"HTTP {status}", url, status, wait)
+
+
+def retry_after(text: str, *, now: float) -> float:
+    """Seconds that a ``Retry-After`` header asks for; NaN if it says nothing that can be read.
+
+    Args:
+        text: seconds, or a date.
+        now: seconds since 1970.
+    """
+    text = text.strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
+        return math.nan
+
+
+def _said(error: BaseException) -> str:
+    text = " ".join((str(error) or type(error).__name__).split())
+    return text if len(text) <= 120 else f"{text[:120]}…"
+
+
+async def close(session: aiohttp.ClientSession) -> None:
+    """Close connections, and let the loop run until they are."""
+    await session.close()
+    await asyncio.sleep(0)

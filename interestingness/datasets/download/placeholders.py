@@ -1,0 +1,80 @@
+"""Pictures that hosts send in place of a photo that is no longer there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from interestingness.errors import DataError
+
+REDIRECTS = ("photo_unavailable", "imgur.com/removed.png")
+"""Parts of the addresses that Flickr (``…/photo_unavailable_l.png``) and Imgur redirect to."""
+
+HASHES = ("d835884373f4d6c8f24742ceabe74946",)
+"""MD5 or SHA-256 of known placeholders: Imgur's “removed”."""
+
+_DIGITS = {32: "md5", 64: "sha256"}
+
+
+@dataclass(frozen=True)
+class Placeholders:
+    """What is taken for a placeholder.
+
+    Attributes:
+        redirects: parts of addresses.
+        hashes: MD5 or SHA-256 of whole files, lower case.
+        sizes: file sizes in bytes; a blunt means for a host whose placeholder varies in nothing
+            but its name. None by default: a photo may have the same size.
+    """
+
+    redirects: tuple[str, ...] = REDIRECTS
+    hashes: tuple[str, ...] = HASHES
+    sizes: tuple[int, ...] = ()
+
+    def by_address(self, url: str) -> bool:
+        """Whether an address that a redirect led to is that of a placeholder."""
+        return any(part.lower() in url.lower() for part in self.redirects)
+
+    def by_content(self, data: bytes) -> bool:
+        """Whether a file is a known placeholder."""
+        if len(data) in self.sizes:
+            return True
+        kinds = {_DIGITS[len(text)] for text in self.hashes}
+        return any(_hash(kind, data) in self.hashes for kind in kinds)
+
+
+def with_own(given: Iterable[str]) -> Placeholders:
+    """The known placeholders and a user's own.
+
+    Args:
+        given: an MD5 or SHA-256, a size such as ``2900 bytes``, an example file, or else a part of
+            an address that redirects lead to.
+
+    Raises:
+        DataError: for an empty text.
+    """
+    redirects, hashes, sizes = list(REDIRECTS), list(HASHES), []
+    for text in given:
+        plain = text.strip()
+        number, _, unit = plain.partition(" ")
+        if not plain:
+            raise DataError(
+                "placeholder: an empty text",
+                expected="a hash, a size such as '2900 bytes', a file, or a part of an address",
+                todo="correct the option --placeholder",
+            )
+        if len(plain) in _DIGITS and set(plain.lower()) <= set("0123456789abcdef"):
+            hashes.append(plain.lower())
+        elif number.isdecimal() and unit in ("bytes", "byte"):
+            sizes.append(int(number))
+        elif Path(plain).is_file():
+            hashes.append(_hash("sha256", Path(plain).read_bytes()))
+        else:
+            redirects.append(plain)
+    return Placeholders(tuple(redirects), tuple(hashes), tuple(sizes))
+
+
+def _hash(kind: str, data: bytes) -> str:
+    return hashlib.new(kind, data, usedforsecurity=False).hexdigest()

@@ -1,0 +1,90 @@
+"""What became of each image, on disk: a line as it happens, a table at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, TextIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from interestingness.datasets.download.outcome import Outcome
+from interestingness.errors import DataError
+
+TABLE = "downloads.parquet"
+JOURNAL = ".downloads.jsonl"
+_TYPES = {"bytes": pa.int64(), "width": pa.int32(), "height": pa.int32(), "status": pa.int32()}
+_TYPES |= {"attempts": pa.int32(), "final": pa.bool_()}
+SCHEMA = pa.schema([(f.name, _TYPES.get(f.name, pa.string())) for f in fields(Outcome)])
+"""Columns of ``downloads.parquet``: the attributes of an outcome."""
+
+
+def read_outcomes(folder: Path) -> dict[str, Outcome]:
+    """What earlier runs found, by image id; the journal of a run that was killed included.
+
+    Raises:
+        DataError: if the table is damaged or another program's.
+    """
+    found: dict[str, Outcome] = {}
+    table = folder / TABLE
+    if table.is_file():
+        try:
+            rows = pq.read_table(table, schema=SCHEMA).to_pylist()
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+            raise DataError(
+                f"{table}: cannot be read ({error})",
+                expected="the table that `interestingness download` writes",
+                todo="move it away: files that are there are then used as they are",
+            ) from None
+        found |= {row["image_id"]: Outcome(**row) for row in rows}
+    journal = folder / JOURNAL
+    if journal.is_file():
+        with journal.open(encoding="utf-8") as stream:
+            for line in stream:
+                outcome = _parsed(line)
+                if outcome is not None:
+                    found[outcome.image_id] = outcome
+    return found
+
+
+def _parsed(line: str) -> Outcome | None:
+    """A line of the journal; None for the one that was being written when all ended."""
+    try:
+        values: Mapping[str, Any] = json.loads(line)
+        return Outcome(**values)
+    except (ValueError, TypeError):
+        return None
+
+
+class Journal:
+    """Appends outcomes; each line is handed to the system at once."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open it, behind what an earlier run left."""
+        path = folder / JOURNAL
+        torn = path.is_file() and path.stat().st_size and not path.read_bytes().endswith(b"\n")
+        self._stream: TextIO = path.open("a", encoding="utf-8")
+        if torn:
+            self._stream.write("\n")
+
+    def add(self, outcome: Outcome) -> None:
+        """Write one line."""
+        self._stream.write(json.dumps(asdict(outcome)) + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
+def write_outcomes(folder: Path, outcomes: Iterable[Outcome]) -> Path:
+    """Write the table whole, then remove the journal."""
+    path, unfinished = folder / TABLE, folder / f".{TABLE}.part"
+    rows = [asdict(outcome) for outcome in outcomes]
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), unfinished)
+    unfinished.replace(path)
+    (folder / JOURNAL).unlink(missing_ok=True)
+    return path

@@ -1,0 +1,262 @@
+"""Many images: what is there is used, the rest is fetched, each ending written down at once."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import aiohttp
+from filelock import FileLock, Timeout
+
+from interestingness.datasets.download.addresses import AddressRefusedError, checked_url
+from interestingness.datasets.download.content import Refusal, examine
+from interestingness.datasets.download.fetch import Answer, close, fetch, open_session
+from interestingness.datasets.download.files import present, sha256_of, stem_of, write_whole
+from interestingness.datasets.download.hosts import Host, Hosts, Task
+from interestingness.datasets.download.outcome import PASSING, Item, Outcome
+from interestingness.datasets.download.placeholders import Placeholders
+from interestingness.datasets.download.record import Journal, read_outcomes, write_outcomes
+from interestingness.datasets.download.settings import Settings
+from interestingness.errors import DataError
+
+Progress = Callable[[int, int], None]
+
+
+def download_images(
+    items: Sequence[Item],
+    out: str | Path,
+    *,
+    have: Sequence[str | Path] = (),
+    settings: Settings | None = None,
+    placeholders: Placeholders | None = None,
+    again: bool = False,
+    verify: bool = False,
+    progress: Progress | None = None,
+) -> list[Outcome]:
+    """Obtain images; safe to interrupt and to call again.
+
+    A file appears whole or not at all, named after its image and its content's format. Files that
+    are there are used as they are and never replaced. What became of each image stands in
+    ``downloads.parquet`` in the folder, with the rows of earlier runs on other images.
+
+    Args:
+        items: what to obtain, ids distinct.
+        out: folder for the files; made if it is not there.
+        have: other folders that may hold the files already.
+        settings: limits; see ``Settings``.
+        placeholders: what is no photograph; None for the known ones.
+        again: also try what earlier runs found to be lost for good.
+        verify: hash files of earlier runs, and fetch those anew that are not what they were.
+        progress: told how far it is.
+
+    Returns:
+        One outcome per item, in their order.
+
+    Raises:
+        DataError: two items of one id, another process at work in the folder, a damaged record.
+    """
+    settings, known = settings or Settings(), placeholders or Placeholders()
+    folder = Path(out).expanduser()
+    stems = _stems(items)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".downloads.lock", timeout=0):
+            job = _Job(folder, settings, known, progress or _silent, len(items))
+            job.start(items, stems, [Path(p).expanduser() for p in have], again, verify)
+            try:
+                asyncio.run(job.work())
+            except* OSError as group:
+                raise _unwritable(folder, group) from None
+            finally:
+                job.finish()
+            return [job.outcomes[item.image_id] for item in items]
+    except Timeout:
+        raise DataError(
+            f"{folder}: another download into this folder is under way",
+            expected="one at a time",
+            todo="wait for it, or name another folder",
+        ) from None
+
+
+def _unwritable(folder: Path, group: BaseExceptionGroup[OSError]) -> DataError:
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return DataError(
+        f"{folder}: cannot be written ({first})",
+        expected="a folder with room for the images",
+        todo="make room and give the same command again: what is there is kept",
+    )
+
+
+def _silent(done: int, total: int) -> None:
+    """No progress is shown."""
+
+
+def _stems(items: Sequence[Item]) -> dict[str, str]:
+    stems: dict[str, str] = {}
+    owner: dict[str, str] = {}
+    for item in items:
+        stem = stem_of(item.image_id)
+        # folded: some file systems do not tell a.jpg from A.jpg
+        other = owner.setdefault(stem.casefold(), item.image_id)
+        if item.image_id in stems or other != item.image_id:
+            raise DataError(
+                f"image {item.image_id!r} occurs twice"
+                if other == item.image_id
+                else f"images {other!r} and {item.image_id!r} would be one file",
+                expected="distinct image ids",
+                todo="remove or rename the repeated rows, or name another column of ids",
+            )
+        stems[item.image_id] = stem
+    return stems
+
+
+@dataclass
+class _Job:
+    """One run: its state, and what its workers share."""
+
+    folder: Path
+    settings: Settings
+    placeholders: Placeholders
+    progress: Progress
+    total: int
+
+    def start(
+        self,
+        items: Sequence[Item],
+        stems: Mapping[str, str],
+        have: Sequence[Path],
+        again: bool,
+        verify: bool,
+    ) -> None:
+        """Sort items into those that are settled and those to fetch."""
+        self.stems = stems
+        self.outcomes = read_outcomes(self.folder)
+        self.journal = Journal(self.folder)
+        there = present([self.folder, *have])
+        self.todo: list[Item] = []
+        for item in items:
+            settled = _settled(
+                item, there.get(stems[item.image_id]), self.outcomes, self.folder, again, verify
+            )
+            if settled is None:
+                try:
+                    self.todo.append(replace(item, url=checked_url(item.url)))
+                except AddressRefusedError as error:
+                    settled = Outcome(item.image_id, item.url, "address", str(error))
+            if settled is not None:
+                self.note(replace(settled, license=item.license))
+        self.done = self.total - len(self.todo)
+
+    def note(self, outcome: Outcome) -> None:
+        """Write an outcome down, unless it is known."""
+        if self.outcomes.get(outcome.image_id) != outcome:
+            self.outcomes[outcome.image_id] = outcome
+            self.journal.add(outcome)
+
+    async def work(self) -> None:
+        """Fetch all that is to be fetched."""
+        hosts = Hosts(self.todo, self.settings)
+        session = open_session(self.settings)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self.settings.connections):
+                    group.create_task(self.worker(session, hosts))
+        finally:
+            await close(session)
+
+    async def worker(self, session: aiohttp.ClientSession, hosts: Hosts) -> None:
+        """Take images until none is left."""
+        while (taken := await hosts.take()) is not None:
+            host, task = taken
+            if host.dead:
+                self.end(hosts, host, self.lost(task, Answer(None, "unreachable", host.dead, "")))
+                continue
+            task.attempts += 1
+            answer = await fetch(
+                session, task.item.url, settings=self.settings, placeholders=self.placeholders
+            )
+            self.listen(hosts, host, answer)
+            if answer.data is not None:
+                self.end(hosts, host, await asyncio.to_thread(self.keep, task, answer))
+            elif answer.kind in PASSING and task.attempts < self.settings.attempts:
+                wait = self.settings.backoff_s * 2 ** (task.attempts - 1)
+                hosts.again(host, task, wait)
+            else:
+                self.end(hosts, host, self.lost(task, answer))
+
+    def listen(self, hosts: Hosts, host: Host, answer: Answer) -> None:
+        """What an answer says about its host: pauses asked for, and silence."""
+        host.silent = host.silent + 1 if answer.kind == "unreachable" and not answer.status else 0
+        if host.silent >= self.settings.dead_after:
+            host.dead = f"{host.name} did not answer {host.silent} times in a row: {answer.detail}"
+        if answer.kind == "busy" and not math.isnan(answer.wait_s):
+            if answer.wait_s > self.settings.longest_wait_s:
+                host.dead = f"{host.name} asks to come back in {answer.wait_s:.0f} s"
+            hosts.pause(host, min(answer.wait_s, self.settings.longest_wait_s))
+
+    def end(self, hosts: Hosts, host: Host, outcome: Outcome) -> None:
+        """One image is done with."""
+        self.note(outcome)
+        hosts.finished(host)
+        self.done += 1
+        self.progress(self.done, self.total)
+
+    def lost(self, task: Task, answer: Answer) -> Outcome:
+        """The outcome of an image that is not to be had."""
+        kind = answer.kind or "unreachable"
+        return Outcome(
+            task.item.image_id, task.item.url, kind, answer.detail,
+            final_url=answer.url, status=answer.status, attempts=task.attempts,
+            license=task.item.license, final=kind not in PASSING,
+        )  # fmt: skip
+
+    def keep(self, task: Task, answer: Answer) -> Outcome:
+        """Judge bytes and store them; in a thread, for decoding takes its time."""
+        data, item = answer.data or b"", task.item
+        found = examine(
+            data, settings=self.settings, placeholders=self.placeholders, sha256=item.sha256
+        )
+        if isinstance(found, Refusal):
+            return self.lost(task, replace(answer, kind=found.kind, detail=found.detail))
+        path = self.folder / (self.stems[item.image_id] + found.suffix)
+        write_whole(path, data)
+        return Outcome(
+            item.image_id, item.url, "downloaded", "", path.name, found.sha256, len(data),
+            found.width, found.height, answer.url, answer.status, task.attempts, item.license,
+        )  # fmt: skip
+
+    def finish(self) -> None:
+        """Everything known so far becomes the table, also when the run ends early."""
+        self.journal.close()
+        write_outcomes(self.folder, self.outcomes.values())
+
+
+def _settled(
+    item: Item,
+    path: Path | None,
+    before: Mapping[str, Outcome],
+    folder: Path,
+    again: bool,
+    verify: bool,
+) -> Outcome | None:
+    """What needs no request: a file that is there, or a loss that is final."""
+    known = before.get(item.image_id)
+    if path is not None:
+        name = path.name if path.parent == folder else str(path.resolve())
+        ours = known is not None and known.kind == "downloaded" and known.file == name
+        if known is not None and ours and verify and sha256_of(path) != known.sha256:
+            path.unlink()
+            return None
+        if known is not None and ours and path.stat().st_size == known.bytes:
+            return known
+        return Outcome(
+            item.image_id, item.url, "already there", "", name, bytes=path.stat().st_size
+        )
+    if known is not None and not known.kept and known.final and not again:
+        return known if known.url == item.url else None
+    return None

@@ -1,0 +1,100 @@
+"""The command: table in, images and a report out."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from interestingness.datasets.download.command import main
+from interestingness.datasets.download.record import TABLE
+from interestingness.datasets.download.table import read_items
+from interestingness.errors import ConfigError, DataError
+
+QUICK = ["--loopback-for-tests", "--pause", "0", "--attempts", "2", "--backoff", "0.01"]
+
+
+@pytest.fixture
+def table(host: Any, tmp_path: Path) -> Path:
+    path = tmp_path / "photos.csv"
+    rows = [f"{k},{host.url}/ok/{k}.jpg,{'CC BY' if k % 2 else ''}" for k in range(6)]
+    rows += [f"dead{k},{host.url}/gone/{k},CC BY" for k in range(4)]
+    rows += [f"p{k},{host.url}/placeholder/{k},CC0" for k in range(5)]
+    rows += ["none,,CC0"]
+    path.write_text("\n".join(["ImageID,ImageURL,license", *rows]))
+    return path
+
+
+def test_report_of_losses_and_licences(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "images"
+    assert main([str(table), "ImageURL", "--out", str(out), *QUICK]) == 0
+    said = capsys.readouterr().out
+    assert "11 of 16 images are there (68.8%" in said
+    assert "4  gone: the host says that there is no such image" in said and "HTTP 404" in said
+    assert "… and 1 more" in said and "1  address: no public http(s) address" in said
+    assert "3  CC BY (of 7)" in said and "3  none stated (of 3)" in said
+    assert "5  CC0 (of 6)" in said
+    assert "5 images have the same content, like p0.png: probably a placeholder" in said
+    rows = pq.read_table(out / TABLE).to_pylist()
+    assert len(rows) == 16 and {row["license"] for row in rows} == {"CC BY", "", "CC0"}
+
+
+def test_nothing_obtained_is_a_failure(
+    host: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "photos.csv"
+    path.write_text(f"url,x\n{host.url}/gone/1,1\n")
+    assert main([str(path), "url", "--out", str(tmp_path / "images"), *QUICK]) == 1
+    assert "0 of 1 images are there" in capsys.readouterr().out
+
+
+def test_ids_from_addresses(tmp_path: Path) -> None:
+    path = tmp_path / "urls.csv"
+    path.write_text(
+        "u\nhttp://a/1/x_y.jpg\nhttp://a/2/z.jpg\nhttp://b/2/z.jpg\nhttp://a/2/z.jpg\nhttp://a/\n"
+    )
+    items = read_items(path, "u")
+    assert [item.image_id.partition("-")[0] for item in items[:3]] == ["x_y", "z", "z"]
+    assert len(items) == 4 and len({item.image_id for item in items}) == 4
+
+
+@pytest.mark.parametrize(
+    "text, options, said",
+    [
+        ("id,url\n1,http://a/1\n", {}, "no column 'ImageURL'; found 'id', 'url'"),
+        ("id,ImageURL\n1,http://a/1\n1,http://a/2\n", {}, "image '1' has two addresses"),
+        ("id,ImageURL\n1,http://a/1\n,http://a/2\n", {}, "1 rows have no 'id'"),
+        ("id,ImageURL\n1,http://a/1\n", {"license_column": "l"}, "no column 'l'"),
+    ],
+)
+def test_a_wrong_table(text: str, options: dict[str, str], said: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(DataError) as error:
+        read_items(path, "ImageURL", **options)
+    assert said in str(error.value) and error.value.expected and error.value.todo
+
+
+@pytest.mark.parametrize(
+    "options", [["--per-host", "0"], ["--formats", "pdf"], ["--timeout", "nan"]]
+)
+def test_limits_that_cannot_be_meant(options: list[str], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        main([str(tmp_path / "t.csv"), "url", *options])
+
+
+def test_the_door_is_light_and_its_errors_are_short(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['interestingness', 'download', 'nowhere.csv', 'url']\n"
+        "from interestingness.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: print(end.code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "2 False\n" and done.stderr.startswith("error: nowhere.csv: there is no")
