@@ -251,7 +251,9 @@ class LearningCurve(Study):
         gain = ahead.gain
         # a fitted curve never falls, so that its interval need not either
         low, high = 100 * max(gain.low, 0.0), 100 * max(gain.high, 0.0)
-        price = float(points.dollars[-1])
+        # a mix has paid for its models already: only the votes that are added cost more
+        each = np.diff(points.dollars[[0, -1]])[0] / np.diff(points.votes[[0, -1]])[0]
+        price = float(each * points.votes[-1])
         cost = "" if np.isnan(price) else f" for ${price:,.2f} more"
         brings = f"{2 * points.votes[-1]:,.0f} {points.unit}{cost} would bring "
         brings += f"{low:.1f} to {high:.1f} points"
