@@ -21,7 +21,7 @@ from interestingness.annotators.prompting import PAPER_PERSONAS, Template
 from interestingness.annotators.tasks import Planned, Round, image_tasks, pair_tasks, text_tasks
 from interestingness.annotators.types import Task
 from interestingness.assembly.prepare import writable_cache
-from interestingness.errors import ConfigError
+from interestingness.errors import ConfigError, DataError
 from interestingness.labels.tables import Tables
 from interestingness.progress import ProgressLine
 
@@ -166,6 +166,12 @@ def _tasks(
     pairs = [tables.pairs.pair(row) for row in range(len(tables.pairs))]
     wanted = tables.image_ids.tolist()
     if cfg.what == "pairs":
+        if not pairs:
+            raise DataError(
+                f"{tables.manifest.name}: the data set has no pairs",
+                expected="pairs to ask about",
+                todo="give dataset.pairs, or ask about single images: what=images",
+            )
         wanted = [name for pair in pairs for name in (pair.left, pair.right)]
     images = plan.read_images(tables, wanted, ProgressLine("reading images"))
     images.check(cfg.max_bad_share)

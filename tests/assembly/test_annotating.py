@@ -26,7 +26,7 @@ from interestingness.assembly.prepare import prepare
 from interestingness.cli import conf_folder
 from interestingness.data.images import read_image
 from interestingness.errors import ConfigError, DataError, LabelError
-from interestingness.labels.tables import Tables
+from interestingness.labels.tables import Tables, write_table
 from interestingness.labels.votes import VoteSource
 from interestingness.studies.texts import descriptions
 
@@ -286,3 +286,11 @@ def test_another_model_under_the_same_name_ends_the_run_before_anything_is_added
     run(*sure, "annotator.simulated.sharpness=50")
     assert "10 of 10 answers of an earlier day are given again" in capsys.readouterr().out
     assert ledger_status()[0] == 16
+
+
+def test_a_data_set_without_pairs_is_said(run: Run, tables: Tables) -> None:
+    none = tables.table("pairs").slice(0, 0)
+    write_table("pairs", none, tables.root / "pairs.parquet")
+    with pytest.raises(DataError, match="no pairs"):
+        run()
+    assert run("what=images")["labelled"] == 8
