@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from interestingness.datasets.vote_tables import read_vote_files
+from interestingness.errors import ConfigError
 from interestingness.reports.study import print_study, write_study
 from interestingness.schema import DEFAULT_QUESTION
 from interestingness.studies.audit import audit_votes
@@ -53,6 +54,13 @@ def audit(arguments: Sequence[str]) -> Path:
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     folder = Path(given.out or f"runs/{now}_audit").expanduser()
     settings = {"votes": given.votes, "question": files.question}
-    page = write_study(folder, result, picture=lambda _: None, settings=settings)
+    try:
+        page = write_study(folder, result, picture=lambda _: None, settings=settings)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder}: cannot be written to ({error.strerror or error})",
+            expected="a folder, or a name for a new one",
+            todo="name another one with --out",
+        ) from None
     print_study(result, page=page)
     return page

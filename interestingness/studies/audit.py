@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,7 @@ from interestingness.studies.audit_tables import (
 from interestingness.studies.ballots import PEOPLE, Ballots, by_judge, kinds_of
 from interestingness.studies.result import Figure, StudyResult, Table
 from interestingness.studies.study import Material, Study
-from interestingness.studies.vote_ranking import ranking_chart, ranking_table
+from interestingness.studies.vote_ranking import ranking_chart, ranking_gallery, ranking_table
 
 SINGLY = 12
 """Up to so many raters are compared one by one; more are compared as people and models."""
@@ -46,7 +47,7 @@ class Audit(Study):
                 expected="a data set with a vote table",
                 todo="give dataset.votes=votes.csv, or ratings that votes can be made of",
             )
-        return audit_votes(
+        found = audit_votes(
             tables.vote_table,
             material.pairs,
             question=material.question,
@@ -54,6 +55,8 @@ class Audit(Study):
             seed=material.seed,
             simulated=material.simulated,
         )
+        ranking = next(table for table in found.tables if table.name == "ranking")
+        return replace(found, galleries=ranking_gallery(ranking))
 
 
 def audit_votes(

@@ -7,7 +7,15 @@ import numpy as np
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.bradley_terry import BradleyTerry, bradley_terry
 from interestingness.studies.ballots import LEVEL, Ballots
-from interestingness.studies.result import Cell, Column, Figure, IntervalChart, Table
+from interestingness.studies.result import (
+    Cell,
+    Column,
+    Figure,
+    Gallery,
+    IntervalChart,
+    Shown,
+    Table,
+)
 
 RIDGE = 0.1
 REACH = 1.96
@@ -98,6 +106,21 @@ def _counts(ballots: Ballots) -> tuple[np.ndarray, np.ndarray]:
         right, number * (1 - share), images
     )
     return compared, won
+
+
+def ranking_gallery(table: Table, ends: int = 6) -> list[Gallery]:
+    """The pictures at both ends of the largest group's ranking."""
+    rows = [row for row in table.rows if row["group"] in (None, 1)]
+    if len(rows) < 2 * ends:
+        return []
+    found = []
+    for title, part in (("Highest by the votes", rows[:ends]), ("Lowest", rows[-ends:])):
+        shown = [
+            Shown(str(row["image"]), f"{row['votes']} votes, {100 * float(row['won']):.0f} % won")  # type: ignore[arg-type]
+            for row in part
+        ]
+        found.append(Gallery(title, images=shown))
+    return found
 
 
 def ranking_chart(table: Table, ends: int = 12) -> list[Figure]:

@@ -65,6 +65,15 @@ def test_errors_are_a_few_lines_and_status_two(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_that_cannot_be_written_is_said(
+    votes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        audit([str(votes), "--out", str(votes)])
+    assert caught.value.code == 2
+    assert "cannot be written to" in capsys.readouterr().err
+
+
 def test_no_torch_and_no_hydra_are_imported(votes: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from interestingness.cli import audit; "

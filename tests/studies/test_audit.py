@@ -168,6 +168,10 @@ def test_the_synthetic_judge_prefers_the_second_place(synthetic_material: Materi
     shares = table(result, "consensus").rows
     assert sum(int(r["pairs"]) for r in shares) == len(synthetic_material.pairs)  # type: ignore[arg-type]
     assert sum(float(r["share"]) for r in shares) == pytest.approx(1)  # type: ignore[arg-type]
+    highest, lowest = result.galleries
+    rows = table(result, "ranking").rows
+    assert [s.image_id for s in highest.images] == [r["image"] for r in rows[:6]]
+    assert lowest.images[-1].image_id == rows[-1]["image"]
     chart = next(f for f in result.figures if isinstance(f, IntervalChart) and f.name == "ranking")
     assert len(chart.rows) == 24
 
