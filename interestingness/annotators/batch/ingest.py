@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from interestingness.annotators.batch.lines import Line, Unreadable, answer_lines
-from interestingness.annotators.engine.judging import Judge
+from interestingness.annotators.engine.judging import Judge, Judged
 from interestingness.annotators.engine.ruling import rule
 from interestingness.annotators.engine.tally import Tally
 from interestingness.annotators.ledger.batches import Shard
 from interestingness.annotators.ledger.store import Ledger
-from interestingness.annotators.types import Label
+from interestingness.annotators.types import Label, Reject
 
 T = TypeVar("T")
 CHUNK = 500
@@ -62,7 +62,7 @@ async def ingest(
     states = dict(shard.attempts)
     spoken: set[str] = set()
     lines = (line for content in contents for line in answer_lines(content))
-    for chunk in _chunks(lines):
+    for chunk in chunks(lines):
         await asyncio.gather(*(_take(ledger, line, states, spoken, harvest) for line in chunk))
     harvest.missing = [
         attempt_id
@@ -70,7 +70,7 @@ async def ingest(
         if attempt_id not in spoken and state == "open"
     ]
     settle = ledger.free if status in NEVER_RUN else ledger.doubt
-    for missing in _chunks(harvest.missing):
+    for missing in chunks(harvest.missing):
         note = f"no answer in a batch that is {status}"
         await asyncio.gather(*(settle(attempt_id, note) for attempt_id in missing))
     for attempt_id in harvest.unknown:
@@ -117,25 +117,32 @@ async def judge_stored(ledger: Ledger, judge: Judge, tally: Tally) -> dict[str, 
         Change for the next attempt, by key, where an answer asks for one.
     """
     changes: dict[str, str] = {}
-    for attempt_id, task, reply in ledger.unjudged():
-        judged = await judge(task, attempt_id, reply)
-        verdict = judged.verdict
-        if isinstance(verdict, Label):
-            tally.labelled += 1
-        elif verdict.terminal:
-            tally.refused += 1
-        else:
-            tally.reject(verdict.kind)
-            if verdict.retry_with is not None:
+    for chunk in chunks(ledger.unjudged()):
+        done = await asyncio.gather(*(judge(task, name, reply) for name, task, reply in chunk))
+        for (_, task, _), judged in zip(chunk, done, strict=True):
+            _count(tally, judged)
+            verdict = judged.verdict
+            if isinstance(verdict, Reject) and verdict.retry_with is not None:
                 changes[task.key] = verdict.retry_with
-        tally.unpriced += judged.cost_uusd is None
-        tally.spent_uusd += judged.cost_uusd or 0
-        if judged.model is not None:
-            tally.models[judged.model] = tally.models.get(judged.model, 0) + 1
     return changes
 
 
-def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+def _count(tally: Tally, judged: Judged) -> None:
+    verdict = judged.verdict
+    if isinstance(verdict, Label):
+        tally.labelled += 1
+    elif verdict.terminal:
+        tally.refused += 1
+    else:
+        tally.reject(verdict.kind)
+    tally.unpriced += judged.cost_uusd is None
+    tally.spent_uusd += judged.cost_uusd or 0
+    if judged.model is not None:
+        tally.models[judged.model] = tally.models.get(judged.model, 0) + 1
+
+
+def chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    """Lists of so many items as are committed together."""
     chunk: list[T] = []
     for item in items:
         chunk.append(item)

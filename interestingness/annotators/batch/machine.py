@@ -9,6 +9,7 @@ looks first for what it may have done already: a file of that name, a batch with
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import time
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from interestingness.annotators.batch.ingest import NEVER_RUN, Harvest, ingest
+from interestingness.annotators.batch.ingest import NEVER_RUN, Harvest, chunks, ingest
 from interestingness.annotators.batch.lines import PREFIX, request_line
 from interestingness.annotators.batch.remote import FullError, Remote, RemoteError
 from interestingness.annotators.engine.stopping import Exit, Stop
@@ -115,9 +116,10 @@ class Machine:
 
     async def _abandon(self, shard: Shard) -> bool:
         """A crash came before its file was complete, so nothing was sent."""
-        for attempt_id, state in shard.attempts:
-            if state == "open":
-                await self.ledger.free(attempt_id, "its batch was never sent")
+        still_open = (attempt_id for attempt_id, state in shard.attempts if state == "open")
+        for chunk in chunks(still_open):
+            note = "its batch was never sent"
+            await asyncio.gather(*(self.ledger.free(attempt_id, note) for attempt_id in chunk))
         await self.ledger.move_shard(shard.name, "abandoned")
         return True
 
