@@ -108,9 +108,7 @@ class ServiceEmbedder:
         cap = None if self.budget is None else uusd(self.budget)
         with Ledger.open(self.ledger, run=facts, cap_uusd=cap) as ledger:
             todo = ledger.need(tasks).todo
-            confirm(
-                Estimate.of(todo, self.backend.meter()), budget=self.budget, yes=False, pilot=False
-            )
+            confirm(Estimate.of(todo, self.backend.meter()), budget=self.budget)
             ended = asyncio.run(self._ask(ledger, tasks)) if todo else None
             table = ledger.table("texts", tasks)
         found: dict[str, NDArray[np.float32]] = {}

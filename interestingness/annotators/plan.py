@@ -145,17 +145,17 @@ class Estimate:
         return f"{self.calls:,} calls, about {dollars(self.expected)}, at most {dollars(self.most)}"
 
 
-def confirm(estimate: Estimate, *, budget: float | None, yes: bool, pilot: bool) -> None:
-    """A budget, a pilot or a yes is needed before more than a dollar can be spent.
+def confirm(estimate: Estimate, *, budget: float | None, yes: bool = False) -> None:
+    """A budget or a yes is needed before more than a dollar can be spent, by a pilot too.
 
     Raises:
         ConfigError: otherwise.
     """
-    if budget is None and not yes and not pilot and estimate.most > CONFIRM_ABOVE_UUSD:
+    if budget is None and not yes and estimate.most > CONFIRM_ABOVE_UUSD:
         raise ConfigError(
             f"{estimate}, and there is no budget",
             expected="budget=… in dollars, over everything that the ledger ever spends",
-            todo="pilot=30 first; then budget=5.00, or yes=true to go without one",
+            todo="pilot=30 asks less; budget=5.00 allows so much; yes=true goes on without one",
         )
 
 

@@ -54,7 +54,7 @@ def annotate(cfg: DictConfig) -> dict[str, Any]:
         checked.check(cfg.max_bad_share)
         print("dry run: nothing was sent")
         return {"todo": len(need.todo), "most_uusd": estimate.most}
-    plan.confirm(estimate, budget=cfg.budget, yes=cfg.yes, pilot=cfg.pilot is not None)
+    plan.confirm(estimate, budget=cfg.budget, yes=cfg.yes)
     cap = uusd(cfg.budget) if cfg.budget is not None else spent + _slack(job) + estimate.most
     with Ledger.open(
         job.path, run=_facts(job), cap_uusd=cap, policy=cfg.in_doubt

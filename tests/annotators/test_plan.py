@@ -69,13 +69,13 @@ def test_an_estimate_is_a_bound_until_tokens_were_measured(tmp_path: Path) -> No
     assert "free of charge" in str(Estimate(12, 0))
 
 
-def test_more_than_a_dollar_wants_a_budget_a_pilot_or_a_yes() -> None:
+def test_more_than_a_dollar_wants_a_budget_or_a_yes() -> None:
     dear = Estimate(10_000, 30_000_000)
     with pytest.raises(ConfigError, match="there is no budget"):
-        plan.confirm(dear, budget=None, yes=False, pilot=False)
-    for given in ({"budget": 5.0}, {"yes": True}, {"pilot": True}):
-        plan.confirm(dear, **{"budget": None, "yes": False, "pilot": False, **given})
-    plan.confirm(Estimate(10, 30_000), budget=None, yes=False, pilot=False)
+        plan.confirm(dear, budget=None)
+    plan.confirm(dear, budget=5.0)
+    plan.confirm(dear, budget=None, yes=True)
+    plan.confirm(Estimate(10, 30_000), budget=None)
 
 
 def test_what_leaves_the_machine_is_said(tmp_path: Path) -> None:
