@@ -25,7 +25,7 @@ from interestingness.studies.result import (
     StudyResult,
     Table,
 )
-from interestingness.studies.students import Students, fit_students
+from interestingness.studies.source_heads import SourceHeads, Training, fit_heads
 from interestingness.studies.study import Material, Study
 
 COSTS = (("dollars", "cost_uusd", 1e-6), ("seconds", "seconds", 1.0))
@@ -68,7 +68,11 @@ class Leaderboard(Study):
         truth = judge.labels(material.pairs)
         students = None
         if self.splits:
-            students = fit_students(material, sources, truth.preference, splits=self.splits)
+            every = np.ones(len(material.pairs), dtype=bool)
+            students = fit_heads(
+                material, sources, {self.reference: judge}, train_on=every, test_on=every,
+                training=Training(self.splits, None, "standardize", None, material.seed),
+            )  # fmt: skip
         rows = [
             self._row(material, name, source, labels[name], truth) | _student_cells(students, at)
             for at, (name, source) in enumerate(sources.items())
@@ -226,11 +230,11 @@ def _per_pair(source: LabelSource, tables: Tables, column: str) -> float | None:
     return total / len(pairs) if pairs else None
 
 
-def _student_cells(students: Students | None, at: int) -> dict[str, Cell]:
+def _student_cells(students: SourceHeads | None, at: int) -> dict[str, Cell]:
     if students is None:
         return {}
-    found: dict[str, Cell] = {"student": Spread.of(students.accuracy[:, at])}
-    why = students.why(at)
+    found: dict[str, Cell] = {"student": Spread.of(students.accuracy[0, at, 0])}
+    why = students.why(0, at)
     return {**found, "student_note": why} if why else found
 
 
@@ -322,17 +326,20 @@ def _counts(rows: list[dict[str, Cell]]) -> list[Table]:
     ]
 
 
-def _used(material: Material, students: Students | None, reference: str) -> list[tuple[str, str]]:
+def _used(
+    material: Material, students: SourceHeads | None, reference: str
+) -> list[tuple[str, str]]:
     manifest = material.tables.manifest
     found = [
         ("data", f"{manifest.name}: {len(material.pairs):,} pairs"),
         ("judged by", reference),
     ]
     if students is not None:
-        low, high = int(students.test_pairs.min()), int(students.test_pairs.max())
+        decided = students.decided[0]
+        low, high = int(decided.min()), int(decided.max())
         between = f"{low:,}" if low == high else f"{low:,} to {high:,}"
         found += [
-            ("splits", f"{len(students.test_pairs)}, {students.rule}; {between} test pairs"),
+            ("splits", f"{len(decided)}, {students.rule}; {between} test pairs"),
             ("features", material.features.note),
         ]
     return found

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.source import Labels, LabelSource
-from interestingness.stats.agreement import accuracy
 from interestingness.stats.bootstrap import Interval, bootstrap_images
 from interestingness.stats.bradley_terry import bradley_terry
 from interestingness.stats.columns import Array
@@ -27,7 +26,7 @@ from interestingness.studies.result import (
     StudyResult,
     Table,
 )
-from interestingness.studies.students import Students, fit_students
+from interestingness.studies.source_heads import SourceHeads, Training, fit_heads
 from interestingness.studies.study import Material, Study
 
 REPEATS = 500
@@ -62,12 +61,15 @@ class SocialContent(Study):
         numbers = {name: image_numbers(sources[name], labels[name], material) for name in sources}
         students = None
         if self.splits:
-            students = fit_students(
-                material, sources, labels[self.content].preference, splits=self.splits
-            )
-        crossed = None if students is None else crossed_accuracy(students, labels, material)
+            every = np.ones(len(material.pairs), dtype=bool)
+            students = fit_heads(
+                material, sources, sources, train_on=every, test_on=every,
+                training=Training(self.splits, None, "standardize", None, material.seed),
+            )  # fmt: skip
+        # learnt from, judged by, split
+        crossed = None if students is None else students.accuracy[0]
         rows = [
-            self._row(name, labels, numbers, students, crossed, material)
+            self._row(name, labels, numbers, students, material)
             for name in sources
             if name != self.content
         ]
@@ -113,8 +115,7 @@ class SocialContent(Study):
         name: str,
         labels: Mapping[str, Labels],
         numbers: Mapping[str, Numbers],
-        students: Students | None,
-        crossed: Array | None,
+        students: SourceHeads | None,
         material: Material,
     ) -> dict[str, Cell]:
         own, people = labels[name], labels[self.content]
@@ -130,13 +131,14 @@ class SocialContent(Study):
             "spearman": rank_correlation(numbers[name], numbers[self.content], material.seed),
             "note": "" if pairs else f"no pair in common with {self.content}",
         }
-        if students is not None and crossed is not None:
-            at, content = students.names.index(name), students.names.index(self.content)
+        if students is not None:
+            at, content = (students.sources.index(n) for n in (name, self.content))
             row |= {
-                "of_people": Spread.of(crossed[:, at, content]),
-                "of_social": Spread.of(crossed[:, content, at]),
-                "own": Spread.of(crossed[:, at, at]),
-                "models": Spread.of(_model_ranks(students, at, content)),
+                "of_people": Spread.of(students.accuracy[0, at, content]),
+                "of_social": Spread.of(students.accuracy[0, content, at]),
+                "own": Spread.of(students.accuracy[0, at, at]),
+                "models": Spread.of(students.rank_correlation[0, at, content]),
+                "note": row["note"] or students.why(0, at),
             }
         return row
 
@@ -202,35 +204,6 @@ def comparable(x: Numbers, y: Numbers) -> tuple[Array, Array]:
     return one, other
 
 
-def crossed_accuracy(students: Students, labels: Mapping[str, Labels], material: Material) -> Array:
-    """Every student judged by every source, on test pairs that the source decides.
-
-    Returns:
-        NaN without a student or a pair, shape (splits, learnt, judged by).
-    """
-    pairs, features = material.pairs, material.features
-    usable = features.present[pairs.left] & features.present[pairs.right]
-    names = students.names
-    found = np.full((len(students.scores), len(names), len(names)), np.nan)
-    for number, by_source in enumerate(students.scores):
-        test = material.split(number, material.tables).test & usable
-        for i in range(len(names)):
-            if students.missing[number, i]:
-                continue
-            margin = by_source[i][pairs.left[test]] - by_source[i][pairs.right[test]]
-            for j, judge in enumerate(names):
-                found[number, i, j] = accuracy(margin, labels[judge].preference[test])
-    return found
-
-
-def _model_ranks(students: Students, one: int, other: int) -> list[float]:
-    """Rank correlation of two students' scores over the test images, split by split."""
-    return [
-        spearman(scores[one][test], scores[other][test])
-        for scores, test in zip(students.scores, students.test_images, strict=True)
-    ]
-
-
 def _table(rows: list[dict[str, Cell]], content: str) -> Table:
     return Table(
         "social_content",
@@ -292,7 +265,7 @@ def _crossed_table(crossed: Array, names: Sequence[str]) -> Table:
             *(Column(name, f"judged by {name}", "percent") for name in names),
         ],
         [
-            {"learnt": name, **{j: Spread.of(crossed[:, at, k]) for k, j in enumerate(names)}}
+            {"learnt": name, **{j: Spread.of(crossed[at, k]) for k, j in enumerate(names)}}
             for at, name in enumerate(names)
         ],
         ["Accuracy on held-out pairs, mean ± SD over splits; ties of the judge are left out."],
@@ -301,7 +274,7 @@ def _crossed_table(crossed: Array, names: Sequence[str]) -> Table:
 
 def _crossed_map(crossed: Array, names: Sequence[str]) -> HeatMap:
     values = np.array(
-        [[Spread.of(crossed[:, i, j]).mean for j in range(len(names))] for i in range(len(names))]
+        [[Spread.of(crossed[i, j]).mean for j in range(len(names))] for i in range(len(names))]
     )
     caption = "Rows learn, columns judge: accuracy on held-out pairs."
     return HeatMap("crossed", "Learnt from one, judged by another", caption, names, names, values)
@@ -340,7 +313,7 @@ def _figures(
 
 
 def _used(
-    material: Material, content: str, rows: list[dict[str, Cell]], students: Students | None
+    material: Material, content: str, rows: list[dict[str, Cell]], students: SourceHeads | None
 ) -> list[tuple[str, str]]:
     found = [
         ("data", f"{material.tables.manifest.name}: {len(material.pairs):,} pairs"),
@@ -349,7 +322,7 @@ def _used(
     ]
     if students is not None:
         found += [
-            ("splits", f"{len(students.scores)}, {students.rule}"),
+            ("splits", f"{len(students.test_pairs)}, {students.rule}"),
             ("features", material.features.note),
         ]
     return found

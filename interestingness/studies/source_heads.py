@@ -41,14 +41,14 @@ class Training:
         splits: number of repetitions.
         l2: strength of the ridge; None chooses it by inner validation of each training side.
         scaling: of the features for the ridge: none, unit or standardize.
-        recipe: the paper's; its features are left as they are.
+        recipe: the paper's; its features are left as they are. None trains the ridge only.
         seed: of inner validation.
     """
 
     splits: int
     l2: float | None
     scaling: str
-    recipe: Recipe
+    recipe: Recipe | None
     seed: int
 
 
@@ -219,12 +219,12 @@ def _scores(
         scaled, learnt, target, np.where(told, weight, 0.0), every, l2=np.where(told, l2, 1.0)
     )
     ridge.missing[0, ~told & (why_missing(target, weight) == "")] = TOO_FEW
-    recipe = fit_recipe(values, learnt, target, weight, every, training.recipe)
     l2 = np.where(ridge.missing[0] == "", l2, np.nan)
-    return [
-        (_project(scaled, ridge), ridge, l2),
-        (_project(values, recipe), recipe, l2),
-    ]
+    found = [(_project(scaled, ridge), ridge, l2)]
+    if training.recipe is not None:
+        recipe = fit_recipe(values, learnt, target, weight, every, training.recipe)
+        found.append((_project(values, recipe), recipe, l2))
+    return found
 
 
 def choose_each(
