@@ -12,20 +12,25 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from interestingness.datasets.archives import published_files
+from interestingness.datasets.download.outcome import Item
 from interestingness.datasets.list_cells import Rows, answer_of, list_cell, read_rows, whole_number
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
+from interestingness.datasets.url_images import UrlImages, find_images
 from interestingness.errors import DataError
 from interestingness.labels.tables import Manifest, Tables
 from interestingness.schema import Pairs
 
-VERSION = 1
+VERSION = 2
 NAME = "visual_interestingness"
 FILES = ("Images_Metadata.csv", "Single_Interestingness.csv", "Relative_Interestingness.csv")
 DOWNLOAD = (
-    "download https://drive.google.com/uc?id=1KJot5VeUSCUg11IuDYqmlS024MTqhUnQ (763 kB), unpack it "
-    "and name the folder: dataset=visual_interestingness dataset.folder=…"
+    "download https://drive.google.com/uc?id=1KJot5VeUSCUg11IuDYqmlS024MTqhUnQ (763 kB) and name "
+    "it, or the folder it unpacks to: dataset=visual_interestingness dataset.folder=…"
 )
 SCORES = {
     "CuPL_Score": "cupl",
@@ -53,7 +58,6 @@ PUBLISHED = {
 }
 """The first rows as published: by them the real files are told from files of the same layout."""
 NOT_PUBLISHED = "NOT THE PUBLISHED FILES: files of their layout with other content"
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 
 
 class Answers(NamedTuple):
@@ -77,6 +81,7 @@ def prepare_visual_interestingness(
     *,
     folder: str | Path,
     images: str | Path | None = None,
+    download: bool = False,
     progress: Progress | None = None,
 ) -> Tables:
     """Tables of the published files.
@@ -87,53 +92,35 @@ def prepare_visual_interestingness(
 
     Args:
         root: where prepared data sets are kept.
-        folder: with the three CSV files.
-        images: folder of images called by their id (``5620359.jpg``); None for none.
-        progress: not called; it takes a second.
+        folder: with the three CSV files; or the zip file itself.
+        images: folder of images called by their id (``5620359.jpg``); None for none. Pairs with an
+            image that is lost are then left out, and counted.
+        download: fetch images that are not in that folder.
+        progress: told how far the download is.
 
     Raises:
         DataError: if a file is not there, lacks a column, or has a cell that cannot be read.
     """
-    source = Path(folder).expanduser()
-    missing = [name for name in FILES if not (source / name).is_file()]
-    if missing:
-        raise DataError(
-            f"{source}: no {', '.join(missing)}",
-            expected=f"the files {', '.join(FILES)} of Visual Interestingness Decoded",
-            todo=DOWNLOAD,
-        )
-    pictures = _pictures(images)
-    inputs: dict[str, Any] = {"version": VERSION, "images": pictures[0], "found": pictures[1]}
+    cache = Path(root).expanduser()
+    source = published_files(folder, FILES, cache, todo=DOWNLOAD)
+    about = read_rows(source / FILES[0], ["ImageID", *SCORES])
+    pictures = find_images(images, _items(about), download=download, progress=progress)
+    inputs: dict[str, Any] = {"version": VERSION, "images": pictures.key}
     for name in FILES:
         inputs[name] = hashlib.sha256((source / name).read_bytes()).hexdigest()
 
     def build(_: Path) -> tuple[Manifest, Mapping[str, pa.Table]]:
-        return _build(source, *pictures)
+        return _build(source, about, pictures)
 
-    return prepare_once(root, f"{NAME}-{input_key(inputs)}", build)
-
-
-def _pictures(images: str | Path | None) -> tuple[str, dict[str, str]]:
-    """Absolute folder, and file name by image id."""
-    if images is None:
-        return "", {}
-    folder = Path(images).expanduser()
-    if not folder.is_dir():
-        raise DataError(
-            f"{folder}: no such folder",
-            expected="a folder of images called by their id, e.g. 5620359.jpg",
-            todo="correct dataset.images, or leave it out and use model=cached_features",
-        )
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS)
-    return str(folder.resolve()), {path.stem: path.name for path in files}
+    return prepare_once(cache, f"{NAME}-{input_key(inputs)}", build)
 
 
-def _build(
-    source: Path, folder: str, files: Mapping[str, str]
-) -> tuple[Manifest, Mapping[str, pa.Table]]:
-    about = read_rows(source / FILES[0], ["ImageID", *SCORES])
-    single = read_rows(source / FILES[1], ["ImageID", f"{PEOPLE}_Answers"])
-    couples = read_rows(source / FILES[2], ["ImageID1", "ImageID2", f"{PEOPLE}_Answers"])
+def _items(about: Rows) -> list[Item]:
+    urls = about.texts("ImageURL")
+    return [Item(name, url or "") for name, url in zip(_image_ids(about), urls, strict=True)]
+
+
+def _image_ids(about: Rows) -> list[str]:
     ids = _ids(about, "ImageID")
     twice = [name for name, count in Counter(ids).items() if count > 1]
     if twice:
@@ -142,6 +129,15 @@ def _build(
             expected="one row for each image",
             todo=DOWNLOAD,
         )
+    return ids
+
+
+def _build(
+    source: Path, about: Rows, pictures: UrlImages
+) -> tuple[Manifest, Mapping[str, pa.Table]]:
+    single = read_rows(source / FILES[1], ["ImageID", f"{PEOPLE}_Answers"])
+    couples = read_rows(source / FILES[2], ["ImageID1", "ImageID2", f"{PEOPLE}_Answers"])
+    ids = _image_ids(about)
     scores = {
         ours: [about.number(at, theirs) for at in range(len(ids))]
         for theirs, ours in SCORES.items()
@@ -151,14 +147,18 @@ def _build(
     _check_known(couples, ones + others, ids)
     shown = list(zip(ones, others, strict=True))
     pairs, row, _ = Pairs.from_ids(ones, others, ids)
-    votes, dropped = _votes(couples, shown, pairs, row)
+    votes = _votes(couples, shown, pairs, row)
+    given, whole = len(pairs), pictures.whole(pairs)
+    names = np.asarray(pairs.pair_ids, dtype=object)[whole]
+    votes = votes.filter(pc.is_in(votes["pair_id"], value_set=pa.array(names, pa.string())))
+    pairs = pairs[whole]
     judgments, unusable = _judgments(single)
     published = _is_published(ids, scores)
     tables = {
         "images": pa.table(
             {
                 "image_id": pa.array(ids, pa.string()),
-                "path": pa.array([files.get(name) for name in ids], pa.string()),
+                **pictures.columns(ids),
                 "url": pa.array(about.texts("ImageURL"), pa.string()),
                 "description": pa.array(about.texts("ImageDescription"), pa.string()),
             }
@@ -181,14 +181,15 @@ def _build(
         ),
     }
     facts = {
-        "images_without_file": sum(name not in files for name in ids),
-        "votes_without_answer": dropped,
+        **pictures.facts(ids),
+        "pairs_with_a_lost_image": given - len(pairs),
+        "votes_without_answer": votes["choice"].null_count,
         "judgments_without_answer": unusable,
-        "pairs_given_again": len(shown) - len(pairs),
+        "pairs_given_again": len(shown) - given,
         "published": published,
     }
     simulated = "" if published else NOT_PUBLISHED
-    return Manifest(NAME, "photographs", simulated, folder, facts=facts), tables
+    return Manifest(NAME, "photographs", simulated, pictures.folder, facts=facts), tables
 
 
 def _ids(rows: Rows, column: str) -> list[str]:
@@ -205,9 +206,7 @@ def _check_known(rows: Rows, names: list[str], ids: list[str]) -> None:
         )
 
 
-def _votes(
-    couples: Rows, shown: list[tuple[str, str]], pairs: Pairs, row: Any
-) -> tuple[pa.Table, int]:
+def _votes(couples: Rows, shown: list[tuple[str, str]], pairs: Pairs, row: Any) -> pa.Table:
     columns: dict[str, list[Any]] = {
         name: []
         for name in ("pair_id", "rater_id", "choice", "first", "rater_kind", "reason", "sample")
@@ -230,8 +229,7 @@ def _votes(
             columns["reason"] += found.reason
             columns["sample"] += found.sample
     types = {"sample": pa.int32()}
-    table = pa.table({k: pa.array(v, types.get(k, pa.string())) for k, v in columns.items()})
-    return table, table["choice"].null_count
+    return pa.table({k: pa.array(v, types.get(k, pa.string())) for k, v in columns.items()})
 
 
 def _judgments(single: Rows) -> tuple[pa.Table, int]:

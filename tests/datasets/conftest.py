@@ -1,14 +1,21 @@
-"""Tiny photographs and a short way to prepare them."""
+"""Tiny photographs and a short way to prepare them, raw files, a misbehaving host."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib.util
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from interestingness.datasets.download import run as download_run
+from interestingness.datasets.download.settings import Settings
 from interestingness.datasets.folder import prepare_folder
 from interestingness.labels.tables import Tables
 
@@ -58,3 +65,43 @@ def prepare(tmp_path: Path, photos: Path) -> Callable[..., Tables]:
         return prepare_folder(tmp_path / "cache", **{"images": photos, **OPTIONS, **options})
 
     return make
+
+
+def load(path: Path) -> ModuleType:
+    """A module of tests by its file: raw/…/data.py, a host."""
+    name = "_".join(path.with_suffix("").parts[-3:])
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def misbehaving() -> ModuleType:
+    return load(Path(__file__).with_name("misbehaving.py"))
+
+
+@pytest.fixture
+def host(misbehaving: ModuleType) -> Iterator[Any]:
+    server = misbehaving.Misbehaving()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def from_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data sets may fetch images from this machine, and lose no time."""
+    quick = partial(Settings, loopback=True, pause_s=0, backoff_s=0.01)
+    monkeypatch.setattr(download_run, "Settings", quick)
+
+
+@pytest.fixture(scope="session")
+def raw() -> Callable[[str], ModuleType]:
+    """The generator of a data set's raw files, by the data set's name."""
+    return lambda name: load(Path(__file__).parents[1] / "raw" / name / "data.py")

@@ -5,16 +5,20 @@ from __future__ import annotations
 import ast
 import csv
 import importlib.util
+import shutil
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 import pytest
 from PIL import Image
 
+from interestingness.data.images import read_image
 from interestingness.datasets.prepared import prepare_prepared
 from interestingness.datasets.visual_interestingness import (
     NOT_PUBLISHED,
@@ -134,11 +138,68 @@ def test_images_that_are_there_are_used(
 ) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
-    Image.new("RGB", (8, 8)).save(photos / "9900000.JPG", format="JPEG")
+    ids = [cell["ImageID"] for cell in cells(folder, "Images_Metadata.csv")]
+    for name in ids[:30]:
+        Image.new("RGB", (8, 8)).save(photos / f"{name}.JPG", format="JPEG")
     tables = prepare(folder=folder, images=photos)
-    assert tables.image_path(0).is_file() and tables.images["path"].null_count == 39
+    assert tables.image_path(0).is_file() and tables.images["path"].null_count == 10
+    whole = prepare(folder=folder)
+    kept = set(ids[:30])
+    expected = [
+        whole.pairs.pair(at).pair_id
+        for at in range(len(whole.pairs))
+        if {whole.pairs.pair(at).left, whole.pairs.pair(at).right} <= kept
+    ]
+    assert tables.pairs.pair_ids == expected and 10 < len(expected) < len(whole.pairs)
+    assert set(tables.vote_table["pair_id"].to_pylist()) == set(expected)
+    facts = tables.manifest.facts
+    assert facts["pairs_with_a_lost_image"] == len(whole.pairs) - len(expected)
+    assert facts["lost"] == {"no file": 10}
     with pytest.raises(DataError, match="no such folder"):
         prepare(folder=folder, images=tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="not one of the 40 images"):
+        prepare(folder=folder, images=tmp_path / "empty")
+    with pytest.raises(DataError, match="no folder for the images"):
+        prepare(folder=folder, download=True)
+
+
+def test_images_are_fetched_and_losses_reported(
+    folder: Path,
+    prepare: Callable[..., Tables],
+    tmp_path: Path,
+    host: Any,
+    from_this_machine: None,
+) -> None:
+    path = folder / "Images_Metadata.csv"
+    text = path.read_text().replace("https://c1.staticflickr.com/synthetic", f"{host.url}/ok")
+    for at, what in ((9900007, "gone"), (9900014, "unavailable"), (9900021, "html")):
+        text = text.replace(f"/ok/{at}.jpg", f"/{what}/{at}.jpg")
+    path.write_text(text)
+    photos = tmp_path / "photos"
+    tables = prepare(folder=folder, images=photos, download=True)
+    lost = {"gone": 1, "placeholder": 1, "page": 1}
+    assert tables.manifest.facts["lost"] == lost and tables.images["path"].null_count == 3
+    assert tables.images["lost"].to_pylist()[:4] == [None, "gone", "placeholder", "page"]
+    assert read_image(tables.image_path(0)).size == (40, 30)
+    host.asked.clear()
+    assert prepare(folder=folder, images=photos, download=True).root == tables.root
+    assert prepare(folder=folder, images=photos).root == tables.root
+    assert not host.asked
+
+
+def test_the_zip_file_itself(folder: Path, prepare: Callable[..., Tables], tmp_path: Path) -> None:
+    archive = Path(shutil.make_archive(str(tmp_path / "set"), "zip", folder.parent, folder.name))
+    tables = prepare(folder=archive)
+    assert tables.root == prepare(folder=folder).root == prepare(folder=folder.parent).root
+    data = archive.read_bytes()
+    archive.write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match="cannot be unpacked"):
+        prepare(folder=archive)
+    with zipfile.ZipFile(archive, "w") as other:
+        other.writestr("Thumbs.db", "another zip file")
+    with pytest.raises(DataError, match=r"no Images_Metadata\.csv, Single"):
+        prepare(folder=archive)
 
 
 def test_the_published_rows_are_recognised(folder: Path, prepare: Callable[..., Tables]) -> None:
