@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 from interestingness.annotators.credentials import host_of, is_loopback
@@ -147,7 +148,7 @@ class Backend:
         """Whether nothing leaves this machine."""
         return self.base_url is None or is_loopback(self.host)
 
-    @property
+    @cached_property
     def transcode(self) -> Transcode:
         """How images are made ready."""
         return Transcode(self.max_side, self.quality)
@@ -161,7 +162,7 @@ class Backend:
         """
         return Price.of(self.price, annotator=self.name)
 
-    @property
+    @cached_property
     def sampling(self) -> dict[str, Any]:
         """The parameters that belong to a task's identity."""
         kept = {k: v for k, v in self.parameters.items() if k not in ANSWER_ONLY}

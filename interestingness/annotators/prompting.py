@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ class Prompt:
     choices: tuple[str, ...]
     canvas: bool = False
 
-    @property
+    @cached_property
     def id(self) -> str:
         """16 hexadecimal digits of everything that is read by the model."""
         read: dict[str, JSON] = {
