@@ -70,7 +70,7 @@ async def run_batches(
         stop.ask(Exit(error.exit_code), str(error))
     waiting = len(machine.unfinished())
     if waiting and not stop.wanted:
-        stop.ask(Exit.LATER, f"{waiting} batches are under way; run again to take them in")
+        stop.ask(Exit.LATER, f"batches under way: {waiting}; run again to take them in")
     return Summary(run.tally, stop.exit_code or Exit.DONE, stop.reason)
 
 
@@ -101,6 +101,9 @@ class _Run:
             await self._until_idle(until_created=not wait)
             if not handed_in or not wait or self.stop.wanted:
                 return
+        left = len((await asyncio.to_thread(self.ledger.need, self.tasks)).todo)
+        if left:
+            self.stop.ask(Exit.LATER, f"tasks without an answer: {left} (in {ROUNDS} batches)")
 
     async def _until_idle(self, *, until_created: bool) -> None:
         """Step all batches until they are done (or only wait for the provider)."""

@@ -114,6 +114,9 @@ async def run_tasks(
     await asyncio.gather(*(run.work(queue) for _ in range(workers)))
     if run.error is not None:
         raise run.error
+    if run.tally.unreachable:
+        tries = f"{run.limits.retries + 1} tries each"
+        run.stop.ask(Exit.LATER, f"tasks without an answer: {run.tally.unreachable} ({tries})")
     return Summary(run.tally, run.stop.exit_code or Exit.DONE, run.stop.reason)
 
 

@@ -53,7 +53,7 @@ def test_a_run_that_does_not_wait_is_taken_up_by_the_next(
 ) -> None:
     summary = batches.run(pairs(10), wait=False)
     assert summary.exit_code == Exit.LATER
-    assert "1 batches are under way" in summary.reason
+    assert "batches under way: 1" in summary.reason
     assert bench.states() == {"open": 10}
     assert batches.run(pairs(10)).exit_code == Exit.DONE
     assert len(provider.batches) == 1
@@ -235,6 +235,8 @@ def test_only_an_error_file(
     summary = batches.run(pairs(5))
     assert summary.tally.rejected["http_400"] >= 1
     assert bench.states()["failed_free"] >= 4
+    assert summary.exit_code == Exit.LATER
+    assert "tasks without an answer: 4" in summary.reason
     assert bench.charged() == 0
     assert bench.rows(LABELS) == [(0,)]
 

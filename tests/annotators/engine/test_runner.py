@@ -350,6 +350,25 @@ def test_passing_failures_are_retried_and_cost_nothing(
     bench.check(server)
 
 
+def test_a_task_that_was_not_reached_is_for_the_next_run(
+    bench: Bench, server: ScriptedServer
+) -> None:
+    """The server fails on one task only: the others go on, and the exit status tells."""
+    unlucky = pairs(8)[5].subject["pair_id"]
+
+    def script(seen: Seen) -> Action:
+        return error(500, None, "no") if asked(seen) == unlucky else Answer(body=completion())
+
+    server.script = script
+    summary = bench.run(server.base_url, pairs(8), concurrency=2)
+    assert (summary.tally.labelled, summary.tally.unreachable) == (7, 1)
+    assert summary.exit_code == Exit.LATER
+    assert "tasks without an answer: 1" in summary.reason
+    assert len(server.journal) == 7 + 5
+    server.follow([])
+    assert bench.run(server.base_url, pairs(8)).exit_code == Exit.DONE
+
+
 def test_a_wrong_option_dressed_as_500_stops_after_five(
     bench: Bench, server: ScriptedServer
 ) -> None:
