@@ -89,6 +89,8 @@ def report(
         for judge in summarise(table):
             print("\n".join(judge.lines()))
         _compare(job, table)
+    elif table.num_rows:
+        print(f"answers    {_answers(table)}")
     for lacking in plan.without_answer(left):
         print(f"no answer  {lacking}")
     if left.todo:
@@ -96,6 +98,16 @@ def report(
     print(f"table      {path} ({table.num_rows:,} rows); ledger {job.path}, spent {dollars(spent)}")
     if job.template.kind == "pair" and not left.todo:
         print(f"learn from it: python train.py {_learn(job)}")
+
+
+def _answers(table: pa.Table) -> str:
+    """Judgments or texts in one line."""
+    if "answer" in table.column_names:
+        answers = table["answer"].to_pylist()
+        counts = {word: answers.count(value) for word, value in (("yes", True), ("no", False))}
+        return ", ".join(f"{number:,} {word}" for word, number in counts.items())
+    texts = [text for text in table["text"].to_pylist() if text is not None]
+    return f"{len(texts):,} texts, {len(set(texts)):,} of them distinct"
 
 
 def _compare(job: Job, table: pa.Table) -> None:

@@ -133,7 +133,14 @@ def test_personas_vote_under_names_of_their_own(run: Run, tables: Tables) -> Non
     ("what", "table", "rows"),
     [("images", "judgments", 8), ("descriptions", "texts", 8), ("cupl", "texts", 5)],
 )
-def test_what_else_can_be_asked(run: Run, tables: Tables, what: str, table: str, rows: int) -> None:
+def test_what_else_can_be_asked(
+    run: Run,
+    tables: Tables,
+    what: str,
+    table: str,
+    rows: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     found = run(f"what={what}", *(["samples=5"] if what == "cupl" else []))
     written = pq.read_table(found["table"])
     assert written.num_rows == rows and Path(found["table"]).name.startswith(table)
@@ -143,6 +150,9 @@ def test_what_else_can_be_asked(run: Run, tables: Tables, what: str, table: str,
     assert all(answer is not None for answer in answers)
     if what == "cupl":
         assert read["image_id"].null_count == 5
+    yes = answers.count(True)
+    told = f"{yes} yes, {8 - yes} no" if what == "images" else f"{rows} texts, {len(set(answers))}"
+    assert f"answers    {told}" in capsys.readouterr().out
 
 
 def test_refusals_are_told_and_are_rows_without_a_choice(
