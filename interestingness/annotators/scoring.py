@@ -1,8 +1,10 @@
-"""Image files → one number each, in parts: memory stays flat, and what was encoded is kept."""
+"""Pictures → one number each, in parts: memory stays flat, and what was encoded is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +12,35 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from interestingness.data.encoding import Picture
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.images import Skips
-from interestingness.data.near_duplicates import near_duplicates
+from interestingness.data.near_duplicates import NearDuplicates
 from interestingness.errors import WeightsError
 from interestingness.models.scorer import Scorer
 
-PART = 4096
+PART = 16_384
 """Images whose features are in memory at once."""
 
 
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What came of the pictures.
+
+    Attributes:
+        scores: in the unit of the head, NaN where a picture cannot be read, shape (pictures,).
+        near: number of the first earlier picture that shows nearly the same, −1 for none, shape
+            (pictures,).
+        encoded: distinct pictures that went through the network; the others were in the cache.
+    """
+
+    scores: NDArray[np.float64]
+    near: NDArray[np.int64]
+    encoded: int
+
+
 class ImageScorer:
-    """A scorer with a backbone, over image files and through the feature cache.
+    """A scorer with a backbone, over pictures and through the feature cache.
 
     Stopped and started again it goes on where it was: features are on disk, and a score is a
     product of one of them.
@@ -52,68 +71,62 @@ class ImageScorer:
                 expected="a scorer with a backbone",
                 todo="train with model/backbone=…, or use evaluate.py on the features",
             )
-        self.scorer, self.cache = scorer.eval(), cache
+        self.cache, self.backbone = cache, scorer.backbone
+        # In double precision, and rounded to single: copies of a picture tie, in whatever batch
+        # each of them is.
+        scaler, head = deepcopy(scorer.scaler), deepcopy(scorer.head)
+        self._head = Scorer(None, scaler, head, embedding=scorer.embedding).double().eval()
         self.device, self.workers = device, workers
 
-    def scores(
-        self, paths: Sequence[Path], *, skips: Skips, progress: Any = None
-    ) -> NDArray[np.float64]:
-        """One score per file.
+    @torch.inference_mode()
+    def score(
+        self,
+        pictures: Sequence[Path | Picture],
+        *,
+        skips: Skips,
+        near: NearDuplicates | None = None,
+        progress: Any = None,
+    ) -> Scored:
+        """One score per picture.
 
         Args:
-            paths: image files.
+            pictures: image files, or pictures from elsewhere.
             skips: takes those that cannot be read; too many of them stop it.
-            progress: called with what is done and the total.
-
-        Returns:
-            In the unit of the head, NaN for a file that cannot be read, shape (paths,).
+            near: looks for near-duplicates; None looks for none.
+            progress: called with what is done, the total, and what it is.
 
         Raises:
-            DataError: if more files than ``skips`` allows cannot be read.
+            DataError: if more pictures than ``skips`` allows cannot be read.
         """
-        scores = np.full(len(paths), np.nan)
-        for start in range(0, len(paths), PART):
-            part = slice(start, start + PART)
-            rows, there = self._features(paths[part], skips, _shifted(progress, start, len(paths)))
-            # A copy: what the cache maps from disk is read-only, and torch wants none such.
-            head = self.scorer.score(torch.from_numpy(np.array(rows)))
-            scores[part] = np.where(there, head.detach().double().numpy(), np.nan)
-        skips.check(len(paths))
-        return scores
-
-    def near_duplicates(
-        self, paths: Sequence[Path], *, threshold: float, window: int
-    ) -> NDArray[np.int64]:
-        """For each file the first earlier one that shows nearly the same, −1 for none."""
-        skips = Skips(max_share=1.0)
-
-        def features(start: int, end: int) -> NDArray[np.float32]:
-            return self._features(paths[start:end], skips, None)[0]
-
-        return near_duplicates(features, len(paths), threshold=threshold, window=window)
-
-    @torch.inference_mode()
-    def _features(
-        self, paths: Sequence[Path], skips: Skips, progress: Any
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        backbone = self.scorer.backbone
-        assert backbone is not None
-        # The share of unreadable files is judged over all files, not within a part.
-        part = Skips(max_share=1.0)
-        found = self.cache.features(
-            paths,
-            backbone,
-            workers=self.workers,
-            device=self.device,
-            progress=progress,
-            skips=part,
-        )
-        skips.update(part.reasons)
-        return found
+        scores = np.full(len(pictures), np.nan)
+        alike = np.full(len(pictures), -1, dtype=np.int64)
+        before = self.cache.encoded
+        for start in range(0, len(pictures), PART):
+            part = slice(start, min(start + PART, len(pictures)))
+            told = _shifted(progress, start, len(pictures))
+            # The share of unreadable files is judged over all files, not within a part.
+            bad = Skips(max_share=1.0)
+            rows, there = self.cache.features(
+                pictures[part],
+                self.backbone,
+                workers=self.workers,
+                device=self.device,
+                progress=told,
+                skips=bad,
+            )
+            skips.update(bad.reasons)
+            score = self._head.score(torch.from_numpy(np.array(rows, dtype=np.float64)))
+            scores[part] = np.where(there, score.float().double().cpu().numpy(), np.nan)
+            if near is not None:
+                alike[part] = near.add(rows)
+        skips.check(len(pictures))
+        return Scored(scores, alike, self.cache.encoded - before)
 
 
-def _shifted(progress: Any, start: int, total: int) -> Callable[[int, int, str], None] | None:
+def _shifted(
+    told: Callable[[int, int, str], None] | None, start: int, total: int
+) -> Callable[[int, int, str], None] | None:
     """Progress of a part as progress of the whole."""
-    if progress is None:
+    if told is None:
         return None
-    return lambda done, _, what: progress(start + done, total, what)
+    return lambda done, _, what: told(start + done, total, what)

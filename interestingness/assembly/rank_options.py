@@ -17,17 +17,28 @@ def rank_options(arguments: Sequence[str]) -> argparse.Namespace:
         prog="interestingness rank",
         description="Photographs → a table of scores, and a contact sheet to look at.",
     )
-    parser.add_argument("photos", nargs="+", help="a folder, a glob pattern, or files")
+    parser.add_argument(
+        "photos",
+        nargs="+",
+        help="folders, glob patterns, files; tar files of img2dataset, pair shards",
+    )
     parser.add_argument(
         "--scorer",
         default="relative_interestingness",
         help="a run folder, a .ckpt file, or the name of a published head (default: %(default)s)",
     )
-    parser.add_argument("--out", default="scores.parquet", help="table (default: %(default)s)")
+    parser.add_argument(
+        "--out", default="scores.parquet", help="table, .parquet or .csv (default: %(default)s)"
+    )
     parser.add_argument(
         "--sheet", default="contact_sheet", help="folder of the contact sheet (%(default)s)"
     )
-    parser.add_argument("--reference", help="a table of an earlier --out, to compare with")
+    parser.add_argument(
+        "--reference", help="what to compare with: a saved name, or a table of an earlier --out"
+    )
+    parser.add_argument(
+        "--save-reference", metavar="NAME", help="keep these scores for a later --reference NAME"
+    )
     parser.add_argument("--head", help="file of the published head, where there is no network")
     parser.add_argument("--weights", help="file of the backbone's weights, where there is no hub")
     parser.add_argument("--shown", type=int, default=48, help="pictures in a gallery (%(default)s)")

@@ -37,19 +37,28 @@ PART, PATIENCE = 1024, 60.0
 
 
 class FeatureCache:
-    """Features on disk, by image content and embedding contract."""
+    """Features on disk, by image content and embedding contract.
 
-    def __init__(self, root: str | Path) -> None:
+    Attributes:
+        encoded: distinct images that went through a network since this object was made.
+    """
+
+    def __init__(self, root: str | Path, *, keep_open: bool = False) -> None:
         """Open a cache.
 
         Args:
             root: folder; made on first use.
+            keep_open: check what lies there once, not at each call: for a million images that are
+                asked for part by part.
         """
-        self.root = Path(root).expanduser()
+        self.root, self.keep_open = Path(root).expanduser(), keep_open
+        self.encoded = 0
+        self._stores: dict[str, FeatureStore] = {}
+        self._memo: HashMemo | None = None
 
     def features(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[Path | Picture],
         encoder: Encoder,
         *,
         batch_size: int = BATCH,
@@ -61,7 +70,8 @@ class FeatureCache:
         """Features of image files, encoding those that are not there yet.
 
         Args:
-            paths: image files; files with equal content share one feature.
+            paths: image files, or pictures from elsewhere (members of tar files), whose bytes are
+                read again each time; equal content shares one feature.
             encoder: a frozen backbone.
             batch_size: images per forward pass.
             workers: threads that decode; "auto" takes one per core.
@@ -85,10 +95,12 @@ class FeatureCache:
                 todo="freeze it, or train on images (data=shards)",
             )
         skips = Skips(max_share=0.0) if skips is None else skips
-        store = FeatureStore(self.root / encoder.fingerprint(), encoder.dim)
+        store = self._store(encoder)
         store.refresh()
-        memo = HashMemo(self.root / "hashes.npz")
-        keys = memo.keys(paths)
+        if self._memo is None or not self.keep_open:
+            self._memo = HashMemo(self.root / "hashes.npz")
+        memo = self._memo
+        keys = _remembered(memo, paths)
         if _missing(store, keys):
             store.root.mkdir(parents=True, exist_ok=True)
             lock = FileLock(store.root / ".lock")
@@ -111,9 +123,15 @@ class FeatureCache:
         places[have] = store.find([key for key in keys if key is not None])
         return store.gather(places), places >= 0
 
+    def _store(self, encoder: Encoder) -> FeatureStore:
+        name = encoder.fingerprint()
+        if name not in self._stores or not self.keep_open:
+            self._stores[name] = FeatureStore(self.root / name, encoder.dim)
+        return self._stores[name]
+
     def _encode(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[Path | Picture],
         keys: list[Key | None],
         encoder: Encoder,
         store: FeatureStore,
@@ -145,7 +163,7 @@ class FeatureCache:
                 progress(done, len(todo), "images encoded")
 
         images = decode_all(
-            (Picture.file(Path(paths[i])) for i in todo),
+            (_picture(paths[i]) for i in todo),
             encoder.transform,
             known=store.keys(),
             workers=workers,
@@ -160,6 +178,7 @@ class FeatureCache:
             with closing(images), closing(batches):
                 for batch, features in batches:
                     part.add(batch, features)
+                    self.encoded += len(batch)
         finally:
             # Whatever ends the loop, what was encoded is kept.
             part.write()
@@ -187,6 +206,20 @@ class _Part:
         if self._keys:
             self.store.write(self._keys, np.concatenate(self._features), self.about)
         self._keys, self._features, self._since = [], [], time.monotonic()
+
+
+def _picture(source: Path | Picture) -> Picture:
+    return source if isinstance(source, Picture) else Picture.file(Path(source))
+
+
+def _remembered(memo: HashMemo, sources: Sequence[Path | Picture]) -> list[Key | None]:
+    """Content keys of files that are as they were; None for others and for what is no file."""
+    files = [s.path if isinstance(s, Picture) else Path(s) for s in sources]
+    rows = [i for i, file in enumerate(files) if file is not None]
+    keys: list[Key | None] = [None] * len(files)
+    for i, key in zip(rows, memo.keys([f for f in files if f is not None]), strict=True):
+        keys[i] = key
+    return keys
 
 
 def _missing(store: FeatureStore, keys: Sequence[Key | None]) -> list[int]:

@@ -2,55 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 1024
-"""Images compared at once; bounds the memory."""
+"""Images compared at once; bounds the memory together with the window."""
 
 
-def near_duplicates(
-    features: Callable[[int, int], NDArray[np.float32]],
-    count: int,
-    *,
-    threshold: float = 0.97,
-    window: int = 5000,
-) -> NDArray[np.int64]:
-    """For each image the first earlier image that it nearly equals.
+class NearDuplicates:
+    """For each image the first earlier image that it nearly equals, as features come in.
 
     Photographs of one burst lie beside each other in a folder, so that each image is compared with
-    the ``window`` images before it: all with all in folders up to that size, and time that grows
-    with the number of images, not with its square, beyond.
-
-    Args:
-        features: rows start to end of the feature matrix in the order of the images, shape
-            (end − start, dim); a row of zeros is an image without a feature.
-        count: number of images.
-        threshold: cosine from which two images count as near-duplicates, in (0, 1].
-        window: images before it that an image is compared with, at least 1.
-
-    Returns:
-        Row of the first image (in order) that it resembles, −1 where there is none, shape
-        (count,). Chains are not followed: a resembles b and b resembles c makes no pair of a and c.
+    the ``window`` images before it: all with all in folders up to that size, and time and memory
+    that do not grow with the square of the number of images beyond.
     """
-    first = np.full(count, -1, dtype=np.int64)
-    for start in range(0, count, BLOCK):
-        end = min(start + BLOCK, count)
-        mine = _unit(features(start, end))
+
+    def __init__(self, *, threshold: float = 0.97, window: int = 5000) -> None:
+        """Begin with the first image.
+
+        Args:
+            threshold: cosine from which two images count as near-duplicates, in (0, 1].
+            window: images before it that an image is compared with, at least 1.
+        """
+        self.threshold, self.window = threshold, window
+        self._count = 0
+        self._recent: deque[tuple[int, NDArray[np.float32]]] = deque()
+
+    def add(self, features: NDArray[np.float32]) -> NDArray[np.int64]:
+        """The next images.
+
+        Args:
+            features: shape (images, dim); a row of zeros is an image without a feature.
+
+        Returns:
+            Number of the first image, counted from the first that was ever added, that each
+            resembles; −1 where there is none, shape (images,). Chains are not followed: a
+            resembles b and b resembles c makes no pair of a and c.
+        """
+        parts = [features[i : i + BLOCK] for i in range(0, len(features), BLOCK)]
+        nothing = np.empty(0, dtype=np.int64)
+        return np.concatenate([nothing, *(self._block(_unit(part)) for part in parts)])
+
+    def _block(self, mine: NDArray[np.float32]) -> NDArray[np.int64]:
+        start = self._count
+        rows = np.arange(start, start + len(mine))
+        first = np.full(len(mine), -1, dtype=np.int64)
+        self._recent.append((start, mine))
         # From the earliest block on, so that the first hit is the first image.
-        for other in range(max(0, start - window) // BLOCK * BLOCK, end, BLOCK):
-            stop = min(other + BLOCK, end)
-            theirs = mine if other == start else _unit(features(other, stop))
-            gap = np.arange(start, end)[:, None] - np.arange(other, stop)[None, :]
-            alike = (mine @ theirs.T >= threshold) & (gap > 0) & (gap <= window)
-            hit = alike.any(axis=1) & (first[start:end] < 0)
-            first[start:end][hit] = other + alike[hit].argmax(axis=1)
-    return first
+        for other, theirs in self._recent:
+            gap = rows[:, None] - np.arange(other, other + len(theirs))[None, :]
+            alike = (mine @ theirs.T >= self.threshold) & (gap > 0) & (gap <= self.window)
+            hit = alike.any(axis=1) & (first < 0)
+            first[hit] = other + alike[hit].argmax(axis=1)
+        self._count += len(mine)
+        while self._recent and self._recent[0][0] + len(self._recent[0][1]) + self.window <= (
+            self._count
+        ):
+            self._recent.popleft()
+        return first
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     length = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = rows / np.where(length > 0, length, np.inf)
+    unit: NDArray[np.float32] = rows / np.where(length > 0, length, np.float32(np.inf))
     return unit

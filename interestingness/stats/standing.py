@@ -40,3 +40,22 @@ def beats_median(scores: ArrayLike) -> NDArray[np.float64]:
     if np.isnan(given).all():
         return given
     return np.asarray(expit(given - np.nanmedian(given)))
+
+
+STARS = (0.10, 0.325, 0.675, 0.90)
+"""Percentiles from which an image has 2, 3, 4 and 5 stars: the highest tenth has five, the lowest
+tenth one, the middle third three."""
+
+
+def stars(percentile: ArrayLike) -> NDArray[np.int64]:
+    """One to five stars by where an image stands among the others.
+
+    Args:
+        percentile: in [0, 1], NaN where there is no score, shape (images,).
+
+    Returns:
+        1 to 5, and 0 (which means no rating in XMP) where there is no score, shape (images,).
+    """
+    given = np.asarray(percentile, dtype=np.float64)
+    found = 1 + np.searchsorted(STARS, given, side="right")
+    return np.where(np.isnan(given), 0, found).astype(np.int64)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,10 @@ from interestingness.stats.standing import beats_median, percentile
 from interestingness.studies.result import Bars, Column, Gallery, Shown, StudyResult, Table
 
 BINS = 24
+LISTED = 150
+"""Images in the sheet's table; the file of scores has all of them."""
+UNREADABLE = 200
+"""Files without a score that the sheet lists."""
 
 
 @dataclass(frozen=True)
@@ -48,58 +54,46 @@ class Ranking:
     logits: bool
     reference: Reference | None = None
 
-    def table(self) -> Table:
-        """One row per image, the highest first, files without a score last."""
-        standing = percentile(self.scores, self.scores)
-        beats = beats_median(self.scores) if self.logits else np.full(len(self.scores), np.nan)
-        other = self.reference
-        against = percentile(self.scores, [] if other is None else other.scores)
-        rows = [
-            {
-                "rank": None if np.isnan(self.scores[i]) else place + 1,
-                "image_id": self.image_ids[i],
-                "score": float(self.scores[i]),
-                "percentile": float(standing[i]),
-                "reference_percentile": float(against[i]),
-                "beats_median": float(beats[i]),
-                "near_duplicate_of": None if self.near[i] < 0 else self.image_ids[self.near[i]],
-                "problem": self.problems.get(self.image_ids[i]),
-            }
-            for place, i in enumerate(self.order())
-        ]
-        columns = [
-            Column("rank", "Rank", "count"),
-            Column("image_id", "Image"),
-            Column("score", "Score", "number"),
-            Column("percentile", "Percentile", "percent", "share of these images that score lower"),
-            Column(
-                "reference_percentile",
-                "Against the reference",
-                "percent",
-                f"share of the images of {other.name} that score lower" if other else "",
-            ),
-            Column(
-                "beats_median",
-                "Beats the median",
-                "percent",
-                "probability that raters like those the scorer learnt from prefer this image to "
-                "one with the median score of these",
-            ),
-            Column("near_duplicate_of", "Nearly the same as"),
-            Column("problem", "Problem"),
-        ]
-        return Table("scores", "All images", columns, rows)
-
+    @cached_property
     def order(self) -> NDArray[np.int64]:
         """Rows from the highest score to the lowest, those without a score at the end."""
         return np.argsort(-self.scores, kind="stable")
 
-    def sheet(self, *, used: Sequence[tuple[str, str]], shown: int) -> StudyResult:
+    @cached_property
+    def percentile(self) -> NDArray[np.float64]:
+        """Share of these images that score lower, shape (images,)."""
+        return percentile(self.scores, self.scores)
+
+    def columns(self, most: int | None = None) -> dict[str, Any]:
+        """The score table by column, the highest first, files without a score last.
+
+        Args:
+            most: rows; None takes all.
+        """
+        rows = self.order[:most]
+        known = ~np.isnan(self.scores[rows])
+        other = self.reference
+        against = percentile(self.scores[rows], [] if other is None else other.scores)
+        beats = beats_median(self.scores) if self.logits else np.full(len(self.scores), np.nan)
+        near = [None if at < 0 else self.image_ids[at] for at in self.near[rows].tolist()]
+        return {
+            "rank": np.where(known, np.arange(1, len(rows) + 1), 0),
+            "image_id": [self.image_ids[i] for i in rows.tolist()],
+            "score": self.scores[rows],
+            "percentile": self.percentile[rows],
+            "reference_percentile": against,
+            "beats_median": beats[rows],
+            "near_duplicate_of": near,
+            "problem": [self.problems.get(self.image_ids[i]) for i in rows.tolist()],
+        }
+
+    def sheet(self, *, used: Sequence[tuple[str, str]], shown: int, file: str) -> StudyResult:
         """The contact sheet.
 
         Args:
             used: what the scores come from, name and text.
             shown: pictures in each of the three galleries.
+            file: where all scores are.
         """
         known = ~np.isnan(self.scores)
         copies = int((self.near >= 0).sum())
@@ -113,17 +107,61 @@ class Ranking:
             title=f"{int(known.sum()):,} images by score",
             answer=answer,
             used=used,
-            tables=[self.table()],
+            tables=[self._highest(file), *self._unreadable(file)],
             figures=[self._histogram()] if known.any() else [],
             galleries=self._galleries(shown),
             notes=[
                 "A score orders images by the taste of those who labelled the training images. "
                 "It has no meaning outside of that."
             ],
+            pictures_first=True,
         )
 
+    def _highest(self, file: str) -> Table:
+        scored = int((~np.isnan(self.scores)).sum())
+        columns = self.columns(min(LISTED, scored))
+        names = [name for name in columns if name != "problem"]
+        cells = zip(*(columns[name] for name in names), strict=True)
+        rows = [dict(zip(names, row, strict=True)) for row in cells]
+        other = self.reference
+        spec = [
+            Column("rank", "Rank", "count"),
+            Column("image_id", "Image"),
+            Column("score", "Score", "number"),
+            Column("percentile", "Percentile", "percent", "share of these images that score lower"),
+            Column(
+                "reference_percentile",
+                "Against the reference",
+                "percent",
+                f"share of the {len(other.scores):,} images of {other.name} that score lower"
+                if other
+                else "",
+            ),
+            Column(
+                "beats_median",
+                "Beats the median",
+                "percent",
+                "probability that raters like those the scorer learnt from prefer this image to "
+                "one with the median score of these",
+            ),
+            Column("near_duplicate_of", "Nearly the same as"),
+        ]
+        more = len(rows) < scored
+        title = f"The highest {len(rows)} of {scored:,} images" if more else "All images"
+        return Table("images", title, spec, rows, notes=[f"Every image is in {file}."])
+
+    def _unreadable(self, file: str) -> list[Table]:
+        """Files without a score, if there are any."""
+        names = [name for name in self.image_ids if name in self.problems]
+        if not names:
+            return []
+        rows = [{"image_id": n, "problem": self.problems[n]} for n in names[:UNREADABLE]]
+        notes = [] if len(rows) == len(names) else [f"All {len(names):,} of them are in {file}."]
+        spec = [Column("image_id", "File"), Column("problem", "Problem")]
+        return [Table("unreadable", "Files without a score", spec, rows, notes)]
+
     def _galleries(self, shown: int) -> list[Gallery]:
-        order = self.order()
+        order = self.order
         order = order[~np.isnan(self.scores[order])]
         distinct = order[self.near[order] < 0]
         middle = max(0, (len(distinct) - shown) // 2)
@@ -137,10 +175,13 @@ class Ranking:
             Gallery(
                 title,
                 note=note if (self.near >= 0).any() else "",
-                images=[Shown(self.image_ids[i], f"{self.scores[i]:.2f}") for i in rows],
+                images=[Shown(self.image_ids[i], self._caption(i)) for i in rows.tolist()],
             )
             for title, rows in parts
         ]
+
+    def _caption(self, row: int) -> str:
+        return f"{self.scores[row]:.2f}, above {100 * self.percentile[row]:.0f} %"
 
     def _histogram(self) -> Bars:
         known = self.scores[~np.isnan(self.scores)]

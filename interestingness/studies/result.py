@@ -227,6 +227,7 @@ class StudyResult:
         tables, figures, galleries: in the order of showing; the first table goes to the console.
         notes: what a reader must know before believing it.
         simulated: the sentence that goes with every number of simulated raters, else "".
+        pictures_first: whether the page shows galleries before the first table: pages to look at.
     """
 
     name: str
@@ -238,3 +239,4 @@ class StudyResult:
     galleries: Sequence[Gallery] = ()
     notes: Sequence[str] = ()
     simulated: str = ""
+    pictures_first: bool = False

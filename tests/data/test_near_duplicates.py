@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from interestingness.data.near_duplicates import near_duplicates
+from interestingness.data.near_duplicates import NearDuplicates
 
 
 def by_loop(rows: np.ndarray, threshold: float, window: int) -> list[int]:
@@ -21,20 +21,34 @@ def by_loop(rows: np.ndarray, threshold: float, window: int) -> list[int]:
     return first
 
 
-@pytest.mark.parametrize("window", [1, 7, 1500, 5000])
-def test_equals_a_loop_over_all_pairs(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def in_parts(rows: np.ndarray, part: int, *, threshold: float, window: int) -> np.ndarray:
+    near = NearDuplicates(threshold=threshold, window=window)
+    return np.concatenate([near.add(rows[i : i + part]) for i in range(0, len(rows), part)])
+
+
+@pytest.mark.parametrize("part", [1, 13, 90])
+@pytest.mark.parametrize("window", [1, 7, 16, 1500])
+def test_equals_a_loop_over_all_pairs(window: int, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("interestingness.data.near_duplicates.BLOCK", 16)
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(90, 8)).astype(np.float32)
     rows[40:60] = rows[5:25] * 3 + rng.normal(scale=0.05, size=(20, 8))  # brighter copies
     rows[61] = rows[60]
     rows[70] = 0  # no feature
-    found = near_duplicates(lambda a, b: rows[a:b], 90, threshold=0.97, window=window)
+    found = in_parts(rows, part, threshold=0.97, window=window)
     assert found.tolist() == by_loop(rows, 0.97, window)
     assert (found >= 0).sum() >= (1 if window < 35 else 15)
 
 
 def test_nothing_is_nothing() -> None:
-    assert near_duplicates(lambda a, b: np.zeros((b - a, 3), np.float32), 0).tolist() == []
-    zeros = near_duplicates(lambda a, b: np.zeros((b - a, 3), np.float32), 4)
-    assert zeros.tolist() == [-1] * 4
+    near = NearDuplicates()
+    assert near.add(np.zeros((0, 3), np.float32)).tolist() == []
+    assert near.add(np.zeros((4, 3), np.float32)).tolist() == [-1] * 4
+
+
+def test_only_the_window_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("interestingness.data.near_duplicates.BLOCK", 16)
+    near = NearDuplicates(window=20)
+    for row in np.eye(300, dtype=np.float32):
+        near.add(row[None])
+    assert sum(len(rows) for _, rows in near._recent) <= 20 + 16

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
 
 from interestingness import cli
+from interestingness.data.shards.writer import write_shards
+from interestingness.datasets.photographs import find_photographs
+from interestingness.errors import DataError
+from interestingness.labels.tables import Manifest, Tables
+from interestingness.schema import Pair
 
 
 @pytest.fixture()
@@ -52,9 +69,10 @@ def test_scores_sheet_and_reference(
     assert scored == sorted(scored, reverse=True)
     assert len(set(np.round(scored, 3))) == 6
     assert json.loads(table.schema.metadata[b"interestingness"])["unit"].startswith("logits")
-    page = (sheet / "page.html").read_text()
-    assert "data:image/" in page
-    assert "broken.jpg" in page
+    page = (sheet / "page.html").read_text().replace("<wbr>", "")
+    assert page.index("data:image/") < page.index("<h2>All images</h2>")
+    assert "broken.jpg" in page and str(photos / "broken.jpg") not in page
+    assert rows["broken.jpg"]["problem"].startswith("not an image")
     # Again, with the first table as reference: the same scores, and where each stands among them.
     again = tmp_path / "again.parquet"
     assert rank(photos, *common, "--out", again, "--reference", out) == 0
@@ -99,3 +117,247 @@ def test_a_folder_without_a_readable_picture(
     assert rank(tmp_path, *arguments, "--out", tmp_path / "x.parquet") == 2
     assert "none of the 1 files can be read" in capsys.readouterr().err
     assert not (tmp_path / "x.parquet").exists()
+
+
+def test_a_reference_set_has_a_name(
+    photos: Path, planted_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ("--scorer", planted_checkpoint, "--cache", tmp_path / "cache")
+    common += ("--sheet", tmp_path / "sheet", "--out", tmp_path / "scores.csv")
+    assert rank(photos, *common, "--reference", "mine") == 2
+    assert "no set has a name yet" in capsys.readouterr().err
+    assert rank(photos, *common, "--save-reference", "../mine") == 2
+    assert "no name" in capsys.readouterr().err
+    assert rank(photos, *common, "--save-reference", "mine") == 0
+    assert rank(photos / "0.png", photos / "3.png", *common, "--reference", "mine") == 0
+    rows = pacsv.read_csv(tmp_path / "scores.csv").to_pylist()
+    # 0.png is second and 3.png third of seven: five and four lie below, and half of themselves.
+    assert [row["reference_percentile"] for row in rows] == pytest.approx([5.5 / 7, 4.5 / 7])
+    assert [row["percentile"] for row in rows] == [0.75, 0.25]
+    assert rank(photos, *common, "--reference", "yours") == 2
+    assert "one of mine" in capsys.readouterr().err
+    other = torch.load(planted_checkpoint, weights_only=True)
+    other["state_dict"]["scorer.head.weight"] += 1
+    torch.save(other, tmp_path / "other.ckpt")
+    again = ("--scorer", tmp_path / "other.ckpt", *common[2:], "--reference", "mine")
+    assert rank(photos, *again) == 2
+    assert "scores of made.ckpt, another scorer than other.ckpt" in capsys.readouterr().err
+
+
+def colourful(seed: int = 0, size: tuple[int, int] = (90, 60)) -> Image.Image:
+    noise = np.random.default_rng(seed).integers(0, 255, (4, 6, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize(size, Image.Resampling.NEAREST)
+
+
+def test_what_photographs_are_like_in_the_wild(
+    planted_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each kind gets the score of the plain picture, or a line that says why it has none."""
+    import pillow_heif
+
+    folder = tmp_path / "photos"
+    (folder / "ü ber").mkdir(parents=True)
+    plain = colourful()
+    plain.save(folder / "plain.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    plain.transpose(Image.Transpose.ROTATE_90).save(folder / "rotated.png", exif=exif)
+    plain.convert("CMYK").save(folder / "cmyk.tif")
+    heif = pillow_heif.from_pillow(plain)
+    heif.save(folder / "phone.heic", quality=-1)
+    odd = ["a'b\"c.png", "line\nbreak.png", "<script>alert(1)</script>.png".replace("/", "∕")]
+    odd += ["{{ 7*7 }}.png", "ü ber/🦊 100%.png", "-rf.png"]
+    for name in odd:
+        plain.save(folder / name)
+    (folder / "zero.jpg").write_bytes(b"")
+    whole = (folder / "plain.png").read_bytes()
+    (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "page.jpg").write_text("<html>")
+    (folder / "._plain.png").write_bytes(b"what a Mac leaves")
+    out = tmp_path / "scores.parquet"
+    places = ("--cache", tmp_path / "cache", "--sheet", tmp_path / "sheet", "--out", out)
+    assert rank(folder, "--scorer", planted_checkpoint, *places) == 0
+    rows = {row["image_id"]: row for row in pq.read_table(out).to_pylist()}
+    bad = {name: row["problem"] for name, row in rows.items() if row["score"] is None}
+    assert set(bad) == {"zero.jpg", "cut.png", "page.jpg"}
+    assert "0 bytes" in bad["zero.jpg"]
+    assert "cut short" in bad["cut.png"]
+    assert "not an image" in bad["page.jpg"]
+    assert not any(str(tmp_path) in why for why in bad.values())
+    good = {name: row["score"] for name, row in rows.items() if name not in bad}
+    assert set(good) == {"plain.png", "rotated.png", "cmyk.tif", "phone.heic", *odd}
+    assert all(good[name] == good["plain.png"] for name in odd)
+    # Turned upright the pixels are the same; CMYK and HEIC change colours by little.
+    assert good["rotated.png"] == pytest.approx(good["plain.png"], abs=1e-4)
+    sideways = tmp_path / "sideways"
+    sideways.mkdir()
+    plain.transpose(Image.Transpose.ROTATE_90).save(sideways / "x.png")
+    assert rank(sideways, "--scorer", planted_checkpoint, *places) == 0
+    far = abs(pq.read_table(out)["score"][0].as_py() - good["plain.png"])
+    assert abs(good["cmyk.tif"] - good["plain.png"]) < far
+    assert abs(good["phone.heic"] - good["plain.png"]) < far
+    page = (tmp_path / "sheet" / "page.html").read_text()
+    assert "<script>alert" not in page
+
+
+def test_an_empty_folder_is_one_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert rank(tmp_path / "empty") == 2
+    message = capsys.readouterr().err
+    assert "no image in" in message and "dataset.images" not in message
+    assert rank(tmp_path / "absent") == 2
+    assert "nothing is at" in capsys.readouterr().err
+
+
+def test_the_model_of_synthetic_scenes_is_refused(
+    photos: Path, planted_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from interestingness.learning.learner import CHECKPOINT_KEY
+    from interestingness.models.backbones import SceneClipBackbone
+    from interestingness.models.heads import LinearHead
+    from interestingness.models.scaling import FeatureScaler
+    from interestingness.models.scorer import Scorer
+
+    backbone = SceneClipBackbone(weights="embedded")
+    scorer = Scorer(backbone, FeatureScaler("none", backbone.dim), LinearHead(backbone.dim))
+    frozen = set(scorer.frozen_names())
+    node = {
+        "_target_": "interestingness.models.backbones.SceneClipBackbone",
+        "weights": "embedded",
+    }
+    record = {"model": {"backbone": node}, "label_source": {"name": "human"}, "question": "fun"}
+    state = {f"scorer.{n}": v for n, v in scorer.state_dict().items() if n not in frozen}
+    torch.save(
+        {"state_dict": state, CHECKPOINT_KEY: {"scorer": scorer.spec(), "record": record}},
+        tmp_path / "scenes.ckpt",
+    )
+    places = ("--cache", tmp_path / "cache", "--out", tmp_path / "x.parquet")
+    assert rank(photos, "--scorer", tmp_path / "scenes.ckpt", *places) == 2
+    assert "trained on synthetic scenes only" in capsys.readouterr().err
+    assert not (tmp_path / "x.parquet").exists()
+
+
+KILLED = """
+import sys
+from interestingness.annotators import scoring
+scoring.PART = 8  # a kill costs what was not yet written
+from interestingness import cli
+cli.rank(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+def test_killed_it_goes_on_where_it_was(planted_checkpoint: Path, tmp_path: Path) -> None:
+    """Ended by SIGKILL after a first part was written; the second run computes the rest only."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i in range(80):
+        colourful(i).save(folder / f"{i:03d}.png")
+    places = ["--cache", tmp_path / "cache", "--out", tmp_path / "scores.parquet"]
+    places += ["--sheet", tmp_path / "sheet", "--scorer", planted_checkpoint]
+    command = [sys.executable, "-c", KILLED, *map(str, [folder, *places])]
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 120
+        while not list((tmp_path / "cache").glob("features/*/segment-*")):
+            assert time.monotonic() < end and first.poll() is None
+            time.sleep(0.005)
+    finally:
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
+    assert first.returncode == -signal.SIGKILL
+    assert not (tmp_path / "scores.parquet").exists()
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    computed, kept = map(int, re.findall(r"(\d+) computed, (\d+) from", again.stdout)[0])
+    assert computed + kept == 80 and 8 <= kept < 80
+    scores = {
+        r["image_id"]: r["score"] for r in pq.read_table(tmp_path / "scores.parquet").to_pylist()
+    }
+    # A run that was never interrupted says the same.
+    places[1] = tmp_path / "other cache"
+    assert rank(folder, *places) == 0
+    whole = {
+        r["image_id"]: r["score"] for r in pq.read_table(tmp_path / "scores.parquet").to_pylist()
+    }
+    assert scores.keys() == whole.keys() and len(whole) == 80
+    np.testing.assert_allclose(list(scores.values()), list(whole.values()), atol=1e-3)
+
+
+@pytest.fixture()
+def tar_folder(tmp_path: Path) -> Path:
+    """Two shards in the layout of img2dataset: image, text and JSON by key."""
+    folder = tmp_path / "downloaded"
+    folder.mkdir()
+    for shard in range(2):
+        with tarfile.open(folder / f"{shard:05d}.tar", "w") as tar:
+            for i in range(3):
+                key, data = f"{shard:05d}{i:04d}", io.BytesIO()
+                colourful(3 * shard + i).save(data, "PNG")
+                record = json.dumps({"url": f"https://example.org/{key}", "status": "success"})
+                texts = [(".json", record.encode()), (".txt", b"words")]
+                for suffix, content in [(".png", data.getvalue()), *texts]:
+                    info = tarfile.TarInfo(key + suffix)
+                    info.size = len(content)
+                    tar.addfile(info, io.BytesIO(content))
+        (folder / f"{shard:05d}_stats.json").write_text("{}")
+    return folder
+
+
+def test_images_in_tar_files_score_as_files_do(
+    tar_folder: Path, planted_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "scores.parquet"
+    common = ["--scorer", planted_checkpoint, "--out", out, "--sheet", tmp_path / "sheet"]
+    assert rank(tar_folder, *common, "--cache", tmp_path / "a") == 0
+    scores = {r["image_id"]: r["score"] for r in pq.read_table(out).to_pylist()}
+    assert sorted(scores) == [f"{s:05d}.tar/{s:05d}{i:04d}.png" for s in (0, 1) for i in range(3)]
+    assert "6 computed, 0 from the cache" in capsys.readouterr().out
+    assert "data:image/" in (tmp_path / "sheet" / "page.html").read_text()
+    assert rank(tar_folder / "*.tar", *common, "--cache", tmp_path / "a") == 0
+    assert "0 computed, 6 from the cache" in capsys.readouterr().out
+    files = tmp_path / "unpacked"
+    for tar in tar_folder.glob("*.tar"):
+        with tarfile.open(tar) as archive:
+            archive.extractall(files / tar.name, filter="data")
+    assert rank(files, *common, "--cache", tmp_path / "b") == 0
+    unpacked = {r["image_id"]: r["score"] for r in pq.read_table(out).to_pylist()}
+    assert unpacked == pytest.approx(scores, abs=1e-4)
+
+
+def test_a_tar_file_that_is_none(tar_folder: Path, tmp_path: Path) -> None:
+    whole = (tar_folder / "00000.tar").read_bytes()
+    (tmp_path / "cut.tar").write_bytes(whole[:700])
+    with tarfile.open(tmp_path / "texts.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("a.txt"))
+    (tmp_path / "zipped.tar").write_bytes(gzip.compress(whole))
+    for name, said in [("cut", "cut"), ("zipped", "zipped"), ("texts", "no image inside")]:
+        with pytest.raises(DataError, match=said):
+            find_photographs([tmp_path / f"{name}.tar"])
+
+
+def test_pair_shards_give_each_image_once(tmp_path: Path) -> None:
+    names = [f"{i}.png" for i in range(4)]
+    for i, name in enumerate(names):
+        colourful(i).save(tmp_path / name)
+    pairs = [Pair.of(a, b) for a, b in combinations(names, 2)]
+    tables = Tables.write(
+        tmp_path,
+        Manifest("tiny", "photographs"),
+        {
+            "images": pa.table({"image_id": names, "path": names}),
+            "pairs": pa.table(
+                {
+                    "pair_id": [p.pair_id for p in pairs],
+                    "left": [p.left for p in pairs],
+                    "right": [p.right for p in pairs],
+                }
+            ),
+        },
+    )
+    write_shards(tables, tmp_path / "shards", pairs_per_shard=4)
+    found = find_photographs([tmp_path / "shards"])
+    assert list(found.image_ids) == names
+    for i, picture in enumerate(found):
+        assert picture.read() == (tmp_path / names[i]).read_bytes()
+    together = find_photographs([tmp_path / "shards", tmp_path / "2.png"])
+    assert list(together.image_ids) == ["2.png", *(f"shards/{name}" for name in names)]

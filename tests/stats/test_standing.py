@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import percentileofscore
 
-from interestingness.stats.standing import beats_median, percentile
+from interestingness.stats.standing import beats_median, percentile, stars
 
 
 def test_percentile_is_scipys() -> None:
@@ -27,3 +27,12 @@ def test_the_median_image_has_even_odds() -> None:
     assert found[1] == 0.5
     np.testing.assert_allclose(found[2], 1 / (1 + np.exp(-1.5)))
     assert np.isnan(found[3])
+
+
+def test_stars_have_the_shares_that_are_promised() -> None:
+    scores = np.random.default_rng(0).normal(size=1000)
+    given = stars(percentile(scores, scores))
+    assert np.bincount(given, minlength=6).tolist() == [0, 100, 225, 350, 225, 100]
+    assert stars([0.0, 0.0999, 0.10, 0.5, 0.9, 1.0, np.nan]).tolist() == [1, 1, 2, 3, 5, 5, 0]
+    order = np.argsort(scores)
+    assert (np.diff(given[order]) >= 0).all()

@@ -1,0 +1,201 @@
+"""What somebody wants looked at: folders, patterns, files and tar files → pictures with names."""
+
+from __future__ import annotations
+
+import glob
+import os
+import tarfile
+import unicodedata
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+from PIL import Image
+
+from interestingness.data.encoding import Picture
+from interestingness.data.images import decode_image, read_bytes
+from interestingness.data.shards.index import ShardIndex
+from interestingness.data.shards.layout import INDEX, MANIFEST, read_manifest
+from interestingness.datasets.image_files import SUFFIXES, list_images
+from interestingness.errors import DataError, ImageError
+
+Place = tuple[str] | tuple[str, int, int]
+"""A file below the root; or a tar file below it, where a member's bytes begin, and how many."""
+
+
+@dataclass(frozen=True, eq=False)
+class Photographs(Sequence[Picture]):
+    """Pictures by name, in the order of their names. What is not looked at costs a name only.
+
+    Attributes:
+        root: absolute folder that names are relative to.
+        image_ids: distinct; path below the root, for members of tar files with the member's name.
+        places: where each lies.
+    """
+
+    root: Path
+    image_ids: Sequence[str]
+    places: Sequence[Place]
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @overload
+    def __getitem__(self, at: int) -> Picture: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Picture]: ...
+    def __getitem__(self, at: int | slice) -> Picture | list[Picture]:
+        """Picture(s) that read themselves; messages name them by their short name."""
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(len(self)))]
+        name, place = self.image_ids[at], self.places[at]
+        if len(place) == 1:
+            path = self.root / place[0]
+            return Picture(name, lambda: _file(path, name), path)
+        tar, offset, size = self.root / place[0], place[1], place[2]
+        return Picture(name, lambda: _member(tar, offset, size, name))
+
+    def path(self, at: int) -> Path | None:
+        """The file of a picture; None for a member of a tar file."""
+        place = self.places[at]
+        return self.root / place[0] if len(place) == 1 else None
+
+    def image(self, image_id: str) -> Image.Image | None:
+        """The picture of this name; None where there is none, or it cannot be read."""
+        at = bisect_left(self.image_ids, image_id)
+        if at == len(self) or self.image_ids[at] != image_id:
+            return None
+        picture = self[at]
+        try:
+            return decode_image(picture.read(), where=picture.name)
+        except ImageError:
+            return None
+
+
+def find_photographs(given: Iterable[str | Path]) -> Photographs:
+    """Everything that is named, once.
+
+    Args:
+        given: folders (with their subfolders), glob patterns, image files; tar files of images as
+            img2dataset writes them, folders of those, and folders of pair shards.
+
+    Raises:
+        DataError: if there is nothing, no image, or a damaged tar file.
+    """
+    files: dict[str, None] = {}
+    tars: dict[str, None] = {}
+    shards: list[Path] = []
+    for text in (os.fspath(item) for item in given):
+        path = Path(os.path.expanduser(text))  # noqa: PTH111  leaves ~nobody as it is
+        if (path / MANIFEST).is_file() and (path / INDEX).is_file():
+            shards.append(Path(os.path.abspath(path)))
+        elif found := _tars(path, text):
+            tars.update(dict.fromkeys(os.path.abspath(tar) for tar in found))
+        else:
+            files.update(dict.fromkeys(_images(text)))
+    folders = [*map(os.path.dirname, [*files, *tars]), *map(str, shards)]
+    if not folders:
+        raise DataError("no photographs are named", todo="interestingness rank ~/Pictures")
+    root = Path(os.path.commonpath(folders))
+    named = {_name(os.path.relpath(path, root)): (os.path.relpath(path, root),) for path in files}
+    places: dict[str, Place] = dict(named)
+    for tar in tars:
+        short = os.path.relpath(tar, root)
+        for name, offset, size in members(Path(tar)):
+            places[f"{_name(short)}/{name}"] = (short, offset, size)
+    for folder in shards:
+        places.update(_of_pairs(folder, root, prefix=len(folders) > 1))
+    if not places:
+        raise DataError(
+            f"{', '.join(os.path.relpath(tar, root) for tar in tars)}: no image inside",
+            expected="members ending in .jpg, .png, .webp, …, as img2dataset writes them",
+            todo="name another tar file",
+        )
+    ids = sorted(places)
+    return Photographs(root, ids, [places[name] for name in ids])
+
+
+def members(tar: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, first byte and number of bytes of each image in a tar file; only headers are read.
+
+    Raises:
+        DataError: for a damaged or a compressed file.
+    """
+    try:
+        with tarfile.open(tar, "r:") as archive:
+            for info in archive:
+                archive.members = []  # type: ignore[attr-defined]  # tarfile remembers every header otherwise
+                hidden = Path(info.name).name.startswith(".")
+                if info.isfile() and not hidden and Path(info.name).suffix.lower() in SUFFIXES:
+                    yield info.name, info.offset_data, info.size
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise DataError(
+            f"{tar}: cannot be read as a tar file ({error})",
+            expected="a whole tar file, not compressed",
+            todo="obtain it again, or unpack it and name the folder",
+        ) from None
+
+
+def _tars(path: Path, text: str) -> list[str]:
+    """Tar files that are meant: one, those of a pattern, those in a folder of img2dataset."""
+    if path.is_dir():
+        tars = (tar for tar in path.glob("*.tar") if tar.is_file())
+        return sorted(str(tar) for tar in tars if not tar.name.startswith("."))
+    if path.suffix.lower() == ".tar" and not path.exists() and glob.has_magic(text):
+        return sorted(glob.glob(str(path), recursive=True))
+    return [str(path)] if path.suffix.lower() == ".tar" and path.is_file() else []
+
+
+def _images(text: str) -> Iterator[str]:
+    try:
+        root, files = list_images(text)
+    except DataError as error:
+        # The same function serves the option of a data set, which its messages name.
+        found = error.found.removeprefix("dataset.images: ")
+        raise DataError(found, expected=error.expected, todo=error.todo) from None
+    for file in files:
+        yield str(root / file.path)
+
+
+def _of_pairs(folder: Path, root: Path, *, prefix: bool) -> dict[str, Place]:
+    """The distinct images of a folder of pair shards: each is in as many pairs as it was put in."""
+    manifest = read_manifest(folder)
+    index = ShardIndex(folder / INDEX, manifest)
+    places: dict[str, Place] = {}
+    short = os.path.relpath(folder, root)
+    for number, shard in enumerate(manifest.shards):
+        block = index.block(number)
+        for role, column in enumerate(("left", "right")):
+            for row, name in enumerate(block.ids[column].to_pylist()):
+                image_id = f"{short}/{name}" if prefix and short != "." else name
+                if image_id not in places:
+                    offset, size = map(int, block.spans[row, role])
+                    places[image_id] = (str(Path(short, shard.name)), offset, size)
+    return places
+
+
+def _name(relative: str) -> str:
+    """A path as a name, the same whichever Unicode spelling the file system chose."""
+    return unicodedata.normalize("NFC", Path(relative).as_posix())
+
+
+def _file(path: Path, name: str) -> bytes:
+    try:
+        return read_bytes(path)
+    except ImageError as error:
+        found = error.found.replace(str(path), name)
+        raise ImageError(found, expected=error.expected, todo=error.todo) from None
+
+
+def _member(tar: Path, offset: int, size: int, name: str) -> bytes:
+    try:
+        with tar.open("rb") as file:
+            file.seek(offset)
+            data = file.read(size)
+    except OSError as error:
+        raise ImageError(f"{name}: {error.strerror or error}") from None
+    if len(data) < size:
+        raise ImageError(f"{name}: the tar file ends inside of it")
+    return data
