@@ -26,6 +26,7 @@ from interestingness.studies.simulated_images import DIM, SIGNAL, UNSEEN, Scene,
 from interestingness.studies.simulated_judges import Calls, Judge, worlds
 from interestingness.studies.study import Material, Study
 
+QUICK = "A quick run: too few repetitions to conclude anything. "
 SIMULATED = (
     "Simulated: judges, images and truth are formulas; nothing here was asked of a real model."
 )
@@ -183,11 +184,11 @@ class Debiasing(Study):
             "The ranker is linear with L2 chosen by image-disjoint validation on the labels alone.",
         ]
         if self.quick:
-            notes.insert(0, "A quick run: too few repetitions to conclude anything.")
+            notes.insert(0, QUICK.strip())
         return StudyResult(
             name="debiasing",
             title="Debiasing that pays: rules for the votes of judges at equal money",
-            answer=_answer(judges, found, self.calls, at),
+            answer=QUICK * self.quick + _answer(judges, found, self.calls, at),
             used=[("data", "simulated judges and images"), ("seed", str(seed))],
             tables=[
                 self._summary(judges, found, at, seed),

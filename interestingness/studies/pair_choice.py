@@ -31,6 +31,7 @@ SHARP = Judge("sharp", "answers by chance, along a steep logistic curve without 
 CALLS_PER_PAIR = 2
 """Each pair is asked in both orders, so that the order term is not in the way."""
 RIDGE = 0.3
+QUICK = "A quick run: too few repetitions to conclude anything. "
 SIMULATED = (
     "Simulated: judges, images and truth are formulas; nothing here was asked of a real model."
 )
@@ -154,12 +155,12 @@ class PairChoice(Study):
             "(`stats/pair_choice.py`) and 30 % random pairs; active only: no random pairs.",
         ]
         if self.quick:
-            notes.insert(0, "A quick run: too few repetitions to conclude anything.")
+            notes.insert(0, QUICK.strip())
         rows = self._rows(judges, found, seed)
         return StudyResult(
             name="pair_choice",
             title="Choosing pairs: random against informative",
-            answer=_answer(rows, self.calls[self.compare_at]),
+            answer=QUICK * self.quick + _answer(rows, self.calls[self.compare_at]),
             used=[("data", "simulated judges and images"), ("seed", str(seed))],
             tables=[self._table(rows), self._everything(judges, found)],
             figures=[

@@ -56,7 +56,11 @@ def test_a_quick_run_has_every_rule_in_every_world(quick: StudyResult) -> None:
     assert len(contrasts.rows) == len(CONTRASTS) * len(names)
     assert "at_500" in contrasts.rows[0]
     assert len(quick.figures) == len(names)
-    assert quick.simulated.startswith("Simulated") and "quick" in quick.notes[0]
+    assert (
+        quick.simulated.startswith("Simulated")
+        and "quick" in quick.notes[0]
+        and quick.answer.startswith(quick.notes[0])
+    )
     for row in summary.rows:
         assert isinstance(row["accuracy"], Interval)
         assert 0.4 < row["accuracy"].estimate < 1 and row["accuracy"].repeats == 2

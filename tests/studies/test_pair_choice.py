@@ -42,7 +42,11 @@ def test_a_quick_run_has_every_way_for_every_judge(quick: StudyResult) -> None:
     assert [row["way"] for row in summary.rows] == ways * 2 * 3
     assert len(everything.rows) == len(ways) * len(TARGETS) * 3 * 4
     assert len(quick.figures) == len(TARGETS) * 3
-    assert "quick" in quick.notes[0] and quick.simulated.startswith("Simulated")
+    assert (
+        "quick" in quick.notes[0]
+        and quick.answer.startswith(quick.notes[0])
+        and quick.simulated.startswith("Simulated")
+    )
     for row in summary.rows:
         assert isinstance(row["spearman"], Interval) and row["spearman"].repeats == 2
         assert ("calls" in row) == (row["way"] != "random")
