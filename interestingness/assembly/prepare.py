@@ -137,7 +137,10 @@ def _obtaining(cfg: DictConfig) -> str:
     kept = ("dataset", "question", "paths.cache")
     words = [quoted(w) for w in given if w.lstrip("+~").startswith(kept)]
     command = " ".join(["interestingness annotate", *words, f"annotator={annotator}"])
-    return f"{command} pilot=30 asks about thirty pairs first; or choose another label_source"
+    return (
+        f"{command} pilot=30 asks about thirty pairs first (answers that its ledger has cost "
+        "nothing again); or choose another label_source"
+    )
 
 
 def _own_name(source: LabelSource, references: Mapping[str, LabelSource]) -> str:

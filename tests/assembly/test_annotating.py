@@ -265,6 +265,7 @@ def test_missing_votes_name_the_command_and_its_price(tables: Tables) -> None:
     command = f"interestingness annotate dataset=prepared dataset.root={tables.root}"
     assert f"{command} annotator=gpt4o pilot=30" in said
     assert "8 pairs × 2 orders = 16 calls, × $0.0012 a call" in said
+    assert "answers that its ledger has cost nothing again" in said
 
 
 def test_options_that_make_no_sense_are_said(run: Run) -> None:
