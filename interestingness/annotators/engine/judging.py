@@ -46,7 +46,7 @@ class Judge:
         """Judge a reply whose bytes are committed; a refusal by the server costs nothing."""
         verdict, usage, model, fingerprint = self.parse(task, reply)
         cost = self.prices.cost(usage) if usage is not None else None
-        if reply.status != 200:
+        if reply.status >= 300:
             cost = 0
         await self.ledger.judged(
             attempt_id,

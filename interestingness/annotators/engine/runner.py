@@ -159,10 +159,10 @@ class _Run:
                 return
             try:
                 await self._ask(task)
+                self.progress(self.tally)
             except Exception as error:  # the others are still waiting for answers that are paid for
                 self.error = self.error or error
                 self.stop.ask(Exit.IO, f"{type(error).__name__}: {error}")
-            self.progress(self.tally)
 
     async def _ask(self, task: Task) -> None:
         """Ask one task until it is settled, given up, or the run should end."""

@@ -1,0 +1,81 @@
+"""The disk fills up while answers are on their way: row 7, with the engine and a server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bench import Bench, pairs
+from servers.scripted import Answer, ScriptedServer, Seen, completion
+
+from interestingness.annotators.engine.stopping import Exit, Stop
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of four megabytes; needs the right to mount one."""
+    point = tmp_path / "disk"
+    point.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(point)]
+    try:
+        allowed = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except OSError:
+        allowed = False
+    if not allowed:
+        pytest.skip("a small disk cannot be mounted here: needs root")
+    yield point
+    subprocess.run(["umount", str(point)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Take every byte that is left."""
+    filler = folder / "filler"
+    with open(filler, "wb", buffering=0) as file:
+        for size in (1 << 16, 1 << 12, 1):
+            try:
+                while True:
+                    file.write(b"f" * size)
+            except OSError:
+                pass
+    return filler
+
+
+@pytest.mark.parametrize("noise", [5_000, 100_000])
+def test_what_was_answered_is_kept_and_the_next_run_goes_on(
+    small_disk: Path,
+    tmp_path: Path,
+    server: ScriptedServer,
+    monkeypatch: pytest.MonkeyPatch,
+    noise: int,
+) -> None:
+    """Answers that fit into the ballast, and answers that do not and are spilled."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    bench = Bench(small_disk / "judge.sqlite")
+
+    def script(seen: Seen) -> Answer:
+        reason = os.urandom(noise // 2).hex()  # does not compress to nothing
+        content = json.dumps({"choice": "first", "reason": reason})
+        return Answer(body=completion(content), delay_s=0.3)
+
+    async def fill_up(stop: Stop) -> None:
+        while len(server.journal) < 8:
+            await asyncio.sleep(0.005)
+        await asyncio.to_thread(fill, small_disk)
+        await asyncio.Event().wait()
+
+    server.script = script
+    ended = bench.run(server.base_url, pairs(60), concurrency=8, meanwhile=fill_up)
+    assert ended.exit_code == Exit.IO
+    paid = len(server.answered)
+    assert 8 <= paid < 60
+    (small_disk / "filler").unlink()
+    server.follow([])
+    bench.run(server.base_url, pairs(40), concurrency=8)
+    assert bench.rows("SELECT count(*) FROM label") == [(40,)]
+    assert len(server.answered) == 40, "what was answered before is there, and not asked again"
+    bench.check(server)
