@@ -19,6 +19,7 @@ class SimulatedServer:
 
     Attributes:
         journal: paths of the requests that were answered, in order: what a provider would charge.
+        keys: keys that came with them.
     """
 
     def __init__(self, judge: SimulatedJudge, *, latency_s: float = 0.0, port: int = 0) -> None:
@@ -32,6 +33,7 @@ class SimulatedServer:
         self.judge = judge
         self.latency_s = latency_s
         self.journal: list[str] = []
+        self.keys: set[str] = set()
         self._http = _Listening(("127.0.0.1", port), _handler(self))
         self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
 
@@ -86,6 +88,7 @@ def _handler(server: SimulatedServer) -> type[BaseHTTPRequestHandler]:
             if self.path not in ("/v1/chat/completions", "/v1/embeddings"):
                 self._send(404, b'{"error": {"message": "no such path"}}')
                 return
+            server.keys.add(self.headers.get("authorization", "").removeprefix("Bearer "))
             reply = server.answer(Request(self.path.removeprefix("/v1"), body))
             self._send(reply.status, reply.body)
 

@@ -28,9 +28,9 @@ from interestingness.errors import ConfigError
 TODAY = date(2026, 11, 24)
 
 
-def whole_session(folder: Path, url: str, seen: list[str]) -> tuple[Summary, int]:
+def whole_session(folder: Path, url: str, seen: list[str], **more: Any) -> tuple[Summary, int]:
     """Preflight and eight pairs over a socket; what came of it, and rows of votes."""
-    judge = backend(base_url=url, model="simulated-judge")
+    judge = backend(base_url=url, model="simulated-judge", **more)
     canary = Canary.of(judge, Template.load("pair-1"), today=TODAY)
     sources = {n: Source.read(n, p) for n, p in photographs(folder / "p", 8).items()}
     ways = rounds()
@@ -61,6 +61,27 @@ def test_over_a_socket_every_request_is_in_the_ledger(tmp_path: Path) -> None:
         assert (ended.exit_code, ended.tally.labelled, rows) == (0, 16, 16)
         assert len(server.journal) == 16 + 3
     assert seen[-1].startswith("16 of 16") and "$" in seen[-1] and "consistent" in seen[-1]
+
+
+def test_the_key_is_in_no_file_and_in_no_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    key = "sk-local-0123456789abcdef"
+    monkeypatch.setenv("TEST_KEY", key)
+    caplog.set_level("DEBUG")
+    seen: list[str] = []
+    with SimulatedServer(SimulatedJudge(**SIMULATED)) as server:
+        keyed = {"key_env": "TEST_KEY", "hosts": ["127.0.0.1"]}
+        ended, rows = whole_session(tmp_path, server.base_url, seen, **keyed)
+        assert (ended.exit_code, rows) == (0, 16)
+        assert server.keys == {key}, "it did reach the server"
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 8 and not any(key.encode() in path.read_bytes() for path in files)
+    told = capfd.readouterr()
+    assert key not in told.out + told.err + caplog.text + "".join(seen)
 
 
 def test_a_key_is_asked_for_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
