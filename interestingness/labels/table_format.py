@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -213,13 +214,48 @@ def write_table(kind: str, table: pa.Table, path: str | Path) -> None:
     """Check, then write Parquet so that the file appears whole or not at all."""
     path = Path(path)
     table = check_table(kind, table, where=str(path))
-    metadata = {
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    pq.write_table(table.replace_schema_metadata(_metadata(kind)), temporary, compression="zstd")
+    temporary.replace(path)
+
+
+def write_batches(kind: str, batches: Iterable[pa.Table], path: str | Path) -> int:
+    """Write a table that is never whole in memory; the file appears whole or not at all.
+
+    Args:
+        kind: a key of ``SPECS``.
+        batches: parts with the same columns; at least one.
+        path: of the Parquet file.
+
+    Returns:
+        Number of rows.
+
+    Raises:
+        DataError: like ``check_table``.
+    """
+    path, rows = Path(path), 0
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    writer = None
+    try:
+        for batch in batches:
+            table = check_table(kind, batch, where=str(path))
+            if writer is None:
+                schema = table.schema.with_metadata(_metadata(kind))
+                writer = pq.ParquetWriter(temporary, schema, compression="zstd")
+            writer.write_table(table.cast(schema))
+            rows += table.num_rows
+    finally:
+        if writer is not None:
+            writer.close()
+    temporary.replace(path)
+    return rows
+
+
+def _metadata(kind: str) -> dict[bytes, bytes]:
+    return {
         b"interestingness.format_version": str(FORMAT_VERSION).encode(),
         b"interestingness.table": kind.encode(),
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")
-    temporary.replace(path)
 
 
 def table_fingerprint(table: pa.Table) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter
@@ -80,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _ok(self, name: str) -> None:
         time.sleep(0.01)
-        seed = int(name.split(".")[0])
+        seed = int(re.match(r"\d*", name)[0] or 0)
         self._send(200, picture(seed), Content_Type="text/plain")
 
     def _png(self, name: str) -> None:
