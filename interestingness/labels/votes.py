@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, Self
 
@@ -20,6 +20,16 @@ from interestingness.schema import DEFAULT_QUESTION, Pairs
 KINDS = ("human", "model", "any")
 ORDERS = 2
 """Presentations of a pair that a judge is asked about: either image first."""
+SHOWN = 3
+"""Simulated raters that are named."""
+
+
+def simulation_of(raters: Iterable[str]) -> str:
+    """The sentence that goes with votes of raters whose ids say that they are simulated, or ""."""
+    names = [name for name in raters if "simulated" in name.casefold()]
+    more = ", …" if len(names) > SHOWN else ""
+    told = ", ".join(names[:SHOWN]) + more
+    return f"SIMULATION: votes of {told}; no evidence about anybody" if names else ""
 
 
 class VoteSource(LabelSource):
@@ -118,9 +128,7 @@ class VoteSource(LabelSource):
         """A sentence if a rater says in its id that it is simulated and the data set does not."""
         if self.missing() is not None:
             return ""
-        raters = [self._votes.raters[i] for i in np.unique(self._votes.rater)]
-        names = ", ".join(name for name in raters if "simulated" in name.casefold())
-        return f"SIMULATION: votes of {names}; no evidence about anybody" if names else ""
+        return simulation_of(self._votes.raters[i] for i in np.unique(self._votes.rater))
 
     def fingerprint(self) -> str:
         """Hash of the rule and of the votes that it reads (not of other raters' votes)."""

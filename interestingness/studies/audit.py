@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from interestingness.errors import DataError
 from interestingness.labels.tables import Votes
+from interestingness.labels.votes import simulation_of
 from interestingness.schema import Pairs
 from interestingness.studies.audit_tables import (
     agreement_map,
@@ -27,6 +28,8 @@ from interestingness.studies.result import Figure, StudyResult, Table
 from interestingness.studies.study import Material, Study
 from interestingness.studies.vote_ranking import ranking_chart, ranking_gallery, ranking_table
 
+MOST_BIASED = 3
+"""Judges named in the answer."""
 SINGLY = 12
 """Up to so many raters are compared one by one; more are compared as people and models."""
 
@@ -131,7 +134,7 @@ def audit_votes(
         tables=found,
         figures=figures,
         notes=[*notes, *_warnings(main)],
-        simulated=simulated,
+        simulated=simulated or simulation_of(votes.raters),
     )
 
 
@@ -146,7 +149,7 @@ def _answer(main: Ballots, judges: Sequence[Ballots]) -> str:
     if several.any():
         mean = float(main.consensus[several].mean())
         parts.append(
-            f"On {int(several.sum()):,} pairs with two or more votes of {_who(main)}, "
+            f"On {int(several.sum()):,} pairs with two or more votes of {main.name}, "
             f"{100 * mean:.0f} % of a pair's votes are on its majority side."
         )
     else:
@@ -157,26 +160,21 @@ def _answer(main: Ballots, judges: Sequence[Ballots]) -> str:
             f"One rater chooses the majority of the others in {100 * ceiling.estimate:.1f} % "
             f"[{100 * ceiling.low:.1f}, {100 * ceiling.high:.1f}] of votes."
         )
-    for judge in judges:
-        second = judge.second_chosen()
-        if not np.isnan(second.low) and not second.low <= 0.5 <= second.high:
-            place = "second" if second.estimate > 0.5 else "first"
-            share = max(second.estimate, 1 - second.estimate)
-            parts.append(
-                f"{_who(judge).capitalize() if judge.name == PEOPLE else judge.name}: "
-                f"{100 * share:.0f} % of choices are for the image shown {place}."
-            )
+    found = [(judge, judge.second_chosen()) for judge in judges]
+    biased = [(j, s) for j, s in found if not np.isnan(s.low) and not s.low <= 0.5 <= s.high]
+    biased.sort(key=lambda one: -abs(one[1].estimate - 0.5))
+    for judge, second in biased[:MOST_BIASED]:
+        place = "second" if second.estimate > 0.5 else "first"
+        share = max(second.estimate, 1 - second.estimate)
+        who = judge.name.capitalize() if judge.name == PEOPLE else judge.name
+        parts.append(f"{who}: {100 * share:.0f} % of choices are for the image shown {place}.")
     return " ".join(parts)
-
-
-def _who(judge: Ballots) -> str:
-    return "people" if judge.name == PEOPLE else judge.name
 
 
 def _warnings(main: Ballots) -> list[str]:
     """What cannot be known from these votes, in words."""
     found = []
-    name = _who(main)
+    name = main.name
     if main.ties == int(main.usable.sum()):
         found.append(f"All votes of {name} are ties: nobody chose a side.")
     if main.raters == 1:

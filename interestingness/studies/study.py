@@ -16,6 +16,7 @@ from PIL import Image
 from interestingness.data.splits import PairSplit
 from interestingness.labels.source import LabelSource
 from interestingness.labels.tables import Tables
+from interestingness.labels.votes import simulation_of
 from interestingness.models.contract import EmbeddingContract
 from interestingness.progress import ProgressLine
 from interestingness.schema import Pairs
@@ -84,8 +85,16 @@ class Material:
 
     @property
     def simulated(self) -> str:
-        """The sentence that goes with every number of simulated raters, else ""."""
-        return self.tables.manifest.simulated
+        """The sentence that goes with every number of simulated raters, else "".
+
+        A simulated judge may have voted on real photographs.
+        """
+        said = self.tables.manifest.simulated
+        if said:
+            return said
+        kinds = [kind for kind in ("votes", "judgments") if self.tables.has(kind)]
+        raters = {r for k in kinds for r in self.tables.table(k)["rater_id"].unique().to_pylist()}
+        return simulation_of(sorted(raters))
 
     @cached_property
     def sources(self) -> Sources:

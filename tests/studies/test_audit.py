@@ -151,6 +151,22 @@ def test_a_judge_that_refuses_everything_has_a_row(handmade: Callable[..., Mater
     assert found["refusals"] == 1 and found["votes"] == 0 and found["note"] == "no usable answer"
 
 
+def test_simulated_raters_are_called_so_wherever_they_vote(
+    handmade: Callable[..., Material],
+) -> None:
+    votes = [
+        vote(left="a", right="b", choice="left", rater="x"),
+        vote(left="a", right="b", choice="left", rater="simulated-judge", kind="model"),
+    ]
+    material = handmade(votes=votes)
+    assert material.simulated == "SIMULATION: votes of simulated-judge; no evidence about anybody"
+    assert Audit().run(material).simulated == material.simulated
+    table = material.tables.vote_table
+    alone = audit_votes(table, material.pairs, question="interesting", where="votes.csv")
+    assert alone.simulated == material.simulated
+    assert handmade(votes=votes[:1]).simulated == ""
+
+
 def test_no_usable_vote_is_an_error(handmade: Callable[..., Material]) -> None:
     material = handmade(votes=[vote(left="a", right="b", choice=None)])
     with pytest.raises(DataError, match="none of the 1 votes"):
