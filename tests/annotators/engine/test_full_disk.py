@@ -75,7 +75,15 @@ def test_what_was_answered_is_kept_and_the_next_run_goes_on(
     assert 8 <= paid < 60
     (small_disk / "filler").unlink()
     server.follow([])
-    bench.run(server.base_url, pairs(40), concurrency=8)
-    assert bench.rows("SELECT count(*) FROM label") == [(40,)]
-    assert len(server.answered) == 40, "what was answered before is there, and not asked again"
+    again = bench.run(server.base_url, pairs(40), concurrency=8)
+    assert again.exit_code == Exit.DONE
+    states = dict(bench.rows("SELECT id, state FROM attempt"))
+    answered = {seen.attempt_id for seen in server.answered}
+    assert len(answered) == paid + again.tally.sent
+    assert {states[attempt_id] for attempt_id in answered} == {"judged"}
+    # reserved and not sent when nothing could be written any more: nobody can tell, so it is held
+    unsent = [state for attempt_id, state in states.items() if attempt_id not in answered]
+    assert set(unsent) <= {"in_doubt", "failed_free"}
+    assert unsent.count("in_doubt") <= 2
+    assert bench.rows("SELECT count(*) FROM label") == [(40 - unsent.count("in_doubt"),)]
     bench.check(server)
