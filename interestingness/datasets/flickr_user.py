@@ -74,7 +74,7 @@ def prepare_flickr_user(
     definition: str | Path,
     additional: str | Path | None = None,
     images: str | Path | None = None,
-    download: bool = False,
+    download: bool,
     paired: int | None,
     pairs_per_image: int,
     seed: int,

@@ -81,7 +81,7 @@ def prepare_visual_interestingness(
     *,
     folder: str | Path,
     images: str | Path | None = None,
-    download: bool = False,
+    download: bool,
     progress: Progress | None = None,
 ) -> Tables:
     """Tables of the published files.

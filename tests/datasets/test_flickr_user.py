@@ -37,7 +37,7 @@ def prepare(tmp_path: Path) -> Callable[..., Tables]:
         tmp_path / "cache",
         definition=files[0],
         **dict(zip(["additional"], files[1:], strict=False)),
-        **{"paired": None, "pairs_per_image": 3, "seed": 0} | options,
+        **{"download": False, "paired": None, "pairs_per_image": 3, "seed": 0} | options,
     )
 
 
@@ -100,7 +100,7 @@ def test_chunks_change_nothing(
     for at, size in enumerate((1 << 22, 1500)):
         monkeypatch.setattr(csv_stream, "CHUNK", size)
         tables = prepare_flickr_user(
-            tmp_path / str(at), definition=files[0], paired=50, pairs_per_image=2, seed=1
+            tmp_path / str(at), definition=files[0], download=False, paired=50, pairs_per_image=2, seed=1
         )
         prints.append(tables.fingerprint())
     assert prints[0] == prints[1]

@@ -51,7 +51,9 @@ def folder(raw: ModuleType, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def prepare(tmp_path: Path) -> Callable[..., Tables]:
-    return lambda **options: prepare_visual_interestingness(tmp_path / "cache", **options)
+    return lambda **options: prepare_visual_interestingness(
+        tmp_path / "cache", **{"download": False} | options
+    )
 
 
 def cells(folder: Path, file: str) -> list[dict[str, str]]:
