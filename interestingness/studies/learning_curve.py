@@ -123,6 +123,7 @@ class LearningCurve(Study):
             votes, number_of_pairs = np.empty_like(reached), np.empty_like(reached)
             for number in range(self.splits):
                 test = np.flatnonzero(parts.split(number).test & usable)
+                self._need_decided(preference[test])
                 for j, size in enumerate(sizes):
                     learnt, labels, votes[number, j] = parts.labels(number, size)
                     number_of_pairs[number, j] = size if parts.mixed else len(learnt)
@@ -137,6 +138,15 @@ class LearningCurve(Study):
             unit = "scored images" if parts.scored else "votes"
             found[name] = Points(number_of_pairs.mean(axis=0), mean, dollars, reached, unit)
         return self._result(material, found, lacking)
+
+    def _need_decided(self, preference: Array) -> None:
+        if not (~np.isnan(preference) & (preference != 0.5)).any():
+            raise LabelError(
+                f"{self.reference!r} decides none of {len(preference)} test pairs: all are ties, "
+                "or it has no label for them",
+                expected="test pairs on which it prefers one side",
+                todo="study.reference=… with another one, or another split",
+            )
 
     def _chosen(self, material: Material) -> dict[str, LabelSource]:
         there, absent = material.sources

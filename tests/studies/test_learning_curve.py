@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,35 @@ def test_sources_that_cannot_learn_are_rows_with_the_reason(
     row = found.tables[0].rows[0]
     assert "too few for a curve from 500 on" in str(row["advice"])
     assert found.answer.startswith("No source has enough")
+
+
+def tied(handmade: Callable[..., Material], tables: Tables) -> Material:
+    """Material in which all votes are ties, on the pairs of these tables."""
+    ids = tables.image_ids[np.stack([tables.pairs.left, tables.pairs.right])].T.tolist()
+    return handmade(votes=[{"left": a, "right": b, "choice": "tie"} for a, b in ids])
+
+
+def test_a_reference_of_ties_only_is_an_error(
+    repository: Path, handmade: Callable[..., Material], synthetic_tables: Tables
+) -> None:
+    with pytest.raises(LabelError, match=r"'human' decides none of \d+ test pairs: all are ties"):
+        study(repository, sources=["human"]).run(tied(handmade, synthetic_tables))
+
+
+def test_a_source_of_ties_only_teaches_nothing_and_says_so(
+    repository: Path, handmade: Callable[..., Material], synthetic_tables: Tables,
+    synthetic_material: Material,
+) -> None:  # fmt: skip
+    ties = VoteSource(
+        tied(handmade, synthetic_tables).tables, name="ties", raters=["*"], kind="human",
+        aggregation="majority",
+    )  # fmt: skip
+    human = synthetic_material.references.there["human"]
+    synthetic_material.label = lambda _, learn: Sources(
+        {"ties": ties} if learn else {"human": human}, {}
+    )
+    row = study(repository).run(synthetic_material).tables[0].rows[0]
+    assert str(row["advice"]).startswith("nothing could be learnt")
 
 
 def test_unknown_names_are_said_with_those_there_are(
