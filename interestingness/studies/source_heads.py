@@ -218,7 +218,8 @@ def _scores(
     ridge = fit_ridge(
         scaled, learnt, target, np.where(told, weight, 0.0), every, l2=np.where(told, l2, 1.0)
     )
-    ridge.missing[0, ~told & (why_missing(target, weight) == "")] = TOO_FEW
+    why = why_missing(target, weight)
+    ridge.missing[0, ~told] = np.where(why == "", TOO_FEW, why)[~told]
     l2 = np.where(ridge.missing[0] == "", l2, np.nan)
     found = [(_project(scaled, ridge), ridge, l2)]
     if training.recipe is not None:

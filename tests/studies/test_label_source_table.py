@@ -252,3 +252,17 @@ def test_votes_that_do_not_tell_a_set_are_an_error(handmade: Callable[..., Mater
 def test_settings_that_cannot_be(synthetic_material: Material, changed: dict[str, Any]) -> None:
     with pytest.raises((ConfigError, DataError)):
         study(**changed).run(synthetic_material)
+
+
+def test_too_few_pairs_to_choose_l2_is_said(handmade: Callable[..., Material]) -> None:
+    names = "abcdef"
+    # Around a circle both sides win in any three images.
+    votes = [
+        {"left": a, "right": b, "choice": "left" if k % 2 else "right"}
+        for at, a in enumerate(names)
+        for k, b in enumerate(names[at + 1 :])
+    ]
+    found = study(l2="auto").run(handmade(votes=votes))
+    rows = rows_of(found)
+    assert "to choose L2" in str(rows[RIDGE, "human"]["note"])
+    assert "to choose L2" not in str(rows[RECIPE, "human"]["note"])
