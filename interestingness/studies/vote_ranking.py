@@ -49,7 +49,7 @@ def ranking_table(ballots: Ballots) -> Table:
                     "image": str(ballots.pairs.image_ids[image]),
                     "group": int(place[group]) + 1 if fit.components > 1 else None,
                     "rank": rank,
-                    "utility": _interval(fit, image),
+                    "utility": _interval(fit, image, int(sizes[group])),
                     "votes": int(compared[image]),
                     "won": float(won[image] / compared[image]),
                 }
@@ -74,8 +74,8 @@ def ranking_table(ballots: Ballots) -> Table:
 def _method() -> str:
     return (
         f"Logistic utilities with a Gaussian prior of variance {1 / RIDGE:g}, which keeps images "
-        "that won or lost every vote finite; intervals are those of the posterior and take votes "
-        "as independent."
+        "that won or lost every vote finite; intervals are those of the posterior, for the "
+        "difference to the mean of the group, and take votes as independent."
     )
 
 
@@ -90,8 +90,14 @@ def _connection(sizes: np.ndarray) -> str:
     )
 
 
-def _interval(fit: BradleyTerry, image: int) -> Interval:
-    utility, reach = float(fit.utility[image]), REACH * float(fit.standard_error[image])
+def _interval(fit: BradleyTerry, image: int, size: int) -> Interval:
+    """Of the difference to the mean of the image's group.
+
+    The posterior's variance has a share of the group's common level, which only the prior knows:
+    1 / (ridge · size), exactly, since the level is an eigenvector of the Hessian.
+    """
+    variance = float(fit.standard_error[image]) ** 2 - 1 / (RIDGE * size)
+    utility, reach = float(fit.utility[image]), REACH * max(variance, 0.0) ** 0.5
     return Interval(utility, utility - reach, utility + reach, LEVEL, 0)
 
 

@@ -12,8 +12,10 @@ import pytest
 from interestingness.errors import DataError
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.audit import Audit, audit_votes
+from interestingness.studies.material_votes import judges_of
 from interestingness.studies.result import Cell, HeatMap, IntervalChart, StudyResult, Table
 from interestingness.studies.study import Material
+from interestingness.studies.vote_ranking import ranking_table
 
 
 def table(result: StudyResult, name: str) -> Table:
@@ -96,6 +98,30 @@ def test_the_ranking_is_choix_s_and_its_intervals_hold_the_truth(
     assert sum(held) >= 10
     assert [r["rank"] for r in ranking.rows] == list(range(1, 13))
     assert all(r["group"] is None for r in ranking.rows)
+
+
+def test_intervals_of_utilities_hold_the_truth_as_often_as_promised(
+    handmade: Callable[..., Material],
+) -> None:
+    rng = np.random.default_rng(2)
+    names = [f"i{i:02d}" for i in range(40)]
+    held = total = 0
+    for _ in range(12):
+        utility = rng.normal(size=40)
+        votes = []
+        for k in range(300):
+            a, b = sorted(rng.choice(40, 2, replace=False).tolist())
+            left = rng.random() < 1 / (1 + np.exp(utility[b] - utility[a]))
+            side = "left" if left else "right"
+            votes.append(vote(left=names[a], right=names[b], choice=side, rater=f"r{k}"))
+        pairs = handmade(votes=votes)
+        ballots = judges_of(pairs)[0]
+        for found in ranking_table(ballots).rows:
+            cell = interval(found["utility"])
+            truth = utility[names.index(str(found["image"]))] - utility.mean()
+            held += cell.low <= truth <= cell.high
+            total += 1
+    assert 0.92 <= held / total <= 0.98
 
 
 def test_groups_that_no_vote_connects_are_ranked_apart(handmade: Callable[..., Material]) -> None:
