@@ -159,8 +159,8 @@ def _told(
     return (
         f"{out}: {len(chosen):,} pairs of {len(names):,} images, {drawn:,} at random and "
         f"{len(chosen) - drawn:,} informative\n"
-        f"asked so far: {int(known.sum()):,} pairs of {seen:,} images; the images fall into "
-        f"{before:,} groups that no pair joins, with the new pairs into {after:,}"
+        f"asked so far: {int(known.sum()):,} pairs of {seen:,} images; groups of images that no "
+        f"pair joins: {before:,} so far, {after:,} with the new pairs"
     )
 
 

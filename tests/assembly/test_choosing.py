@@ -52,8 +52,8 @@ def test_new_pairs_join_the_images_and_can_be_read_back(
     assert {r["left"] < r["right"] for r in rows} == {True, False}
     said = capsys.readouterr().out
     assert "16 pairs of 12 images, 5 at random and 11 informative" in said
-    assert "asked so far: 2 pairs of 4 images; the images fall into 10 groups" in said
-    assert said.rstrip().endswith("into 1")
+    assert "asked so far: 2 pairs of 4 images" in said
+    assert said.rstrip().endswith("10 so far, 1 with the new pairs")
     tables = prepare_folder(
         tmp_path / "cache", images=photos, pairs=out, question="interesting", pairs_per_image=1,
         votes_per_rater=None, on_missing="error", seed=0,
