@@ -29,6 +29,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     Returns:
         What a sweep's table needs: ``{"run", "status", "accuracy"}``.
     """
+    cfg.run_name = cfg.run_name or chosen("dataset", "label_source", "model", seed=cfg.seed)
     config = plain(cfg)
     check(config, trusted=(*plugin_packages(), *cfg.trust))
     run, runs = Path(cfg.paths.run), Path(cfg.paths.runs)
@@ -132,3 +133,13 @@ def typed_overrides() -> list[str]:
     from hydra.core.hydra_config import HydraConfig
 
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
+def chosen(*groups: str, seed: int) -> str | None:
+    """A name for loggers: the options chosen in these groups; None where Hydra runs no job."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if not HydraConfig.initialized():
+        return None
+    choices = HydraConfig.get().runtime.choices
+    return " ".join([*(str(choices[group]) for group in groups), f"seed {seed}"])

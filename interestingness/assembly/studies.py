@@ -14,7 +14,7 @@ from interestingness.assembly import registry
 from interestingness.assembly.checks import check, effective, plain
 from interestingness.assembly.model import image_features
 from interestingness.assembly.prepare import read_sources, writable_cache
-from interestingness.assembly.run import typed_overrides
+from interestingness.assembly.run import chosen, typed_overrides
 from interestingness.data.images import ImageError, Skips, read_image
 from interestingness.data.splits import PairSplit
 from interestingness.errors import ConfigError, DataError
@@ -34,6 +34,7 @@ def run_study(cfg: DictConfig) -> dict[str, Any]:
     Returns:
         What a sweep's table needs: ``{"run", "status", "accuracy"}``.
     """
+    cfg.run_name = cfg.run_name or chosen("study", "dataset", seed=cfg.seed)
     config = plain(cfg)
     check(config, trusted=(*plugin_packages(), *cfg.trust))
     cfg.paths.cache = str(writable_cache(cfg.paths.cache))

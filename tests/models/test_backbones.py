@@ -246,7 +246,7 @@ def test_the_options_of_the_group_name_what_the_libraries_know(repository):
     files = sorted((repository / "conf" / "model" / "backbone").glob("*.yaml"))
     options = {f.stem: yaml.safe_load(f.read_text()) for f in files}
     made = {k: v for k, v in options.items() if v["_target_"]}
-    assert len(made) == 11
+    assert len(made) == 12
     for option in made.values():
         name, kind = option.get("architecture"), option["_target_"].rsplit(".", 1)[-1]
         if kind == "OpenClipBackbone":
