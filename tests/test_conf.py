@@ -22,7 +22,7 @@ FOUND = {
     "annotator": 6,
     "callbacks": 2,
     "data": 2,
-    "dataset": 5,
+    "dataset": 6,
     "experiment": 2,
     "hydra/job_logging": 1,
     "label_source": 19,

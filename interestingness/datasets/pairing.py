@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -129,3 +131,48 @@ def shared_rater_pairs(
             break
     keys = np.asarray(sorted(chosen), dtype=np.int64)
     return np.stack([keys // images, keys % images], axis=1)
+
+
+def crossed_pairs(
+    flag: NDArray[np.bool_],
+    usable: NDArray[np.bool_],
+    group: Sequence[str],
+    degree: int,
+    *,
+    seed: int,
+) -> NDArray[np.int64]:
+    """Random distinct pairs of a flagged and another image of the same group.
+
+    Args:
+        flag: shape (images,).
+        usable: which images may be paired, shape (images,).
+        group: e.g. days; groups without images of both kinds give no pairs, shape (images,).
+        degree: pairs of each image of the kind that its group has fewer of, as far as distinct.
+        seed: of the random generator.
+
+    Returns:
+        Rows of the flagged and of the other image, sorted, shape (pairs, 2).
+    """
+    rng = np.random.default_rng(seed)
+    _, code = np.unique(np.asarray(group, dtype=str), return_inverse=True)
+    order = np.argsort(code, kind="stable")
+    order = order[usable[order]]
+    parts = np.split(order, np.flatnonzero(np.diff(code[order])) + 1)
+    found = [np.empty((0, 2), dtype=np.int64)]
+    for rows in parts:
+        few, many = rng.permutation(rows[flag[rows]]), rng.permutation(rows[~flag[rows]])
+        swapped = len(few) > len(many)
+        if swapped:
+            few, many = many, few
+        if not len(few):
+            continue
+        # each of the few meets a run of the many, all runs side by side and round again: distinct
+        rounds = min(degree, len(many))
+        step = np.arange(rounds)
+        start = np.arange(len(few)) * rounds
+        met = many[(start[:, None] + step[None, :]) % len(many)]
+        one = np.repeat(few, rounds)
+        pair = np.stack([one, met.ravel()], axis=1)
+        found.append(pair[:, ::-1] if swapped else pair)
+    pairs = np.concatenate(found)
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]

@@ -1,0 +1,66 @@
+"""Tags as people and files write them, and those that give the label away."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LEAK = "explor"
+"""Part of ``explore``, ``explored``, ``inexplore``, ``explore27jan06``, …: Flickr lists its
+interesting photographs on a page called Explore, and owners write that into their tags."""
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """Tags of images without those that contain the leak.
+
+    Attributes:
+        tags: of each image, in order, without repetitions.
+        removed: how often each tag was removed.
+        affected: whether an image lost one, shape (images,).
+    """
+
+    tags: list[list[str]]
+    removed: Counter[str]
+    affected: list[bool]
+
+
+def tags_of(cell: str | None, separator: str | None = None) -> list[str]:
+    """Tags of one cell, without repetitions.
+
+    Args:
+        cell: ``sky blue`` as Flickr's API has them, or a list in brackets.
+        separator: what stands between tags; None for white space.
+    """
+    if cell is None:
+        return []
+    text = cell.strip()
+    found: Sequence[object] = text.split(separator)
+    if text.startswith("[") and text.endswith("]"):
+        # numpy prints lists without commas, which Python would read as one long text
+        text = re.sub(r"""(['"])\s+(['"])""", r"\1, \2", text)
+        try:
+            values = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            # a list without quotes
+            values = re.findall(r"[^\s,'\"\[\]]+", text)
+        found = values if isinstance(values, list) else [values]
+    return list(dict.fromkeys(str(tag).strip() for tag in found if str(tag).strip()))
+
+
+def without_leak(tags: Sequence[Sequence[str]], *, leak: str = LEAK) -> Cleaned:
+    """Remove every tag that contains a text, whatever its case.
+
+    Source:
+        LaFin removes tags that contain "explor".
+    """
+    kept, removed, affected = [], Counter[str](), []
+    for own in tags:
+        good = [tag for tag in own if leak not in tag.casefold()]
+        removed.update(tag.casefold() for tag in own if leak in tag.casefold())
+        affected.append(len(good) < len(own))
+        kept.append(good)
+    return Cleaned(kept, removed, affected)
