@@ -260,4 +260,4 @@ def test_the_options_of_the_group_name_what_the_libraries_know(repository):
             entries = torchvision.models.get_model_weights(name)
             assert option["pretrained"] in {entry.name for entry in entries}
         else:
-            assert kind == "SceneClipBackbone"
+            assert kind in {"SceneClipBackbone", "AttributesBackbone"}
