@@ -17,6 +17,7 @@ USAGE = """usage: interestingness COMMAND …
   evaluate study=NAME …        many fits or votes, one page: label_source_table, …
   audit VOTES.csv …            what votes are worth: consistency, position bias, a ranking
   annotate annotator=NAME …    ask a model for votes, judgments or texts; paid answers are kept
+  score scorer=NAME …          a number for every image of a data set, to learn from
   shards write|verify …        pair shards: write them, check them
   pairs choose VOTES.csv …     which pairs to ask about next
   rank PHOTOS …                photographs → scores and a contact sheet
@@ -35,6 +36,7 @@ def main() -> None:
         "evaluate": evaluate,
         "audit": audit,
         "annotate": annotate,
+        "score": score,
         "shards": shards,
         "pairs": pairs,
         "rank": rank,
@@ -102,6 +104,17 @@ def annotate(arguments: Sequence[str]) -> None:
         return run(cfg)
 
     _hydra(job, "annotate", arguments)
+
+
+def score(arguments: Sequence[str]) -> None:
+    """Compose ``conf/score.yaml`` with overrides and score a data set's images."""
+
+    def job(cfg: Any) -> Any:
+        from interestingness.assembly.data_scores import score as run
+
+        return run(cfg)
+
+    _hydra(job, "score", arguments)
 
 
 def shards(arguments: Sequence[str]) -> None:

@@ -32,6 +32,7 @@ FOUND = {
     "optimizer": 3,
     "paths": 1,
     "scheduler": 2,
+    "scorer": 8,
     "split": 6,
     "study": 15,
     "sweep": 2,
@@ -40,13 +41,25 @@ FOUND = {
 }
 """Options per group: a test that finds things by itself must know how many it found."""
 
-CLASSES_AT_LEAST = {"annotate": 2, "evaluate": 11, "shards": 2, "study": 11, "train": 20}
+CLASSES_AT_LEAST = {
+    "annotate": 2,
+    "evaluate": 11,
+    "score": 2,
+    "shards": 2,
+    "study": 11,
+    "train": 20,
+}
 """How many classes a door names with its own defaults."""
 
-NEEDED = {"study": ["study=audit"]}
+NEEDED = {"study": ["study=audit"], "score": ["scorer=cupl"]}
 """What a door must be told before it composes."""
 
-DOOR_OF = {"annotator": "annotate", "study": "study", "text_embedder": "study"}
+DOOR_OF = {
+    "annotator": "annotate",
+    "scorer": "score",
+    "study": "study",
+    "text_embedder": "study",
+}
 """Groups that belong to another door than training."""
 INSIDE = {"text_embedder": ("text_embedder@study.embedder", "study=discrepancies")}
 """Groups that stand inside another option: how they are chosen, and which option has them."""

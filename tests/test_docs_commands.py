@@ -37,6 +37,7 @@ from interestingness.annotators.ledger.commands import OPTIONS as LEDGER_OPTIONS
 from interestingness.assembly import choosing
 from interestingness.assembly.auditing import parser
 from interestingness.assembly.checks import check, missing_keys, plain
+from interestingness.assembly.rank_options import export_options, rank_options
 from interestingness.cli import conf_folder, quoted
 from interestingness.testing import BackboneContract, LabelSourceContract
 
@@ -48,9 +49,10 @@ DOORS = {
     "evaluate": "evaluate",
     "study": "study",
     "annotate": "annotate",
+    "score": "score",
     "shards write": "shards",
 }
-NEEDED = {"study": ["study=audit"]}
+NEEDED = {"study": ["study=audit"], "score": ["scorer=cupl"]}
 """What a door must be told before it composes."""
 GROUPS = {path.name for path in conf_folder().iterdir() if path.is_dir()}
 PROGRAMS = ("python ", "interestingness ", "pip ", "pytest ", "wandb ")
@@ -359,6 +361,12 @@ def check_command(command: Command, workplace: Path) -> Job | None:
             named or parser().parse_args(arguments[1:])
         except SystemExit:
             raise AssertionError(command) from None
+    elif program == "interestingness" and arguments[:1] in (["rank"], ["export"]):
+        read = {"rank": rank_options, "export": export_options}[arguments[0]]
+        try:
+            named or read(arguments[1:])
+        except SystemExit:
+            raise AssertionError(command) from None
     elif program == "interestingness" and arguments[:1] == ["pairs"]:
         try:
             assert arguments[1:2] == ["choose"], command
@@ -482,6 +490,9 @@ def test_checks_can_fail(tmp_path: Path) -> None:
         "interestingness shards check out",
         "interestingness audit votes.csv --output out",
         "interestingness ledger mend a.ledger",
+        "interestingness rank photos --best 3",
+        "interestingness export run --format pickle",
+        "interestingness score scorer=best",
         "interestingness ledger export a.ledger to=votes.parquet",
         "python evaluate.py study=adit",
         "pip install -e .[all]",

@@ -34,10 +34,11 @@ def write_answers(
     about = question if kind in ("pair", "image") else f"{kind}-{question}"
     if kind == "description":
         about = kind
-    path = folder / f"{TABLE_OF[kind]}-{_slug(annotator)}-{_slug(about)}.parquet"
+    path = folder / f"{TABLE_OF[kind]}-{slug(annotator)}-{slug(about)}.parquet"
     write_table(TABLE_OF[kind], table, path)
     return path
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
+    """A name as part of a file name."""
     return re.sub(r"[^\w.]+", "-", text.casefold()).strip("-.") or "x"

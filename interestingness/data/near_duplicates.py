@@ -66,5 +66,4 @@ class NearDuplicates:
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     length = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = rows / np.where(length > 0, length, np.float32(np.inf))
-    return unit
+    return np.asarray(rows / np.where(length > 0, length, np.inf), dtype=np.float32)
