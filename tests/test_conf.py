@@ -34,7 +34,7 @@ FOUND = {
     "scheduler": 2,
     "scorer": 8,
     "split": 6,
-    "study": 15,
+    "study": 16,
     "sweep": 2,
     "text_embedder": 4,
     "trainer": 3,
