@@ -22,6 +22,7 @@ USAGE = """usage: interestingness COMMAND …
   pairs choose VOTES.csv …     which pairs to ask about next
   rank PHOTOS …                photographs → scores and a contact sheet
   download TABLE URL_COLUMN …  images by URL, politely and resumably; losses reported
+  collect-flickr --from DAY …  interesting photos and others of the same days, from Flickr's API
   export RUN …                 a scorer for others: safetensors, ONNX, the ICCV notebook
   ledger status|export|… FILE  answers of models that were paid for: look, take out, check, mend
 
@@ -43,6 +44,7 @@ def main() -> None:
         "export": export,
         "ledger": ledger,
         "download": download,
+        "collect-flickr": collect_flickr,
     }
     if command in commands:
         commands[command](arguments)
@@ -190,6 +192,13 @@ def export(arguments: Sequence[str]) -> None:
 def download(arguments: Sequence[str]) -> None:
     """``download TABLE URL_COLUMN --out FOLDER``: no config."""
     from interestingness.datasets.download.command import main as run
+
+    raise SystemExit(_told(lambda: run(arguments)))
+
+
+def collect_flickr(arguments: Sequence[str]) -> None:
+    """``collect-flickr --from DAY --to DAY --out FOLDER``: no config."""
+    from interestingness.datasets.flickr.command import main as run
 
     raise SystemExit(_told(lambda: run(arguments)))
 

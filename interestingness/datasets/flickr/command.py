@@ -1,0 +1,93 @@
+"""``interestingness collect-flickr --from 2024-05-01 --to 2024-05-31 --out flickr``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from interestingness.errors import ConfigError
+
+FIRST = date(2004, 7, 1)
+"""Flickr has lists from this day on."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    result = argparse.ArgumentParser(
+        prog="interestingness collect-flickr",
+        description="A set such as LaFin, from Flickr's API with your own key (environment "
+        "variable FLICKR_API_KEY): each day's list of interesting photos, and as many others "
+        "of the day. Give the same command again to go on.",
+    )
+    result.add_argument("--from", dest="first", required=True, help="first day, as 2024-05-01")
+    result.add_argument("--to", dest="last", required=True, help="last day")
+    result.add_argument("--out", default="flickr", help="folder (%(default)s)")
+    result.add_argument("--per-day", type=int, default=500, help="interesting photos (%(default)s)")
+    result.add_argument("--seed", type=int, default=0)
+    result.add_argument("--per-hour", type=float, default=3600, help="most queries (%(default)s)")
+    result.add_argument("--endpoint-for-tests", help=argparse.SUPPRESS)
+    return result
+
+
+def days_of(options: argparse.Namespace) -> tuple[date, date]:
+    """First and last day.
+
+    Raises:
+        ConfigError: for no dates, an order that cannot be, days without a list, or other numbers
+            that cannot be meant.
+    """
+    try:
+        first, last = (date.fromisoformat(text) for text in (options.first, options.last))
+    except ValueError as error:
+        raise ConfigError(
+            f"--from {options.first} --to {options.last}: {error}",
+            expected="days such as 2024-05-01",
+            todo="correct the dates",
+        ) from None
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    if not FIRST <= first <= last <= yesterday:
+        raise ConfigError(
+            f"--from {first} --to {last}",
+            expected=f"days from {FIRST} to {yesterday}, the first one first",
+            todo="correct the dates",
+        )
+    if not 1 <= options.per_day <= 500 or options.seed < 0 or not options.per_hour > 0:
+        raise ConfigError(
+            f"--per-day {options.per_day} --seed {options.seed} --per-hour {options.per_hour}",
+            expected="1 to 500 photos (a list has no more), a seed of 0 or more, queries above 0",
+            todo="correct the option",
+        )
+    return first, last
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Parse and run.
+
+    Returns:
+        Exit status 0.
+    """
+    options = parser().parse_args(list(arguments))
+    first, last = days_of(options)
+
+    from interestingness.datasets.flickr.api import ENDPOINT, Flickr, key_from_environment
+    from interestingness.datasets.flickr.collect import collect
+    from interestingness.progress import ProgressLine
+
+    flickr = Flickr(
+        key_from_environment(),
+        endpoint=options.endpoint_for_tests or ENDPOINT,
+        per_hour=options.per_hour,
+    )
+    found = collect(
+        flickr, options.out, first=first, last=last, per_day=options.per_day, seed=options.seed,
+        progress=ProgressLine("days"),
+    )  # fmt: skip
+    days, before = found.days
+    print(f"{found.table}: {found.interesting:,} interesting photos and as many others")
+    print(f"  {days:,} days, {before:,} of them collected before; {found.queries:,} queries")
+    for why, count in found.counts.items():
+        print(f"  {count:>9,}  left out: {why.replace('_', ' ')}")
+    print(f"next: interestingness download {found.table} url --out images")
+    print(f"      python train.py dataset=lafin dataset.photos={found.table} label_source=lafin")
+    return 0
