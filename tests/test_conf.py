@@ -22,16 +22,17 @@ FOUND = {
     "annotator": 6,
     "callbacks": 2,
     "data": 2,
-    "dataset": 6,
+    "dataset": 7,
     "experiment": 2,
     "hydra/job_logging": 1,
-    "label_source": 19,
+    "label_source": 20,
     "logger": 3,
-    "model": 4,
+    "model": 5,
     "model/backbone": 13,
+    "model/tuning": 3,
     "optimizer": 3,
     "paths": 1,
-    "scheduler": 2,
+    "scheduler": 3,
     "scorer": 8,
     "split": 6,
     "study": 16,
@@ -61,7 +62,10 @@ DOOR_OF = {
     "text_embedder": "study",
 }
 """Groups that belong to another door than training."""
-INSIDE = {"text_embedder": ("text_embedder@study.embedder", "study=discrepancies")}
+INSIDE = {
+    "text_embedder": ("text_embedder@study.embedder", "study=discrepancies"),
+    "model/tuning": ("model/tuning", "model=finetuned_clip"),
+}
 """Groups that stand inside another option: how they are chosen, and which option has them."""
 
 
@@ -117,7 +121,7 @@ def _rounds() -> list[list[tuple[str, str]]]:
     by_group: dict[str, list[str]] = {}
     alone = []
     for group, option in _options():
-        if group in {"experiment", "sweep", *DOOR_OF}:
+        if group in {"experiment", "sweep", *DOOR_OF, *INSIDE}:
             alone.append([(group, option)])
         else:
             by_group.setdefault(group, []).append(option)
