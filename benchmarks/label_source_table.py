@@ -45,7 +45,7 @@ IMAGES, DIM, KEPT, SOURCES, SPLITS = 1000, 768, 1599, 10, 50
 COSINE = 0.9999
 TOLERANCES = (1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6)
 RECIPE = Recipe(epochs=25, rate=1e-3, batch_size=32, seed=0)
-OURS = (0.1, 0.03, 0.01)
+OURS = (1.0, 0.3, 0.1, 0.03, 0.01)
 SOLVERS = ("lbfgs", "newton-cg", "liblinear")
 
 
