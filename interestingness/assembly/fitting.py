@@ -10,11 +10,13 @@ from typing import Any
 
 import lightning as L
 import numpy as np
+import torch
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
+from interestingness.assembly.memory import is_out_of_memory, out_of_memory
 from interestingness.assembly.model import build_model
 from interestingness.assembly.prepare import RunTables
 from interestingness.assembly.reporting import announce, report
@@ -47,6 +49,7 @@ def fit(
         model.scorer,
         optimizer=instantiate(cfg.optimizer),
         scheduler=instantiate(cfg.scheduler) if cfg.scheduler.get("_target_") else None,
+        groups=instantiate(cfg.model.groups) if cfg.model.get("groups") else None,
         l2=model.l2,
         record=record,
     )
@@ -62,6 +65,10 @@ def fit(
         if trainer.interrupted:
             raise KeyboardInterrupt from None
         raise
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise out_of_memory(cfg, error) from None
     best = next((c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None)), None)
     chosen = "best" if isinstance(best, ModelCheckpoint) else None
     trainer.test(learner, model.data, ckpt_path=chosen, weights_only=True, verbose=False)

@@ -18,6 +18,8 @@ from interestingness.data.datamodule import PairDataModule
 from interestingness.data.images import Skips
 from interestingness.errors import WeightsError
 from interestingness.learning.learner import CHECKPOINT_KEY
+from interestingness.models.backbone import Backbone
+from interestingness.models.exchange import restore
 from interestingness.models.scorer import build_scorer
 
 ALL_TEST = {"_target_": "interestingness.data.splits.all_test", "_partial_": True}
@@ -41,9 +43,21 @@ def judge(cfg: DictConfig, file: Path, *, trusted: tuple[str, ...]) -> float | N
     check(OmegaConf.to_container(merged, resolve=True), trusted=trusted)  # type: ignore[arg-type]
     prepared = prepare(merged, learn=False)
     skips, notes = Skips(max_share=merged.data.max_bad_share), [f"judged from {file}"]
+    scorer = build_scorer(own["scorer"])
+    state = {
+        n.removeprefix("scorer."): v
+        for n, v in checkpoint["state_dict"].items()
+        if n.startswith("scorer.")
+    }
+
+    def trained(backbone: Backbone) -> None:
+        """Its weights as training left them; a frozen backbone stays as it is."""
+        if own["scorer"]["trainable_backbone"]:
+            restore(build_scorer(own["scorer"], backbone), state, where=str(file))
+
     try:
         backbone, embedding, features, present = image_features(
-            merged, prepared.tables, skips, notes
+            merged, prepared.tables, skips, notes, ready=trained
         )
     except WeightsError as error:
         if "synthetic scenes only" not in error.found:
@@ -53,7 +67,6 @@ def judge(cfg: DictConfig, file: Path, *, trusted: tuple[str, ...]) -> float | N
             expected="a checkpoint that was trained on photographs",
             todo="train one on photographs: a checkpoint keeps its backbone",
         ) from None
-    scorer = build_scorer(own["scorer"])
     differences = scorer.embedding.differences(embedding)
     if differences:
         raise WeightsError(
@@ -61,10 +74,7 @@ def judge(cfg: DictConfig, file: Path, *, trusted: tuple[str, ...]) -> float | N
             expected="the backbone, weights and preprocessing of its run",
             todo="give the same weights as then (the effective config is in the run's config.yaml)",
         )
-    state = checkpoint["state_dict"]
-    scorer.load_state_dict(
-        {n.removeprefix("scorer."): v for n, v in state.items() if n.startswith("scorer.")}
-    )
+    restore(scorer, state, where=str(file))
     with torch.inference_mode():
         scores = scorer.eval().score(torch.from_numpy(features)).double().numpy()
     scores[~present] = np.nan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from interestingness.labels.tables import Tables
 from interestingness.learning.regularisation import L2Choice, choose_l2
 from interestingness.models.backbone import Backbone, check_domain
 from interestingness.models.contract import EmbeddingContract
+from interestingness.models.heads import Head
 from interestingness.models.scaling import FeatureScaler
 from interestingness.models.scorer import Scorer
 
@@ -63,6 +65,12 @@ def build_model(cfg: DictConfig, prepared: RunTables, *, progress: Any = None) -
         from interestingness.assembly.shards import build_on_shards
 
         return build_on_shards(cfg, prepared, progress=progress)
+    if cfg.model.get("tuning"):
+        raise ConfigError(
+            f"data={cfg.data.source} with a model that trains its backbone",
+            expected="images: cached features are those of a frozen backbone",
+            todo="data=shards, or model=frozen_clip_linear",
+        )
     skips = Skips(max_share=cfg.data.max_bad_share)
     notes: list[str] = []
     backbone, embedding, features, present = image_features(
@@ -71,7 +79,7 @@ def build_model(cfg: DictConfig, prepared: RunTables, *, progress: Any = None) -
     rows = usable_rows(prepared, present)
     training = prepared.pairs[rows["train"]]
     scaler = FeatureScaler(cfg.model.scaling, embedding.dim).fit(features[training.images_used()])
-    head = instantiate(cfg.model.head, dim=embedding.dim)
+    head = make_head(cfg, embedding)
     scorer = Scorer(None, scaler, head, embedding=embedding)
     l2 = choose_strength(cfg, prepared, rows["train"], scaler, features, notes)
 
@@ -95,15 +103,32 @@ def build_model(cfg: DictConfig, prepared: RunTables, *, progress: Any = None) -
 
 
 def image_features(
-    cfg: DictConfig, tables: Tables, skips: Skips, notes: list[str], *, progress: Any = None
+    cfg: DictConfig,
+    tables: Tables,
+    skips: Skips,
+    notes: list[str],
+    *,
+    progress: Any = None,
+    ready: Callable[[Backbone], None] | None = None,
 ) -> tuple[Backbone | None, EmbeddingContract, NDArray[np.float32], NDArray[np.bool_]]:
-    """Features of every image in a pair, shape (images, dim), and which images have them."""
+    """Features of every image in a pair, shape (images, dim), and which images have them.
+
+    Args:
+        cfg: composed config.
+        tables: the prepared data set.
+        skips: takes images that cannot be read.
+        notes: takes sentences for the print-out.
+        progress: told how many images are done.
+        ready: given the backbone before it encodes, e.g. to load what training changed.
+    """
     if cfg.model.get("features") is not None:
         given = load_features(Path(cfg.model.features).expanduser(), tables.image_ids.tolist())
         notes.append(given.note)
         embedding = EmbeddingContract.of_cached(given.name, given.fingerprint, given.dim)
         return None, embedding, given.features, given.present
     backbone = make_backbone(cfg, tables, notes)
+    if ready is not None:
+        ready(backbone)
     used = tables.pairs.images_used()
     paths = [tables.image_path(int(row)) for row in used]
     cache = FeatureCache(Path(cfg.paths.cache) / "features")
@@ -135,6 +160,23 @@ def make_backbone(cfg: DictConfig, tables: Tables, notes: list[str]) -> Backbone
     if unusual:
         notes.append(unusual)
     return backbone
+
+
+def make_head(cfg: DictConfig, embedding: EmbeddingContract) -> Head:
+    """The config's head, for the backbone's features.
+
+    Raises:
+        ConfigError: if the config names another width.
+    """
+    given = cfg.model.head.get("dim")
+    if given is not None and given != embedding.dim:
+        raise ConfigError(
+            f"model.head.dim={given}: {embedding.architecture} gives {embedding.dim} numbers",
+            expected=f"a head for {embedding.dim}",
+            todo="leave model.head.dim out, or choose the backbone that the head is for",
+        )
+    head: Head = instantiate(cfg.model.head, dim=embedding.dim)
+    return head
 
 
 def usable_rows(

@@ -12,7 +12,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from interestingness.assembly.model import Model, make_backbone, usable_rows
+from interestingness.assembly.model import Model, make_backbone, make_head, usable_rows
 from interestingness.assembly.prepare import RunTables
 from interestingness.data.batch import PairBatch
 from interestingness.data.datamodule import PairDataModule
@@ -23,8 +23,10 @@ from interestingness.data.shards.stream import PairLoader, PairShardStream
 from interestingness.data.shards.targets import PairTargets
 from interestingness.data.shards.writer import write_shards
 from interestingness.errors import ConfigError
+from interestingness.models.backbone import Backbone
 from interestingness.models.scaling import FeatureScaler
 from interestingness.models.scorer import Scorer
+from interestingness.models.tuning import checkpoint_gradients, tune
 from interestingness.schema import lookup
 
 
@@ -42,12 +44,19 @@ def build_on_shards(cfg: DictConfig, prepared: RunTables, *, progress: Any = Non
         )
     notes: list[str] = []
     backbone = make_backbone(cfg, prepared.tables, notes)
+    open_backbone(cfg, backbone)
     shards = PairShards(shards_root(cfg, prepared, progress))
     there = lookup(np.concatenate(list(shards.index.keys())), prepared.pairs.key) >= 0
     if not there.all():
         notes.append(f"{int((~there).sum()):,} pairs are not in the shards")
     rows = usable_rows(prepared, None, there=there)
-    head = instantiate(cfg.model.head, dim=backbone.dim)
+    pairs, size = len(rows["train"]), int(cfg.data.batch_size)
+    if cfg.model.get("tuning") and size > pairs:
+        notes.append(
+            f"data.batch_size={size} is more than the {pairs} training pairs: one step an epoch, "
+            f"{cfg.trainer.max_epochs} in all"
+        )
+    head = make_head(cfg, backbone.contract)
     scorer = Scorer(backbone, FeatureScaler(cfg.model.scaling, backbone.dim), head)
     labels, skips = prepared.labels, Skips(max_share=cfg.data.max_bad_share)
     preference = np.where(labels.known, labels.preference, 0.5)
@@ -80,6 +89,22 @@ def build_on_shards(cfg: DictConfig, prepared: RunTables, *, progress: Any = Non
         return batches, len(stream)
 
     return Model(scorer, PairDataModule(side), float(cfg.model.l2), backbone, rows, notes, skips)
+
+
+def open_backbone(cfg: DictConfig, backbone: Backbone) -> None:
+    """Open the part of a backbone that the config wants trained; nothing for a frozen one.
+
+    Raises:
+        WeightsError: for a part that the network does not have.
+    """
+    if not cfg.model.get("tuning"):
+        return
+    tune(backbone, instantiate(cfg.model.tuning, _convert_="all"))
+    if cfg.model.gradient_checkpointing:
+        checkpoint_gradients(backbone)
+    if cfg.model.compile is not None:
+        # The number of distinct images differs from batch to batch: no new code for each.
+        backbone.network.compile(backend=cfg.model.compile, dynamic=True)
 
 
 def shards_root(cfg: DictConfig, prepared: RunTables, progress: Any = None) -> str:

@@ -16,11 +16,17 @@ from interestingness.data.batch import PairBatch
 from interestingness.errors import DataError, WeightsError
 from interestingness.learning.losses import bradley_terry_loss, l2_penalty
 from interestingness.learning.metrics import GatheredScores, PairScores, pair_metrics
+from interestingness.learning.parameter_groups import ParameterGroups
+from interestingness.learning.schedule import StepSchedule
 from interestingness.models.scorer import Scorer
 
-OptimizerFactory = Callable[[Iterable[Tensor]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
+OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 CHECKPOINT_KEY = "interestingness"
+SMALLER_STEPS = (
+    "lower the learning rate (optimizer.lr), clip gradients (trainer.gradient_clip_val=1), or "
+    "scale features (model.scaling=unit_sqrt_dim, or standardize on a frozen backbone)"
+)
 
 
 class PreferenceLearner(L.LightningModule):
@@ -35,7 +41,8 @@ class PreferenceLearner(L.LightningModule):
         scorer: Scorer,
         *,
         optimizer: OptimizerFactory,
-        scheduler: SchedulerFactory | None = None,
+        scheduler: SchedulerFactory | StepSchedule | None = None,
+        groups: ParameterGroups | None = None,
         l2: float = 0.0,
         record: Mapping[str, Any] | None = None,
     ) -> None:
@@ -43,8 +50,10 @@ class PreferenceLearner(L.LightningModule):
 
         Args:
             scorer: image or feature → score in logits.
-            optimizer: makes the optimiser from the trainable parameters.
-            scheduler: makes the learning-rate schedule from the optimiser, stepped every epoch.
+            optimizer: makes the optimiser from the trainable parameters, or from their groups.
+            scheduler: makes the learning-rate schedule from the optimiser, stepped every epoch; a
+                ``StepSchedule`` is stepped with the optimiser.
+            groups: which parameter learns how fast; None treats all alike.
             l2: strength of L2 on the head's weights, added to the mean loss as ``l2 / 2 * |w|²``.
             record: plain values kept in every checkpoint (the effective config).
         """
@@ -52,6 +61,7 @@ class PreferenceLearner(L.LightningModule):
         self.scorer = scorer
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
+        self._groups = groups
         self.l2 = l2
         self.record = dict(record or {})
         self.train_scores = PairScores()
@@ -72,16 +82,25 @@ class PreferenceLearner(L.LightningModule):
         if self.l2 > 0:
             loss = loss + l2_penalty(self.scorer.head_weights(), self.l2)
         if not torch.isfinite(loss):
-            raise DataError(
-                f"the loss is {loss.item()} in epoch {self.current_epoch}, batch {batch_index}",
-                expected="a finite number",
-                todo="lower the learning rate (optimizer.lr), or scale features "
-                "(model.scaling=standardize); the last good checkpoint is kept",
-            )
+            raise self._not_finite(loss, scores, batch, batch_index)
         self.train_scores.update(
             batch.row, left.detach(), right.detach(), batch.preference, batch.weight
         )
         return loss
+
+    def _not_finite(
+        self, loss: Tensor, scores: Tensor, batch: PairBatch, batch_index: int
+    ) -> DataError:
+        bad = ~torch.isfinite(scores)
+        rows = batch.row[bad[batch.left] | bad[batch.right]].tolist()
+        where = f"; first pairs concerned: rows {rows[:3]}" if rows else ""
+        return DataError(
+            f"the loss is {loss.item()} in epoch {self.current_epoch}, batch {batch_index} "
+            f"(step {self.global_step}): {int(bad.sum())} of {len(scores)} scores are not finite"
+            f"{where}",
+            expected="a finite number",
+            todo=f"{SMALLER_STEPS}; the last good checkpoint, where an epoch was finished, is kept",
+        )
 
     def validation_step(self, batch: PairBatch, batch_index: int) -> None:
         """Collect scores; no collective runs here."""
@@ -118,16 +137,37 @@ class PreferenceLearner(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Optimiser over trainable parameters, with the schedule if there is one."""
-        optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
+        if self._groups is None:
+            optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
+        else:
+            optimizer = self._make_optimizer(self._groups.of(self.scorer))
+            for group in optimizer.param_groups:
+                group["lr"] *= group["lr_scale"]
         if self._make_scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": self._make_scheduler(optimizer)}
+        if not isinstance(self._make_scheduler, StepSchedule):
+            return {"optimizer": optimizer, "lr_scheduler": self._make_scheduler(optimizer)}
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = self._make_scheduler.of(optimizer, steps)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what is needed to rebuild the scorer from plain values, and nothing frozen."""
         state = checkpoint["state_dict"]
         for name in self.scorer.frozen_names(prefix="scorer."):
             state.pop(name, None)
+        broken = [n for n, t in state.items() if not bool(torch.isfinite(t).all())]
+        if broken:
+            # A finite loss may have an infinite gradient: the file before this one is the good one.
+            raise DataError(
+                f"{len(broken)} weights are not finite at the end of epoch {self.current_epoch}, "
+                f"step {self.global_step}: {broken[0]}, …",
+                expected="finite weights",
+                todo=f"{SMALLER_STEPS}; the last good checkpoint, if there is one, is kept",
+            )
         checkpoint[CHECKPOINT_KEY] = {
             "scorer": self.scorer.spec(),
             "l2": self.l2,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from interestingness.errors import WeightsError
 from interestingness.models.contract import EmbeddingContract
@@ -21,7 +24,8 @@ class Backbone(nn.Module, ABC):
     """Image → un-normalised feature vector.
 
     A backbone starts frozen: no parameter asks for a gradient, and the network stays in eval mode
-    even when the scorer around it is told to train. ``unfreeze`` opens it for fine-tuning.
+    even when the scorer around it is told to train. ``unfreeze`` opens all of it for fine-tuning,
+    ``models.tuning.tune`` a part; ``settle`` freezes what was trained.
     Strangers subclass this, point a YAML file of the ``model/backbone`` group at it, and run
     ``interestingness.testing.BackboneContract`` on it.
 
@@ -66,6 +70,9 @@ class Backbone(nn.Module, ABC):
         self.domain = domain
         self.transform = transform or ResizeCropNormalise(contract)
         self._frozen = True
+        self._tuning: dict[str, Any] | None = None
+        self._changed: frozenset[str] = frozenset()
+        self._trained = ""
         self.freeze()
 
     @property
@@ -78,8 +85,11 @@ class Backbone(nn.Module, ABC):
         """Features, shape (B, dim), not normalised, of transformed images (B, 3, H, W)."""
 
     def fingerprint(self) -> str:
-        """Hash of the contract; features with the same fingerprint may be mixed."""
-        return self.contract.fingerprint()
+        """Hash of the contract and of what training changed; equal ones give equal features."""
+        if not self._trained:
+            return self.contract.fingerprint()
+        text = f"{self.contract.fingerprint()}:{self._trained}"
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def describe(self) -> str:
         """One line for a run's print-out: network, width, weights, licence, domain."""
@@ -87,29 +97,74 @@ class Backbone(nn.Module, ABC):
         size = f"{c.image_size} px"
         return (
             f"{c.family} {c.architecture}, {size} → {c.dim} numbers; weights {self.origin} "
-            f"({c.weights_sha256[:12]}; {self.licence}); for {self.domain}"
+            f"({c.weights_sha256[:12]}; {self.licence}); for {self.domain}{self._tuned()}"
         )
+
+    def _tuned(self) -> str:
+        if not self._changed:
+            return ""
+        sizes = {n: p.numel() for n, p in self.named_parameters()}
+        learnt = sum(sizes.get(n, 0) for n in self._changed)
+        kind = "full" if self._tuning is None else self._tuning["kind"]
+        return f"; fine-tuned ({kind}: {learnt:,} of {sum(sizes.values()):,} parameters)"
 
     @property
     def frozen(self) -> bool:
         """Whether training leaves the network alone."""
         return self._frozen
 
+    @property
+    def tuning(self) -> dict[str, Any] | None:
+        """Plain values of ``models.tuning`` that say which part is trained; None otherwise."""
+        return self._tuning
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """Entries of the state dict that training changes or has changed."""
+        return self._changed
+
     def freeze(self) -> Self:
         """No gradients, and eval mode whatever ``train`` is told."""
         self._frozen = True
+        self._tuning, self._changed, self._trained = None, frozenset(), ""
         self.requires_grad_(False)
         return self.eval()
 
     def unfreeze(self) -> Self:
         """Let training change the network."""
-        self._frozen = False
         self.requires_grad_(True)
+        return self.opened(None)
+
+    def opened(self, tuning: Mapping[str, Any] | None) -> Self:
+        """Take note that some parameters ask for gradients; see ``models.tuning.tune``."""
+        self._frozen = False
+        self._tuning, self._trained = None if tuning is None else dict(tuning), ""
+        learnt = {n for n, p in self.named_parameters() if p.requires_grad}
+        fixed = {n for n, p in self.named_parameters() if not p.requires_grad}
+        self._changed = frozenset(learnt | (set(self.state_dict()) - fixed))
         return self
 
+    def settle(self) -> Self:
+        """Freeze what was trained: features may be cached, under a fingerprint of their own."""
+        if self._changed:
+            digest, state = hashlib.sha256(), self.state_dict()
+            for name in sorted(self._changed):
+                digest.update(name.encode())
+                digest.update(state[name].detach().cpu().float().numpy().tobytes())
+            self._trained = digest.hexdigest()
+        self._frozen = True
+        self.requires_grad_(False)
+        return self.eval()
+
     def train(self, mode: bool = True) -> Self:
-        """Training mode, unless frozen."""
-        return super().train(mode and not self._frozen)
+        """Training mode, unless frozen; batch norms without a trained weight keep their means."""
+        super().train(mode and not self._frozen)
+        for module in self.modules():
+            if isinstance(module, _BatchNorm) and not any(
+                p.requires_grad for p in module.parameters()
+            ):
+                module.eval()
+        return self
 
 
 def check_domain(backbone: Backbone, dataset_domain: str) -> str | None:

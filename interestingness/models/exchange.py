@@ -118,6 +118,8 @@ def load_scorer(folder: str | Path, backbone: Backbone | None) -> Scorer:
 def restore(scorer: Scorer, tensors: Mapping[str, Tensor], *, where: str) -> None:
     """Put tensors into a scorer; all but a frozen backbone's must be there, and no others.
 
+    What was trained of the backbone is frozen then.
+
     Raises:
         WeightsError: naming what is missing or too much.
     """
@@ -134,6 +136,8 @@ def restore(scorer: Scorer, tensors: Mapping[str, Tensor], *, where: str) -> Non
             todo="name the file that belongs to it",
         )
     scorer.load_state_dict(dict(given), strict=False)
+    if scorer.backbone is not None:
+        scorer.backbone.settle()
 
 
 def iccv_head(scorer: Scorer) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from interestingness.models.backbone import Backbone
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.heads import Head, build_head
 from interestingness.models.scaling import FeatureScaler
+from interestingness.models.tuning import tune_as
 
 SPEC_VERSION = 1
 
@@ -127,10 +128,12 @@ class Scorer(nn.Module):
         return self.head.weights()
 
     def frozen_names(self, prefix: str = "") -> list[str]:
-        """Entries of the state dict that training cannot change: a frozen backbone's."""
-        if self.backbone is None or not self.backbone.frozen:
+        """Entries of the state dict that training never changes: the backbone's frozen part."""
+        if self.backbone is None:
             return []
-        return [f"{prefix}backbone.{name}" for name in self.backbone.state_dict()]
+        changed = self.backbone.changed
+        names = (n for n in self.backbone.state_dict() if n not in changed)
+        return [f"{prefix}backbone.{name}" for name in names]
 
     def spec(self) -> dict[str, Any]:
         """Plain values from which ``build_scorer`` makes the same scorer, weights aside."""
@@ -139,7 +142,8 @@ class Scorer(nn.Module):
             "embedding": self.embedding.as_dict(),
             "scaling": self.scaler.mode,
             "head": {"kind": self.head.kind, **self.head.options()},
-            "trainable_backbone": self.backbone is not None and not self.backbone.frozen,
+            "trainable_backbone": self.backbone is not None and bool(self.backbone.changed),
+            "tuning": None if self.backbone is None else self.backbone.tuning,
         }
 
     def check_spec(self, spec: Mapping[str, Any]) -> None:
@@ -152,9 +156,9 @@ class Scorer(nn.Module):
         differences = self.embedding.differences(EmbeddingContract.from_dict(spec["embedding"]))
         own = self.spec()
         differences += [
-            f"{name}: {own[name]}, not {spec[name]}"
-            for name in ("scaling", "head", "trainable_backbone")
-            if own[name] != spec[name]
+            f"{name}: {own[name]}, not {spec.get(name)}"
+            for name in ("scaling", "head", "trainable_backbone", "tuning")
+            if own[name] != spec.get(name)
         ]
         if differences:
             raise WeightsError(
@@ -182,7 +186,8 @@ def build_scorer(
     _check_version(spec)
     embedding = EmbeddingContract.from_dict(spec["embedding"])
     if spec["trainable_backbone"] and backbone is not None:
-        backbone.unfreeze()
+        tuning = spec.get("tuning")
+        backbone.unfreeze() if tuning is None else tune_as(backbone, tuning)
     scorer = Scorer(
         backbone,
         FeatureScaler(spec["scaling"], embedding.dim),
