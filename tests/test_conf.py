@@ -27,6 +27,7 @@ FOUND = {
     "hydra/job_logging": 1,
     "label_source": 20,
     "logger": 3,
+    "loss": 4,
     "model": 5,
     "model/backbone": 13,
     "model/tuning": 3,

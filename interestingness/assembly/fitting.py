@@ -50,6 +50,7 @@ def fit(
         optimizer=instantiate(cfg.optimizer),
         scheduler=instantiate(cfg.scheduler) if cfg.scheduler.get("_target_") else None,
         groups=instantiate(cfg.model.groups) if cfg.model.get("groups") else None,
+        loss=instantiate(cfg.loss),
         l2=model.l2,
         record=record,
     )

@@ -14,8 +14,9 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from interestingness.data.batch import PairBatch
 from interestingness.errors import DataError, WeightsError
-from interestingness.learning.losses import bradley_terry_loss, l2_penalty
+from interestingness.learning.losses import l2_penalty
 from interestingness.learning.metrics import GatheredScores, PairScores, pair_metrics
+from interestingness.learning.pair_losses import BradleyTerryLoss, PairLoss
 from interestingness.learning.parameter_groups import ParameterGroups
 from interestingness.learning.schedule import StepSchedule
 from interestingness.models.scorer import Scorer
@@ -43,6 +44,7 @@ class PreferenceLearner(L.LightningModule):
         optimizer: OptimizerFactory,
         scheduler: SchedulerFactory | StepSchedule | None = None,
         groups: ParameterGroups | None = None,
+        loss: PairLoss | None = None,
         l2: float = 0.0,
         record: Mapping[str, Any] | None = None,
     ) -> None:
@@ -54,6 +56,8 @@ class PreferenceLearner(L.LightningModule):
             scheduler: makes the learning-rate schedule from the optimiser, stepped every epoch; a
                 ``StepSchedule`` is stepped with the optimiser.
             groups: which parameter learns how fast; None treats all alike.
+            loss: what is made small; None takes Bradley-Terry. Logged losses are always
+                Bradley-Terry's, so that runs can be compared.
             l2: strength of L2 on the head's weights, added to the mean loss as ``l2 / 2 * |w|²``.
             record: plain values kept in every checkpoint (the effective config).
         """
@@ -62,6 +66,7 @@ class PreferenceLearner(L.LightningModule):
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
         self._groups = groups
+        self.loss = BradleyTerryLoss() if loss is None else loss
         self.l2 = l2
         self.record = dict(record or {})
         self.train_scores = PairScores()
@@ -76,9 +81,7 @@ class PreferenceLearner(L.LightningModule):
         """Loss of one batch; its gradient, averaged over ranks, is that of the global batch."""
         scores = self.scorer(batch.images)
         left, right = scores[batch.left], scores[batch.right]
-        loss = bradley_terry_loss(
-            left - right, batch.preference, weight=batch.weight, normalizer=batch.normalizer
-        )
+        loss: Tensor = self.loss(left - right, batch.preference, batch.weight, batch.normalizer)
         if self.l2 > 0:
             loss = loss + l2_penalty(self.scorer.head_weights(), self.l2)
         if not torch.isfinite(loss):
@@ -140,7 +143,7 @@ class PreferenceLearner(L.LightningModule):
         if self._groups is None:
             optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
         else:
-            optimizer = self._make_optimizer(self._groups.of(self.scorer))
+            optimizer = self._make_optimizer(self._groups.of(self.scorer, self.loss))
             for group in optimizer.param_groups:
                 group["lr"] *= group["lr_scale"]
         if self._make_scheduler is None:

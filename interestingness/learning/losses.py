@@ -34,17 +34,26 @@ def bradley_terry_loss(
     Source:
         Abdullahu and Grabner 2025 (hard labels, RankNet); soft labels as in PickScore.
     """
+    check_preferences(preference)
+    # softplus(m) - p·m equals cross-entropy with logits and stays finite for any margin.
+    each = softplus(margin) - preference * margin
+    weight = torch.ones_like(each) if weight is None else weight
+    total = weight.sum() if normalizer is None else normalizer
+    return (weight * each).sum() / total
+
+
+def check_preferences(preference: Tensor) -> None:
+    """Refuse what is no probability.
+
+    Raises:
+        LabelError: if a preference is outside [0, 1] or NaN.
+    """
     if not bool(((preference >= 0) & (preference <= 1)).all()):
         raise LabelError(
             f"a preference outside [0, 1] or NaN among {preference.numel()}",
             expected="probabilities that left is preferred",
             todo="drop pairs without a preference before training",
         )
-    # softplus(m) - p·m equals cross-entropy with logits and stays finite for any margin.
-    each = softplus(margin) - preference * margin
-    weight = torch.ones_like(each) if weight is None else weight
-    total = weight.sum() if normalizer is None else normalizer
-    return (weight * each).sum() / total
 
 
 def l2_penalty(parameters: list[Tensor], strength: float) -> Tensor:

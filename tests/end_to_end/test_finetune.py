@@ -128,3 +128,14 @@ def test_out_of_memory_names_the_options_that_are_left() -> None:
     cfg.trainer.precision, cfg.model.gradient_checkpointing = "bf16-mixed", True
     again = out_of_memory(cfg, said).todo
     assert "bf16" not in again and "gradient_checkpointing" not in again
+
+
+@pytest.mark.parametrize("loss", ["margin", "soft_labels", "davidson"])
+def test_every_loss_trains_and_its_checkpoint_is_judged(trained, composed, loss: str) -> None:
+    plain = trained(run="plain")
+    run = trained(f"loss={loss}", "label_source.aggregation=share", run="other")
+    weights = [_checkpoint(r)["state_dict"]["scorer.head.weight"] for r in (plain, run)]
+    assert not torch.allclose(*weights)
+    evaluate(composed("evaluate", f"ckpt={run}", run="judged"))
+    if loss == "davidson":
+        assert _checkpoint(run)["state_dict"]["loss.log_tie"].item() != 0.0

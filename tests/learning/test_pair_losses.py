@@ -1,0 +1,132 @@
+"""Each loss against its definition, and against truth that was planted."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn.functional import margin_ranking_loss
+
+from interestingness.errors import ConfigError, LabelError
+from interestingness.learning.losses import bradley_terry_loss
+from interestingness.learning.pair_losses import (
+    BradleyTerryLoss,
+    DavidsonLoss,
+    MarginLoss,
+    PairLoss,
+    SoftLabelLoss,
+)
+
+
+def losses() -> list[PairLoss]:
+    return [
+        BradleyTerryLoss(),
+        MarginLoss(margin=1.0),
+        SoftLabelLoss(prior_votes=1.0),
+        DavidsonLoss(tie=0.5),
+    ]
+
+
+every = pytest.mark.parametrize("loss", losses(), ids=lambda loss: type(loss).__name__)
+
+
+@every
+@given(margin=st.floats(-300, 300), preference=st.floats(0, 1))
+def test_swapping_the_images_changes_nothing(
+    loss: PairLoss, margin: float, preference: float
+) -> None:
+    one = torch.ones(1)
+    here = loss(torch.tensor([margin]), torch.tensor([preference]), one)
+    there = loss(torch.tensor([-margin]), torch.tensor([1 - preference]), one)
+    assert math.isfinite(here.item())
+    # 1 - p is rounded: next to a tie it may be one, and a tie is another outcome for Davidson.
+    if preference == 0.5 or abs(preference - 0.5) > 1e-6:
+        assert here.item() == pytest.approx(there.item(), rel=1e-4, abs=1e-4)
+
+
+@every
+def test_uneven_ranks_add_up_and_placeholders_count_nothing(loss: PairLoss) -> None:
+    margin, preference, weight = torch.randn(7), torch.rand(7), torch.rand(7)
+    weight[3] = 0.0
+    whole, half = loss(margin, preference, weight), weight.sum() / 2
+    parts = [
+        loss(margin[s], preference[s], weight[s], half)
+        for s in (slice(0, 3), slice(3, 4), slice(4, 7))
+    ]
+    torch.testing.assert_close(sum(parts) / 2, whole)
+    assert parts[1].item() == 0
+
+
+@every
+def test_what_is_no_probability_is_refused(loss: PairLoss) -> None:
+    with pytest.raises(LabelError, match="outside"):
+        loss(torch.zeros(1), torch.tensor([1.2]), torch.ones(1))
+
+
+def test_the_hinge_is_that_of_torch() -> None:
+    scores, other = torch.randn(2, 40)
+    preference = (torch.rand(40) > 0.5).float()
+    expected = margin_ranking_loss(scores, other, 2 * preference - 1, margin=0.7)
+    ours = MarginLoss(margin=0.7)(scores - other, preference, torch.ones(40))
+    torch.testing.assert_close(ours, expected)
+
+
+def test_few_votes_are_drawn_to_one_half_and_many_are_not() -> None:
+    best = []
+    for votes in (1.0, 100.0):
+        margin = torch.zeros(1, requires_grad=True)
+        optimizer = torch.optim.LBFGS([margin], max_iter=100, line_search_fn="strong_wolfe")
+
+        def closure(margin=margin, votes=votes, optimizer=optimizer) -> torch.Tensor:
+            optimizer.zero_grad()
+            loss = SoftLabelLoss(prior_votes=2.0)(margin, torch.ones(1), torch.tensor([votes]))
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        best.append(torch.sigmoid(margin).item())
+    assert best == pytest.approx([2 / 3, 101 / 102], abs=1e-3)
+    margin, preference, weight = torch.randn(9), torch.rand(9), torch.rand(9)
+    torch.testing.assert_close(
+        SoftLabelLoss(prior_votes=0.0)(margin, preference, weight),
+        bradley_terry_loss(margin, preference, weight=weight),
+    )
+
+
+def test_davidson_finds_the_planted_scores_and_the_planted_share_of_ties() -> None:
+    generator = torch.Generator().manual_seed(0)
+    truth, tie = torch.tensor([1.5, 0.5, -0.5, -1.5]), 0.8
+    left, right = torch.triu_indices(4, 4, offset=1).repeat(1, 4000)
+    margin = truth[left] - truth[right]
+    odds = torch.stack([(margin / 2).exp(), torch.full_like(margin, tie), (-margin / 2).exp()], 1)
+    outcome = torch.multinomial(odds, 1, generator=generator)[:, 0]
+    preference = torch.tensor([1.0, 0.5, 0.0])[outcome]
+    scores, loss = torch.zeros(4, requires_grad=True), DavidsonLoss(tie=1.0)
+    optimizer = torch.optim.LBFGS([scores, *loss.parameters()], line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = loss(scores[left] - scores[right], preference, torch.ones(len(left)))
+        value.backward()
+        return value
+
+    for _ in range(3):
+        optimizer.step(closure)
+    found = scores.detach() - scores.detach().mean()
+    torch.testing.assert_close(found, truth, atol=0.08, rtol=0)
+    assert loss.log_tie.exp().item() == pytest.approx(tie, abs=0.04)
+
+
+def test_davidson_at_rest_is_ln_3() -> None:
+    value = DavidsonLoss(tie=1.0)(torch.zeros(3), torch.tensor([0.0, 0.5, 1.0]), torch.ones(3))
+    assert value.item() == pytest.approx(math.log(3))
+
+
+def test_impossible_options() -> None:
+    with pytest.raises(ConfigError, match="margin of 0"):
+        MarginLoss(margin=0)
+    with pytest.raises(ConfigError, match="prior votes"):
+        SoftLabelLoss(prior_votes=-1)
+    with pytest.raises(ConfigError, match="tie parameter"):
+        DavidsonLoss(tie=0)
