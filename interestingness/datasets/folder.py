@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from interestingness.datasets.csv_tables import TextTable, existing_file, read_text_table
+from interestingness.datasets.csv_tables import TextTable, existing_file
 from interestingness.datasets.folder_tables import image_table, pair_table, score_table
 from interestingness.datasets.image_files import ImageFile, list_images
 from interestingness.datasets.image_names import ON_MISSING, ImageNames, KeyedNames, keyed
+from interestingness.datasets.image_tars import tar_files, unpacked
+from interestingness.datasets.label_studio import read_vote_table
 from interestingness.datasets.pairing import random_regular_pairs, shared_rater_pairs
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
 from interestingness.datasets.rating_files import (
@@ -71,8 +73,10 @@ def prepare_folder(
 
     Args:
         root: where prepared data sets are kept.
-        images: a folder (with its subfolders), a glob pattern, or a list of files.
-        votes: table ``left, right, choice`` and, where known, ``rater``, ``first``, ``reason``, ….
+        images: a folder (with its subfolders), a glob pattern, or a list of files; or tar files of
+            images, as img2dataset writes them: one, a folder of them, or a pattern.
+        votes: table ``left, right, choice`` and, where known, ``rater``, ``first``, ``reason``, …;
+            or Label Studio's JSON export.
         scores: table ``image`` and any number of columns; each column of numbers is a score, and
             every column is a column of the image table that one can split by.
         pairs: table ``left, right``.
@@ -100,7 +104,10 @@ def prepare_folder(
     _at_least("pairs_per_image", pairs_per_image, 1)
     _at_least("votes_per_rater", 1 if votes_per_rater is None else votes_per_rater, 1)
     _at_least("seed", seed, 0)
-    folder, files = list_images(images)
+    tars = tar_files(images)
+    folder, files = list_images(
+        unpacked(tars, Path(root).expanduser(), progress) if tars else images
+    )
     if len(files) < 2:
         raise DataError(
             f"dataset.images: one image only, {files[0].image_id}",
@@ -124,7 +131,7 @@ def prepare_folder(
     )
 
     def build(_: Path) -> tuple[Manifest, Mapping[str, pa.Table]]:
-        tables = {kind: read_text_table(path) for kind, path in paths.items()}
+        tables = {kind: read_vote_table(path, mapping) for kind, path in paths.items()}
         _check_mapping(mapping, tables)
         return _build(folder, files, tables, options, progress)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from interestingness.datasets.csv_tables import TextTable, existing_file, read_text_table
+from interestingness.datasets.csv_tables import TextTable, existing_file
 from interestingness.datasets.image_names import ImageNames
+from interestingness.datasets.label_studio import read_vote_table
 from interestingness.datasets.vote_files import UNNAMED, read_pairs, read_votes
 from interestingness.errors import DataError
 from interestingness.labels.tables import SPECS, Tables, check_table, keys_of, read_table
@@ -111,7 +112,7 @@ def _read(path: Path, question: str) -> _One:
                 todo="name the file",
             )
         return _read_prepared(Tables(path))
-    table = read_text_table(existing_file(path))
+    table = read_vote_table(existing_file(path))
     if "pair_id" in table and not ("left" in table and "right" in table):
         return _read_ours(path, table)
     return _read_simple(path, table, question)
