@@ -41,6 +41,7 @@ KNOWN = {
     "memorability": ("truth turned round, own taste", "ResMem: non-commercial only"),
     "mix": ("from its sources", _MIXED),
     "scores": ("any of its scores", _YOURS),
+    "stars": ("none: scenes carry no ratings", _YOURS),
     "true_utility": ("the planted truth", "ours"),
     "views": ("counts with heavy tails, 97 % on flagged images", _FLICKR),
     "votes": ("people and models together", _YOURS),

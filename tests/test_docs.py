@@ -11,9 +11,11 @@ import runpy
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from interestingness.cli import conf_folder
+from interestingness.stats.standing import STARS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ["README.md", *sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("docs/**/*.md"))]
@@ -93,6 +95,16 @@ def test_the_table_of_label_sources_is_current() -> None:
         "run: python scripts/list_label_sources.py"
     )
     assert len(script["rows"]()) == len(list(conf_folder().glob("label_source/*.yaml"))) >= 16
+
+
+def test_the_table_of_published_heads_is_current() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "list_published_heads.py"))
+    page = (ROOT / "docs" / "rank.md").read_text(encoding="utf-8")
+    assert script["with_table"](page) == page, "run: python scripts/list_published_heads.py"
+    assert len(script["rows"]()) == 11
+    shares = [f"{100 * share:g}" for share in np.diff([0, *STARS, 1])[::-1]]
+    assert shares == ["10", "22.5", "35", "22.5", "10"]
+    assert "four for the next 22.5 %, three for\nthe middle 35 %, two for 22.5 %" in page
 
 
 def test_the_page_on_configuration_names_every_option() -> None:

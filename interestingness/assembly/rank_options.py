@@ -39,6 +39,13 @@ def rank_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--save-reference", metavar="NAME", help="keep these scores for a later --reference NAME"
     )
+    parser.add_argument(
+        "--write-xmp",
+        action="store_true",
+        help="one to five stars as sidecars (photo.jpg.xmp): the highest tenth five, the next 22.5 "
+        "%% four, the middle 35 %% three, 22.5 %% two, the lowest tenth one; of these images, or "
+        "of the reference where one is named",
+    )
     parser.add_argument("--head", help="file of the published head, where there is no network")
     parser.add_argument("--weights", help="file of the backbone's weights, where there is no hub")
     parser.add_argument("--shown", type=int, default=48, help="pictures in a gallery (%(default)s)")

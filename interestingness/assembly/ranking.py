@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,13 @@ from interestingness.assembly.scorers import NamedScorer, make_scorer
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.images import Skips
 from interestingness.data.near_duplicates import NearDuplicates
-from interestingness.datasets.photographs import find_photographs
+from interestingness.datasets.photographs import Photographs, find_photographs
+from interestingness.datasets.star_sidecars import told, write_sidecar
 from interestingness.errors import DataError
 from interestingness.models.backbone import PHOTOGRAPHS, check_domain
 from interestingness.progress import ProgressLine
 from interestingness.reports.study import print_study, write_study
+from interestingness.stats.standing import percentile, stars
 from interestingness.studies.ranking import Ranking
 
 
@@ -68,6 +71,8 @@ def rank(options: argparse.Namespace) -> int:
         photographs.image_ids, scored.scores, scored.near, problems, named.logits, reference
     )
     write_scores(Path(options.out), ranking, named)
+    if options.write_xmp:
+        print(f"stars    {write_stars(photographs, ranking)}")
     if options.save_reference is not None:
         save_reference(references, options.save_reference, ranking, named)
     kept = len(photographs) - len(problems) - scored.encoded
@@ -86,6 +91,25 @@ def rank(options: argparse.Namespace) -> int:
     page = write_study(Path(options.sheet), result, picture=photographs.image, settings={})
     print_study(result, page=page)
     return 0
+
+
+def write_stars(photographs: Photographs, ranking: Ranking) -> str:
+    """A sidecar beside each photograph with a score; what became of them, in one line.
+
+    A folder that cannot be written to is told, and the rest goes on.
+    """
+    counts: Counter[str] = Counter()
+    reference = ranking.reference
+    among = ranking.scores if reference is None else reference.scores
+    for row, given in enumerate(stars(percentile(ranking.scores, among)).tolist()):
+        if not given:
+            continue
+        path = photographs.path(row)
+        try:
+            counts["no file" if path is None else write_sidecar(path, given)] += 1
+        except OSError:
+            counts["not written"] += 1
+    return told(counts)
 
 
 def check_photographs(named: NamedScorer) -> None:

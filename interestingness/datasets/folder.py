@@ -15,9 +15,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from interestingness.datasets.csv_tables import TextTable, existing_file
-from interestingness.datasets.folder_tables import image_table, pair_table, score_table
+from interestingness.datasets.folder_tables import (
+    image_table,
+    pair_table,
+    score_table,
+    star_table,
+)
 from interestingness.datasets.image_files import ImageFile, list_images
 from interestingness.datasets.image_names import ON_MISSING, ImageNames, KeyedNames, keyed
 from interestingness.datasets.image_tars import tar_files, unpacked
@@ -31,6 +37,8 @@ from interestingness.datasets.rating_files import (
     votes_from_ratings,
 )
 from interestingness.datasets.score_files import ImageColumns, read_image_columns
+from interestingness.datasets.star_ratings import read_ratings as read_star_ratings
+from interestingness.datasets.star_ratings import sidecar_states
 from interestingness.datasets.vote_files import PairRows, read_pairs, read_votes
 from interestingness.errors import ConfigError, DataError
 from interestingness.labels.tables import Manifest, Tables
@@ -62,6 +70,7 @@ def prepare_folder(
     on_missing: str,
     seed: int,
     equal_ratings: str = "drop",
+    stars: bool | None = None,
     name: str | None = None,
     progress: Progress | None = None,
 ) -> Tables:
@@ -91,6 +100,8 @@ def prepare_folder(
         on_missing: what to do about rows whose image is not there: "error", or "skip" and count.
         seed: of random pairs and of the choice among votes.
         equal_ratings: "drop" pairs that a rater rated alike, or make them a "tie".
+        stars: whether the ratings that files carry (XMP, EXIF, sidecars) become the score "stars";
+            without other tables, random pairs are then of rated images.
         name: shown in reports; None takes the folder's name.
         progress: told how far it is.
 
@@ -120,6 +131,7 @@ def prepare_folder(
         mapping, image_key, question, pairs_per_image, votes_per_rater, on_missing, seed,
         equal_ratings, name or _name(folder),
     )  # fmt: skip
+    photos = [folder / file.path for file in files] if stars else []
     key = input_key(
         {
             "rules": _RULES,
@@ -127,13 +139,15 @@ def prepare_folder(
             "images": [[f.image_id, f.size, f.modified] for f in files],
             "tables": {kind: [path.name, _sha256(path)] for kind, path in paths.items()},
             "options": asdict(options),
+            **({"sidecars": sidecar_states(photos)} if stars else {}),
         }
     )
 
     def build(_: Path) -> tuple[Manifest, Mapping[str, pa.Table]]:
         tables = {kind: read_vote_table(path, mapping) for kind, path in paths.items()}
         _check_mapping(mapping, tables)
-        return _build(folder, files, tables, options, progress)
+        rated = read_star_ratings(photos, progress) if stars else None
+        return _build(folder, files, tables, options, progress, rated)
 
     return prepare_once(root, f"folder-{key}", build)
 
@@ -157,6 +171,7 @@ def _build(
     tables: Mapping[str, TextTable],
     options: _Options,
     progress: Progress | None,
+    stars: tuple[NDArray[np.float64], dict[str, int]] | None = None,
 ) -> tuple[Manifest, Mapping[str, pa.Table]]:
     names = ImageNames([file.image_id for file in files], folder)
     about = {
@@ -185,7 +200,10 @@ def _build(
         rated = read_ratings(
             tables["ratings"], given, mapping=options.mapping, on_missing=options.on_missing
         )
-    pairs, origin = _choose_pairs(names, rows, rated, about.get("scores"), options)
+    if stars is not None:
+        facts["stars"] = stars[1]
+    starred = None if stars is None else _starred(stars[0], folder)
+    pairs, origin = _choose_pairs(names, rows, rated, about.get("scores"), options, starred)
     images, counts = image_table(folder, files, about, progress)
     facts |= counts
     result: dict[str, pa.Table] = {"images": images, "pairs": pair_table(pairs)}
@@ -215,6 +233,10 @@ def _build(
         result["votes"] = pa.concat_tables(votes, promote_options="default")
     if "scores" in about:
         result["scores"] = score_table(about["scores"], names)
+    if stars is not None:
+        more = star_table(stars[0], names.image_ids)
+        own = [result["scores"]] if "scores" in result else []
+        result["scores"] = pa.concat_tables([*own, more], promote_options="default")
     log.info(_sentence({kind: counts for kind, counts in facts.items() if isinstance(counts, int)}))
     for kind, counts in facts.items():
         if isinstance(counts, dict):
@@ -229,6 +251,7 @@ def _choose_pairs(
     rated: Ratings | None,
     scores: ImageColumns | None,
     options: _Options,
+    starred: NDArray[np.int64] | None,
 ) -> tuple[Pairs, str]:
     for kind in ("pairs", "votes"):
         if kind in rows:
@@ -248,6 +271,8 @@ def _choose_pairs(
     else:
         usable = np.arange(len(names))
         origin = "random pairs of all images"
+        if starred is not None and scores is None:
+            usable, origin = starred, "random pairs of images with stars"
         if scores is not None:
             known = [np.isfinite(scores.columns[name]) for name in scores.scores]
             usable = np.flatnonzero(np.any(known, axis=0))
@@ -264,6 +289,18 @@ def _choose_pairs(
     ids = np.asarray(names.image_ids, dtype=object)
     one, other = ids[drawn[:, 0]].tolist(), ids[drawn[:, 1]].tolist()
     return Pairs.from_ids(one, other, names.image_ids)[0], origin
+
+
+def _starred(stars: NDArray[np.float64], folder: Path) -> NDArray[np.int64]:
+    """Rows of images with stars, if these can tell anything."""
+    rows = np.flatnonzero(~np.isnan(stars))
+    if len(np.unique(stars[rows])) < 2:
+        raise DataError(
+            f"{folder}: {len(rows)} of {len(stars)} images carry stars, and not two that differ",
+            expected="photographs rated in Lightroom, darktable, digiKam, a camera, …",
+            todo="write the ratings to files or sidecars there, or leave out dataset.stars",
+        )
+    return rows
 
 
 def _known_votes(

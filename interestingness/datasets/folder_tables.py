@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -96,3 +96,21 @@ def score_table(scores: ImageColumns, names: ImageNames) -> pa.Table:
             )
         )
     return pa.concat_tables(parts)
+
+
+def star_table(stars: NDArray[np.float64], image_ids: Sequence[str]) -> pa.Table:
+    """The score "stars" of the images that have some.
+
+    Args:
+        stars: NaN where there are none, shape (images,).
+        image_ids: shape (images,).
+    """
+    rows = np.flatnonzero(~np.isnan(stars)).tolist()
+    return pa.table(
+        {
+            "image_id": pa.array([image_ids[row] for row in rows], pa.string()),
+            "name": pa.array(["stars"] * len(rows), pa.string()),
+            "score": pa.array(stars[rows]),
+            "provenance": pa.array(["metadata of the file"] * len(rows), pa.string()),
+        }
+    )

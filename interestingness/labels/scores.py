@@ -33,6 +33,7 @@ class ScoreSource(LabelSource):
         table: str | None = None,
         link: str = "order",
         temperature: float | None = None,
+        advice: str | None = None,
     ) -> None:
         """Say which score and how it becomes a preference.
 
@@ -45,6 +46,7 @@ class ScoreSource(LabelSource):
             link: "order" (1, 0 or 0.5) or "sigmoid": σ((s_left − s_right) / (temperature · SD)),
                 SD that of the score over the data set's images.
             temperature: for "sigmoid", above 0; 1 gives a difference of one SD the odds e : 1.
+            advice: what to do where the data set has no such score.
 
         Raises:
             ConfigError: for an unknown link, or a temperature that does not go with it.
@@ -67,6 +69,7 @@ class ScoreSource(LabelSource):
         self.table = table
         self.link = link
         self.temperature = temperature
+        self.advice = advice
 
     def labels(self, pairs: Pairs) -> Labels:
         """Preferences of pairs; NaN where one of the images has no score.
@@ -169,6 +172,8 @@ class ScoreSource(LabelSource):
         return rows[pairs.left], rows[pairs.right]
 
     def _advice(self) -> str:
+        if self.advice is not None:
+            return self.advice
         return (
             "Choose one of these with label_source.column=…, or name a file of your own: "
             "label_source.table=scores.csv"

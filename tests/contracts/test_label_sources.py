@@ -138,6 +138,7 @@ def test_every_option_of_the_group_is_a_source_that_the_contract_ran_on(reposito
         "memorability",
         "mix",
         "scores",
+        "stars",
         "true_utility",
         "views",
         "votes",

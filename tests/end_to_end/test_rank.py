@@ -361,3 +361,29 @@ def test_pair_shards_give_each_image_once(tmp_path: Path) -> None:
         assert picture.read() == (tmp_path / names[i]).read_bytes()
     together = find_photographs([tmp_path / "shards", tmp_path / "2.png"])
     assert list(together.image_ids) == ["2.png", *(f"shards/{name}" for name in names)]
+
+
+def test_stars_go_into_sidecars(
+    photos: Path, planted_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ("--scorer", planted_checkpoint, "--cache", tmp_path / "cache")
+    common += ("--sheet", tmp_path / "sheet", "--out", tmp_path / "scores.parquet")
+    before = {path: path.read_bytes() for path in photos.iterdir()}
+    (photos / "3.png.xmp").write_text("<a person's>")
+    assert rank(photos, *common, "--write-xmp") == 0
+    assert "6 sidecars written; 1 left alone because they have a sidecar" in (
+        capsys.readouterr().out
+    )
+    given = {
+        path.name: int(re.findall(r'xmp:Rating="(\d)"', path.read_text())[0])
+        for path in photos.glob("*.xmp")
+        if path.name != "3.png.xmp"
+    }
+    rows = {r["image_id"]: r for r in pq.read_table(tmp_path / "scores.parquet").to_pylist()}
+    assert len(given) == 6
+    for name, number in given.items():
+        share = rows[name.removesuffix(".xmp")]["percentile"]
+        assert number == 1 + sum(share >= bound for bound in (0.1, 0.325, 0.675, 0.9))
+    assert len(set(given.values())) > 2
+    assert (photos / "3.png.xmp").read_text() == "<a person's>"
+    assert all(path.read_bytes() == data for path, data in before.items())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from interestingness.assembly.data_scores import score
 from interestingness.errors import ConfigError
@@ -15,31 +18,6 @@ from interestingness.labels.scores import ScoreSource
 from interestingness.labels.tables import Tables
 
 SMALL = ("dataset.images=60", "scorer.architecture=scene_clip")
-
-TOY = '''
-"""A scorer from another package: how red a picture is."""
-import numpy as np
-from interestingness.annotators.scorers.pictures import PictureScorer, to_bytes
-
-
-class Redness(PictureScorer):
-    licence = "CC0"
-
-    def __init__(self, *, column):
-        self.column = column
-
-    def describe(self):
-        return "mean of red"
-
-    def identity(self):
-        return "redness 1"
-
-    def pixels(self, image):
-        return to_bytes(image.resize((8, 8)))
-
-    def numbers(self, pixels):
-        return pixels[:, 0].float().mean(dim=(1, 2))
-'''
 
 
 def tables_of(result: dict[str, Any]) -> Tables:
@@ -80,20 +58,30 @@ def test_a_score_that_the_data_set_has_is_left_alone(composed: Callable[..., Any
 
 
 def test_a_scorer_of_another_package(
-    composed: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    composed: Callable[..., Any],
+    repository: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "toy_redness.py").write_text(TOY)
+    """The files of docs/add/scorer.md, to the letter."""
+    page = (repository / "docs" / "add" / "scorer.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```\w+ (\S+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert [name for name, _ in blocks] == [
+        "mylab_colour.py",
+        "options/scorer/redness.yaml",
+        "test_redness.py",
+    ]
+    for name, text in blocks:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
-    own = tmp_path / "options" / "scorer"
-    own.mkdir(parents=True)
-    (own / "redness.yaml").write_text("_target_: toy_redness.Redness\ncolumn: redness\n")
-    there = ("scorer=redness", "dataset.images=60", f"hydra.searchpath=[file://{own.parent}]")
+    runpy.run_path(str(tmp_path / "test_redness.py"))["test_red_is_redder_than_blue"]()
+    options = f"hydra.searchpath=[file://{tmp_path}/options]"
+    there = ("scorer=redness", "dataset.images=60", options)
     with pytest.raises(ConfigError, match="not trusted"):
         score(composed("score", *there))
-    tables = tables_of(score(composed("score", *there, "trust=[toy_redness]")))
+    tables = tables_of(score(composed("score", *there, "trust=[mylab_colour]")))
     scores = tables.scores("redness")
-    from PIL import Image
-
     for row in (0, 17, 59):
         with Image.open(tables.image_path(row)) as image:
             red = np.asarray(image.convert("RGB").resize((8, 8)))[..., 0].mean()
