@@ -58,6 +58,7 @@ def build_on_shards(cfg: DictConfig, prepared: RunTables, *, progress: Any = Non
         )
     head = make_head(cfg, backbone.contract)
     scorer = Scorer(backbone, FeatureScaler(cfg.model.scaling, backbone.dim), head)
+    augment = instantiate(cfg.model.augment) if cfg.model.get("augment") else None
     labels, skips = prepared.labels, Skips(max_share=cfg.data.max_bad_share)
     preference = np.where(labels.known, labels.preference, 0.5)
     weight = np.where(labels.known, labels.weight, 0.0)
@@ -73,6 +74,7 @@ def build_on_shards(cfg: DictConfig, prepared: RunTables, *, progress: Any = Non
             rank=rank,
             ranks=ranks,
             seed=cfg.seed if name == "train" else None,
+            augment=augment if name == "train" else None,
         )
         loader = PairLoader(
             stream,

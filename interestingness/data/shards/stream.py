@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from interestingness.data.augmentation import Augmentation, random_of
 from interestingness.data.batch import PairBatch, SkippedPair
 from interestingness.data.images import MAX_PIXELS, Skips, decode_image
 from interestingness.data.plan import EpochPlan, PoolOrder
@@ -48,6 +49,7 @@ class PairShardStream(IterableDataset[PairBatch]):
         seed: int | None = None,
         pool: int = 16,
         max_pixels: int = MAX_PIXELS,
+        augment: Augmentation | None = None,
     ) -> None:
         """Plan which pairs take part.
 
@@ -63,6 +65,8 @@ class PairShardStream(IterableDataset[PairBatch]):
             seed: shuffles, differently in every epoch; None keeps the order of the shards.
             pool: shards whose pairs are mixed with each other when shuffling.
             max_pixels: larger images are skipped.
+            augment: makes a view of each image that differs from epoch to epoch; without a seed,
+                that is where nothing is learnt, images stay as they are.
 
         Raises:
             DataError: if no pair is left.
@@ -76,6 +80,7 @@ class PairShardStream(IterableDataset[PairBatch]):
         self.shards, self.batch_size, self.transform = shards, batch_size, transform
         self.rank, self.ranks, self.seed, self.pool = rank, ranks, seed, pool
         self.max_pixels = max_pixels
+        self.augment = augment if seed is not None else None
         self.epoch = self.start_batch = 0
         self.carry_errors = False
         """Yield an error instead of raising it, for ``PairLoader`` to raise unaltered."""
@@ -179,6 +184,9 @@ class PairShardStream(IterableDataset[PairBatch]):
             except ImageError as error:
                 reasons[image] = error.found
             else:
+                if self.augment is not None and self.seed is not None:
+                    random = random_of(self.seed, self.epoch, image)
+                    picture = self.augment.view(picture, random)
                 tensors[image] = self.transform(picture)
         return tensors, reasons
 

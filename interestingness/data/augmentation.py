@@ -1,0 +1,75 @@
+"""Views of a picture that leave its label as it is: mirrored, cut a little at the edges."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+
+import numpy as np
+from PIL import Image, ImageEnhance
+
+from interestingness.errors import ConfigError
+
+
+class Augmentation(ABC):
+    """A random view of a picture, as a function of the picture and of a seed."""
+
+    @abstractmethod
+    def view(self, image: Image.Image, random: np.random.Generator) -> Image.Image:
+        """Another RGB picture of the same thing."""
+
+
+class FlipAndCrop(Augmentation):
+    """Mirrors left and right, and cuts a mild part away.
+
+    Colour is left alone unless asked for, because people find colour interesting: a picture that
+    was made grey is another picture, and its label would be wrong. Height and width are cut by the
+    same share, so that proportions stay.
+    """
+
+    def __init__(self, *, flip: float, crop: float, colour: float = 0.0) -> None:
+        """How much of each.
+
+        Args:
+            flip: probability of a mirrored picture, in [0, 1].
+            crop: largest share of width and height that is cut away, in [0, 0.5].
+            colour: largest change of brightness, contrast and saturation, as a share of each, in
+                [0, 1).
+
+        Raises:
+            ConfigError: for shares outside these ranges.
+        """
+        if not (0 <= flip <= 1 and 0 <= crop <= 0.5 and 0 <= colour < 1):
+            raise ConfigError(
+                f"augmentation with flip={flip}, crop={crop}, colour={colour}",
+                expected="flip from 0 to 1, crop from 0 to 0.5, colour from 0 to below 1",
+                todo="model.augment.flip=0.5 model.augment.crop=0.1, or model.augment=null",
+            )
+        self.flip, self.crop, self.colour = flip, crop, colour
+
+    def view(self, image: Image.Image, random: np.random.Generator) -> Image.Image:
+        """The picture as this seed sees it."""
+        # All numbers are drawn, whatever they are used for: options do not shift each other.
+        mirrored, cut, x, y, *tones = random.random(7)
+        if self.crop > 0:
+            share = 1 - self.crop * cut
+            width, height = (max(1, round(side * share)) for side in image.size)
+            left = round(x * (image.width - width))
+            top = round(y * (image.height - height))
+            image = image.crop((left, top, left + width, top + height))
+        if mirrored < self.flip:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        if self.colour > 0:
+            kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+            for kind, tone in zip(kinds, tones, strict=True):
+                image = kind(image).enhance(1 + self.colour * (2 * tone - 1))
+        return image
+
+
+def random_of(seed: int, epoch: int, image_id: str) -> np.random.Generator:
+    """The same numbers for an image in an epoch, whichever rank or worker reads it.
+
+    A run that goes on in the middle of an epoch, or on other ranks, sees the same views.
+    """
+    digest = hashlib.sha256(f"{seed}:{epoch}:{image_id}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
