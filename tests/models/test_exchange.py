@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from interestingness.errors import WeightsError
-from interestingness.models.backbones import TorchvisionBackbone
+from interestingness.models.backbone import Backbone
+from interestingness.models.backbones import OpenClipBackbone, TorchvisionBackbone
 from interestingness.models.exchange import (
     ABOUT,
     TENSORS,
@@ -50,14 +51,19 @@ def backbone() -> TorchvisionBackbone:
 
 
 def scorer(
-    mode: str = "standardize", *, head: str = "linear", with_backbone: bool = False
+    mode: str = "standardize",
+    *,
+    head: str = "linear",
+    with_backbone: bool = False,
+    network: Backbone | None = None,
 ) -> Scorer:
     torch.manual_seed(0)
-    network = backbone()
+    network = network or backbone()
     heads = {
         "linear": LinearHead(network.dim),
         "mlp": MLPHead(network.dim, hidden=4, dropout=0.1),
         "layers": LayersHead(network.dim, hidden=[], activation="none"),
+        "deep layers": LayersHead(network.dim, hidden=[5, 3], activation="relu"),
     }
     for weight in heads[head].weights():
         torch.nn.init.normal_(weight)
@@ -72,7 +78,7 @@ def features(dim: int = 512) -> torch.Tensor:
     return torch.randn(20, dim, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("head", ["linear", "mlp", "layers"])
+@pytest.mark.parametrize("head", ["linear", "mlp", "layers", "deep layers"])
 @pytest.mark.parametrize("mode", ["none", "unit", "unit_sqrt_dim", "standardize"])
 def test_a_scorer_comes_back_as_it_was(tmp_path: Path, head: str, mode: str) -> None:
     before = scorer(mode, head=head)
@@ -130,32 +136,61 @@ def test_the_notebooks_network_loads_it_unchanged(tmp_path: Path, head: str, mod
         torch.testing.assert_close(theirs(features())[:, 0], expected, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize(("mode", "head"), [("unit", "linear"), ("none", "mlp")])
+@pytest.mark.parametrize(
+    ("mode", "head"), [("unit", "linear"), ("none", "mlp"), ("none", "deep layers")]
+)
 def test_what_one_layer_cannot_be_is_refused(mode: str, head: str) -> None:
     with pytest.raises(WeightsError, match="--format folder"):
         iccv_head(scorer(mode, head=head))
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-@pytest.mark.filterwarnings("ignore::UserWarning")  # the exporter's own, 2026-11
-def test_onnx_scores_photographs_as_torch_does(tmp_path: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
-    ours = scorer(with_backbone=True)
-    file = save_onnx(tmp_path / "scorer.onnx", ours)
-    assert ours.backbone is not None
+def photographs() -> list[Image.Image]:
+    """Real ones where they are at hand, else noise."""
     if OASIS.is_dir():
-        pictures = [Image.open(p).convert("RGB") for p in sorted(OASIS.glob("*.jpg"))[:5]]
-    else:
-        noise = np.random.default_rng(0).integers(0, 255, (5, 9, 9, 3), dtype=np.uint8)
-        pictures = [Image.fromarray(n).resize((300, 250)) for n in noise]
-    pixels = torch.stack([ours.backbone.transform.pixels(p) for p in pictures])
+        return [Image.open(p).convert("RGB") for p in sorted(OASIS.glob("*.jpg"))[:5]]
+    noise = np.random.default_rng(0).integers(0, 255, (5, 9, 9, 3), dtype=np.uint8)
+    return [Image.fromarray(n).resize((300, 250)) for n in noise]
+
+
+def check_onnx(folder: Path, ours: Scorer) -> None:
+    """Pixels of photographs → the same scores by onnxruntime and by torch, batch sizes apart."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    file = save_onnx(folder / "scorer.onnx", ours)
+    assert ours.backbone is not None
+    pixels = torch.stack([ours.backbone.transform.pixels(p) for p in photographs()])
     session = onnxruntime.InferenceSession(file)
-    (found,) = session.run(None, {"pixels": pixels.numpy()})
     with torch.inference_mode():
         expected = PixelScorer(ours)(pixels).numpy()
     assert np.ptp(expected) > 0.01
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
-    assert "resnet18" in session.get_modelmeta().custom_metadata_map["embedding"]
+    for rows in (slice(0, 5), slice(0, 1)):
+        (found,) = session.run(None, {"pixels": pixels[rows].numpy()})
+        np.testing.assert_allclose(found, expected[rows], rtol=1e-4, atol=1e-4)
+    about = session.get_modelmeta().custom_metadata_map["embedding"]
+    assert json.loads(about)["architecture"] == ours.embedding.architecture
+
+
+exporter_warns = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),  # the exporter's own, 2026-11
+]
+
+
+class TestOnnx:
+    pytestmark = exporter_warns
+
+    def test_scores_photographs_as_torch_does(self, tmp_path: Path) -> None:
+        check_onnx(tmp_path, scorer(with_backbone=True))
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        ("head", "mode"), [("linear", "none"), ("mlp", "standardize"), ("layers", "unit")]
+    )
+    def test_a_clip_vit_with_each_head(self, tmp_path: Path, head: str, mode: str) -> None:
+        """The tower of the default model; its weights decide nothing here, so they are random."""
+        tower = OpenClipBackbone(
+            "ViT-B-32-quickgelu", pretrained="openai", weights="random:0", licence="none"
+        )
+        check_onnx(tmp_path, scorer(mode, head=head, with_backbone=True, network=tower))
 
 
 def test_onnx_needs_images(tmp_path: Path) -> None:
