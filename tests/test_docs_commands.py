@@ -39,6 +39,9 @@ from interestingness.assembly.auditing import parser
 from interestingness.assembly.checks import check, missing_keys, plain
 from interestingness.assembly.rank_options import export_options, rank_options
 from interestingness.cli import conf_folder, quoted
+from interestingness.datasets.download.command import parser as download_parser
+from interestingness.datasets.flickr.command import days_of
+from interestingness.datasets.flickr.command import parser as collect_parser
 from interestingness.testing import BackboneContract, LabelSourceContract
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,7 +62,15 @@ PROGRAMS = ("python ", "interestingness ", "pip ", "pytest ", "wandb ")
 FLAGS = {"-m": 0, "--help": 0, "--cfg": 1, "--info": 1, "--config-dir": 1}
 """Hydra's options that pages may show, and how many values each takes."""
 
-FOUND = {"commands": 194, "options": 131, "python": 17, "contracts": 3}
+READERS = {
+    "rank": rank_options,
+    "export": export_options,
+    "download": lambda words: download_parser().parse_args(words),
+    "collect-flickr": lambda words: days_of(collect_parser().parse_args(words)),
+}
+"""Commands with options of their own, and what reads them."""
+
+FOUND = {"commands": 214, "options": 148, "python": 17, "contracts": 3}
 """On all pages together: a test that finds things by itself must know how many it found."""
 
 
@@ -361,8 +372,8 @@ def check_command(command: Command, workplace: Path) -> Job | None:
             named or parser().parse_args(arguments[1:])
         except SystemExit:
             raise AssertionError(command) from None
-    elif program == "interestingness" and arguments[:1] in (["rank"], ["export"]):
-        read = {"rank": rank_options, "export": export_options}[arguments[0]]
+    elif program == "interestingness" and arguments[:1] in ([name] for name in READERS):
+        read = READERS[arguments[0]]
         try:
             named or read(arguments[1:])
         except SystemExit:
