@@ -23,7 +23,7 @@ FOUND = {
     "callbacks": 2,
     "data": 2,
     "dataset": 7,
-    "experiment": 2,
+    "experiment": 3,
     "hydra/job_logging": 1,
     "label_source": 20,
     "logger": 3,

@@ -1,4 +1,4 @@
-"""Low-rank updates of weight matrices (LoRA). Why not peft: docs/decisions."""
+"""Low-rank updates of weight matrices (LoRA). Why not peft: docs/decisions/0012."""
 
 from __future__ import annotations
 
