@@ -14,7 +14,13 @@ from filelock import FileLock, Timeout
 from interestingness.datasets.download.addresses import AddressRefusedError, checked_url
 from interestingness.datasets.download.content import Refusal, examine
 from interestingness.datasets.download.fetch import Answer, close, fetch, open_session
-from interestingness.datasets.download.files import present, sha256_of, stem_of, write_whole
+from interestingness.datasets.download.files import (
+    present,
+    remove_unfinished,
+    sha256_of,
+    stem_of,
+    write_whole,
+)
 from interestingness.datasets.download.hosts import Host, Hosts, Task
 from interestingness.datasets.download.outcome import PASSING, Item, Outcome
 from interestingness.datasets.download.placeholders import Placeholders
@@ -135,6 +141,7 @@ class _Job:
     ) -> None:
         """Sort items into those that are settled and those to fetch."""
         self.stems = stems
+        remove_unfinished(self.folder)
         self.outcomes = read_outcomes(self.folder)
         self.journal = Journal(self.folder)
         there = present([self.folder, *have])

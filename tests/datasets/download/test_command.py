@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from interestingness.datasets.download.command import main
-from interestingness.datasets.download.record import TABLE
+from interestingness.datasets.download.record import JOURNAL, TABLE
 from interestingness.datasets.download.table import read_items
 from interestingness.errors import ConfigError, DataError
 
@@ -98,3 +100,35 @@ def test_the_door_is_light_and_its_errors_are_short(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "2 False\n" and done.stderr.startswith("error: nowhere.csv: there is no")
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_a_process_that_is_stopped_goes_on_where_it_was(
+    stop: signal.Signals, host: Any, tmp_path: Path
+) -> None:
+    path, out = tmp_path / "photos.csv", tmp_path / "images"
+    path.write_text("\n".join(["id,url", *(f"{k},{host.url}/ok/{k}.jpg" for k in range(60))]))
+    words = ["interestingness", "download", str(path), "url", "--out", str(out)]
+    words += ["--loopback-for-tests", "--per-host", "2", "--pause", "0.02"]
+    process = subprocess.Popen([sys.executable, "-m", *words], stderr=subprocess.PIPE)
+    while len(list(out.glob("*.jpg"))) < 15:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(stop)
+    said = process.communicate(timeout=30)[1].decode()
+    there = {p.name for p in out.glob("[!.]*.jpg")}
+    assert 15 <= len(there) < 60
+    if stop is signal.SIGINT:
+        assert process.returncode == 130 and said.strip() == "interrupted"
+        assert len(pq.read_table(out / TABLE)) >= 15
+    else:
+        assert (out / JOURNAL).is_file() and not (out / TABLE).exists()
+    (out / ".59.jpg.part").write_bytes(b"begun")
+    done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True)
+    assert done.returncode == 0 and "60 of 60 images are there" in done.stdout, done.stderr
+    # Only what was under way when it stopped may have been asked for twice.
+    twice = [path for path, times in host.asked.items() if times > 1]
+    assert len(twice) <= 2 and len(host.asked) == 60
+    rows = {row["image_id"]: row for row in pq.read_table(out / TABLE).to_pylist()}
+    assert len(rows) == 60 and all((out / row["file"]).is_file() for row in rows.values())
+    assert not list(out.glob(".*.part"))
