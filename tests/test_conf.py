@@ -34,7 +34,7 @@ FOUND = {
     "optimizer": 3,
     "paths": 1,
     "scheduler": 3,
-    "scorer": 8,
+    "scorer": 9,
     "split": 6,
     "study": 16,
     "sweep": 2,

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hydra.utils import instantiate
+from numpy.typing import NDArray
 
+from interestingness.annotators.scorers.base import Material, TableScorer
+from interestingness.annotators.scorers.clip_linear import score_images
 from interestingness.assembly.checks import check
 from interestingness.assembly.judging import load_checkpoint
 from interestingness.assembly.run import checkpoint_of
@@ -52,6 +56,37 @@ class NamedScorer:
     def identity(self) -> str:
         """Scores of different identities are never compared: other zero, other unit."""
         return f"{self.head_sha256}:{self.scorer.embedding.fingerprint()}"
+
+
+class RunScorer(TableScorer):
+    """``scorer=run``: a run of ours, a checkpoint or an exported folder, on another data set."""
+
+    def __init__(self, *, path: str, column: str, weights: str | None = None) -> None:
+        """Load it.
+
+        Args:
+            path: run folder, ``.ckpt`` file, or what ``interestingness export`` wrote.
+            column: name of the score.
+            weights: file of the backbone's weights, where there is no hub.
+
+        Raises:
+            WeightsError: if there is none, or it has no backbone.
+        """
+        self._named, self.column = make_scorer(path, weights=weights), column
+        self.licence = self._named.card.licence
+
+    def describe(self) -> str:
+        """Name, unit and what it learnt from."""
+        card = self._named.card
+        return f"{card.name} ({card.unit}, learnt from {card.learnt_from})"
+
+    def identity(self) -> str:
+        """Hashes of tensors and features."""
+        return f"run {self._named.identity}"
+
+    def scores(self, material: Material) -> NDArray[np.float64]:
+        """In the unit of the scorer."""
+        return score_images(self._named.scorer, material)
 
 
 def make_scorer(name: str, *, head: str | None = None, weights: str | None = None) -> NamedScorer:

@@ -165,7 +165,7 @@ class FeatureCache:
         images = decode_all(
             (_picture(paths[i]) for i in todo),
             encoder.transform,
-            known=store.keys(),
+            known=_Known(store),
             workers=workers,
             ahead=2 * batch_size,
         )
@@ -185,6 +185,16 @@ class FeatureCache:
             if moved:
                 encoder.to("cpu")
         store.merge(at_most=PART + batch_size, about=part.about)
+
+
+class _Known:
+    """The keys of a store without a copy of them, which of a million images would be large."""
+
+    def __init__(self, store: FeatureStore) -> None:
+        self._store = store
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, bytes) and bool(self._store.find([key])[0] >= 0)
 
 
 class _Part:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from interestingness import cli
 from interestingness.assembly.data_scores import score
 from interestingness.errors import ConfigError
 from interestingness.labels.scores import ScoreSource
@@ -55,6 +57,26 @@ def test_a_label_source_reads_what_a_scorer_wrote(
 def test_a_score_that_the_data_set_has_is_left_alone(composed: Callable[..., Any]) -> None:
     with pytest.raises(ConfigError, match=r"has a score 'cupl' already, in scores.parquet"):
         score(composed("score", "scorer=cupl", *SMALL))
+
+
+def test_a_scorer_of_ones_own_on_another_data_set(
+    composed: Callable[..., Any], planted_checkpoint: Path, tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i, colour in enumerate(("red", "green", "blue")):
+        Image.new("RGB", (40, 30), colour).save(photos / f"{i}.png")
+    data = ("dataset=folder", f"dataset.images={photos}")
+    own = ("scorer=run", f"scorer.path={planted_checkpoint}", "scorer.column=mine")
+    scores = tables_of(score(composed("score", *data, *own))).scores("mine")
+    out = tmp_path / "scores.parquet"
+    places = ["--out", out, "--sheet", tmp_path / "sheet", "--cache", tmp_path / "cache"]
+    with pytest.raises(SystemExit) as ended:
+        cli.rank(list(map(str, [photos, "--scorer", planted_checkpoint, *places])))
+    assert ended.value.code == 0
+    ranked = {row["image_id"]: row["score"] for row in pq.read_table(out).to_pylist()}
+    np.testing.assert_allclose(scores, [ranked[f"{i}.png"] for i in range(3)], atol=1e-4)
+    assert len(set(scores)) == 3
 
 
 def test_a_scorer_of_another_package(

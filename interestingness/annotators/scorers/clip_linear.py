@@ -10,6 +10,7 @@ from interestingness.annotators.scoring import ImageScorer
 from interestingness.models.backbone import check_domain
 from interestingness.models.backbones import OpenClipBackbone
 from interestingness.models.published_heads import published_head
+from interestingness.models.scorer import Scorer
 
 
 class ClipLinear(TableScorer):
@@ -45,9 +46,18 @@ class ClipLinear(TableScorer):
 
     def scores(self, material: Material) -> NDArray[np.float64]:
         """In the unit of the head."""
-        check_domain(self._backbone, material.tables.manifest.domain)
-        images = ImageScorer(self._scorer, material.cache, device=material.device)
-        scores = np.full(len(material.tables.image_ids), np.nan)
-        found = images.score(material.pictures(), skips=material.skips, progress=material.progress)
-        scores[material.rows] = found.scores
-        return scores
+        return score_images(self._scorer, material)
+
+
+def score_images(scorer: Scorer, material: Material) -> NDArray[np.float64]:
+    """A head's number for every image, NaN where it cannot be read, shape (images,).
+
+    Raises:
+        WeightsError: for a scorer without a backbone, or one that must not see such images.
+    """
+    images = ImageScorer(scorer, material.cache, device=material.device)
+    check_domain(images.backbone, material.tables.manifest.domain)
+    scores = np.full(len(material.tables.image_ids), np.nan)
+    found = images.score(material.pictures(), skips=material.skips, progress=material.progress)
+    scores[material.rows] = found.scores
+    return scores
