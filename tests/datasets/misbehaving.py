@@ -155,6 +155,12 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(200, picture(6))
 
+    def _crowded(self, name: str) -> None:
+        if self.server.asked[self.path] == 1:
+            self._send(429)
+        else:
+            self._send(200, picture(6))
+
     def _always_busy(self, name: str) -> None:
         self._send(429, Retry_After="0")
 

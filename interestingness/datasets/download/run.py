@@ -187,24 +187,25 @@ class _Job:
             answer = await fetch(
                 session, task.item.url, settings=self.settings, placeholders=self.placeholders
             )
-            self.listen(hosts, host, answer)
+            wait = self.settings.backoff_s * 2 ** (task.attempts - 1)
+            self.listen(hosts, host, answer, wait)
             if answer.data is not None:
                 self.end(hosts, host, await asyncio.to_thread(self.keep, task, answer))
             elif answer.kind in PASSING and task.attempts < self.settings.attempts:
-                wait = self.settings.backoff_s * 2 ** (task.attempts - 1)
                 hosts.again(host, task, wait)
             else:
                 self.end(hosts, host, self.lost(task, answer))
 
-    def listen(self, hosts: Hosts, host: Host, answer: Answer) -> None:
+    def listen(self, hosts: Hosts, host: Host, answer: Answer, usual_s: float) -> None:
         """What an answer says about its host: pauses asked for, and silence."""
         host.silent = host.silent + 1 if answer.kind == "unreachable" and not answer.status else 0
         if host.silent >= self.settings.dead_after:
             host.dead = f"{host.name} did not answer {host.silent} times in a row: {answer.detail}"
-        if answer.kind == "busy" and not math.isnan(answer.wait_s):
-            if answer.wait_s > self.settings.longest_wait_s:
-                host.dead = f"{host.name} asks to come back in {answer.wait_s:.0f} s"
-            hosts.pause(host, min(answer.wait_s, self.settings.longest_wait_s))
+        if answer.kind == "busy":
+            wait = usual_s if math.isnan(answer.wait_s) else answer.wait_s
+            if wait > self.settings.longest_wait_s:
+                host.dead = f"{host.name} asks to come back in {wait:.0f} s"
+            hosts.pause(host, min(wait, self.settings.longest_wait_s))
 
     def end(self, hosts: Hosts, host: Host, outcome: Outcome) -> None:
         """One image is done with."""

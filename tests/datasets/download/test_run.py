@@ -249,6 +249,17 @@ def test_a_host_that_wants_to_be_left_alone_is(
     assert "asks to come back in 86400 s" in found[-1].detail
 
 
+def test_a_host_that_does_not_say_how_long(host: Any, settings: Settings, tmp_path: Path) -> None:
+    wanted = items(host, ["crowded/1", *(f"ok/{k}.jpg" for k in range(8))])
+    patient = replace(settings, per_host=2, backoff_s=0.3)
+    found = download_images(wanted, tmp_path, settings=patient)
+    assert all(o.kind == "downloaded" for o in found)
+    refused = host.times["/crowded/1"][0]
+    # what was under way at that time aside, all places at the host wait
+    later = [host.times[f"/ok/{k}.jpg"][0] - refused for k in range(3, 8)]
+    assert min(later) >= 0.25
+
+
 def test_bad_addresses_are_counted_and_never_asked(settings: Settings, tmp_path: Path) -> None:
     urls = ["", "not a url", "ftp://example.org/a.jpg", "http://", "http://u:p@example.org/a.jpg"]
     urls += ["file:///etc/passwd", "http://[::1", "http://example.org:99999/a.jpg"]
