@@ -57,6 +57,7 @@ def test_a_fine_tuned_scorer_goes_to_another_data_set(trained, composed, tmp_pat
     )
 
 
+@pytest.mark.slow
 def test_resuming_in_a_warm_up_goes_on_as_if_never_interrupted(trained) -> None:
     options = [*FINE, "model/tuning=lora", "scheduler.warmup=0.5", "trainer.max_epochs=4"]
     whole = trained(*options, "+callbacks.checkpoint.save_top_k=-1", run="whole")
@@ -70,6 +71,7 @@ def test_resuming_in_a_warm_up_goes_on_as_if_never_interrupted(trained) -> None:
         torch.testing.assert_close(value, b["state_dict"][name], msg=name)
 
 
+@pytest.mark.slow
 def test_switches_of_memory_and_speed_leave_a_trained_model(trained) -> None:
     run = trained(
         *FINE,
@@ -130,6 +132,7 @@ def test_out_of_memory_names_the_options_that_are_left() -> None:
     assert "bf16" not in again and "gradient_checkpointing" not in again
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["margin", "soft_labels", "davidson"])
 def test_every_loss_trains_and_its_checkpoint_is_judged(trained, composed, loss: str) -> None:
     plain = trained(run="plain")
@@ -139,3 +142,31 @@ def test_every_loss_trains_and_its_checkpoint_is_judged(trained, composed, loss:
     evaluate(composed("evaluate", f"ckpt={run}", run="judged"))
     if loss == "davidson":
         assert _checkpoint(run)["state_dict"]["loss.log_tie"].item() != 0.0
+
+
+def test_a_run_without_enough_memory_ends_with_what_to_change(
+    trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr("interestingness.models.scorer.Scorer.encode", exhausted)
+    with pytest.raises(ConfigError, match="memory is not enough for batches of 32 pairs") as caught:
+        trained(*FINE)
+    assert "data.batch_size=16 trainer.accumulate_grad_batches=2" in caught.value.todo
+
+
+def test_another_head_than_the_checkpoints_is_refused(trained) -> None:
+    run = trained(*FINE, run="linear")
+    file = run / "checkpoints" / "last.ckpt"
+    with pytest.raises(WeightsError, match="head"):
+        trained(
+            *FINE,
+            "model.head._target_=interestingness.models.heads.MLPHead",
+            "+model.head.hidden=8",
+            "+model.head.dropout=0.0",
+            f"resume={file}",
+            run="mlp",
+        )
+    with pytest.raises(WeightsError, match="tuning"):
+        trained(*FINE, "model/tuning=lora", f"resume={file}", run="lora")
