@@ -28,10 +28,11 @@ FOUND = {
     "label_source": 20,
     "logger": 3,
     "loss": 4,
-    "model": 5,
+    "model": 6,
     "model/backbone": 13,
     "model/tuning": 3,
-    "optimizer": 3,
+    "model/words": 2,
+    "optimizer": 4,
     "paths": 1,
     "scheduler": 3,
     "scorer": 9,
@@ -66,6 +67,7 @@ DOOR_OF = {
 INSIDE = {
     "text_embedder": ("text_embedder@study.embedder", "study=discrepancies"),
     "model/tuning": ("model/tuning", "model=finetuned_clip"),
+    "model/words": ("model/words", "model=tag_fusion"),
 }
 """Groups that stand inside another option: how they are chosen, and which option has them."""
 

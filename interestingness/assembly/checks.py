@@ -22,7 +22,7 @@ SUPPLIED = {
     "references.": {"tables"},
     "sources.": {"tables"},
     "dataset": {"progress"},
-    "model.head": {"dim"},
+    "model.head": {"dim", "widths"},
     "optimizer": {"params"},
     "scheduler": {"optimizer"},
     "split": {"pairs", "images"},

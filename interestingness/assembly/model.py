@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import numpy as np
 import torch
 from hydra.utils import instantiate
 from numpy.typing import NDArray
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from interestingness.assembly.modalities import fused_features
 from interestingness.assembly.prepare import RunTables
 from interestingness.data.datamodule import PairDataModule
 from interestingness.data.feature_cache import FeatureCache
@@ -25,6 +27,7 @@ from interestingness.labels.tables import Tables
 from interestingness.learning.regularisation import L2Choice, choose_l2
 from interestingness.models.backbone import Backbone, check_domain
 from interestingness.models.contract import EmbeddingContract
+from interestingness.models.fusion import widths_of
 from interestingness.models.heads import Head
 from interestingness.models.scaling import FeatureScaler
 from interestingness.models.scorer import Scorer
@@ -121,6 +124,12 @@ def image_features(
         progress: told how many images are done.
         ready: given the backbone before it encodes, e.g. to load what training changed.
     """
+    if cfg.model.get("modalities") is not None:
+        # The image is one of several modalities: the same function encodes it, without the others.
+        alone = OmegaConf.merge(cfg, {"model": {"modalities": None}})
+        assert isinstance(alone, DictConfig)
+        encode = partial(image_features, alone, tables, skips, notes, progress=progress)
+        return fused_features(cfg.model, tables, notes, encode)
     if cfg.model.get("features") is not None:
         given = load_features(Path(cfg.model.features).expanduser(), tables.image_ids.tolist())
         notes.append(given.note)
@@ -175,7 +184,10 @@ def make_head(cfg: DictConfig, embedding: EmbeddingContract) -> Head:
             expected=f"a head for {embedding.dim}",
             todo="leave model.head.dim out, or choose the backbone that the head is for",
         )
-    head: Head = instantiate(cfg.model.head, dim=embedding.dim)
+    more = {}
+    if cfg.model.get("modalities") is not None:
+        more["widths"] = widths_of(embedding.architecture)
+    head: Head = instantiate(cfg.model.head, dim=embedding.dim, **more)
     return head
 
 

@@ -55,7 +55,7 @@ def describe(cfg: DictConfig, prepared: RunTables, model: Model) -> RunDescripti
         weights=(
             model.backbone.describe()
             if model.backbone is not None
-            else f"features from {cfg.model.get('features')}"
+            else f"features from {cfg.model.get('features') or model.scorer.embedding.architecture}"
         ),
         split=f"{split.rule}; usable: "
         + ", ".join(f"{len(rows):,} {side}" for side, rows in model.rows.items()),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from interestingness.errors import WeightsError
 from interestingness.models.backbone import Backbone
 from interestingness.models.contract import EmbeddingContract
+from interestingness.models.fusion import FusionHead as FusionHead  # adds itself to HEADS
 from interestingness.models.heads import Head, build_head
 from interestingness.models.scaling import FeatureScaler
 from interestingness.models.tuning import tune_as

@@ -1,0 +1,117 @@
+"""Modalities side by side: what is missing is NaN and counted, and what cannot be is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from omegaconf import OmegaConf
+
+from interestingness.assembly.modalities import Features, fused_features
+from interestingness.datasets.folder_tables import pair_table
+from interestingness.datasets.image_texts import texts_of_images
+from interestingness.errors import ConfigError, DataError, WeightsError
+from interestingness.labels.tables import Manifest, Tables
+from interestingness.models.contract import EmbeddingContract
+from interestingness.models.fusion import widths_of
+from interestingness.models.text_towers import SceneClipText
+from interestingness.schema import Pairs
+
+IDS = ["a", "b", "c", "d"]
+TOWER = {"_target_": "interestingness.models.text_towers.SceneClipText", "weights": "random:0"}
+COLUMNS: dict[str, list[Any]] = {
+    "tags": ["sky, black cat", "🦄", None, "cat"],
+    "keywords": ["sky cat", "", "sky", "cat"],
+    "listed": [["sky", "cat"], [], None, ["cat"]],
+    "title": ["A sky, a cat", " ", None, "no"],
+    "bytes": [1, 2, 3, 4],
+}
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Tables:
+    pairs = Pairs.from_ids(["a", "c"], ["b", "d"], IDS)[0]
+    images = pa.table({"image_id": IDS, **COLUMNS})
+    manifest = Manifest("mine", domain="photographs")
+    return Tables.write(tmp_path / "data", manifest, {"images": images, "pairs": pair_table(pairs)})
+
+
+def model(tmp_path: Path, *modalities: str, **more: Any) -> Any:
+    (tmp_path / "words.json").write_text(json.dumps({"sky": [1.0, 0.0], "cat": [0.0, 2.0]}))
+    path = str(tmp_path / "words.json")
+    words = {"_target_": "interestingness.models.words.WordVectors", "path": path}
+    plain = {"scaling": "none", "l2": 0.0, "vocabulary": "tags", "tower": TOWER, "words": words}
+    return OmegaConf.create({**plain, "modalities": list(modalities), **more})
+
+
+def encode(dim: int = 3) -> Features:
+    pixels = np.arange(4 * dim, dtype=np.float32).reshape(4, dim) + 1
+    there = np.array([True, True, False, True])
+    return None, EmbeddingContract.of_cached("pixels", "abc", dim), pixels, there
+
+
+def test_texts_of_columns(tables: Tables) -> None:
+    found = {name: texts_of_images(tables, name) for name in COLUMNS if name != "bytes"}
+    assert found["tags"] == [["sky", "black cat"], ["🦄"], [], ["cat"]]
+    assert found["keywords"] == [["sky", "cat"], [], ["sky"], ["cat"]]
+    assert found["listed"] == [["sky", "cat"], [], [], ["cat"]]
+    assert found["title"] == [["A sky, a cat"], [], [], ["no"]]
+    with pytest.raises(DataError, match="holds int64"):
+        texts_of_images(tables, "bytes")
+    with pytest.raises(DataError, match="no column 'caption'"):
+        texts_of_images(tables, "caption")
+
+
+def test_modalities_stand_side_by_side(tables: Tables, tmp_path: Path) -> None:
+    notes: list[str] = []
+    _, contract, rows, there = fused_features(
+        model(tmp_path, "image", "tags"), tables, notes, encode
+    )
+    assert widths_of(contract.architecture) == {"image": 3, "tags": 2} and contract.dim == 5
+    nan = np.nan
+    expected = [[1, 2, 3, 0.5, 1], [4, 5, 6, nan, nan], [nan] * 5, [10, 11, 12, 0, 2]]
+    np.testing.assert_array_equal(rows, np.array(expected, np.float32))
+    assert there.tolist() == [True, True, False, True]  # c has neither a picture nor a tag
+    assert "3 of 4 have a vector (1 distinct ones have none: '🦄', …)" in notes[1]
+    assert "2 images without one, 1 of them empty" in notes[1]
+    other = fused_features(model(tmp_path, "tags", "image"), tables, [], encode)[1]
+    assert other.fingerprint() != contract.fingerprint()
+
+
+def test_tags_alone_need_no_image(tables: Tables, tmp_path: Path) -> None:
+    def never() -> Features:
+        raise AssertionError("encoded")
+
+    rows = fused_features(model(tmp_path, "tags"), tables, [], never)[2]
+    assert rows.shape == (4, 2)
+
+
+def test_generated_tags(tables: Tables, tmp_path: Path) -> None:
+    dim = SceneClipText(weights="random:0").dim
+    _, contract, rows, there = fused_features(
+        model(tmp_path, "generated_tags"), tables, [], lambda: encode(dim)
+    )
+    # all four words of the data set are among the ten nearest: the mean of those with a vector
+    np.testing.assert_allclose(rows[[0, 1, 3]], [[1 / 3, 4 / 3]] * 3, rtol=1e-6)
+    assert there.tolist() == [True, True, False, True] and contract.dim == 2
+    with pytest.raises(ConfigError, match="both towers of one CLIP model"):
+        fused_features(model(tmp_path, "generated_tags"), tables, [], encode)
+
+
+def test_what_is_refused(tables: Tables, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="distinct names"):
+        fused_features(model(tmp_path, "tags", "tags"), tables, [], encode)
+    with pytest.raises(ConfigError, match="scaling none"):
+        fused_features(model(tmp_path, "tags", scaling="unit"), tables, [], encode)
+    scenes = {"_target_": "interestingness.models.words.TowerVectors", "tower": TOWER}
+    with pytest.raises(WeightsError, match="for synthetic images"):
+        fused_features(model(tmp_path, "tags", words=scenes), tables, [], encode)
+    (tmp_path / "other.json").write_text('{"dog": [1, 2]}')
+    words = {"_target_": "interestingness.models.words.WordVectors"}
+    words["path"] = str(tmp_path / "other.json")
+    with pytest.raises(DataError, match="no image has the modality 'tags'"):
+        fused_features(model(tmp_path, "image", "tags", words=words), tables, [], encode)
