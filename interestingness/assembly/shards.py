@@ -21,7 +21,7 @@ from interestingness.data.loader import BatchSource
 from interestingness.data.shards.reader import PairShards
 from interestingness.data.shards.stream import PairLoader, PairShardStream
 from interestingness.data.shards.targets import PairTargets
-from interestingness.data.shards.writer import write_shards
+from interestingness.data.shards.writer import source_of, write_shards
 from interestingness.errors import ConfigError
 from interestingness.models.backbone import Backbone
 from interestingness.models.scaling import FeatureScaler
@@ -113,7 +113,9 @@ def shards_root(cfg: DictConfig, prepared: RunTables, progress: Any = None) -> s
     """Where the shards are; written into the cache if the config names none."""
     if cfg.data.shards is not None:
         return str(cfg.data.shards)
-    root = Path(cfg.paths.cache) / "shards" / prepared.tables.fingerprint("images", "pairs")
+    # Other shards of the same pairs (another size, changed files) have a folder of their own.
+    source = source_of(prepared.tables, cfg.data.pairs_per_shard, None)
+    root = Path(cfg.paths.cache) / "shards" / source
     write_shards(
         prepared.tables,
         root,

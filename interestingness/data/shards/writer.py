@@ -71,7 +71,7 @@ def write_shards(
             todo="correct the option",
         )
     root = Path(root).absolute()
-    source = _source(tables, pairs_per_shard, max_side)
+    source = source_of(tables, pairs_per_shard, max_side)
     root.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(root.parent / f".{root.name}.lock"):
         if root.exists() and any(root.iterdir()):
@@ -217,7 +217,7 @@ def add_pair(
     rows.add(pair.pair_id, pair.left, pair.right, spans)
 
 
-def _source(tables: Tables, pairs_per_shard: int, max_side: int | None) -> str:
+def source_of(tables: Tables, pairs_per_shard: int, max_side: int | None) -> str:
     """Identity of what goes in: tables, options, and the sizes of the image files."""
     digest = hashlib.sha256(tables.fingerprint("images", "pairs").encode())
     digest.update(f"{SHARD_FORMAT_VERSION} {pairs_per_shard} {max_side}".encode())
