@@ -64,6 +64,7 @@ class Backend:
         shutdown: date at which the provider switches the model off, as it announced it.
         label_source: option that reads the votes.
         simulated: arguments of a simulated judge; None for a real model.
+        where: prefix of the options that made this, for messages.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Backend:
     shutdown: str | None = None
     label_source: str | None = None
     simulated: Mapping[str, Any] | None = None
+    where: str = "annotator"
 
     def __post_init__(self) -> None:
         """Check what can be checked without a network.
@@ -122,12 +124,12 @@ class Backend:
                 wrong.append(f"shutdown={self.shutdown!r}: a date such as 2027-01-14")
         if wrong:
             raise ConfigError(
-                f"annotator {self.name}: " + "; ".join(wrong),
+                f"{self.where} {self.name}: " + "; ".join(wrong),
                 expected="the keys of docs/labelling.md",
-                todo="correct the option, or the file in conf/annotator/",
+                todo="correct the option, or its file in conf",
             )
         if self.base_url is not None:
-            host_of(self.base_url)
+            host_of(self.base_url, where=self.where)
 
     def _wrong_limits(self) -> list[str]:
         known = {"concurrency", "deadline_s"}
@@ -160,7 +162,7 @@ class Backend:
         Raises:
             ConfigError: if it is not known.
         """
-        return Price.of(self.price, annotator=self.name)
+        return Price.of(self.price, annotator=self.name, where=self.where)
 
     @cached_property
     def sampling(self) -> dict[str, Any]:

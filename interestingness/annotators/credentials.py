@@ -93,8 +93,12 @@ def hide_keys_in_logs(secret: Secret | None) -> None:
         logger.addFilter(_HideKeys(secret))
 
 
-def host_of(base_url: str) -> str:
+def host_of(base_url: str, *, where: str = "annotator") -> str:
     """The host that a base URL leads to.
+
+    Args:
+        base_url: an address.
+        where: prefix of the option that holds it, for the message.
 
     Raises:
         ConfigError: if it is no http(s) URL, or carries a password, a query or a fragment.
@@ -106,12 +110,12 @@ def host_of(base_url: str) -> str:
         parts, host = urlsplit(""), None
     if parts.scheme not in {"http", "https"} or not host:
         raise ConfigError(
-            "annotator.base_url is no web address",
+            f"{where}.base_url is no web address",
             expected="for example https://api.openai.com/v1 or http://127.0.0.1:8000/v1",
         )
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigError(
-            f"annotator.base_url (host {host}) carries a user name, a password or a query",
+            f"{where}.base_url (host {host}) carries a user name, a password or a query",
             expected="the address only; keys come from the environment",
         )
     return host.lower()
@@ -133,6 +137,7 @@ def read_key(
     base_url: str,
     hosts: Sequence[str],
     environ: Mapping[str, str] = os.environ,
+    where: str = "annotator",
 ) -> Secret | None:
     """The key for a host, or a reason not to send it there.
 
@@ -141,12 +146,13 @@ def read_key(
         base_url: where it would go.
         hosts: the hosts that may get it, exactly; ``*.example.com`` allows those below.
         environ: the environment.
+        where: prefix of the options, for the messages.
 
     Raises:
         ConfigError: if the variable is not set, holds something that is no key, or the host is not
             among those that may get it. The message never holds the key.
     """
-    host = host_of(base_url)
+    host = host_of(base_url, where=where)
     if variable is None:
         return None
     value = environ.get(variable, "").strip()
@@ -154,7 +160,7 @@ def read_key(
         raise ConfigError(
             f"the environment has no {variable}",
             expected=f"a key for {host}",
-            todo=f"export {variable}=…, or annotator.key_env=null for a server without keys",
+            todo=f"export {variable}=…, or {where}.key_env=null for a server without keys",
         )
     if not all("!" <= char <= "~" for char in value):
         raise ConfigError(
@@ -164,21 +170,21 @@ def read_key(
     openai_key = variable == "OPENAI_API_KEY" or _OPENAI_KEY.match(value)
     if openai_key and not _matches(host, (OPENAI_HOST, f"*.{OPENAI_HOST}")):
         raise ConfigError(
-            f"{variable} is a key of OpenAI, and annotator.base_url leads to {host}",
+            f"{variable} is a key of OpenAI, and {where}.base_url leads to {host}",
             expected=f"{OPENAI_HOST}",
-            todo="put that server's own key into another variable and name it: annotator.key_env=…",
+            todo=f"put that server's own key into another variable and name it: {where}.key_env=…",
         )
     if not _matches(host, hosts):
         raise ConfigError(
             f"the key in {variable} may not go to {host}",
             expected=f"one of {', '.join(hosts) or '(no host is allowed)'}",
-            todo=f"if it is that server's key: annotator.hosts='[{host}]'",
+            todo=f"if it is that server's key: {where}.hosts='[{host}]'",
         )
     if urlsplit(base_url).scheme != "https" and not is_loopback(host):
         raise ConfigError(
             f"the key in {variable} would travel unencrypted to {host}",
             expected="https",
-            todo="use https, or annotator.key_env=null for a server without keys",
+            todo=f"use https, or {where}.key_env=null for a server without keys",
         )
     return Secret(value)
 

@@ -26,6 +26,9 @@ from interestingness.annotators.tasks import embedding_task
 from interestingness.annotators.types import Task
 from interestingness.errors import InterestingnessError
 
+OPTION = "study.embedder"
+"""Where a config holds an embedder."""
+
 
 class EmbeddingError(InterestingnessError):
     """Some texts have no vector; those that were bought are kept."""
@@ -82,6 +85,7 @@ class ServiceEmbedder:
             price=price,
             limits=limits,
             simulated=simulated,
+            where=OPTION,
         )
         self.backend.meter()
         self.ledger = Path(ledger).expanduser()

@@ -37,8 +37,15 @@ class Price:
     as_of: str = ""
 
     @classmethod
-    def of(cls, values: Mapping[str, Any] | None, *, annotator: str) -> Price:
+    def of(
+        cls, values: Mapping[str, Any] | None, *, annotator: str, where: str = "annotator"
+    ) -> Price:
         """Check a backend's price node.
+
+        Args:
+            values: the node.
+            annotator: name of the backend, for the message.
+            where: prefix of its options, for the message.
 
         Raises:
             ConfigError: if a price is absent, negative or no number: nothing starts then.
@@ -55,9 +62,9 @@ class Price:
             wrong.append(f"price.batch is {batch!r}")
         if wrong:
             raise ConfigError(
-                f"annotator {annotator}: {', '.join(wrong)}; without a price nothing is sent",
+                f"{where} {annotator}: {', '.join(wrong)}; without a price nothing is sent",
                 expected="dollars per million tokens, 0 for a model on your own machine",
-                todo="take them from the price list: annotator.price.prompt=… .completion=…",
+                todo=f"take them from the price list: {where}.price.prompt=… .completion=…",
             )
         return cls(given["prompt"], given["completion"], batch, str(given.get("as_of") or ""))
 

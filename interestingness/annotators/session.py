@@ -80,7 +80,12 @@ async def connected(backend: Backend) -> AsyncIterator[Server]:
         yield SimulatedSender(SimulatedJudge(**{**backend.simulated, "model": backend.model}))
         return
     assert backend.base_url is not None
-    secret = read_key(backend.key_env, base_url=backend.base_url, hosts=tuple(backend.hosts))
+    secret = read_key(
+        backend.key_env,
+        base_url=backend.base_url,
+        hosts=tuple(backend.hosts),
+        where=backend.where,
+    )
     connections = int(backend.limits["concurrency"])
     async with Transport(backend.base_url, secret, connections=connections) as transport:
         yield transport

@@ -62,6 +62,23 @@ def test_bad_texts_and_budgets(tmp_path: Path) -> None:
         embedder(tmp_path, price=None)
 
 
+def test_advice_names_the_embedder_s_own_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = {"simulated": None, "key_env": "SOME_KEY", "hosts": ["127.0.0.1"]}
+    made = embedder(tmp_path, base_url="http://127.0.0.1:9/v1", **real)
+    monkeypatch.delenv("SOME_KEY", raising=False)
+    with pytest.raises(ConfigError, match=r"has no SOME_KEY") as caught:
+        made.embed(["a dog"])
+    assert "study.embedder.key_env=null" in str(caught.value)
+    assert "annotator." not in str(caught.value)
+    with pytest.raises(ConfigError, match=r"^study\.embedder\.base_url is no web address"):
+        embedder(tmp_path, base_url="nowhere", **real)
+    monkeypatch.setenv("SOME_KEY", "sk-proj-secret")
+    with pytest.raises(ConfigError, match=r"study\.embedder\.base_url leads to 127"):
+        made.embed(["a dog"])
+
+
 class Wrong:
     """A server whose embeddings are made by a function of the request."""
 

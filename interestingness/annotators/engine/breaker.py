@@ -43,12 +43,15 @@ class Breaker:
         self.proven = True
         self._start_again()
 
-    def unwell(self, signature: str, detail: str) -> Verdict:
-        """The server failed or could not be reached; nothing was charged."""
+    def unwell(self, signature: str, detail: str, *, answered: bool = True) -> Verdict:
+        """The server failed or could not be reached (not ``answered``); nothing was charged."""
         self._unwell += 1
         self._first.append(signature)
         if not self.proven and self._first == [signature] * FIRST_CALLS:
-            first = f"the first {FIRST_CALLS} calls failed alike; probably a wrong option"
+            why = "probably a wrong option"
+            if not answered:
+                why = "the service is down, or its address is wrong"
+            first = f"the first {FIRST_CALLS} calls failed alike; {why}"
             return Exit.LATER, f"{first}: {detail}"
         if self._unwell >= UNWELL_IN_A_ROW:
             return Exit.LATER, f"{self._unwell} calls in a row failed, the last with: {detail}"

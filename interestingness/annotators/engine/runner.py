@@ -253,7 +253,7 @@ class _Run:
         _, news = self.gate.failed(ticket, {})
         if failure.kind == "doubt":
             return await self._doubt(attempt, failure.detail, reserve, news)
-        return await self._free(attempt, failure.detail, failure.detail, news)
+        return await self._free(attempt, failure.detail, failure.detail, news, answered=False)
 
     async def _answered(
         self, task: Task, attempt: Attempt, reply: Reply, reserve: int, ticket: int
@@ -288,10 +288,12 @@ class _Run:
         elif news and pause >= SAY_PAUSES_FROM_S:
             self.say(f"the server wants a pause of {pause / 60:.0f} minutes; waiting")
 
-    async def _free(self, attempt: Attempt, detail: str, signature: str, news: bool) -> str:
+    async def _free(
+        self, attempt: Attempt, detail: str, signature: str, news: bool, *, answered: bool = True
+    ) -> str:
         self.tally.failed += 1
         if news:
-            self._maybe_stop(self.breaker.unwell(signature, detail))
+            self._maybe_stop(self.breaker.unwell(signature, detail, answered=answered))
         await self.ledger.free(attempt.id, detail)
         return "again"
 

@@ -31,6 +31,13 @@ def test_the_first_calls_failing_alike_are_a_wrong_option() -> None:
     assert "wrong option" in told[-1][1]
 
 
+def test_the_first_calls_reaching_nobody_are_a_service_that_is_down() -> None:
+    breaker = Breaker()
+    told = [breaker.unwell("Connect", "Connect", answered=False) for _ in range(FIRST_CALLS)]
+    assert told[-1] is not None and told[-1][0] == Exit.LATER
+    assert "the service is down" in told[-1][1] and "wrong option" not in told[-1][1]
+
+
 def test_different_failures_at_the_start_are_given_more_time() -> None:
     breaker = Breaker()
     told = [breaker.unwell(f"50{i % 3}", "boom") for i in range(UNWELL_IN_A_ROW)]
