@@ -40,12 +40,14 @@ class TextTable:
         columns: column name to cells, all of equal length.
         line: where each row begins in the file, from 1, shape (rows,).
         decimal_comma: whether the separator leaves the comma free to be a decimal sign.
+        columns_option: option that says which column is which, where the command has one.
     """
 
     path: Path
     columns: Mapping[str, pa.Array]
     line: NDArray[np.int64]
     decimal_comma: bool = False
+    columns_option: str | None = "dataset.columns"
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -88,10 +90,12 @@ class TextTable:
             return name
         asked = f" (and none is called {mapping[meaning]!r})" if mapping.get(meaning) else ""
         found = ", ".join(repr(column) for column in self.columns)
+        option = self.columns_option
         raise DataError(
             f"{self.path}: no column {aliases[0]!r}{asked}; found {found}" + self._hint(),
             expected=f"a column called {' or '.join(aliases)}",
-            todo=f"rename the column, or say which one it is: dataset.columns.{meaning}=…",
+            todo="rename the column"
+            + (f", or say which one it is: {option}.{meaning}=…" if option else ""),
         )
 
     def lines(self, rows: NDArray[np.bool_] | Sequence[int], most: int = 3) -> str:

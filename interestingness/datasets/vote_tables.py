@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -112,7 +112,7 @@ def _read(path: Path, question: str) -> _One:
                 todo="name the file",
             )
         return _read_prepared(Tables(path))
-    table = read_vote_table(existing_file(path))
+    table = replace(read_vote_table(existing_file(path)), columns_option=None)
     if "pair_id" in table and not ("left" in table and "right" in table):
         return _read_ours(path, table)
     return _read_simple(path, table, question)

@@ -61,7 +61,9 @@ def test_errors_are_a_few_lines_and_status_two(
     with pytest.raises(SystemExit) as caught:
         audit([str(bad), "--out", str(tmp_path / "out")])
     assert caught.value.code == 2
-    assert "no column 'choice'" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "no column 'choice'" in told
+    assert "rename the column" in told and "dataset.columns" not in told
     assert not (tmp_path / "out").exists()
 
 
