@@ -27,7 +27,7 @@ BUNDLE = 1 << 20
 """Numbers in the Gram matrices that are worked on together: they should stay in a core's cache."""
 
 NO_PAIRS = "no labelled training pair"
-ONE_CLASS = "training labels of one class only"
+ALL_TIES = "every training label is a tie"
 NOT_CONVERGED = "the fit did not converge"
 
 
@@ -85,8 +85,8 @@ def fit_ridge(
         tolerance: greatest distance from the optimum as a share of the weights' length.
 
     Returns:
-        Weights; a source without labels in a split, with labels of one class only (all left, all
-        right or all ties), or whose fit failed has none and says so.
+        Weights; a source without labels in a split, with nothing but ties, or whose fit failed has
+        none and says so.
 
     Raises:
         DataError: strengths that are not positive, preferences outside [0, 1], negative weights, or
@@ -201,12 +201,14 @@ def alike(strengths: Array, columns: NDArray[np.int64]) -> list[NDArray[np.int64
 
 
 def why_missing(preference: Array, weight: Array) -> NDArray[np.object_]:
-    """Why a source cannot be learnt from these pairs, "" where it can, shape (sources,)."""
+    """Why a source cannot be learnt from these pairs, "" where it can, shape (sources,).
+
+    Labels that are all left are as good as others: a head has no intercept, and a pair with
+    preference p is the swapped pair with 1 − p.
+    """
     use = (weight > 0) & ~np.isnan(preference)
-    low = np.where(use, preference, np.inf).min(axis=0, initial=np.inf)
-    high = np.where(use, preference, -np.inf).max(axis=0, initial=-np.inf)
     out = np.full(preference.shape[1], "", dtype=object)
-    out[(low >= 0.5) | (high <= 0.5)] = ONE_CLASS
+    out[~(use & (preference != 0.5)).any(axis=0)] = ALL_TIES
     out[~use.any(axis=0)] = NO_PAIRS
     return out
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +11,9 @@ from interestingness.errors import DataError
 from interestingness.learning.learner import PreferenceLearner
 from interestingness.learning.linear_solver.pair_features import PairFeatures
 from interestingness.learning.linear_solver.ridge import (
+    ALL_TIES,
     NO_PAIRS,
     NOT_CONVERGED,
-    ONE_CLASS,
     fit_ridge,
 )
 from interestingness.models.contract import EmbeddingContract
@@ -128,9 +130,26 @@ def test_a_source_that_cannot_be_learnt_is_named(world: World) -> None:
     world.preference[:, 3] = 0.5
     splits = [*world.halves("image", 1), np.empty(0, dtype=int)]
     fits = fit_ridge(world.features, world.pairs, world.preference, world.weight, splits, l2=0.1)
-    assert fits.missing.tolist() == [["", NO_PAIRS, ONE_CLASS, ONE_CLASS], [NO_PAIRS] * 4]
-    assert np.isfinite(fits.weights[0, 0]).all()
-    assert np.isnan(fits.weights[0, 1:]).all() and np.isnan(fits.weights[1]).all()
+    assert fits.missing.tolist() == [["", NO_PAIRS, "", ALL_TIES], [NO_PAIRS] * 4]
+    assert np.isfinite(fits.weights[0, [0, 2]]).all()
+    assert np.isnan(fits.weights[0, [1, 3]]).all() and np.isnan(fits.weights[1]).all()
+
+
+def test_which_image_is_stored_as_left_changes_nothing(world: World) -> None:
+    pairs, preference = world.pairs, world.preference[:, :1]
+    first = preference[:, 0] == 1
+    turned = replace(
+        pairs,
+        left=np.where(first, pairs.left, pairs.right),
+        right=np.where(first, pairs.right, pairs.left),
+    )
+    weight, splits = np.ones_like(preference), [np.arange(len(pairs))]
+    mixed = fit_ridge(world.features, pairs, preference, weight, splits, l2=0.1, tolerance=1e-4)
+    one_side = fit_ridge(
+        world.features, turned, np.ones_like(preference), weight, splits, l2=0.1, tolerance=1e-4
+    )
+    assert one_side.missing.tolist() == [[""]]
+    np.testing.assert_allclose(one_side.weights, mixed.weights, rtol=0, atol=1e-3)
 
 
 def test_what_does_not_converge_is_named(world: World) -> None:
