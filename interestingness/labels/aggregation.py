@@ -153,8 +153,13 @@ RULES: Mapping[str, Callable[[Tally, Settings], Labels]] = {
 """Aggregations by the name that ``label_source.aggregation`` takes."""
 
 
-def check_rule(rule: str, threshold: float) -> None:
+def check_rule(rule: str, threshold: float, *, where: str = "label_source") -> None:
     """Refuse names and thresholds that cannot work.
+
+    Args:
+        rule: name of an aggregation.
+        threshold: of a consensus.
+        where: the options' own prefix, for the message.
 
     Raises:
         ConfigError: for an unknown rule, or a threshold that is not above one half.
@@ -163,13 +168,13 @@ def check_rule(rule: str, threshold: float) -> None:
         raise ConfigError(
             f"aggregation {rule!r} does not exist",
             expected=f"one of {', '.join(RULES)}",
-            todo="label_source.aggregation=… with one of these names",
+            todo=f"{where}.aggregation=… with one of these names",
         )
     if not 0.5 < threshold <= 1:
         raise ConfigError(
             f"threshold {threshold:g} of a consensus",
             expected="a share above 0.5 and at most 1, e.g. 0.8 for four of five",
-            todo="correct label_source.threshold",
+            todo=f"correct {where}.threshold",
         )
 
 

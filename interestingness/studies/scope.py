@@ -73,7 +73,7 @@ def scope_of(
             in both orders have the same winner.
         threshold: least share of the judge's votes on one side.
     """
-    check_rule("consensus", threshold)
+    check_rule("consensus", threshold, where="study")
     masks = {"all": np.ones(len(material.pairs), dtype=bool)}
     texts = {"all": "all pairs"}
     steady = _steady(material, consistent)
