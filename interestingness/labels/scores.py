@@ -34,6 +34,7 @@ class ScoreSource(LabelSource):
         link: str = "order",
         temperature: float | None = None,
         advice: str | None = None,
+        planted: bool = False,
     ) -> None:
         """Say which score and how it becomes a preference.
 
@@ -47,6 +48,7 @@ class ScoreSource(LabelSource):
                 SD that of the score over the data set's images.
             temperature: for "sigmoid", above 0; 1 gives a difference of one SD the odds e : 1.
             advice: what to do where the data set has no such score.
+            planted: whether the score is the truth of a simulation.
 
         Raises:
             ConfigError: for an unknown link, or a temperature that does not go with it.
@@ -70,6 +72,7 @@ class ScoreSource(LabelSource):
         self.link = link
         self.temperature = temperature
         self.advice = advice
+        self.planted = planted
 
     def labels(self, pairs: Pairs) -> Labels:
         """Preferences of pairs; NaN where one of the images has no score.

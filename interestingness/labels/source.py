@@ -76,7 +76,11 @@ class LabelSource(ABC):
     Attributes:
         name: shown in tables.
         tables: the prepared data set.
+        planted: whether it reads the truth of a simulation, which nobody could choose to learn
+            from: studies show it and never recommend it.
     """
+
+    planted: bool = False
 
     def __init__(self, tables: Tables, *, name: str) -> None:
         """Keep the tables; reading waits for ``labels``."""

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from interestingness.errors import DataError
+from interestingness.errors import ConfigError, DataError
 from interestingness.labels.aggregation import aggregate
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.audit_tables import (
@@ -43,13 +43,24 @@ CLEAR = 0.8
 class Judges(Study):
     """Every model that voted, by three rules, against people; and where they all differ."""
 
-    def __init__(self, *, shown: int) -> None:
+    def __init__(self, *, shown: int, least_decided: float = 0.5) -> None:
         """Say how much is shown.
 
         Args:
             shown: pairs of the gallery.
+            least_decided: share of all pairs that a judge must decide to be named the closest, in
+                [0, 1].
+
+        Raises:
+            ConfigError: for a share that cannot be.
         """
-        self.shown = shown
+        if not 0 <= least_decided <= 1:
+            raise ConfigError(
+                f"study.least_decided={least_decided}",
+                expected="a share from 0 to 1",
+                todo="change study.least_decided",
+            )
+        self.shown, self.least_decided = shown, least_decided
 
     def run(self, material: Material) -> StudyResult:
         """One row a judge, agreement of every two, and pairs that divide people and models.
@@ -76,7 +87,7 @@ class Judges(Study):
         return StudyResult(
             name="judges",
             title="Judges side by side",
-            answer=_answer(rows, people),
+            answer=_answer(rows, people, self.least_decided),
             used=[
                 ("data", f"{material.tables.manifest.name}: {len(material.pairs):,} pairs"),
                 ("judges", ", ".join(judge.name for judge in judges)),
@@ -113,6 +124,7 @@ def _row(judge: Ballots, people: Ballots | None, material: Material) -> dict[str
         if people is not None:
             found, pairs = agreement_of(own, people.side, judge.pairs, seed=judge.seed)
             row[rule] = found if pairs else None
+            row[f"{rule}_common"] = pairs
     if people is not None and row.get("majority") is None:
         row["note"] = "no pair in common with people"
     return row
@@ -128,6 +140,7 @@ def _panel_row(models: Sequence[Ballots], people: Ballots) -> dict[str, Cell]:
     return {
         "judge": PANEL,
         "majority": found if pairs else None,
+        "majority_common": pairs,
         "majority_kept": float((~np.isnan(own) & (own != 0.5)).mean()),
         "note": "the side that most models choose",
     }
@@ -140,15 +153,15 @@ def _table(rows: list[dict[str, Cell]], people: Ballots | None) -> Table:
         "Judges",
         [
             Column("judge", "judge"),
+            Column("majority_kept", "decided", "percent", "share of all pairs"),
             Column("majority", f"majority: as {others}", "percent", "share of commonly decided "
                    "pairs with the same side; chance is 50"),
             Column("order_consistent", "order-consistent", "percent", "the same, on pairs with one "
                    "winner in both orders only: the paper's rule"),
             Column("order_corrected", "order-corrected", "percent", "the same, with the judge's "
                    "preference for a place taken out"),
-            Column("majority_kept", "decided: majority", "percent", "share of all pairs"),
-            Column("order_consistent_kept", "order-consistent", "percent"),
-            Column("order_corrected_kept", "order-corrected", "percent"),
+            Column("order_consistent_kept", "decided: order-consistent", "percent"),
+            Column("order_corrected_kept", "decided: order-corrected", "percent"),
             Column("reasons", "reason fits choice", "percent", "of the reasons that clearly speak "
                    "of one image; 50 is chance"),
             *POSITION_COLUMNS,
@@ -219,19 +232,24 @@ def _shown_pair(row: int, people: Ballots, models: Sequence[Ballots], table: pa.
     )
 
 
-def _answer(rows: list[dict[str, Cell]], people: Ballots | None) -> str:
+def _answer(rows: list[dict[str, Cell]], people: Ballots | None, least: float) -> str:
+    """The judge and rule closest to people, of those that decide enough pairs."""
     if people is None:
         return f"{len(rows)} models voted; there are no people to hold them against."
-    best: tuple[str, str, Interval] | None = None
-    for row in rows:
-        for rule in RULES:
-            found = row.get(rule)
-            if isinstance(found, Interval) and (best is None or found.estimate > best[2].estimate):
-                best = (str(row["judge"]), rule.replace("_", "-"), found)
-    if best is None:
+    compared = [
+        (row, rule) for row in rows for rule in RULES if isinstance(row.get(rule), Interval)
+    ]
+    if not compared:
         return "No model has a pair in common with people."
-    name, rule, found = best
+    enough = [(row, rule) for row, rule in compared if row[f"{rule}_kept"] >= least]  # type: ignore[operator]
+    if not enough:
+        return f"No model decides {100 * least:g} % of the pairs, too few to name the closest."
+    row, rule = max(enough, key=lambda found: found[0][found[1]].estimate)  # type: ignore[union-attr]
+    found = row[rule]
+    assert isinstance(found, Interval)
     return (
-        f"Closest to people is {name} by the rule “{rule}”: {100 * found.estimate:.1f} % "
-        f"[{100 * found.low:.1f}, {100 * found.high:.1f}] of the pairs that both decide."
+        f"Closest to people is {row['judge']} by the rule “{rule.replace('_', '-')}”: "
+        f"{100 * found.estimate:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}] of the "
+        f"{row[f'{rule}_common']:,} pairs that both decide. Only judges that decide at least "
+        f"{100 * least:g} % of all pairs are compared."
     )

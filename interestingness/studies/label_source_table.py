@@ -208,7 +208,12 @@ def _spoken(scaling: str) -> str:
 def _notes(found: Ablation) -> list[str]:
     heads = found.heads
     lost = [why for why in heads.no_split if why]
-    notes = [f"{len(lost)} of {len(heads.no_split)} splits: {lost[0]}."] if lost else []
+    notes = []
+    if lost:
+        same = ", e.g." if len(lost) > 1 else ":"
+        notes.append(
+            f"{len(lost)} of {len(heads.no_split)} splits could not be made{same} {lost[0]}."
+        )
     if heads.rule.startswith("by pair"):
         notes.append(
             "Splits are by pair: images are on both sides, and accuracies are higher than on "

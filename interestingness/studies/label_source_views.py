@@ -29,6 +29,7 @@ CEILING = (
     "the other people's votes on the pair, the mean of [v = M] + ½·[M is a tie]. A model that "
     "predicts the majority may exceed it."
 )
+ONE_SPLIT = "One split: there is no spread, and one split allows no test."
 SPREAD = "Mean ± SD over splits; splits share images, so that SD / √splits is no standard error."
 TEST = (
     "Test: d are the differences of two heads' accuracies on the J splits, "
@@ -57,6 +58,9 @@ def accuracy_table(heads: SourceHeads, judge: str) -> Table:
             if own is not None and own != k:
                 found = _difference(heads, f, k, own, j)
                 row |= {"minus_own": _interval(found), "p": p_text(found.p)}
+                row["note"] = "; ".join(
+                    filter(None, (row["note"], _other_splits(heads, f, k, own, j)))  # type: ignore[arg-type]
+                )
             rows.append(row)
     rows.append({"fit": "–", "source": "one person", **_by_reference(heads, heads.ceiling)})
     chance: dict[str, Cell] = {f"by_{name}": 0.5 for name in heads.references}
@@ -77,7 +81,8 @@ def accuracy_table(heads: SourceHeads, judge: str) -> Table:
             Column(f"by_{judge}", f"judged by {judge}", "percent"),
             Column(
                 "minus_own", f"minus learnt from {judge}", "percent",
-                f"difference of accuracies judged by {judge}, with the test's 95 % interval",
+                f"difference of accuracies judged by {judge} on the splits where both have a "
+                "model, with the test's 95 % interval",
             ),
             Column("p", "p", "text", "of that difference, not corrected for several sources"),
             Column("test_pairs", "test pairs", "count", f"decided by {judge}, mean over splits"),
@@ -92,7 +97,7 @@ def accuracy_table(heads: SourceHeads, judge: str) -> Table:
             Column("note", "note"),
         ],
         rows,
-        [counts, SPREAD, CEILING, TEST.format(ratio=heads.test_per_train)],
+        [counts, _spread_note(heads), CEILING, *_test_note(heads)],
     )  # fmt: skip
 
 
@@ -130,7 +135,10 @@ def paired_table(heads: SourceHeads, judge: str) -> Table:
             Column("fit", "fit"),
             Column("one", "learnt from"),
             Column("other", "minus learnt from"),
-            Column("difference", "difference", "percent", "of accuracies, 95 % interval"),
+            Column(
+                "difference", "difference", "percent",
+                "of accuracies on the splits where both have a model, 95 % interval",
+            ),
             Column("t", "t", "signed"),
             Column("p", "p"),
             Column("holm", "p, all tests", "text", "Holm's correction within the fit"),
@@ -138,8 +146,8 @@ def paired_table(heads: SourceHeads, judge: str) -> Table:
             Column("note", "note"),
         ],
         rows,
-        [TEST.format(ratio=heads.test_per_train)],
-    )
+        _test_note(heads) or [ONE_SPLIT],
+    )  # fmt: skip
 
 
 def rank_table(heads: SourceHeads) -> Table:
@@ -163,7 +171,7 @@ def rank_table(heads: SourceHeads) -> Table:
         rows,
         [
             "Spearman's correlation of the scores that two models give to the images of a split's "
-            f"test pairs. {SPREAD}"
+            f"test pairs. {_spread_note(heads)}"
         ],
     )
 
@@ -186,18 +194,21 @@ def agreement_table(
         clear = voted & (found.consensus >= threshold - 1e-9)
         if not voted.any():
             continue
+        # One vote a pair is always of one mind: no consensus, and no dissent.
+        several = found.facts.get("votes", np.inf) > found.facts.get("voted_pairs", 0)
         for source in heads.sources:
             if source == name:
                 continue
             other = labels[source].preference
-            sets = {"s": within, "c": clear, "d": voted & ~clear}
+            sets = {"s": within, "c": clear, "d": voted & ~clear} if several else {"s": within}
             row: dict[str, Cell] = {"source": source, "reference": name}
             for key, where in sets.items():
                 p = np.where(where, found.preference, np.nan)
                 agreed, number = agreement_of(p, other, pairs, seed=seed)
                 row |= {f"on_{key}": agreed if number else None, f"n_{key}": number}
-            row["c_share"] = float(clear.sum() / voted.sum())
-            row["note"] = "" if row["n_s"] else f"no pair in common with {name}"
+            row["c_share"] = float(clear.sum() / within.sum()) if several else None
+            alone = "" if several else f"{name} has one vote a pair, which is no consensus"
+            row["note"] = alone if row["n_s"] else f"no pair in common with {name}"
             rows.append(row)
     return Table(
         "agreement",
@@ -217,8 +228,9 @@ def agreement_table(
         rows,
         [
             "A = share of pairs, decided by both, on which both choose the same image; chance is "
-            f"50. S: {text}. C_M: pairs with at least {100 * threshold:g} % of the votes of M on "
-            "one side, D_M the others.",
+            f"50. S: {text}. C_M: pairs of S with at least {100 * threshold:g} % of the votes of M "
+            "on one side; D_M: the others that M decides. |C_M| is a share of all pairs of S, also "
+            "of those on which M ties or has no vote.",
         ],
     )
 
@@ -257,7 +269,7 @@ def long_table(heads: SourceHeads) -> Table:
             Column("note", "note"),
         ],
         rows,
-        [SPREAD],
+        [_spread_note(heads)],
     )
 
 
@@ -274,7 +286,8 @@ def figures(heads: SourceHeads, judge: str) -> list[Figure]:
     if known:
         ceiling = Spread.of(heads.ceiling[j])
         lines = {"chance": 0.5} | ({"one person": ceiling.mean} if ceiling.repeats else {})
-        caption = f"Accuracy on held-out pairs, judged by {judge}: mean ± SD over splits."
+        over = ": mean ± SD over splits" if len(heads.no_split) > 1 else ", one split"
+        caption = f"Accuracy on held-out pairs, judged by {judge}{over}."
         found.append(IntervalChart("accuracy", "What each source teaches", caption, known, lines))
     if len(heads.sources) > 1:
         found += [
@@ -301,33 +314,79 @@ def figures(heads: SourceHeads, judge: str) -> list[Figure]:
 
 
 def answer(heads: SourceHeads, judge: str) -> str:
-    """The best teacher, what is surely below it, and the ceiling."""
+    """The best teacher of each fit, what is not measurably below it, the truth, and one person."""
     j = heads.references.index(judge)
-    spreads = [Spread.of(heads.accuracy[0, k, j]) for k in range(len(heads.sources))]
-    ranked = sorted((k for k, s in enumerate(spreads) if s.repeats), key=lambda k: -spreads[k].mean)
-    if not ranked:
+    ranked = [_ranked(heads, f, j) for f in range(len(FITS))]
+    if not any(ranked):
         return f"No head could be trained and judged by {judge}; the notes say why."
-    best = ranked[0]
-    said = [
-        f"Judged by {judge} on held-out pairs, a linear head learns most from "
-        f"{heads.sources[best]}: {_percent(spreads[best])} over {spreads[best].repeats} splits."
-    ]
-    if len(ranked) > 1:
-        tests = {k: _difference(heads, 0, best, k, j) for k in ranked[1:]}
-        close = [heads.sources[k] for k, t in tests.items() if not t.p < 0.05]
+    said: list[str] = []
+    for f, fit in enumerate(FITS):
+        chosen = [k for k in ranked[f] if heads.sources[k] not in heads.planted]
+        if chosen:
+            reached = _percent(Spread.of(heads.accuracy[f, chosen[0], j]))
+            said.append(
+                f"{'By the' if said else f'Judged by {judge} on held-out pairs, by the'} {fit} a "
+                f"linear head learns most from {heads.sources[chosen[0]]}: {reached}."
+            )
+            said += _not_below(heads, f, chosen, j)
+    truth = [k for k in ranked[0] if heads.sources[k] in heads.planted]
+    if truth:
+        reached = _percent(Spread.of(heads.accuracy[0, truth[0], j]))
         said.append(
-            f"No surely worse teacher (p ≥ .05): {', '.join(close)}."
-            if close
-            else "Every other source is a worse teacher (p < .05 each)."
+            f"The planted truth ({heads.sources[truth[0]]}), which nobody could choose, would give "
+            f"{reached} by the {FITS[0]}."
         )
+    if len(heads.no_split) == 1:
+        said.append("One split allows no test.")
     ceiling = Spread.of(heads.ceiling[j])
     if ceiling.repeats:
         said.append(f"One person reaches {100 * ceiling.mean:.1f} % against the others.")
     return " ".join(said)
 
 
+def _ranked(heads: SourceHeads, f: int, j: int) -> list[int]:
+    """Sources with a model of this fit that was judged, the best first."""
+    spreads = [Spread.of(heads.accuracy[f, k, j]) for k in range(len(heads.sources))]
+    return sorted((k for k, s in enumerate(spreads) if s.repeats), key=lambda k: -spreads[k].mean)
+
+
+def _not_below(heads: SourceHeads, f: int, ranked: list[int], j: int) -> list[str]:
+    """Which sources the tests cannot tell from the best; nothing where there is no test."""
+    tests = {k: _difference(heads, f, ranked[0], k, j) for k in ranked[1:]}
+    tests = {k: test for k, test in tests.items() if test.splits > 1}
+    if not tests:
+        return []
+    close = [heads.sources[k] for k, test in tests.items() if not test.p < 0.05]
+    if close:
+        return [f"Not measurably worse: {', '.join(close)}."]
+    return ["Every other source that could be tested is worse (p < .05 each)."]
+
+
 def _percent(spread: Spread) -> str:
-    return f"{100 * spread.mean:.1f} ± {100 * spread.sd:.1f} %"
+    if spread.repeats == 1:
+        return f"{100 * spread.mean:.1f} % on 1 split"
+    return f"{100 * spread.mean:.1f} ± {100 * spread.sd:.1f} % over {spread.repeats} splits"
+
+
+def _spread_note(heads: SourceHeads) -> str:
+    return SPREAD if len(heads.no_split) > 1 else ONE_SPLIT
+
+
+def _test_note(heads: SourceHeads) -> list[str]:
+    several = len(heads.no_split) > 1
+    return [TEST.format(ratio=heads.test_per_train)] if several else []
+
+
+def _other_splits(heads: SourceHeads, f: int, k: int, own: int, j: int) -> str:
+    """What both reach where both have a model, if their printed means are of other splits."""
+    one, other = heads.accuracy[f, k, j], heads.accuracy[f, own, j]
+    both = ~np.isnan(one) & ~np.isnan(other)
+    if not both.any() or (np.isnan(one) == np.isnan(other)).all():
+        return ""
+    return (
+        f"means cover different splits; on the {both.sum()} where both have a model "
+        f"{100 * one[both].mean():.1f} % against {100 * other[both].mean():.1f} %"
+    )
 
 
 def _by_reference(heads: SourceHeads, values: NDArray[np.float64]) -> dict[str, Cell]:

@@ -85,7 +85,7 @@ class Leaderboard(Study):
         return StudyResult(
             name="leaderboard",
             title="Label sources side by side",
-            answer=self._answer(rows, ceiling),
+            answer=self._answer(rows, ceiling, students),
             used=_used(material, students, self.reference),
             tables=[_table(rows, self.reference), *_counts(rows)],
             figures=_figures(rows, self.reference, ceiling),
@@ -130,6 +130,7 @@ class Leaderboard(Study):
             "coverage": known / max(len(labels), 1),
             "ties": int((labels.preference == 0.5).sum()) / known if known else None,
             "dollars": self.prices.get(name),
+            "planted": source.planted,
             "note": note,
             "people": bool(people),
         }
@@ -161,23 +162,35 @@ class Leaderboard(Study):
         for name, column, unit in COSTS:
             if (cost := _per_pair(source, material.tables, column)) is not None:
                 found[name] = 1000 * cost * unit
+        assert isinstance(source, VoteSource)
+        stated, asked = source.price_per_call, len(np.unique(ballots.row))
+        if "dollars" not in found and ballots.name not in self.prices and stated and asked:
+            found["dollars"] = 1000 * stated * len(ballots) / asked
         return found
 
-    def _answer(self, rows: list[dict[str, Cell]], ceiling: Interval | None) -> str:
-        """The best source by its student, or by agreement where none was trained."""
-        others = [row for row in rows if row["source"] != self.reference]
-        taught = [r for r in rows if isinstance(r.get("student"), Spread)]
+    def _answer(
+        self, rows: list[dict[str, Cell]], ceiling: Interval | None, students: SourceHeads | None
+    ) -> str:
+        """The best source by its student and by agreement, of those that one could choose."""
+        taught = [r for r in rows if not np.isnan(_mean(r)) and not r["planted"]]
         parts = []
-        if taught and not np.isnan(_mean(taught[0])):
+        if taught:
             best = taught[0]
             parts.append(
                 f"The student of {best['source']} is the best: "
                 f"{100 * _mean(best):.1f} % of held-out pairs as {self.reference}."
             )
             rest = [r for r in taught if r["source"] != self.reference]
-            if best["source"] == self.reference and rest and not np.isnan(_mean(rest[0])):
+            if best["source"] == self.reference and rest:
                 parts.append(f"Next is {rest[0]['source']} with {100 * _mean(rest[0]):.1f} %.")
-        compared = [r for r in others if _known(r["agreement"]) and not r["people"]]
+        truth = [r for r in rows if r["planted"] and not np.isnan(_mean(r))]
+        if truth:
+            parts.append(
+                f"The planted truth ({truth[0]['source']}), which nobody could choose, would give "
+                f"{100 * _mean(truth[0]):.1f} %."
+            )
+        others = [r for r in rows if r["source"] != self.reference and not r["people"]]
+        compared = [r for r in others if _known(r["agreement"]) and not r["planted"]]
         if compared:
             closest = max(compared, key=lambda r: r["agreement"].estimate)  # type: ignore[union-attr]
             agreement = closest["agreement"]
@@ -192,7 +205,25 @@ class Leaderboard(Study):
                 f"One person agrees with the majority of the others in "
                 f"{100 * ceiling.estimate:.1f} %."
             )
-        return " ".join(parts) or f"No source has a pair in common with {self.reference}."
+        return " ".join(parts) or " ".join(self._silence(others, ceiling, students))
+
+    def _silence(
+        self,
+        others: list[dict[str, Cell]],
+        ceiling: Interval | None,
+        students: SourceHeads | None,
+    ) -> list[str]:
+        """Why there is nothing to compare."""
+        said = ["Nothing can be compared."]
+        if not others:
+            said.append(f"There is no source beside {self.reference}.")
+        elif not any(row["common"] for row in others):
+            said.append(f"No source has a pair in common with {self.reference}.")
+        if ceiling is not None and not _known(ceiling):
+            said.append("No pair has votes of two people, so that nobody can be held against them.")
+        if students is not None and all(students.no_split):
+            said.append(f"No student could be trained: {students.no_split[0]}.")
+        return said
 
 
 def _ballots(material: Material, source: LabelSource, name: str) -> Ballots | None:
@@ -276,6 +307,11 @@ def _table(rows: list[dict[str, Cell]], reference: str) -> Table:
                 "share of commonly decided pairs on which the labels themselves have the same side",
             ),
             Column("coverage", "coverage", "percent", "share of all pairs it says anything about"),
+            Column(
+                "dollars", "per 1,000 pairs", "dollars",
+                "booked with the votes; else study.prices; else the source's price of a call times "
+                "its answers to a pair",
+            ),
             Column("ties", "ties", "percent", "share of the pairs it covers"),
             Column("refusals", "refusals", "percent", "share of its votes without an answer"),
             consistent,
@@ -289,7 +325,6 @@ def _table(rows: list[dict[str, Cell]], reference: str) -> Table:
                 "of the reasons that clearly speak of one image, the share that speak of the "
                 "chosen one; 50 is chance",
             ),
-            Column("dollars", "per 1,000 pairs", "dollars"),
             Column(
                 "seconds", "per 1,000 pairs", "seconds",
                 "answering times added up, as if one call waited for the other",
@@ -339,7 +374,7 @@ def _used(
         low, high = int(decided.min()), int(decided.max())
         between = f"{low:,}" if low == high else f"{low:,} to {high:,}"
         found += [
-            ("splits", f"{len(decided)}, {students.rule}; {between} test pairs"),
+            ("splits", f"{len(decided)}, {students.rule or 'impossible'}; {between} test pairs"),
             ("features", material.features.note),
         ]
     return found

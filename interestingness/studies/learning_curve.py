@@ -197,12 +197,14 @@ class LearningCurve(Study):
             self._row(name, points, ahead[name])
             for name, points in sorted(found.items(), key=lambda item: -_last(item[1]))
         ]
+        planted = {name for name, source in material.sources.there.items() if source.planted}
         rows += [{"source": name, "advice": why} for name, why in lacking.items()]
         return StudyResult(
             name="learning_curve",
             title="How many labels?",
             answer=" ".join(
-                f"{row['source']}: {row['advice']}" for row in rows[: min(3, len(found))]
+                f"{row['source']}: {row['advice']}"
+                for row in [r for r in rows[: len(found)] if r["source"] not in planted][:3]
             )
             or "No source has enough labels for a curve.",
             used=[

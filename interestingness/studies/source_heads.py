@@ -70,6 +70,7 @@ class SourceHeads:
         test_pairs, test_images: of each split, shape (S,).
         rule: how the first split was made; "" if none could be.
         no_split: why splits could not be made, "" where they could, shape (S,).
+        planted: names of sources that read the truth of a simulation.
     """
 
     sources: tuple[str, ...]
@@ -85,6 +86,7 @@ class SourceHeads:
     test_images: NDArray[np.int64]
     rule: str
     no_split: tuple[str, ...]
+    planted: frozenset[str]
 
     def why(self, fit: int, source: int) -> str:
         """Why some splits lack this head, with their number; "" if none does."""
@@ -143,14 +145,18 @@ def fit_heads(
         np.zeros(count, dtype=np.int64),
         "",
         (),
+        frozenset(name for name, source in sources.items() if source.planted),
     )
     people = [_people(reference, pairs) for reference in references.values()]
-    told, rule, no_split = material.progress("fitting"), "", []
+    told, rule, impossible = material.progress("fitting"), "", ""
+    no_split: list[str] = []
     for number in range(count):
         split = _split(material, number)
         no_split.append(split if isinstance(split, str) else "")
         if isinstance(split, str):
-            heads.missing[:, :, number] = split
+            # Reasons name the seed of their split: one stands for all.
+            impossible = impossible or split
+            heads.missing[:, :, number] = impossible
             continue
         rule = rule or split.rule
         train = np.flatnonzero(split.train & usable & train_on)

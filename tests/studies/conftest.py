@@ -90,7 +90,10 @@ def shipped_sources(tables: Tables) -> dict[str, LabelSource]:
         name: VoteSource(tables, name=name, raters=[raters], kind=kind, aggregation=rule)
         for name, (raters, kind, rule) in VOTED.items()
     }
-    return voted | {name: ScoreSource(tables, name=name, column=name) for name in SCORED}
+    return voted | {
+        name: ScoreSource(tables, name=name, column=name, planted=name == "true_utility")
+        for name in SCORED
+    }
 
 
 def attributes_as_features(tables: Tables) -> ImageFeatures:

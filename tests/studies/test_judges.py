@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from interestingness.errors import DataError
+from interestingness.errors import ConfigError, DataError
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.judges import PANEL, Judges
 from interestingness.studies.result import Cell, HeatMap, StudyResult
@@ -83,3 +83,21 @@ def test_no_people_or_no_model_or_no_common_pair(handmade: Callable[..., Materia
     result = Judges(shown=3).run(handmade(votes=apart))
     assert row(result, "m")["note"] == "no pair in common with people"
     assert result.answer == "No model has a pair in common with people."
+
+
+def test_a_judge_that_decides_few_pairs_is_not_the_closest(
+    handmade: Callable[..., Material],
+) -> None:
+    votes = [*PEOPLE, *says("rare", "l---"), *says("often", "llr-")]
+    material = handmade(votes=votes)
+    result = Judges(shown=3).run(material)
+    assert (
+        estimate(row(result, "rare")["majority"]) == 1 > estimate(row(result, "often")["majority"])
+    )
+    assert "rare" not in result.answer
+    assert "of the 3 pairs that both decide" in result.answer and "at least 50 %" in result.answer
+    assert "rare" in Judges(shown=3, least_decided=0.25).run(material).answer
+    assert "No model decides 100 %" in Judges(shown=3, least_decided=1).run(material).answer
+    assert result.tables[0].columns[1].name == "majority_kept"
+    with pytest.raises(ConfigError, match="least_decided"):
+        Judges(shown=3, least_decided=50)

@@ -266,3 +266,95 @@ def test_too_few_pairs_to_choose_l2_is_said(handmade: Callable[..., Material]) -
     rows = rows_of(found)
     assert "to choose L2" in str(rows[RIDGE, "human"]["note"])
     assert "to choose L2" not in str(rows[RECIPE, "human"]["note"])
+
+
+def test_one_split_has_no_spread_and_no_test(synthetic_material: Material) -> None:
+    found = study(splits=1).run(synthetic_material)
+    assert "on 1 split." in found.answer and "One split allows no test." in found.answer
+    assert not any(wrong in found.answer for wrong in ("nan", "±", "measurably", "p <"))
+    notes = " ".join(note for table in found.tables for note in table.notes)
+    assert "one split allows no test" in notes and "±" not in notes and "Nadeau" not in notes
+
+
+def test_the_answer_tells_the_best_of_each_fit_and_leaves_the_planted_truth_out(
+    synthetic_material: Material,
+) -> None:
+    found = study()
+    fitted = found.fit(synthetic_material)
+    answer, heads = found.tell(synthetic_material, fitted).answer, fitted.heads
+    assert heads.planted == {"true_utility"}
+    j = heads.references.index("human")
+    for f, fit in enumerate(FITS):
+        reached = dict(zip(heads.sources, heads.accuracy[f, :, j].mean(axis=1), strict=True))
+        del reached["true_utility"]
+        best = max(reached, key=lambda name: reached[name])
+        assert (
+            f"the {fit} a linear head learns most from {best}: {100 * reached[best]:.1f}" in answer
+        )
+    assert "surely" not in answer and answer.count("true_utility") == 1
+    assert "The planted truth (true_utility), which nobody could choose, would give" in answer
+
+
+def test_means_of_different_splits_are_said_beside_their_difference(
+    synthetic_material: Material,
+) -> None:
+    found = study()
+    fitted = found.fit(synthetic_material)
+    heads = fitted.heads
+    own, k = heads.sources.index("human"), heads.sources.index("aesthetic")
+    j = heads.references.index("human")
+    heads.accuracy[0, own, :, 0] = np.nan
+    rows = rows_of(found.tell(synthetic_material, fitted))
+    row = rows[RIDGE, "aesthetic"]
+    one, other = heads.accuracy[0, k, j, 1:].mean(), heads.accuracy[0, own, j, 1:].mean()
+    assert row["minus_own"].estimate == pytest.approx(one - other)  # type: ignore[union-attr]
+    assert "on the 2 where both have a model" in str(row["note"])
+    assert f"{100 * one:.1f} % against {100 * other:.1f} %" in str(row["note"])
+    assert rows[RECIPE, "aesthetic"]["note"] == ""
+
+
+def test_consensus_is_a_share_of_all_pairs_and_none_of_single_votes(
+    handmade: Callable[..., Material],
+) -> None:
+    votes = sided_votes()
+    pairs = len(votes) // 3
+    # On the first pair the three people become one for left, one for right, and a tie.
+    votes[0] |= {"choice": "left"}
+    votes[1] |= {"choice": "tie"}
+    votes[2] |= {"choice": "right"}
+    names = sorted({v["left"] for v in votes} | {v["right"] for v in votes})
+    scores = {"aesthetic": {name: float(at) for at, name in enumerate(names)}}
+
+    def row(some: list[dict[str, Any]]) -> Mapping[str, Cell]:
+        found = study().run(handmade(votes=some, scores=scores))
+        table = next(t for t in found.tables if t.name == "agreement")
+        of = ("aesthetic", "human")
+        return next(r for r in table.rows if (r["source"], r["reference"]) == of)
+
+    tied = row(votes)
+    assert tied["n_s"] == pairs - 1 and tied["c_share"] == pytest.approx(int(tied["n_c"]) / pairs)  # type: ignore[arg-type]
+    single = row(votes[2::3])
+    assert single["c_share"] is None and "on_c" not in single and single["on_s"] is not None
+    assert single["note"] == "human has one vote a pair, which is no consensus"
+
+
+def test_splits_that_cannot_be_made_are_told_once(handmade: Callable[..., Material]) -> None:
+    votes = [{"left": a, "right": b, "choice": "left"} for a, b in ("ab", "bc", "ac")]
+    scores = {"aesthetic": {"a": 1.0, "b": 2.0, "c": 3.0}}
+    found = study(splits=9).run(handmade(votes=votes, scores=scores))
+    note = str(rows_of(found)[RIDGE, "aesthetic"]["note"])
+    assert note.startswith("no model on 9 of 9 splits") and note.count("no split") == 1
+    assert found.notes[0].startswith("9 of 9 splits could not be made, e.g. no split")
+
+
+def test_a_threshold_that_cannot_be_names_the_study_s_option(
+    handmade: Callable[..., Material],
+) -> None:
+    material = handmade(votes=sided_votes())
+    source = VoteSource(
+        material.tables, name="human", raters=["*"], kind="human", aggregation="majority"
+    )
+    material.label = lambda _tables, _learn: Sources({"human": source}, {})
+    with pytest.raises(ConfigError, match=r"threshold 7") as caught:
+        study(threshold=7.0).run(material)
+    assert caught.value.todo == "correct study.threshold"

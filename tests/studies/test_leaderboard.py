@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.scores import ScoreSource
+from interestingness.labels.source import LabelSource
 from interestingness.labels.tables import ANNOTATIONS, Tables, write_table
 from interestingness.labels.votes import VoteSource
 from interestingness.stats.bootstrap import Interval
@@ -49,7 +50,60 @@ def test_people_are_held_against_the_other_people(found: StudyResult) -> None:
     assert isinstance(people, Interval) and isinstance(planted, Interval)
     assert 0.5 < people.estimate < planted.estimate < 1
     assert "one person against the majority of the others" in found.tables[0].notes[0]
-    assert "Closest to human in its labels is true_utility" in found.answer
+    assert "Closest to human in its labels is true_utility" not in found.answer
+
+
+def test_the_planted_truth_is_said_apart_and_never_recommended(found: StudyResult) -> None:
+    rows = by_source(found)
+    chosen = next(name for name in rows if name != "true_utility")
+    assert found.answer.startswith(f"The student of {chosen} is the best")
+    assert found.answer.count("true_utility") == 1
+    assert "The planted truth (true_utility), which nobody could choose, would give" in found.answer
+
+
+def test_three_images_with_one_vote_a_pair_say_why_nothing_can_be_told(
+    handmade: Callable[..., Material],
+) -> None:
+    votes = [{"left": a, "right": b, "choice": "left"} for a, b in ("ab", "bc", "ac")]
+    material = handmade(votes=votes)
+    tables = material.tables
+    human: LabelSource = VoteSource(
+        tables, name="human", raters=["*"], kind="human", aggregation="majority"
+    )
+    material.label = lambda tables, learn: Sources({"human": human}, {})
+    result = Leaderboard(reference="human", splits=3).run(material)
+    assert "in common" not in result.answer
+    assert "no source beside human" in result.answer
+    assert "No pair has votes of two people" in result.answer
+    assert "No student could be trained: no split" in result.answer
+    note = str(by_source(result)["human"]["student_note"])
+    assert note.startswith("no model on 3 of 3 splits") and note.count("no split") == 1
+    assert "impossible" in dict(result.used)["splits"]
+
+
+def test_a_stated_price_counts_where_nothing_was_booked(
+    handmade: Callable[..., Material],
+) -> None:
+    both = [
+        {"left": a, "right": b, "choice": "left", "rater": "m", "kind": "model", "first": first}
+        for a, b in ("ab", "bc")
+        for first in ("left", "right")
+    ]
+    material = handmade(votes=[{"left": "a", "right": "b", "choice": "left"}, *both])
+    tables = material.tables
+    sources: dict[str, LabelSource] = {
+        name: VoteSource(
+            tables, name=name, raters=["*"], kind=kind, aggregation="majority", price_per_call=price
+        )
+        for name, kind, price in (("human", "human", None), ("m", "model", 0.002))
+    }
+    material.label = lambda tables, learn: Sources(sources, {})
+    rows = by_source(Leaderboard(reference="human", splits=0).run(material))
+    # two calls a pair
+    assert rows["m"]["dollars"] == pytest.approx(1000 * 2 * 0.002)
+    assert rows["human"]["dollars"] is None
+    own = Leaderboard(reference="human", splits=0, prices={"m": 7.0}).run(material)
+    assert by_source(own)["m"]["dollars"] == 7.0
 
 
 def test_only_votes_have_places_and_reasons(found: StudyResult) -> None:
@@ -103,7 +157,7 @@ def test_prices_of_annotators_are_found(handmade: Callable[..., Material]) -> No
     write_table("votes", answers, folder / "votes-m-interesting.parquet")
     opened = Tables(tables.root)
     material.__dict__["tables"] = opened
-    sources = {
+    sources: dict[str, LabelSource] = {
         name: VoteSource(opened, name=name, raters=["*"], kind=kind, aggregation="majority")
         for name, kind in (("human", "human"), ("m", "model"))
     }
