@@ -17,8 +17,10 @@ from interestingness.schema import Pairs
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.columns import Array
 from interestingness.studies.repetitions import (
+    FEWEST,
     calls_interval,
     calls_text,
+    interval_note,
     mean_interval,
 )
 from interestingness.studies.result import Cell, Column, Curve, Curves, StudyResult, Table
@@ -177,8 +179,8 @@ class Debiasing(Study):
     def _result(self, judges: Sequence[Judge], found: Array, seed: int) -> StudyResult:
         at = self.calls.index(self.compare_at)
         notes = [
-            f"{self.repeats} repetitions; intervals are 95 % over repetitions, all rules see the "
-            "same images, pairs and answers.",
+            f"{self.repeats} repetitions; intervals: {interval_note(self.repeats, 'repetitions')}. "
+            "All rules see the same images, pairs and answers.",
             f"{self.images} images to ask about, {self.held_out} held out; {DIM} features, of "
             f"which {SIGNAL} carry the truth; {UNSEEN:.0%} of its variance is in none.",
             "The ranker is linear with L2 chosen by image-disjoint validation on the labels alone.",
@@ -308,7 +310,8 @@ class Debiasing(Study):
         return Curves(
             f"calls_{judge.name}",
             f"Judge: {judge.name}",
-            f"It {judge.about}. Bands: 95 % over {self.repeats} simulations.",
+            f"It {judge.about}. Bands: "
+            f"{interval_note(self.repeats, f'{self.repeats} simulations')}.",
             "calls",
             "held-out accuracy",
             curves,
@@ -357,17 +360,20 @@ def _answer(judges: Sequence[Judge], found: Array, calls: Sequence[int], at: int
     for kind, soft in (("answers alone", False), ("probabilities", True)):
         rows = [i for i, rule in enumerate(RULES) if rule.probabilities == soft]
         best = [rows[int(np.argmax(gain[w, rows, at]))] for w in range(len(judges))]
-        told = ", ".join(
+        named = ", ".join(
             f"{judge.name} {RULES[b].name} ({gain[w, b, at]:+.1f})"
             for w, (b, judge) in enumerate(zip(best, judges, strict=True))
         )
-        parts.append(f"From {kind}: {told}.")
+        parts.append(f"From {kind}: {named}.")
+    told = (
+        f"Best rule by judge with {calls[at]:,} calls, and its points of accuracy over discarding. "
+        f"{' '.join(parts)}"
+    )
+    if found.shape[2] < FEWEST:
+        return told
     behind = [
         f"{RULES[i].name} with {calls[j]:,} calls ({judges[w].name}, {gain[w, i, j]:+.2f})"
         for w, i, j in np.argwhere(gain < 0).tolist()
     ]
     lost = f"Discarding is ahead of {'; '.join(behind)}" if behind else "Discarding is never ahead"
-    return (
-        f"Best rule by judge with {calls[at]:,} calls, and its points of accuracy over discarding. "
-        f"{' '.join(parts)} {lost}."
-    )
+    return f"{told} {lost}."

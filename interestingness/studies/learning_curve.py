@@ -269,7 +269,7 @@ class LearningCurve(Study):
         cost = "" if np.isnan(price) else f" for ${price:,.2f} more"
         brings = f"{2 * points.votes[-1]:,.0f} {points.unit}{cost} would bring "
         brings += f"{low:.1f} to {high:.1f} points"
-        reached = mean_interval(points.accuracy[:, -1])
+        reached = mean_interval(points.accuracy[:, -1], fewest=2)
         if not reached.low > 0.5:
             return "no sign of learning: the accuracy cannot be told from chance."
         if high < self.worth:

@@ -58,7 +58,9 @@ def judges_of(material: Material, *, personas: bool = False) -> list[Ballots]:
             f"{material.tables.manifest.name}: no {what} on {material.question!r}",
             expected="votes with a persona" if personas else "votes of people or models",
             todo=annotate_command(
-                material, "annotator=gpt4o", *(["personas=paper"] if personas else [])
+                material,
+                f"annotator={'simulated' if material.tables.manifest.simulated else 'gpt4o'}",
+                *(["personas=paper"] if personas else []),
             )
             + " obtains them",
         )

@@ -13,7 +13,12 @@ from interestingness.stats.bradley_terry import bradley_terry
 from interestingness.stats.columns import Array
 from interestingness.stats.correlation import spearman
 from interestingness.stats.pair_choice import next_pairs
-from interestingness.studies.repetitions import calls_interval, calls_text, mean_interval
+from interestingness.studies.repetitions import (
+    calls_interval,
+    calls_text,
+    interval_note,
+    mean_interval,
+)
 from interestingness.studies.result import Cell, Column, Curve, Curves, StudyResult, Table
 from interestingness.studies.simulated_images import judged, pairs_of, ranker, truth_in_features
 from interestingness.studies.simulated_judges import Calls, Judge, worlds
@@ -147,9 +152,9 @@ class PairChoice(Study):
 
     def _result(self, judges: Sequence[Judge], found: Array, seed: int) -> StudyResult:
         notes = [
-            f"{self.repeats} repetitions; intervals are 95 % over repetitions. {self.images} "
-            f"images to ask about, {self.held_out} held out. Each pair is asked in both orders; "
-            "the label is the majority, a tie where the orders differ.",
+            f"{self.repeats} repetitions; intervals: {interval_note(self.repeats, 'repetitions')}. "
+            f"{self.images} images to ask about, {self.held_out} held out. Each pair is asked "
+            "in both orders; the label is the majority, a tie where the orders differ.",
             f"All start with {self.start_degree} random pairs an image; a round has "
             f"{self.images} pairs. active: spanning trees of the most informative pairs "
             "(`stats/pair_choice.py`) and 30 % random pairs; active only: no random pairs.",
@@ -257,7 +262,8 @@ class PairChoice(Study):
         return Curves(
             f"{target}_{judge.name}",
             f"Judge: {judge.name}; {target} images",
-            f"{about[0].upper()}{about[1:]}. It {judge.about}. Bands: 95 % over simulations.",
+            f"{about[0].upper()}{about[1:]}. It {judge.about}. "
+            f"Bands: {interval_note(self.repeats, 'simulations')}.",
             "calls",
             "Spearman with the truth",
             curves,

@@ -11,21 +11,31 @@ from interestingness.stats.bootstrap import Interval
 from interestingness.stats.columns import Array
 
 LEVEL = 0.95
+FEWEST = 5
+"""Repetitions below which there are no intervals: they would be too wide, or by luck too narrow."""
 
 
-def mean_interval(values: Array) -> Interval:
+def interval_note(repeats: int, over: str) -> str:
+    """What intervals or bands are over; of few repetitions, that there are none."""
+    if repeats < FEWEST:
+        return f"fewer than {FEWEST} repetitions, and so no intervals"
+    return f"95 % over {over}"
+
+
+def mean_interval(values: Array, *, fewest: int = FEWEST) -> Interval:
     """Mean over repetitions with Student's interval; NaN values are left out.
 
     Args:
         values: one number per repetition, shape (repeats,).
+        fewest: repetitions below which there is no interval, 2 or more.
     """
     known = values[~np.isnan(values)]
     n = len(known)
     if n == 0:
         return Interval(np.nan, np.nan, np.nan, LEVEL, 0)
     mean = float(known.mean())
-    if n == 1:
-        return Interval(mean, np.nan, np.nan, LEVEL, 1)
+    if n < fewest:
+        return Interval(mean, np.nan, np.nan, LEVEL, n)
     reach = float(stdtrit(n - 1, (1 + LEVEL) / 2) * known.std(ddof=1) / np.sqrt(n))
     return Interval(mean, mean - reach, mean + reach, LEVEL, n)
 
@@ -64,6 +74,8 @@ def calls_interval(
 ) -> Interval:
     """Calls that reach what a reference reaches at one of its points; bootstrap of repetitions.
 
+    Below ``FEWEST`` repetitions the ends of the interval are NaN.
+
     Args:
         curves: shape (repeats, calls).
         reference: shape (repeats, calls), of the same repetitions.
@@ -72,14 +84,16 @@ def calls_interval(
         seed: of the resamples.
         resamples: how many.
     """
-    rng = np.random.default_rng(seed)
     repeats = len(curves)
+    estimate = calls_for(curves.mean(axis=0), calls, float(reference[:, at].mean()))
+    if repeats < FEWEST:
+        return Interval(estimate, np.nan, np.nan, LEVEL, repeats)
+    rng = np.random.default_rng(seed)
     found = np.empty(resamples)
     for i in range(resamples):
         rows = rng.integers(repeats, size=repeats)
         found[i] = calls_for(curves[rows].mean(axis=0), calls, reference[rows, at].mean())
     low, high = np.sort(found)[[int(0.025 * resamples), int(0.975 * resamples) - 1]]
-    estimate = calls_for(curves.mean(axis=0), calls, float(reference[:, at].mean()))
     return Interval(estimate, float(low), float(high), LEVEL, repeats)
 
 
@@ -93,4 +107,6 @@ def calls_text(found: Interval, calls: Sequence[int]) -> str:
             return f"< {calls[0]:,}" if value < 0 else f"> {calls[-1]:,}"
         return f"{round(value, -1):,.0f}" if value >= 100 else f"{value:.0f}"
 
+    if found.repeats < FEWEST:
+        return one(found.estimate)
     return f"{one(found.estimate)} [{one(found.low)}, {one(found.high)}]"

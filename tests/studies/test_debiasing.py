@@ -19,7 +19,7 @@ from interestingness.studies.debiasing import (
     Debiasing,
     mean_logit,
 )
-from interestingness.studies.result import StudyResult
+from interestingness.studies.result import Curves, StudyResult
 from interestingness.studies.simulated_images import Scene, judged, pairs_of, ranker
 from interestingness.studies.simulated_judges import Calls, worlds
 from interestingness.studies.study import Material
@@ -56,6 +56,10 @@ def test_a_quick_run_has_every_rule_in_every_world(quick: StudyResult) -> None:
     assert len(contrasts.rows) == len(CONTRASTS) * len(names)
     assert "at_500" in contrasts.rows[0]
     assert len(quick.figures) == len(names)
+    assert "Discarding" not in quick.answer
+    for figure in quick.figures:
+        assert isinstance(figure, Curves) and "no intervals" in figure.caption
+        assert all(c.low is not None and np.isnan(c.low).all() for c in figure.curves)
     assert (
         quick.simulated.startswith("Simulated")
         and "quick" in quick.notes[0]
@@ -64,6 +68,7 @@ def test_a_quick_run_has_every_rule_in_every_world(quick: StudyResult) -> None:
     for row in summary.rows:
         assert isinstance(row["accuracy"], Interval)
         assert 0.4 < row["accuracy"].estimate < 1 and row["accuracy"].repeats == 2
+        assert np.isnan(row["accuracy"].low) and "[" not in str(row["calls"])
         assert (row["points"] is None) == (row["rule"] == "discard")
 
 

@@ -42,6 +42,8 @@ def test_a_quick_run_has_every_way_for_every_judge(quick: StudyResult) -> None:
     assert [row["way"] for row in summary.rows] == ways * 2 * 3
     assert len(everything.rows) == len(ways) * len(TARGETS) * 3 * 4
     assert len(quick.figures) == len(TARGETS) * 3
+    assert "[" not in quick.answer
+    assert all("no intervals" in figure.caption for figure in quick.figures)  # type: ignore[union-attr]
     assert (
         "quick" in quick.notes[0]
         and quick.answer.startswith(quick.notes[0])

@@ -46,10 +46,17 @@ def test_no_pair_survives_the_filter(handmade: Callable[..., Material]) -> None:
     assert "no pair has the same winner in both orders" in result.answer
 
 
+def test_simulated_data_are_not_shown_to_a_paid_model(synthetic_material: Material) -> None:
+    with pytest.raises(DataError, match="no votes of personas") as caught:
+        Personas(shown=5).run(synthetic_material)
+    assert "annotator=simulated personas=paper" in caught.value.todo
+    assert "gpt4o" not in caught.value.todo
+
+
 def test_what_is_missing_is_said(handmade: Callable[..., Material]) -> None:
     with pytest.raises(DataError, match="no votes of personas") as caught:
         Personas(shown=5).run(handmade(votes=[{"left": "a", "right": "b", "choice": "left"}]))
-    assert "personas=paper" in caught.value.todo
+    assert "annotator=gpt4o personas=paper" in caught.value.todo
     with pytest.raises(DataError, match="votes of 1 persona"):
         Personas(shown=5).run(handmade(votes=told("man", "l")))
     apart = [*told("man", "l"), *(v | {"left": "x", "right": "y"} for v in told("woman", "l"))]

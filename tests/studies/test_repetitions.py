@@ -10,6 +10,7 @@ from interestingness.studies.repetitions import (
     calls_for,
     calls_interval,
     calls_text,
+    interval_note,
     mean_interval,
 )
 
@@ -17,17 +18,17 @@ CALLS = (100, 200, 400, 800)
 
 
 def test_the_interval_is_student_s() -> None:
-    values = np.array([0.6, 0.7, 0.65, np.nan, 0.72])
+    values = np.array([0.6, 0.7, 0.65, np.nan, 0.72, 0.68])
     known = values[~np.isnan(values)]
     found = mean_interval(values)
-    low, high = stats.t.interval(0.95, 3, loc=known.mean(), scale=stats.sem(known))
+    low, high = stats.t.interval(0.95, 4, loc=known.mean(), scale=stats.sem(known))
     assert (found.estimate, found.low, found.high) == pytest.approx((known.mean(), low, high))
-    assert found.repeats == 4
+    assert found.repeats == 5
 
 
-def test_one_repetition_or_none_has_no_interval() -> None:
-    one, none = mean_interval(np.array([0.5])), mean_interval(np.array([np.nan]))
-    assert one.estimate == 0.5 and np.isnan(one.low)
+def test_few_repetitions_or_none_have_no_interval() -> None:
+    few, none = mean_interval(np.array([0.4, 0.5, 0.6, 0.5])), mean_interval(np.array([np.nan]))
+    assert few.estimate == 0.5 and np.isnan(few.low) and np.isnan(few.high) and few.repeats == 4
     assert np.isnan(none.estimate) and none.repeats == 0
 
 
@@ -51,6 +52,14 @@ def test_half_the_calls_are_found_with_an_interval() -> None:
     assert found.low < 200 < found.high
     assert found.high - found.low < 40
     assert calls_text(found, CALLS).startswith(f"{round(found.estimate, -1):,.0f} [")
+
+
+def test_calls_of_few_repetitions_are_one_number() -> None:
+    reference = 0.5 + 0.1 * np.log2(np.array([CALLS, CALLS]) / 100)
+    found = calls_interval(reference + 0.1, reference, CALLS, at=2, seed=0)
+    assert np.isnan(found.low) and calls_text(found, CALLS) == "200"
+    assert "no intervals" in interval_note(4, "splits")
+    assert interval_note(5, "splits") == "95 % over splits"
 
 
 def test_ends_beyond_the_measured_range_are_said_to_be_so() -> None:
