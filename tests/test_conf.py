@@ -23,12 +23,12 @@ FOUND = {
     "callbacks": 2,
     "data": 2,
     "dataset": 7,
-    "experiment": 3,
+    "experiment": 4,
     "hydra/job_logging": 1,
     "label_source": 20,
     "logger": 3,
     "loss": 4,
-    "model": 6,
+    "model": 7,
     "model/backbone": 13,
     "model/tuning": 3,
     "model/words": 2,
@@ -37,7 +37,7 @@ FOUND = {
     "scheduler": 3,
     "scorer": 9,
     "split": 6,
-    "study": 16,
+    "study": 17,
     "sweep": 2,
     "text_embedder": 4,
     "trainer": 3,
@@ -64,6 +64,8 @@ DOOR_OF = {
     "text_embedder": "study",
 }
 """Groups that belong to another door than training."""
+OF_STUDIES = [[("experiment", "lafin_table1")]]
+"""Options whose group belongs to training, but which are for the study of their name."""
 INSIDE = {
     "text_embedder": ("text_embedder@study.embedder", "study=discrepancies"),
     "model/tuning": ("model/tuning", "model=finetuned_clip"),
@@ -142,7 +144,9 @@ def test_options_compose_and_bind(chosen: list[tuple[str, str]]) -> None:
     overrides = [f"{names[group]}={option}" for group, option in chosen]
     overrides += [more for group, _ in chosen for more in INSIDE.get(group, ())[1:]]
     overrides += [f"label_source@references.human={o}" for g, o in chosen if g == "label_source"]
-    cfg = composed(*overrides, door=DOOR_OF.get(chosen[0][0], "train"))
+    overrides += ["study=lafin_table1"] if chosen in OF_STUDIES else []
+    door = "study" if chosen in OF_STUDIES else DOOR_OF.get(chosen[0][0], "train")
+    cfg = composed(*overrides, door=door)
     choices = HydraConfig.get().runtime.choices
     assert all(choices[names[group]] == option for group, option in chosen)
     config = plain(cfg)

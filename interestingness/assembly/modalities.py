@@ -12,7 +12,8 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from interestingness.datasets.image_texts import texts_of_images
+from interestingness.datasets.image_texts import LISTS, texts_of_images
+from interestingness.datasets.tags import LEAK, without_leak
 from interestingness.errors import ConfigError, DataError, WeightsError
 from interestingness.labels.tables import Tables
 from interestingness.models.backbone import Backbone
@@ -23,6 +24,8 @@ from interestingness.models.words import TextVectors, TowerVectors, nearest_word
 Features = tuple[Backbone | None, EmbeddingContract, NDArray[np.float32], NDArray[np.bool_]]
 
 IMAGE, GENERATED = "image", "generated_tags"
+WITH_LEAKS = "_with_leaks"
+"""Ending of a modality whose tags are taken with those that give the label away, for an audit."""
 MOST_WORDS = 2000
 """Words that tags are generated from: the data set's own, the most frequent first."""
 
@@ -63,7 +66,7 @@ def fused_features(
         texts = (
             generated_tags(model, tables, pixels)
             if name == GENERATED
-            else texts_of_images(tables, name)
+            else tags_or_texts(tables, name, notes)
         )
         found = words.average(texts)
         notes.append(found.note(name))
@@ -81,6 +84,20 @@ def fused_features(
     name = row_name({name: block.shape[1] for name, block in blocks.items()})
     fingerprint = hashlib.sha256(text.encode()).hexdigest()[:32]
     return None, EmbeddingContract.of_cached(name, fingerprint, rows.shape[1]), rows, there
+
+
+def tags_or_texts(tables: Tables, name: str, notes: list[str]) -> list[list[str]]:
+    """Texts of a column; tags lose those that give the label away, which is counted."""
+    texts = texts_of_images(tables, name.removesuffix(WITH_LEAKS))
+    if name.endswith(WITH_LEAKS) or not any(part in name.casefold() for part in LISTS):
+        return texts
+    clean = without_leak(texts)
+    if clean.removed:
+        notes.append(
+            f"{name}: {sum(clean.removed.values()):,} tags that contain {LEAK!r} removed, from "
+            f"{sum(clean.affected):,} images"
+        )
+    return clean.tags
 
 
 def text_vectors(model: DictConfig, tables: Tables) -> TextVectors:
@@ -101,7 +118,7 @@ def generated_tags(
 ) -> list[list[str]]:
     """Ten tags an image: the nearest words in CLIP space, of those that the data set's tags use."""
     counts = Counter(
-        tag.casefold() for some in texts_of_images(tables, model.vocabulary) for tag in some
+        tag.casefold() for some in tags_or_texts(tables, model.vocabulary, []) for tag in some
     )
     vocabulary = [word for word, _ in counts.most_common(MOST_WORDS)]
     tower = TowerVectors(instantiate(model.tower))

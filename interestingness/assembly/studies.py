@@ -86,7 +86,8 @@ def features_of(cfg: DictConfig, tables: Tables) -> ImageFeatures:
     backbone, embedding, values, present = image_features(
         cfg, tables, skips, notes, progress=ProgressLine("encoding images")
     )
-    weights = f"features from {cfg.model.get('features')}" if backbone is None else ""
+    source = cfg.model.get("features") or embedding.architecture
+    weights = f"features from {source}" if backbone is None else ""
     note = "; ".join([weights or backbone.describe(), *notes])  # type: ignore[union-attr]
     return ImageFeatures(values, present, embedding, note, tuple(skips.reasons.items()))
 

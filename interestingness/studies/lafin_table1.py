@@ -1,0 +1,390 @@
+"""LaFin's table of modalities: what each, and what several together, tell of interest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interestingness.data.splits import PairSplit
+from interestingness.datasets.image_texts import LISTS, texts_of_images
+from interestingness.datasets.tags import LEAK
+from interestingness.errors import ConfigError, LabelError
+from interestingness.labels.tables import Tables
+from interestingness.learning.fusion_fit import Examples, FusionRecipe, fit_fusion
+from interestingness.models.fusion import widths_of
+from interestingness.stats.agreement import correct
+from interestingness.stats.bootstrap import bootstrap_images
+from interestingness.stats.columns import Array
+from interestingness.stats.paired_splits import PairedDifference, corrected_paired_t
+from interestingness.stats.tag_audit import predictive_tags
+from interestingness.studies.result import Cell, Column, IntervalChart, Spread, StudyResult, Table
+from interestingness.studies.study import Material, Study
+
+LEAKY = "_with_leaks"
+MEASURES = ("train", "validation", "test", "precision", "recall", "pairs")
+ANY = f"any tag with {LEAK}"
+SHOWN_TAGS = 20
+LEAST_IMAGES = 10
+"""Images that must have a tag before we say what it predicts."""
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One row: which modalities, and whether they are reduced before they are joined."""
+
+    names: tuple[str, ...]
+    reduce: bool = True
+
+    @property
+    def leaks(self) -> bool:
+        """Whether it sees tags that give the label away."""
+        return any(name.endswith(LEAKY) for name in self.names)
+
+
+class LafinTable1(Study):
+    """Every combination of modalities, for "interesting or not" and for pairs."""
+
+    def __init__(
+        self,
+        *,
+        label: str,
+        source: str,
+        weight: str | None,
+        splits: int,
+        epochs: int,
+        pair_epochs: int,
+        lr: float,
+        batch_size: int,
+        hidden: int,
+        dropout: float,
+    ) -> None:
+        """Keep the settings; modalities are the model's (``model.modalities``).
+
+        Args:
+            label: a score: a flag of 1 and 0, or a number that is cut at its median.
+            source: label source of the pairs, by name.
+            weight: score that counts impressions: images weigh their count, pairs the harmonic
+                mean of theirs; None weighs all alike.
+            splits: repetitions; with one, intervals are over resampled test images.
+            epochs: of single images.
+            pair_epochs: of pairs, of which there are more.
+            lr, batch_size, hidden, dropout: see ``FusionRecipe``.
+        """
+        self.label, self.source, self.weight, self.splits = label, source, weight, splits
+        self.recipes = {
+            pairs: FusionRecipe(lr, batch_size, count, hidden, dropout)
+            for pairs, count in ((False, epochs), (True, pair_epochs))
+        }
+
+    def run(self, material: Material) -> StudyResult:
+        """Train every combination on every split.
+
+        Raises:
+            LabelError: for a score or source that is not there.
+            ConfigError: if the model has no modalities.
+            DataError: from a split without a validation side.
+        """
+        tables, features = material.tables, material.features
+        if " + " not in features.embedding.architecture or features.embedding.family != "cached":
+            raise ConfigError(
+                f"one modality only: {features.embedding.architecture}",
+                expected="at least two modalities side by side",
+                todo="model=modalities model.modalities=[image,tags]",
+            )
+        widths = widths_of(features.embedding.architecture)
+        flag, how = _flag(tables, self.label)
+        impressions = np.ones(len(flag)) if self.weight is None else _score(tables, self.weight)
+        told = material.progress("training combinations")
+        rows = combinations_of(list(widths))
+        found = np.full((len(rows), len(MEASURES), self.splits), np.nan)
+        single: list[Mapping[str, Cell]] = [{} for _ in rows]
+        ratios = []
+        for number in range(self.splits):
+            split = material.split(number, tables)
+            images, pairs = self._examples(material, split, flag, impressions)
+            ratios.append((len(images["test"].left), len(images["train"].left)))
+            for at, row in enumerate(rows):
+                values, its_widths = _columns(features.values, widths, row.names)
+                seed = material.seed + number
+                scores = self._scores(values, its_widths, images, row.reduce, seed)
+                ranked = self._scores(values, its_widths, pairs, row.reduce, seed)
+                found[at, :, number] = [*_binary(scores, images), _paired(ranked, pairs["test"])]
+                if self.splits == 1:
+                    single[at] = {"test": _interval(scores, images["test"], material.seed)}
+                told(number * len(rows) + at + 1, self.splits * len(rows))
+        told.close()
+        test_per_train = float(np.mean([test / train for test, train in ratios]))
+        verdicts = [_verdict(rows, found, MEASURES.index(m), test_per_train) for m in TASKS]
+        return StudyResult(
+            name="lafin_table1",
+            title="What each modality tells of interest",
+            answer=" ".join(verdicts),
+            used=[
+                ("data", tables.manifest.name),
+                ("interesting", how),
+                ("pairs", f"label source {self.source}"),
+                ("modalities", features.embedding.architecture),
+                ("features", features.note),
+                ("split", f"{split.rule}; {self.splits} of them"),
+            ],
+            tables=[_table(rows, found, single), *self._audit(tables, flag)],
+            figures=[_chart(rows, found)] if self.splits > 1 else [],
+            notes=[
+                "The epoch with the least validation loss is kept, for each row by itself.",
+                "An image that lacks a modality is in every row: a learnt vector stands for it.",
+                *(["Weights are impressions."] if self.weight else []),
+            ],
+            simulated=material.simulated,
+        )
+
+    def _examples(
+        self, material: Material, split: PairSplit, flag: Array, impressions: Array
+    ) -> tuple[dict[str, Examples], dict[str, Examples]]:
+        """Images and pairs of each side."""
+        pairs, present = material.pairs, material.features.present
+        source = material.sources.there.get(self.source)
+        if source is None:
+            raise LabelError(
+                f"no label source {self.source!r} to rank by: "
+                f"{material.sources.absent.get(self.source, 'it is not in the config')}",
+                expected=f"one of {', '.join(material.sources.there) or 'none is there'}",
+                todo="study.source=…",
+            )
+        labels = source.fit(pairs[split.train]).labels(pairs)
+        sides = split.image_sides(pairs)
+        good = present & ~np.isnan(flag) & (impressions > 0)
+        left, right = pairs.left, pairs.right
+        told = labels.known & good[left] & good[right]
+        both = impressions[left] * impressions[right] / (impressions[left] + impressions[right])
+        images, ranked = {}, {}
+        for name, mask in split.sides().items():
+            rows = np.flatnonzero(sides[name] & good).astype(np.int64)
+            images[name] = Examples(rows, None, flag[rows], impressions[rows])
+            rows = np.flatnonzero(mask & told)
+            ranked[name] = Examples(
+                left[rows].astype(np.int64),
+                right[rows].astype(np.int64),
+                labels.preference[rows],
+                labels.weight[rows] * both[rows],
+            )
+        return images, ranked
+
+    def _scores(
+        self,
+        values: NDArray[np.float32],
+        widths: Mapping[str, int],
+        examples: Mapping[str, Examples],
+        reduce: bool,
+        seed: int,
+    ) -> Array:
+        train, validation = examples["train"], examples["validation"]
+        recipe = self.recipes[train.right is not None]
+        return fit_fusion(values, widths, train, validation, recipe, reduce=reduce, seed=seed)
+
+    def _audit(self, tables: Tables, flag: Array) -> list[Table]:
+        """The most predictive tags, leaking ones included."""
+        names = [c for c in tables.images.column_names if any(part in c for part in LISTS)]
+        if not names:
+            return []
+        known = ~np.isnan(flag)
+        texts = [t for t, ok in zip(texts_of_images(tables, names[0]), known, strict=True) if ok]
+        # Owners spell it in many ways: together they are one row.
+        texts = [[*t, ANY] if any(LEAK in tag.casefold() for tag in t) else t for t in texts]
+        best = predictive_tags(texts, flag[known] == 1, least=LEAST_IMAGES)[:SHOWN_TAGS]
+        columns = (
+            Column("tag", names[0]),
+            Column("yes", "interesting images", "count"),
+            Column("no", "other images", "count"),
+            Column("log_odds", "log odds", "signed", "Of having it; above 0 where interesting."),
+            Column("z", "z", "signed", "Log odds by their standard error, uncorrected for many."),
+            Column("leaks", "gives the label away", "text", f"Contains {LEAK!r}."),
+        )
+        rows = [
+            {
+                "tag": one.tag,
+                "yes": one.yes,
+                "no": one.no,
+                "log_odds": one.log_odds,
+                "z": one.z,
+                "leaks": "yes" if LEAK in one.tag else "",
+            }
+            for one in best
+        ]
+        return [Table("predictive_tags", "The most predictive tags", columns, rows)]
+
+
+TASKS = ("test", "pairs")
+
+
+def combinations_of(names: Sequence[str]) -> list[Combination]:
+    """Every set of modalities, the largest also concatenated directly, then each modality that
+    keeps leaking tags."""
+    clean = [name for name in names if not name.endswith(LEAKY)]
+    sets = [c for size in range(1, len(clean) + 1) for c in combinations(clean, size)]
+    joined = [Combination(sets[-1], reduce=False)] if len(clean) > 1 else []
+    leaky = [Combination((name,)) for name in names if name.endswith(LEAKY)]
+    return [*(Combination(one) for one in sets), *joined, *leaky]
+
+
+def _columns(
+    values: NDArray[np.float32], widths: Mapping[str, int], names: Sequence[str]
+) -> tuple[NDArray[np.float32], dict[str, int]]:
+    """The modalities of one row, side by side."""
+    start, parts = 0, {}
+    for name, width in widths.items():
+        parts[name] = values[:, start : start + width]
+        start += width
+    return np.concatenate([parts[n] for n in names], axis=1), {n: widths[n] for n in names}
+
+
+def _score(tables: Tables, name: str) -> Array:
+    """A score of images in their order, NaN where there is none."""
+    if not tables.has("scores") or name not in tables.score_names():
+        raise LabelError(
+            f"{tables.manifest.name}: no score {name!r}",
+            expected="a score of the data set",
+            todo="name another one: study.label=…, study.weight=…",
+        )
+    row_of = {image: row for row, image in enumerate(tables.image_ids.tolist())}
+    found, table = np.full(len(row_of), np.nan), tables.table("scores")
+    columns = (table[column].to_pylist() for column in ("image_id", "name", "score"))
+    for image, its_name, score in zip(*columns, strict=True):
+        if its_name == name and score is not None:
+            found[row_of[image]] = score
+    return found
+
+
+def _flag(tables: Tables, label: str) -> tuple[Array, str]:
+    """1 and 0, NaN where nothing is known, and how they were made."""
+    values = _score(tables, label)
+    known = values[~np.isnan(values)]
+    if len(np.unique(known)) < 2:
+        raise LabelError(
+            f"{tables.manifest.name}: the score {label!r} is the same for all {len(known)} images",
+            expected="a flag or numbers that differ",
+            todo="study.label=…",
+        )
+    if set(np.unique(known).tolist()) == {0.0, 1.0}:
+        return values, f"score {label!r}: {int(known.sum()):,} yes, {int((known == 0).sum()):,} no"
+    middle = float(np.median(known))
+    flag = np.where(np.isnan(values), np.nan, (values > middle).astype(float))
+    return flag, f"score {label!r} above its median {middle:.4g}, of {len(known):,} images"
+
+
+def _binary(scores: Array, images: Mapping[str, Examples]) -> list[float]:
+    """Accuracy of the three sides, then precision and recall on the test side; NaN without any."""
+    found = []
+    for name in ("train", "validation", "test"):
+        yes, truth = scores[images[name].left] > 0, images[name].target == 1
+        found.append(float((yes == truth).mean()) if len(truth) else float("nan"))
+    hits = float((yes & truth).sum())
+    return [*found, *(hits / n if n else float("nan") for n in (yes.sum(), truth.sum()))]
+
+
+def _paired(scores: Array, pairs: Examples) -> float:
+    """Accuracy on the decided test pairs; NaN without any."""
+    assert pairs.right is not None
+    decided = pairs.target != 0.5
+    if not decided.any():
+        return float("nan")
+    margin = scores[pairs.left] - scores[pairs.right]
+    return float(correct(margin[decided], pairs.target[decided]).mean())
+
+
+def _interval(scores: Array, images: Examples, seed: int) -> Cell:
+    hits = ((scores[images.left] > 0) == (images.target == 1)).astype(float)
+
+    def accuracy(weights: Array) -> float:
+        return float(weights @ hits / weights.sum())
+
+    return bootstrap_images(accuracy, len(hits), seed=seed)
+
+
+def _verdict(rows: Sequence[Combination], found: Array, measure: int, ratio: float) -> str:
+    """Whether all modalities together beat the best single one, in one sentence."""
+    task = {"test": "Interesting or not", "pairs": "Pairs"}[MEASURES[measure]]
+    usual = [at for at, row in enumerate(rows) if row.reduce and not row.leaks]
+    means = {at: Spread.of(found[at, measure]).mean for at in usual}
+    alone = [at for at in usual if len(rows[at].names) == 1 and not np.isnan(means[at])]
+    whole = max(usual, key=lambda at: len(rows[at].names))
+    if not alone or np.isnan(means[whole]):
+        return f"{task}: no decided test example."
+    best = max(alone, key=lambda at: means[at])
+    lead = corrected_paired_t(found[whole, measure], found[best, measure], test_per_train=ratio)
+    return (
+        f"{task}: all modalities together {means[whole]:.1%}, the best single one "
+        f"({rows[best].names[0]}) {means[best]:.1%}; {_sure(lead)}"
+    )
+
+
+def _sure(lead: PairedDifference) -> str:
+    said = f"{100 * lead.mean:+.1f} points"
+    if np.isnan(lead.low):
+        return f"{said}; one split says nothing about how sure that is."
+    ends = f"{said} [{100 * lead.low:+.1f}, {100 * lead.high:+.1f}] over {lead.splits} splits"
+    if lead.low > 0:
+        return f"fusion beats every single modality, {ends}."
+    return f"fusion does not beat it beyond chance, {ends}."
+
+
+def _table(
+    rows: Sequence[Combination], found: Array, single: Sequence[Mapping[str, Cell]]
+) -> Table:
+    columns = (
+        Column("modalities", "modalities"),
+        Column("joined", "joined"),
+        Column("train", "train", "percent", "Accuracy of interesting or not on training images."),
+        Column("validation", "validation", "percent"),
+        Column("test", "test", "percent"),
+        Column("precision", "precision", "percent", "On test images, of those called interesting."),
+        Column("recall", "recall", "percent", "On test images, of those that are interesting."),
+        Column("pairs", "pairs", "percent", "Accuracy on test pairs of a head trained on pairs."),
+    )
+    cells = [
+        {
+            "modalities": " + ".join(row.names).replace(LEAKY, ", leaking ones left in"),
+            "joined": _joined(row),
+            **{m: _spread(found[at, k]) for k, m in enumerate(MEASURES)},
+            **single[at],
+        }
+        for at, row in enumerate(rows)
+    ]
+    return Table(
+        "lafin_table1",
+        "Accuracy by modality",
+        columns,
+        cells,
+        ["Mean and standard deviation over splits; with one split, intervals over test images."],
+    )
+
+
+def _joined(row: Combination) -> str:
+    if len(row.names) == 1:
+        return ""
+    how: Literal["reduced", "directly"] = "reduced" if row.reduce else "directly"
+    return how
+
+
+def _spread(values: Array) -> Cell:
+    if len(values) == 1:
+        return float(values[0])
+    return Spread.of(values)
+
+
+def _chart(rows: Sequence[Combination], found: Array) -> IntervalChart:
+    return IntervalChart(
+        "accuracy_by_modality",
+        "Interesting or not, by modality",
+        "Accuracy on test images, mean and standard deviation over splits.",
+        [
+            (" + ".join(row.names) + (" (directly)" if not row.reduce else ""),
+             Spread.of(found[at, MEASURES.index("test")]))
+            for at, row in enumerate(rows)
+        ],
+        {"chance of a balanced flag": 0.5},
+    )  # fmt: skip
