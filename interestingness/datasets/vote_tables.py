@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from interestingness.datasets.csv_tables import TextTable, existing_file
 from interestingness.datasets.image_names import ImageNames
 from interestingness.datasets.label_studio import read_vote_table
-from interestingness.datasets.vote_files import UNNAMED, read_pairs, read_votes
+from interestingness.datasets.vote_files import RATER_COLUMNS, UNNAMED, read_pairs, read_votes
 from interestingness.errors import DataError
 from interestingness.labels.tables import SPECS, Tables, check_table, keys_of, read_table
 from interestingness.schema import Pairs
@@ -122,10 +122,10 @@ def _read_simple(path: Path, table: TextTable, question: str) -> _One:
     cells = [c for side in ("left", "right") for c in _column(table, side)]
     found = sorted({unicodedata.normalize("NFC", cell) for cell in cells if cell})
     names = ImageNames(found, path.parent)
+    table, notes = _counted_once(path, table)
     rows = read_pairs(table, names, mapping={}, on_missing="error")
     votes, facts = read_votes(rows, names, mapping={}, question=question)
     votes = check_table("votes", votes, where=str(path))
-    notes = []
     if UNNAMED in votes["rater_id"].unique().to_pylist():
         notes.append(f"{path.name} does not say who voted: its votes count as one rater's.")
         named = pc.if_else(pc.equal(votes["rater_id"], UNNAMED), path.stem, votes["rater_id"])
@@ -133,6 +133,27 @@ def _read_simple(path: Path, table: TextTable, question: str) -> _One:
     if unused := facts.get("columns not used"):
         notes.append(f"{path.name}: columns not used: {', '.join(unused)}.")
     return _One(votes, *_ids(rows.pairs), True, tuple(notes))
+
+
+def _counted_once(path: Path, table: TextTable) -> tuple[TextTable, list[str]]:
+    """Without rows that repeat another in every column, where the file says who voted."""
+    if not any(table.find("rater", (name,), {}) for name in RATER_COLUMNS):
+        return table, []
+    seen: set[tuple[str | None, ...]] = set()
+    kept = []
+    for number, row in enumerate(zip(*(table.cells(n) for n in table.columns), strict=True)):
+        if row not in seen:
+            seen.add(row)
+            kept.append(number)
+    lost = len(table) - len(kept)
+    if not lost:
+        return table, []
+    columns = {name: cells.take(pa.array(kept)) for name, cells in table.columns.items()}
+    note = (
+        f"{path.name}: {lost:,} {'row is' if lost == 1 else 'rows are'} identical to another and "
+        "count once; where a rater did answer again, a column sample (0, 1, …) says so."
+    )
+    return replace(table, columns=columns, line=table.line[kept]), [note]
 
 
 def _column(table: TextTable, name: str) -> list[str | None]:

@@ -142,16 +142,24 @@ def _images(ballots: Ballots) -> int:
     return len(ballots.pairs[ballots.number > 0].images_used())
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def _answer(main: Ballots, judges: Sequence[Ballots]) -> str:
     """Two or three sentences with this table's own numbers."""
     parts = []
-    several = main.number > 1
-    if several.any():
+    several = main.several
+    if main.ties == int(main.usable.sum()):
+        parts.append(f"Every vote of {main.name} is a tie: nobody chose a side.")
+    elif several.any():
         mean = float(main.consensus[several].mean())
         parts.append(
-            f"On {int(several.sum()):,} pairs with two or more votes of {main.name}, "
+            f"On {_counted(int(several.sum()), 'pair')} with two or more votes of {main.name}, "
             f"{100 * mean:.0f} % of a pair's votes are on its majority side."
         )
+    elif (main.number > 1).any():
+        parts.append("Every pair has votes of one rater: nothing can be said of agreement.")
     else:
         parts.append("Every pair has one vote: nothing can be said of agreement.")
     ceiling = main.interval(main.hits)
@@ -175,8 +183,6 @@ def _warnings(main: Ballots) -> list[str]:
     """What cannot be known from these votes, in words."""
     found = []
     name = main.name
-    if main.ties == int(main.usable.sum()):
-        found.append(f"All votes of {name} are ties: nobody chose a side.")
     if main.raters == 1:
         found.append(f"There is one rater among {name}: no agreement between raters.")
     elif np.isnan(main.hits).all():

@@ -144,7 +144,7 @@ def _ordered(judge: Ballots) -> int:
 
 
 def _judge_row(judge: Ballots) -> dict[str, Cell]:
-    several = judge.number > 1
+    several = judge.several
     stable, cells = judge.repetition()
     usable = int(judge.usable.sum())
     return {
@@ -169,7 +169,9 @@ def _note(judge: Ballots, several: bool) -> str:
         return "no usable answer"
     if judge.ties == int(judge.usable.sum()):
         return "all ties"
-    return "" if several else "one vote a pair"
+    if several:
+        return ""
+    return "one rater a pair" if (judge.number > 1).any() else "one vote a pair"
 
 
 def _binned(consensus: np.ndarray) -> np.ndarray:
@@ -179,11 +181,14 @@ def _binned(consensus: np.ndarray) -> np.ndarray:
 
 
 def consensus_shares(judge: Ballots) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs by consensus, and what coins would give for as many votes a pair, shape (7,) each."""
-    several = judge.number > 1
-    counted = np.bincount(_binned(judge.consensus[several]), minlength=len(BINS))
+    """Pairs by consensus, and what coins would give for as many votes a pair, shape (7,) each.
+
+    Votes that say “tie” count on neither side: a coin does not say it.
+    """
+    several = judge.several & (judge.decided > 1)
+    counted = np.bincount(_binned(judge.consensus_of_decided[several]), minlength=len(BINS))
     by_coins = np.zeros(len(BINS))
-    sizes, pairs = np.unique(judge.number[several], return_counts=True)
+    sizes, pairs = np.unique(judge.decided[several], return_counts=True)
     for n, many in zip(sizes.tolist(), pairs.tolist(), strict=True):
         k = np.arange(n + 1)
         at = _binned(np.maximum(k, n - k) / n)
@@ -196,10 +201,11 @@ def consensus_table(judge: Ballots) -> Table:
     """How many pairs have which share of votes on their majority side."""
     counted, by_coins = consensus_shares(judge)
     total = max(int(counted.sum()), 1)
-    sizes = judge.number[judge.number > 1]
+    several = judge.several & (judge.decided > 1)
+    sizes = judge.decided[several]
     low, high = (int(sizes.min()), int(sizes.max())) if len(sizes) else (0, 0)
     spread = f"{low}" if low == high else f"{low} to {high}"
-    single = int((judge.number == 1).sum())
+    few = int(((judge.number > 0) & ~several).sum())
     return Table(
         "consensus",
         f"Consensus of {judge.name}",
@@ -220,8 +226,8 @@ def consensus_table(judge: Ballots) -> Table:
             if counted[i] or by_coins[i] > 0.005 * total
         ],
         [
-            f"Pairs with two or more votes ({spread} votes a pair)"
-            + (f"; {single:,} pairs with one vote are left out." if single else "."),
+            f"Pairs with two or more votes that are no tie ({spread} a pair)"
+            + (f"; {few:,} pairs without are left out." if few else "."),
         ],
     )
 

@@ -97,6 +97,37 @@ class Ballots:
         """Share of the votes on the majority side, NaN without a vote, shape (pairs,)."""
         return np.maximum(self.share, 1 - self.share)
 
+    @cached_property
+    def several(self) -> NDArray[np.bool_]:
+        """Pairs with two or more votes, of people by two or more of them, shape (pairs,).
+
+        What one person says twice is no consensus between people.
+        """
+        if self.name != PEOPLE:
+            return self.number > 1
+        each = np.unique(
+            np.column_stack([self.row[self.usable], self.votes.rater[self.usable]]), axis=0
+        )
+        return np.bincount(each[:, 0], minlength=len(self.pairs)) > 1
+
+    @cached_property
+    def decided(self) -> NDArray[np.int64]:
+        """Votes of each pair that are no tie, shape (pairs,)."""
+        chose = self.usable & (self.votes.preference != 0.5)
+        return np.bincount(self.row[chose], minlength=len(self.pairs))
+
+    @cached_property
+    def consensus_of_decided(self) -> Array:
+        """The consensus of the votes that are no tie, NaN without one, shape (pairs,)."""
+        chose = self.usable & (self.votes.preference != 0.5)
+        left = np.bincount(
+            self.row[chose],
+            weights=(self.votes.preference[chose] > 0.5).astype(np.float64),
+            minlength=len(self.pairs),
+        )
+        most = np.maximum(left, self.decided - left)
+        return np.where(self.decided > 0, most / np.maximum(self.decided, 1), np.nan)
+
     @property
     def knows_order(self) -> bool:
         """Whether some usable vote says which image was shown first."""

@@ -183,7 +183,8 @@ def answer(seen: Seen) -> str:
     ]
     return (
         f"{people} and {judge} choose the same side of {share} of the {int(rows.sum()):,} pairs "
-        f"that both decide (of {len(seen.material.pairs):,}). Of {len(seen.found)} clusters: "
+        f"that both decide (of {len(seen.material.pairs):,}). Of {len(seen.found)} "
+        f"{'cluster' if len(seen.found) == 1 else 'clusters'}: "
         f"{', '.join(told) or 'none with a verdict'}."
     )
 

@@ -53,6 +53,22 @@ def test_the_page_is_below_runs_unless_said(
     assert "Audit of votes" in page.read_text()
 
 
+def test_identical_rows_count_once_unless_a_sample_tells_them_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "votes.csv"
+    path.write_text("left,right,choice,rater\n" + "a,b,left,r1\n" * 10)
+    audit([str(path), "--out", str(tmp_path / "out")])
+    assert "1 usable of 1" in capsys.readouterr().out
+    page = (tmp_path / "out" / "page.html").read_text()
+    assert "9 rows are identical to another and count once" in page
+    rows = "".join(f"a,b,left,r1,{n}\n" for n in range(10))
+    path.write_text("left,right,choice,rater,sample\n" + rows)
+    audit([str(path), "--out", str(tmp_path / "again")])
+    assert "10 usable of 10" in capsys.readouterr().out
+    assert "identical to another" not in (tmp_path / "again" / "page.html").read_text()
+
+
 def test_errors_are_a_few_lines_and_status_two(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

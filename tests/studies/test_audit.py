@@ -148,13 +148,30 @@ def test_all_ties_and_one_vote_a_pair_are_said(handmade: Callable[..., Material]
     ]
     result = Audit().run(handmade(votes=votes))
     assert row(result, "judges", judge="people")["note"] == "all ties"
-    assert "Every pair has one vote" in result.answer
+    assert "Every vote of people is a tie" in result.answer
     text = " ".join(result.notes)
-    assert "nobody chose a side" in text and "No pair has votes of two raters" in text
+    assert "nobody chose a side" in result.answer and "No pair has votes of two raters" in text
     assert "no position bias" in text and "answered the same pair" in text
     assert not any(t.name == "position" for t in result.tables)
     judges = row(result, "judges", judge="people")
     assert np.isnan(interval(judges["with_others"]).estimate) and judges["repetition"] is None
+
+
+def test_ties_count_on_neither_side_of_a_consensus(handmade: Callable[..., Material]) -> None:
+    choices = ["left", "left", "tie", "tie"]
+    votes = [vote(left="a", right="b", choice=c, rater=f"r{i}") for i, c in enumerate(choices)]
+    result = Audit().run(handmade(votes=votes))
+    shares = {str(r["consensus"]): r for r in table(result, "consensus").rows}
+    assert shares["unanimous"]["pairs"] == 1 and shares["unanimous"]["coins"] == 0.5
+    assert result.answer.startswith("On 1 pair with")
+
+
+def test_what_one_person_says_twice_is_no_consensus(handmade: Callable[..., Material]) -> None:
+    votes = [vote(left="a", right="b", choice="left", rater="r", sample=s) for s in range(10)]
+    result = Audit().run(handmade(votes=votes))
+    people = row(result, "judges", judge="people")
+    assert people["consensus"] is None and people["note"] == "one rater a pair"
+    assert "votes of one rater" in result.answer
 
 
 def test_judges_without_a_common_pair_are_said_to_have_none(
