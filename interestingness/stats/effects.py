@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from interestingness.errors import DataError
 from interestingness.stats.bootstrap import Interval
@@ -177,12 +177,15 @@ class ChoiceEffects:
             more of the attribute than its partner has.
         judge: the same of the other.
         difference: judge − people: what goes with their disagreement.
+        p: of the differences, two-sided, by Student's distribution with as many degrees of freedom
+            as there are images more than attributes; NaN for a constant attribute.
         pairs: number of pairs.
     """
 
     people: tuple[Interval, ...]
     judge: tuple[Interval, ...]
     difference: tuple[Interval, ...]
+    p: tuple[float, ...]
     pairs: int
 
 
@@ -251,7 +254,14 @@ def choice_effects(
         )
 
     one, other = np.sign(p - 0.5) / 2, np.sign(q - 0.5) / 2
-    return ChoiceEffects(effects(one), effects(other), effects(other - one), len(p))
+    difference = effects(other - one)
+    free = max(len(used) - int(varies.sum()) - 1, 1)
+    z_level = norm.ppf((1 + level) / 2)
+    tested = tuple(
+        float(2 * t.sf(abs(i.estimate) / max((i.high - i.low) / 2 / z_level, 1e-300), free))
+        for i in difference
+    )
+    return ChoiceEffects(effects(one), effects(other), difference, tested, len(p))
 
 
 def _dyadic_error(influence: Array, left: NDArray[np.integer], right: NDArray[np.integer]) -> Array:

@@ -14,11 +14,15 @@ from interestingness.stats.effects import (
     choice_effects,
     linear_effects,
 )
+from interestingness.stats.paired_splits import holm
 from interestingness.studies.discrepancy_clusters import Sides
 from interestingness.studies.measured import Measured
 from interestingness.studies.result import Column, Figure, IntervalChart, Table
 
 Names = tuple[str, str]
+
+NAMED = 0.05
+"""Corrected p below which the answer names an attribute."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,19 +163,22 @@ def effects_answer(explained: Explained, names: Names) -> str:
     people, judge = names
     told = ""
     if explained.choices is not None:
+        p = holm(explained.choices.p)
+        tests = int(np.isfinite(p).sum())
         more, less = (
             [
                 f"{name} ({100 * interval.estimate:+.1f})".replace("-", "−")
-                for name, interval in zip(
-                    explained.measured.names, explained.choices.difference, strict=True
+                for name, interval, corrected in zip(
+                    explained.measured.names, explained.choices.difference, p, strict=True
                 )
-                if sign * interval.estimate > 0 and interval.low * interval.high > 0
+                if sign * interval.estimate > 0 and corrected < NAMED
             ]
             for sign in (1, -1)
         )
         told += (
             f" In choices, {judge} weighs {', '.join(more) or 'no attribute'} more than {people}, "
-            f"and {', '.join(less) or 'none'} less (choices of 100 for a standard deviation)."
+            f"and {', '.join(less) or 'none'} less (choices of 100 for a standard deviation; "
+            f"named where p < {NAMED:g} after Holm's correction for {tests} tests)."
         )
     if explained.lead is not None:
         share = explained.lead.explained.estimate

@@ -7,6 +7,7 @@ from sklearn.linear_model import LinearRegression
 
 from interestingness.errors import DataError
 from interestingness.stats.effects import choice_effects, linear_effects
+from interestingness.stats.paired_splits import holm
 
 
 def attributes(images=300, seed=0):
@@ -72,7 +73,7 @@ def test_nothing_to_explain_is_an_error(value):
 def world(images, degree, people, judge, seed, image_noise=0.0):
     """Pairs of a random graph; either rater's utility is linear plus a taste for single images."""
     rng = np.random.default_rng(seed)
-    x = rng.normal(size=(images, 2))
+    x = rng.normal(size=(images, len(people)))
     both = np.array([rng.permutation(images)[:2] for _ in range(images * degree // 2)])
     left, right = both.min(1), both.max(1)
     taste = image_noise * rng.normal(size=(2, images))
@@ -125,6 +126,16 @@ def test_intervals_of_a_difference_hold_zero_where_both_weigh_alike(noise, low):
         found = choice_effects(x, left, right, p, q).difference
         held += sum(i.low <= 0 <= i.high for i in found)
     assert low <= held / (2 * worlds) <= 0.985
+
+
+@pytest.mark.parametrize("images", [30, 100])
+def test_few_images_name_no_difference_where_there_is_none(images):
+    # eight attributes weighed alike by both: Holm's smallest p is below 0.05 in few worlds
+    worlds, named = 150, 0
+    for seed in range(worlds):
+        x, left, right, p, q = world(images, 8, [0.5] + [0.0] * 7, [0.5] + [0.0] * 7, seed, 0.3)
+        named += holm(choice_effects(x, left, right, p, q).p).min() < 0.05
+    assert named / worlds <= 0.1
 
 
 def test_undecided_pairs_and_unmeasured_images_are_left_out():

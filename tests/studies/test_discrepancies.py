@@ -148,6 +148,7 @@ def test_planted_likes_are_found(result):
 
 
 def test_the_vivid_colours_that_the_judge_likes_are_found(result):
+    assert "Holm's correction for 4 tests" in result.answer
     attributes = {row["attribute"]: row for row in rows_of(result, "attributes")}
     assert list(attributes) == ["colourfulness", "symmetry", "coherence", "novelty"]
     assert attributes["colourfulness"]["difference"].low > 0.02
