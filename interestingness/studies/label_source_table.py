@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.learning.linear_solver.recipe import Recipe
@@ -21,6 +23,9 @@ from interestingness.studies.result import StudyResult
 from interestingness.studies.scope import Scope, scope_of
 from interestingness.studies.source_heads import SourceHeads, Training, fit_heads
 from interestingness.studies.study import Material, Study
+
+FEW = 10
+"""Labels of a source that may all be on one side by chance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,4 +226,13 @@ def _notes(found: Ablation) -> list[str]:
         )
     if found.absent:
         notes.append(f"Nothing to read for {', '.join(sorted(found.absent))}.")
+    for name, labels in found.labels.items():
+        lead = np.sign(labels.preference[labels.known] - 0.5)
+        lead = lead[lead != 0]
+        if len(lead) >= FEW and abs(lead.mean()) == 1:
+            side = "left" if lead[0] > 0 else "right"
+            notes.append(
+                f"Labels of {name} are of one class only, all {side}: "
+                "it is learnt from like any other, but a judge that does not look answers so."
+            )
     return notes

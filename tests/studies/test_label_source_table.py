@@ -165,11 +165,9 @@ def test_agreement_on_s_c_and_d_by_hand(handmade: Callable[..., Material]) -> No
 
 def test_what_cannot_be_learnt_or_judged_is_said(handmade: Callable[..., Material]) -> None:
     votes = sided_votes()
-    # A judge who always says left, and one who voted on another pair only.
+    # A judge who always says left, and one with a tie on another pair only.
     votes += [{**v, "rater": "always", "kind": "model", "choice": "left"} for v in votes[::3]]
-    votes += [
-        {"left": "x1", "right": "x2", "choice": "left", "rater": "elsewhere", "kind": "model"}
-    ]
+    votes += [{"left": "x1", "right": "x2", "choice": "tie", "rater": "elsewhere", "kind": "model"}]
     material = handmade(votes=votes, pairs=[("x1", "x2")])
     tables = material.tables
     sources = {
@@ -184,10 +182,13 @@ def test_what_cannot_be_learnt_or_judged_is_said(handmade: Callable[..., Materia
     found = study().run(material)
     rows = rows_of(found)
     for fit in FITS:
-        assert "one class only" in str(rows[fit, "always"]["note"])
-        assert "by_human" not in rows[fit, "always"]
-        assert "3 of 3" in str(rows[fit, "elsewhere"]["note"])
+        assert rows[fit, "always"]["note"] == ""
+        assert isinstance(rows[fit, "always"]["by_human"], Spread)
+        note = str(rows[fit, "elsewhere"]["note"])
+        assert "3 of 3 splits: every training label is a tie" in note
         assert rows[fit, "human"]["note"] == ""
+    assert any("of always are of one class only, all left" in note for note in found.notes)
+    assert not any("of human are of one class" in note for note in found.notes)
     agreement = next(t for t in found.tables if t.name == "agreement")
     strange = [
         r for r in agreement.rows if r["source"] == "elsewhere" and r["reference"] == "human"

@@ -169,7 +169,7 @@ def test_prices_of_annotators_are_found(handmade: Callable[..., Material]) -> No
     assert rows["human"]["dollars"] is None
 
 
-def test_a_source_without_a_common_pair_and_one_of_one_class_are_said(
+def test_a_source_without_a_common_pair_and_one_of_ties_are_said(
     handmade: Callable[..., Material],
 ) -> None:
     names = [f"i{n:02d}" for n in range(16)]
@@ -201,7 +201,7 @@ def test_a_source_without_a_common_pair_and_one_of_one_class_are_said(
     rows = by_source(result)
     assert rows["m"]["common"] == 0 and rows["m"]["note"] == "no pair in common with human"
     flat_row = rows["flat"]
-    assert "one class" in str(flat_row.get("student_note"))
+    assert "every training label is a tie" in str(flat_row.get("student_note"))
     assert "stars" in result.notes[0]
 
 
