@@ -28,7 +28,9 @@ def in_parts(rows: np.ndarray, part: int, *, threshold: float, window: int) -> n
 
 @pytest.mark.parametrize("part", [1, 13, 90])
 @pytest.mark.parametrize("window", [1, 7, 16, 1500])
-def test_equals_a_loop_over_all_pairs(window: int, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equals_a_loop_over_all_pairs(
+    window: int, part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("interestingness.data.near_duplicates.BLOCK", 16)
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(90, 8)).astype(np.float32)

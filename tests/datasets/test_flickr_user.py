@@ -100,7 +100,12 @@ def test_chunks_change_nothing(
     for at, size in enumerate((1 << 22, 1500)):
         monkeypatch.setattr(csv_stream, "CHUNK", size)
         tables = prepare_flickr_user(
-            tmp_path / str(at), definition=files[0], download=False, paired=50, pairs_per_image=2, seed=1
+            tmp_path / str(at),
+            definition=files[0],
+            download=False,
+            paired=50,
+            pairs_per_image=2,
+            seed=1,
         )
         prints.append(tables.fingerprint())
     assert prints[0] == prints[1]
