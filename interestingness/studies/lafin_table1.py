@@ -43,7 +43,7 @@ class Combination:
     @property
     def leaks(self) -> bool:
         """Whether it sees tags that give the label away."""
-        return any(name.endswith(LEAKY) for name in self.names)
+        return any(name.endswith(LEAKY) or name == ANY for name in self.names)
 
 
 class LafinTable1(Study):
@@ -101,18 +101,24 @@ class LafinTable1(Study):
         impressions = np.ones(len(flag)) if self.weight is None else _score(tables, self.weight)
         told = material.progress("training combinations")
         rows = combinations_of(list(widths))
+        leak = _leak(tables)
+        if leak.any():
+            rows.append(Combination((ANY,)))  # no training: word vectors know few such tags
         found = np.full((len(rows), len(MEASURES), self.splits), np.nan)
         single: list[Mapping[str, Cell]] = [{} for _ in rows]
-        ratios = []
+        ratios, rule = [], ""
         for number in range(self.splits):
             split = material.split(number, tables)
+            rule = rule or split.rule
             images, pairs = self._examples(material, split, flag, impressions)
             ratios.append((len(images["test"].left), len(images["train"].left)))
             for at, row in enumerate(rows):
-                values, its_widths = _columns(features.values, widths, row.names)
-                seed = material.seed + number
-                scores = self._scores(values, its_widths, images, row.reduce, seed)
-                ranked = self._scores(values, its_widths, pairs, row.reduce, seed)
+                scores = ranked = leak
+                if row.names != (ANY,):
+                    values, its_widths = _columns(features.values, widths, row.names)
+                    seed = material.seed + number
+                    scores = self._scores(values, its_widths, images, row.reduce, seed)
+                    ranked = self._scores(values, its_widths, pairs, row.reduce, seed)
                 found[at, :, number] = [*_binary(scores, images), _paired(ranked, pairs["test"])]
                 if self.splits == 1:
                     single[at] = {"test": _interval(scores, images["test"], material.seed)}
@@ -130,7 +136,7 @@ class LafinTable1(Study):
                 ("pairs", f"label source {self.source}"),
                 ("modalities", features.embedding.architecture),
                 ("features", features.note),
-                ("split", f"{split.rule}; {self.splits} of them"),
+                ("split", f"{rule}; {self.splits} of them"),
             ],
             tables=[_table(rows, found, single), *self._audit(tables, flag)],
             figures=[_chart(rows, found)] if self.splits > 1 else [],
@@ -188,7 +194,7 @@ class LafinTable1(Study):
 
     def _audit(self, tables: Tables, flag: Array) -> list[Table]:
         """The most predictive tags, leaking ones included."""
-        names = [c for c in tables.images.column_names if any(part in c for part in LISTS)]
+        names = _tag_columns(tables)
         if not names:
             return []
         known = ~np.isnan(flag)
@@ -229,6 +235,19 @@ def combinations_of(names: Sequence[str]) -> list[Combination]:
     joined = [Combination(sets[-1], reduce=False)] if len(clean) > 1 else []
     leaky = [Combination((name,)) for name in names if name.endswith(LEAKY)]
     return [*(Combination(one) for one in sets), *joined, *leaky]
+
+
+def _tag_columns(tables: Tables) -> list[str]:
+    return [c for c in tables.images.column_names if any(part in c.casefold() for part in LISTS)]
+
+
+def _leak(tables: Tables) -> Array:
+    """1 for images with a tag that gives the label away, else 0, shape (images,)."""
+    found = np.zeros(len(tables.image_ids))
+    for name in _tag_columns(tables)[:1]:
+        for row, some in enumerate(texts_of_images(tables, name)):
+            found[row] = any(LEAK in tag.casefold() for tag in some)
+    return found
 
 
 def _columns(

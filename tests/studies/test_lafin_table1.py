@@ -64,10 +64,13 @@ def test_what_is_planted_comes_out(material: Material) -> None:
     rows = {(r["modalities"], r["joined"]): r for r in table.rows}
     assert list(rows) == [
         ("image", ""), ("tags", ""), ("image + tags", "reduced"), ("image + tags", "directly"),
+        ("any tag with explor", ""),
     ]  # fmt: skip
     image, tags = rows["image", ""]["test"], rows["tags", ""]["test"]
     assert isinstance(image, Spread) and isinstance(tags, Spread)
     assert image.repeats == 2 and image.mean > 0.85 > 0.75 > tags.mean
+    leak = rows["any tag with explor", ""]["precision"]
+    assert isinstance(leak, Spread) and leak.mean > 0.8  # who has one was listed, as simulated
     for row in rows.values():
         values = [row[name] for name in ("train", "validation", "precision", "recall", "pairs")]
         assert all(isinstance(v, Spread) and (np.isnan(v.mean) or 0 <= v.mean <= 1) for v in values)
