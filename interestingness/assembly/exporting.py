@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from interestingness.assembly.scorers import NamedScorer, make_scorer
-from interestingness.models.exchange import ScorerCard, save_iccv, save_onnx, save_scorer
+from interestingness.errors import ConfigError
+from interestingness.models.exchange import ABOUT, ScorerCard, save_iccv, save_onnx, save_scorer
 from interestingness.reports.model_card import write_model_card
 
 
@@ -22,6 +23,7 @@ def export(options: argparse.Namespace) -> int:
     named = replace(named, card=measured(named.card, Path(options.scorer)))
     default = {"folder": named.card.name, "onnx": f"{named.card.name}.onnx"}
     out = Path(options.out or default.get(options.format, "RI_model.pth")).expanduser()
+    check_target(out, folder=options.format == "folder")
     if options.format == "onnx":
         save_onnx(out, named.scorer)
     elif options.format == "iccv":
@@ -30,6 +32,21 @@ def export(options: argparse.Namespace) -> int:
         write_folder(out, named)
     print(out)
     return 0
+
+
+def check_target(out: Path, *, folder: bool) -> None:
+    """Refuse to write over somebody's file, or into a folder that is no export.
+
+    Raises:
+        ConfigError: saying what is there.
+    """
+    ours = folder and out.is_dir() and ((out / ABOUT).is_file() or not any(out.iterdir()))
+    if out.exists() and not ours:
+        raise ConfigError(
+            f"--out {out}: is there already",
+            expected="a new name" + (", or the folder of an earlier export" if folder else ""),
+            todo="name another one, or remove it",
+        )
 
 
 def write_folder(out: Path, named: NamedScorer) -> None:

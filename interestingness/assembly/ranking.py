@@ -13,6 +13,7 @@ from interestingness.annotators.scoring import ImageScorer
 from interestingness.assembly.prepare import writable_cache
 from interestingness.assembly.score_tables import (
     check_name,
+    check_out,
     read_reference,
     save_reference,
     write_scores,
@@ -23,10 +24,10 @@ from interestingness.data.images import Skips
 from interestingness.data.near_duplicates import NearDuplicates
 from interestingness.datasets.photographs import Photographs, find_photographs
 from interestingness.datasets.star_sidecars import told, write_sidecar
-from interestingness.errors import DataError
+from interestingness.errors import ConfigError, DataError
 from interestingness.models.backbone import PHOTOGRAPHS, check_domain
 from interestingness.progress import ProgressLine
-from interestingness.reports.study import print_study, write_study
+from interestingness.reports.study import PAGE, print_study, write_study
 from interestingness.stats.standing import percentile, stars
 from interestingness.studies.ranking import Ranking
 
@@ -39,6 +40,8 @@ def rank(options: argparse.Namespace) -> int:
     """
     if options.save_reference is not None:
         check_name(options.save_reference)
+    check_out(Path(options.out))
+    check_sheet(Path(options.sheet))
     photographs = find_photographs(options.photos)
     named = make_scorer(options.scorer, head=options.head, weights=options.weights)
     cache = writable_cache(options.cache)
@@ -91,6 +94,21 @@ def rank(options: argparse.Namespace) -> int:
     page = write_study(Path(options.sheet), result, picture=photographs.image, settings={})
     print_study(result, page=page)
     return 0
+
+
+def check_sheet(folder: Path) -> None:
+    """Refuse to write over a page that is not ours.
+
+    Raises:
+        ConfigError: if there is one.
+    """
+    page = folder / PAGE
+    if page.exists() and b"interestingness" not in page.read_bytes()[:100_000]:
+        raise ConfigError(
+            f"--sheet {folder}: holds another {PAGE}",
+            expected="a new folder, or an earlier contact sheet, which is replaced",
+            todo="name another folder",
+        )
 
 
 def write_stars(photographs: Photographs, ranking: Ranking) -> str:

@@ -22,6 +22,37 @@ META = b"interestingness"
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 
 
+def check_out(out: Path) -> None:
+    """Refuse to write over a file that is no table of scores: a photograph, somebody's labels.
+
+    Raises:
+        ConfigError: for another ending, or such a file.
+    """
+    if out.suffix.lower() not in {".parquet", ".csv"}:
+        raise ConfigError(
+            f"--out {out}: neither .parquet nor .csv",
+            expected="the name of a table",
+            todo="--out scores.parquet",
+        )
+    if out.exists() and not _is_scores(out):
+        raise ConfigError(
+            f"--out {out}: there is another file",
+            expected="a new name, or a table of an earlier --out, which is replaced",
+            todo="name another file",
+        )
+
+
+def _is_scores(file: Path) -> bool:
+    try:
+        if file.suffix.lower() == ".csv":
+            with file.open(encoding="utf-8") as stream:
+                head = stream.readline()
+            return "image_id" in head and "percentile" in head
+        return META in (pq.read_schema(file).metadata or {})
+    except (OSError, ValueError):
+        return False
+
+
 def write_scores(out: Path, ranking: Ranking, named: NamedScorer) -> None:
     """The score table with the scorer's identity; it appears whole or not at all.
 

@@ -15,21 +15,20 @@ from interestingness.annotators.scorers.clip_linear import score_images
 from interestingness.assembly.checks import check
 from interestingness.assembly.judging import load_checkpoint
 from interestingness.assembly.run import checkpoint_of
-from interestingness.errors import WeightsError
+from interestingness.errors import ConfigError, WeightsError
 from interestingness.learning.learner import CHECKPOINT_KEY
 from interestingness.models.backbone import Backbone
 from interestingness.models.backbones import OpenClipBackbone
 from interestingness.models.exchange import (
     ABOUT,
-    TENSORS,
     ScorerCard,
+    learnt_sha256,
     load_scorer,
     read_card,
     restore,
 )
 from interestingness.models.published_heads import HEADS_ON_CLIP, published_head
 from interestingness.models.scorer import Scorer, build_scorer
-from interestingness.models.weights import file_sha256
 from interestingness.plugins import plugin_packages
 
 
@@ -40,12 +39,10 @@ class NamedScorer:
     Attributes:
         card: name, question, unit, licence.
         scorer: with its backbone, where it has one.
-        head_sha256: hash of the file that held the head.
     """
 
     card: ScorerCard
     scorer: Scorer
-    head_sha256: str
 
     @property
     def logits(self) -> bool:
@@ -55,7 +52,7 @@ class NamedScorer:
     @property
     def identity(self) -> str:
         """Scores of different identities are never compared: other zero, other unit."""
-        return f"{self.head_sha256}:{self.scorer.embedding.fingerprint()}"
+        return f"{learnt_sha256(self.scorer)}:{self.scorer.embedding.fingerprint()}"
 
 
 class RunScorer(TableScorer):
@@ -102,6 +99,7 @@ def make_scorer(name: str, *, head: str | None = None, weights: str | None = Non
     """
     if name in HEADS_ON_CLIP:
         published = published_head(name)
+        path = published.locate(head)  # before the tower, which takes long to load
         backbone = OpenClipBackbone(
             published.architecture, pretrained="openai", weights=weights or "hub", licence="MIT"
         )
@@ -119,7 +117,13 @@ def make_scorer(name: str, *, head: str | None = None, weights: str | None = Non
                 "licence": "MIT",
             },
         )
-        return NamedScorer(card, published.scorer(backbone, path=head), published.file.sha256)
+        return NamedScorer(card, published.scorer(backbone, path=str(path)))
+    if head is not None:
+        raise ConfigError(
+            f"--head with --scorer {name}",
+            expected="a published head's name, whose file --head is",
+            todo=f"leave out --head, or choose one of {', '.join(HEADS_ON_CLIP)}",
+        )
     path = Path(name).expanduser()
     if (path / ABOUT).is_file():
         return _of_folder(name, path, weights)
@@ -151,14 +155,14 @@ def _of_checkpoint(name: str, file: Path, weights: str | None) -> NamedScorer:
         licence="" if backbone is None else f"{backbone.licence} (backbone)",
         backbone=node if backbone is not None else {},
     )
-    return NamedScorer(card, scorer.eval(), file_sha256(file))
+    return NamedScorer(card, scorer.eval())
 
 
 def _of_folder(name: str, folder: Path, weights: str | None) -> NamedScorer:
     card, _ = read_card(folder)
     node = dict(card.backbone)
     backbone = _backbone(node, weights, folder) if node.get("_target_") else None
-    return NamedScorer(card, load_scorer(folder, backbone), file_sha256(folder / TENSORS))
+    return NamedScorer(card, load_scorer(folder, backbone))
 
 
 def _backbone(node: dict[str, Any], weights: str | None, where: Path) -> Backbone:

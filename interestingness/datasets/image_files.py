@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import stat
 import unicodedata
 import warnings
 from collections import Counter
@@ -138,7 +139,9 @@ def _files(root: Path, paths: Sequence[Path], text: str) -> tuple[ImageFile, ...
     for path in dict.fromkeys(p for p in paths if _is_image(p.name)):
         try:
             status = path.stat()
-        except FileNotFoundError:  # a link to nowhere
+        except OSError:  # a link to nowhere, or to itself
+            continue
+        if not stat.S_ISREG(status.st_mode):  # a pipe would keep us waiting for ever
             continue
         relative = path.relative_to(root).as_posix()
         image_id = unicodedata.normalize("NFC", relative)

@@ -93,6 +93,8 @@ def find_photographs(given: Iterable[str | Path]) -> Photographs:
             shards.append(Path(os.path.abspath(path)))
         elif found := _tars(path, text):
             tars.update(dict.fromkeys(os.path.abspath(tar) for tar in found))
+            if path.is_dir():
+                files.update(dict.fromkeys(_loose(text)))
         else:
             files.update(dict.fromkeys(_images(text)))
     folders = [*map(os.path.dirname, [*files, *tars]), *map(str, shards)]
@@ -103,8 +105,13 @@ def find_photographs(given: Iterable[str | Path]) -> Photographs:
     places: dict[str, Place] = dict(named)
     for tar in tars:
         short = os.path.relpath(tar, root)
-        for name, offset, size in members(Path(tar)):
-            places[f"{_name(short)}/{name}"] = (short, offset, size)
+        try:
+            for name, offset, size in members(Path(tar)):
+                places[f"{_name(short)}/{name}"] = (short, offset, size)
+        except DataError:
+            if len(tars) + len(files) == 1:
+                raise
+            places[_name(short)] = (short,)  # listed as unreadable; the rest goes on
     for folder in shards:
         places.update(_of_pairs(folder, root, prefix=len(folders) > 1))
     if not places:
@@ -146,6 +153,14 @@ def _tars(path: Path, text: str) -> list[str]:
     if path.suffix.lower() == ".tar" and not path.exists() and glob.has_magic(text):
         return sorted(glob.glob(str(path), recursive=True))
     return [str(path)] if path.suffix.lower() == ".tar" and path.is_file() else []
+
+
+def _loose(text: str) -> list[str]:
+    """Image files beside the tar files of a folder; img2dataset's folders have none."""
+    try:
+        return list(_images(text))
+    except DataError:
+        return []
 
 
 def _images(text: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -62,6 +63,17 @@ def save_scorer(folder: str | Path, scorer: Scorer, card: ScorerCard) -> Path:
     _appear(folder / TENSORS, lambda path: save_file(tensors, path))
     _appear(folder / ABOUT, lambda path: path.write_text(text, encoding="utf-8"))
     return folder
+
+
+def learnt_sha256(scorer: Scorer) -> str:
+    """Hash of what was learnt: all tensors but a frozen backbone's; the same in every format."""
+    frozen, digest = set(scorer.frozen_names()), hashlib.sha256()
+    for name, tensor in sorted(scorer.state_dict().items()):
+        if name not in frozen:
+            values = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+            digest.update(values.numpy().data)
+    return digest.hexdigest()
 
 
 def read_card(folder: str | Path) -> tuple[ScorerCard, dict[str, Any]]:

@@ -71,7 +71,7 @@ class PublishedHead:
         """
         contract = embedding.contract if isinstance(embedding, Backbone) else embedding
         self.check(contract)
-        head = read_head(self._path(path), dim=self.dim, activation=self.activation)
+        head = read_head(self.locate(path), dim=self.dim, activation=self.activation)
         scaler = FeatureScaler(self.scaling, self.dim)
         backbone = embedding if isinstance(embedding, Backbone) else None
         return Scorer(backbone, scaler, head, embedding=contract).eval()
@@ -108,7 +108,15 @@ class PublishedHead:
                 todo="leave out the backbone: the head brings its own",
             )
 
-    def _path(self, path: str | None) -> Path:
+    def locate(self, path: str | None = None) -> Path:
+        """The head's file, checked by its hash.
+
+        Args:
+            path: where it lies already; None takes the cache or downloads it.
+
+        Raises:
+            WeightsError: if it cannot be had, or is another file than the published one.
+        """
         found = obtain(self.file) if path is None else Path(path).expanduser()
         if not found.is_file():
             raise WeightsError(

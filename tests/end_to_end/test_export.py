@@ -34,6 +34,12 @@ def test_what_was_exported_ranks_as_the_checkpoint_does(
     card = (tmp_path / "mine" / "README.md").read_text()
     assert "more *fun*" in card
     assert "planted" in card
+    labels = tmp_path / "labels.csv"
+    labels.write_text("precious")
+    for target in (("--format", "onnx", "--out", labels), ("--out", photos)):
+        assert run("export", planted_checkpoint, *target) == 2  # nothing is written over
+    assert labels.read_text() == "precious"
+    assert len(list(photos.iterdir())) == 4
     scores = []
     for scorer in (planted_checkpoint, tmp_path / "mine"):
         out = tmp_path / f"{scorer.name}.parquet"
@@ -42,6 +48,11 @@ def test_what_was_exported_ranks_as_the_checkpoint_does(
         scores.append({r["image_id"]: r["score"] for r in pq.read_table(out).to_pylist()})
     assert scores[0] == scores[1]
     assert len(set(scores[0].values())) == 4
+    # What was ranked by the checkpoint is a reference for its export: the tensors are the same.
+    reference = ("--reference", tmp_path / f"{planted_checkpoint.name}.parquet")
+    again = ("--cache", tmp_path / "cache", "--sheet", tmp_path / "sheet")
+    mine = ("--scorer", tmp_path / "mine", "--out", tmp_path / "again.parquet")
+    assert run("rank", photos, *mine, *again, *reference) == 0
 
 
 def test_the_notebooks_head(planted_checkpoint: Path, tmp_path: Path) -> None:

@@ -387,3 +387,51 @@ def test_stars_go_into_sidecars(
     assert len(set(given.values())) > 2
     assert (photos / "3.png.xmp").read_text() == "<a person's>"
     assert all(path.read_bytes() == data for path, data in before.items())
+
+
+def test_nothing_of_ones_own_is_written_over(
+    photos: Path, planted_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ("--scorer", planted_checkpoint, "--cache", tmp_path / "cache")
+    labels, sheet = tmp_path / "votes.csv", tmp_path / "site"
+    labels.write_text("left,right,choice\n")
+    sheet.mkdir()
+    (sheet / "page.html").write_text("<h1>mine</h1>")
+    before = (photos / "2.png").read_bytes()
+    new = ("--sheet", tmp_path / "new", "--out")
+    assert rank(photos, *common, *new, photos / "2.png") == 2
+    assert rank(photos, *common, *new, labels) == 2
+    assert rank(photos, *common, "--sheet", sheet, "--out", tmp_path / "s.csv") == 2
+    assert "another page.html" in capsys.readouterr().err
+    assert (photos / "2.png").read_bytes() == before
+    assert labels.read_text() == "left,right,choice\n"
+    assert (sheet / "page.html").read_text() == "<h1>mine</h1>"
+    assert rank(photos, *common, *new, tmp_path / "s.csv") == 0
+    assert rank(photos, *common, *new, tmp_path / "s.csv") == 0  # our own table is replaced
+
+
+def test_tar_files_and_odd_things_do_not_hide_photographs(
+    photos: Path, planted_checkpoint: Path, tmp_path: Path
+) -> None:
+    with tarfile.open(photos / "some.tar", "w") as archive:
+        archive.add(photos / "5.png", "inside.png")
+    (photos / "cut.tar").write_bytes((photos / "some.tar").read_bytes()[:700])
+    os.mkfifo(photos / "pipe.jpg")
+    (photos / "self.jpg").symlink_to("self.jpg")
+    out = tmp_path / "scores.parquet"
+    places = ("--cache", tmp_path / "cache", "--sheet", tmp_path / "sheet", "--out", out)
+    assert rank(photos, "--scorer", planted_checkpoint, *places) == 0
+    rows = {row["image_id"]: row for row in pq.read_table(out).to_pylist()}
+    assert rows["some.tar/inside.png"]["score"] == rows["5.png"]["score"]
+    assert rows["cut.tar"]["score"] is None
+    assert rows["cut.tar"]["problem"]
+    assert {"0.png", "1.png", "2.png", "3.png", "4.png"} <= set(rows)
+    assert "pipe.jpg" not in rows
+
+
+def test_a_head_goes_with_a_published_name(
+    photos: Path, planted_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--scorer", planted_checkpoint, "--head", tmp_path / "head.pth")
+    assert rank(photos, *arguments, "--out", tmp_path / "x.csv") == 2
+    assert "leave out --head" in capsys.readouterr().err
