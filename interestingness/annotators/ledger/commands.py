@@ -57,9 +57,10 @@ def status(path: Path) -> int:
     """Print the figures."""
     from interestingness.annotators.ledger.status import lines
     from interestingness.annotators.ledger.status import status as read
+    from interestingness.annotators.ledger.store import TRIES
 
     with closing(opening.connect(path, read_only=True)) as db:
-        found = read(db, path)
+        found = read(db, path, TRIES)
     print(path)
     for line in lines(found):
         print(f"  {line}")

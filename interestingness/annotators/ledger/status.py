@@ -15,7 +15,7 @@ class Status:
     """Counts and sums of one ledger.
 
     Attributes:
-        standing: tasks by where they stand.
+        standing: tasks by where they stand; ``given up`` are those whose tries are used up.
         states: attempts by state, with their sums of charges in micro-dollars.
         rejects: rejected answers by kind.
         free_uusd: reserves of attempts that were taken for free; what it would be if they were not.
@@ -51,11 +51,17 @@ class Status:
         return sum(self.states.get(state, (0, 0))[1] for state in unsure)
 
 
-def status(db: sqlite3.Connection, path: Path) -> Status:
-    """Read the figures; nothing is changed."""
+def status(db: sqlite3.Connection, path: Path, tries: int) -> Status:
+    """Read the figures; nothing is changed.
 
-    def count(query: str) -> dict[str, int]:
-        return {str(row[0]): int(row[1]) for row in db.execute(query)}
+    Args:
+        db: an open ledger.
+        path: its file.
+        tries: rejected answers after which a task is given up.
+    """
+
+    def count(query: str, *given: int) -> dict[str, int]:
+        return {str(row[0]): int(row[1]) for row in db.execute(query, given)}
 
     states = db.execute("SELECT state, count(*), sum(charge_uusd) FROM attempt GROUP BY state")
     last = db.execute("SELECT cap_uusd FROM run ORDER BY id DESC LIMIT 1").fetchone()
@@ -63,7 +69,11 @@ def status(db: sqlite3.Connection, path: Path) -> Status:
     free = "SELECT coalesce(sum(reserve_uusd), 0) FROM attempt WHERE state = 'failed_free'"
     untold = "SELECT count(*) FROM event WHERE kind = 'cost_not_told'"
     return Status(
-        standing=count("SELECT standing, count(*) FROM standing GROUP BY standing ORDER BY 1"),
+        standing=count(
+            "SELECT CASE WHEN standing = 'askable' AND rejects >= ? THEN 'given up'"
+            " ELSE standing END, count(*) FROM standing GROUP BY 1 ORDER BY 1",
+            tries,
+        ),
         states={str(row[0]): (int(row[1]), int(row[2])) for row in states},
         rejects=count("SELECT kind, count(*) FROM reject GROUP BY kind ORDER BY 2 DESC"),
         free_uusd=int(db.execute(free).fetchone()[0]),
