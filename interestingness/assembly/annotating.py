@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from interestingness.annotators import plan
 from interestingness.annotators.asking import unstored
 from interestingness.annotators.engine.tally import Summary, Tally
-from interestingness.annotators.ledger.money import dollars, uusd
+from interestingness.annotators.ledger.money import dollars, enough, uusd
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.plan import Estimate, Images
 from interestingness.annotators.preflight import Fitness, PreflightError
@@ -66,11 +66,23 @@ def annotate(cfg: DictConfig) -> dict[str, Any]:
             job.tables, job.template.kind, table, annotator=job.backend.name, question=cfg.question
         )
         left = ledger.need(job.whole.tasks)
+        to_go_on = _to_go_on(job, ledger, summary)
         report(job, table, path, summary, left, ledger.spent_uusd)
     if summary is not None and summary.exit_code:
-        print(f"ended early: {summary.reason}; run the same command again to go on")
+        print(f"ended early: {summary.reason}; {to_go_on}")
         raise SystemExit(int(summary.exit_code))
     return {"labelled": left.labelled, "todo": len(left.todo), "table": str(path)}
+
+
+def _to_go_on(job: Job, ledger: Ledger, summary: Summary | None) -> str:
+    """What to do after a run that ended early; the same budget again would end the same way."""
+    spent_up = summary is not None and summary.reason.startswith("the budget is reached")
+    if job.cfg.budget is None or not spent_up:
+        return "run the same command again to go on"
+    rest = Estimate.of(ledger.need(job.chosen).todo, job.asking_meter(job.meter)).most
+    checks = _slack(job)  # they are asked anew where the day or the options changed
+    whole = enough(ledger.spent_uusd + ledger.reserved_uusd + checks + rest)
+    return f"what was bought is kept; at least budget={whole} goes on to the end"
 
 
 def _so_far(job: Job) -> tuple[int, Need]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -211,8 +212,12 @@ def test_a_budget_holds_and_a_larger_one_goes_on(
     assert ended.value.code == 78
     votes, spent = ledger_status()
     assert 0 < votes < 16 and 0 < spent <= 4_000_000
-    assert "the budget is reached" in capsys.readouterr().out
-    assert run(*price, "budget=40.0")["labelled"] == 16
+    said = capsys.readouterr().out
+    assert "the budget is reached: $" in said and "of $4.00 are spent" in said
+    assert "uusd" not in said and "the same command" not in said
+    advised = re.search(r"at least (budget=[\d.]+) goes on", said)
+    assert advised is not None
+    assert run(*price, advised[1])["labelled"] == 16
     votes, spent = ledger_status()
     assert votes == 16 and spent <= 40_000_000
 

@@ -36,6 +36,11 @@ def dollars(amount: int) -> str:
     return f"${exact:,.2f}" if amount == 0 or abs(exact) >= Decimal("0.10") else f"${exact:,.6f}"
 
 
+def enough(amount: int) -> str:
+    """A ``budget=`` in dollars that holds an amount: to the micro-dollar, never below it."""
+    return f"{Decimal(amount) / UUSD:.6f}"
+
+
 def token_cost(
     prompt_tokens: int,
     completion_tokens: int,

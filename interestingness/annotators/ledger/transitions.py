@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from interestingness.annotators.ledger import rows
 from interestingness.annotators.ledger.errors import LedgerError
+from interestingness.annotators.ledger.money import dollars, enough
 from interestingness.annotators.ledger.redaction import cleaned, cleaned_json, kept_headers
 from interestingness.annotators.types import (
     JSON,
@@ -172,7 +173,11 @@ def _over_budget(db: sqlite3.Connection, rules: Rules, reserve_uusd: int) -> Den
         " WHERE state IN ('open', 'received') AND shard IS NULL AND run = ?",
         (rules.run,),
     ).fetchone()[0]
-    detail = f"{charged} of {rules.cap_uusd} uusd are spent or reserved, {reserve_uusd} are needed"
+    detail = (
+        f"{dollars(charged)} of {dollars(rules.cap_uusd)} are spent or reserved, and the next"
+        f" request may take {dollars(reserve_uusd)}; budget={enough(charged + reserve_uusd)} is the"
+        " least that lets it out"
+    )
     fits_later = charged - moving + reserve_uusd <= rules.cap_uusd
     return (Later if fits_later else Denied)("budget", detail)
 
