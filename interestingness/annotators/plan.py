@@ -181,6 +181,15 @@ def there_already(need: Need) -> str:
     return "; ".join([f"{need.labelled:,} answers are there", *without_answer(need)])
 
 
+def nothing_to_ask(need: Need) -> str:
+    """Why nothing is asked; where tasks are under way, how to go on."""
+    rest = without_answer(need)
+    if not rest:
+        return "nothing to ask: every answer is there"
+    said = f"nothing to ask now: {there_already(need)}"
+    return said + ("; mode=batch takes in what is in a batch" if need.waiting else "")
+
+
 def without_answer(need: Need) -> list[str]:
     """Tasks that have no answer and are not asked again by themselves."""
     counts = (

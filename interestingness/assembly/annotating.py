@@ -156,7 +156,7 @@ async def _ask(job: Job, ledger: Ledger) -> Summary | None:
     need = ledger.need(job.chosen)
     under_way = job.in_batches and need.waiting
     if not need.todo and not need.unjudged and not under_way:
-        print("nothing to ask: every answer is there")
+        print(plan.nothing_to_ask(need))
         return None
     async with connected(job.backend) as server:
         session = Session(

@@ -91,6 +91,15 @@ def test_what_leaves_the_machine_is_said(tmp_path: Path) -> None:
     assert "3 in doubt" in plan.there_already(Need([], labelled=2, held=3))
 
 
+def test_nothing_to_ask_is_not_taken_for_everything_answered() -> None:
+    assert plan.nothing_to_ask(Need([], labelled=2)) == "nothing to ask: every answer is there"
+    waiting = plan.nothing_to_ask(Need([], labelled=2, waiting=5))
+    assert "every answer is there" not in waiting
+    assert "5 under way" in waiting and "mode=batch" in waiting
+    held = plan.nothing_to_ask(Need([], held=3))
+    assert "3 in doubt" in held and "mode=batch" not in held
+
+
 def test_a_pilot_takes_voted_pairs_first_and_a_larger_one_holds_a_smaller(tmp_path: Path) -> None:
     some = tasks(tmp_path, 20)
     names = list(dict.fromkeys(str(t.subject["pair_id"]) for t in some))

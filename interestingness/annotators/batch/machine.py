@@ -2,6 +2,7 @@
 
     reserved → built → uploaded → created → ended → ingested → done
                  ↘ abandoned (nothing was sent: everything is given back)
+                 ↘ refused → failed (the provider took nothing: everything is given back)
 
 Where a batch is, is in the ledger before the next step begins. A step that a crash interrupted
 looks first for what it may have done already: a file of that name, a batch with that metadata.
@@ -20,13 +21,13 @@ from typing import Any
 
 from interestingness.annotators.batch.ingest import NEVER_RUN, Harvest, chunks, ingest
 from interestingness.annotators.batch.lines import PREFIX, request_line
-from interestingness.annotators.batch.remote import FullError, Remote, RemoteError
+from interestingness.annotators.batch.remote import FullError, RefusedError, Remote, RemoteError
 from interestingness.annotators.engine.stopping import Exit, Stop
 from interestingness.annotators.ledger.batches import Shard
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.types import JSON, Request
 
-FINISHED = frozenset({"done", "abandoned"})
+FINISHED = frozenset({"done", "abandoned", "failed"})
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 FILES_LAST_DAYS, WARN_AFTER_DAYS = 30, 20
 CREATE_TRIES = 3
@@ -100,6 +101,7 @@ class Machine:
             Whether anything changed.
 
         Raises:
+            RefusedError: the provider took nothing; the shard failed and its attempts are free.
             RemoteError: the provider does not do its part; the shard stays where it is.
         """
         if time.monotonic() < self.not_before.get(shard.name, 0.0):
@@ -111,17 +113,33 @@ class Machine:
             "created": self._poll,
             "ended": self._ingest,
             "ingested": self._finish,
+            "refused": self._fail,
         }
-        return await steps[shard.state](shard)
+        try:
+            return await steps[shard.state](shard)
+        except RefusedError as error:
+            # after a crash from here on the next run gives back what is still open
+            await self.ledger.move_shard(shard.name, "refused", facts={"why": error.found})
+            await self._fail(shard)
+            raise
 
     async def _abandon(self, shard: Shard) -> bool:
         """A crash came before its file was complete, so nothing was sent."""
-        still_open = (attempt_id for attempt_id, state in shard.attempts if state == "open")
-        for chunk in chunks(still_open):
-            note = "its batch was never sent"
-            await asyncio.gather(*(self.ledger.free(attempt_id, note) for attempt_id in chunk))
+        await self._give_back(shard, "its batch was never sent")
         await self.ledger.move_shard(shard.name, "abandoned")
         return True
+
+    async def _fail(self, shard: Shard) -> bool:
+        """refused → failed; its tasks can be asked again, in either way."""
+        await self._give_back(shard, "its batch was refused")
+        (self.folder / f"{shard.name}.jsonl").unlink(missing_ok=True)
+        await self.ledger.move_shard(shard.name, "failed")
+        return True
+
+    async def _give_back(self, shard: Shard, note: str) -> None:
+        still_open = (attempt_id for attempt_id, state in shard.attempts if state == "open")
+        for chunk in chunks(still_open):
+            await asyncio.gather(*(self.ledger.free(attempt_id, note) for attempt_id in chunk))
 
     async def _upload(self, shard: Shard) -> bool:
         """built → uploaded; a file without a batch costs nothing."""
@@ -156,6 +174,11 @@ class Machine:
                 batch = await self.remote.create(
                     shard.name, shard.file_id, str(shard.facts["endpoint"])
                 )
+            except RefusedError as error:
+                if asked > len(dead):
+                    # the answer to an earlier try was lost, and that one may exist
+                    raise RemoteError(error.found, exit_code=error.exit_code) from None
+                raise
             except FullError as full:
                 await self.ledger.move_shard(shard.name, "uploaded", facts={"asked": asked})
                 self._wait(shard, full.found)

@@ -31,6 +31,10 @@ class RemoteError(InterestingnessError):
         self.exit_code = exit_code
 
 
+class RefusedError(RemoteError):
+    """The provider certainly took nothing: it answered with a no (status 4xx)."""
+
+
 class FullError(RemoteError):
     """Too much is waiting at the provider already; later there will be room."""
 
@@ -73,7 +77,12 @@ class Remote:
         return None
 
     async def upload(self, name: str, content: bytes) -> str:
-        """Upload a file of requests; a second copy costs nothing. Its id."""
+        """Upload a file of requests; a second copy costs nothing. Its id.
+
+        Raises:
+            RefusedError: the provider says no.
+            RemoteError: it does not answer.
+        """
 
         def call() -> Awaitable[Reply | Failure]:
             return self.carrier.upload(
@@ -84,7 +93,8 @@ class Remote:
                 deadline_s=10 * self.deadline_s,
             )
 
-        return str(_read(await self._patiently("upload of the requests", call))["id"])
+        reply = await self._patiently("upload of the requests", call, refused=RefusedError)
+        return str(_read(reply)["id"])
 
     async def find_batch(self, shard: str, dead: Collection[str]) -> dict[str, Any] | None:
         """The oldest batch with this shard in its metadata, so that it is never made twice.
@@ -109,7 +119,8 @@ class Remote:
 
         Raises:
             FullError: not now.
-            RemoteError: the provider says no.
+            RefusedError: the provider says no.
+            RemoteError: it was not reached.
         """
         body = {
             "input_file_id": file_id,
@@ -130,10 +141,10 @@ class Remote:
             return None
         if ruling.action == "later" or "token_limit_exceeded" in ruling.signature:
             raise FullError(ruling.detail)
-        raise RemoteError(
-            f"the provider makes no batch: {ruling.detail}",
-            exit_code=ruling.exit_code or Exit.LATER,
-        )
+        what = f"the provider makes no batch: {ruling.detail}"
+        if 400 <= reply.status < 500:
+            raise RefusedError(what, exit_code=ruling.exit_code or Exit.CONFIG)
+        raise RemoteError(what, exit_code=ruling.exit_code or Exit.LATER)
 
     async def batch(self, batch_id: str) -> dict[str, Any]:
         """State of a batch."""
@@ -168,7 +179,12 @@ class Remote:
             after = str(entries[-1].get("id"))
 
     async def _patiently(
-        self, what: str, call: Callable[[], Awaitable[Reply | Failure]], *, absent: bool = False
+        self,
+        what: str,
+        call: Callable[[], Awaitable[Reply | Failure]],
+        *,
+        absent: bool = False,
+        refused: type[RefusedError] | None = None,
     ) -> Any:
         """Repeat a call that may be repeated.
 
@@ -176,6 +192,7 @@ class Remote:
             what: for messages.
             call: made anew for each try.
             absent: whether 404 and 405 mean None.
+            refused: raised for a status 4xx that no waiting changes; None: as `_refusal` says.
         """
         detail = ""
         for failures in range(1, TRIES + 1):
@@ -190,6 +207,9 @@ class Remote:
                 if absent and answer.status in {404, 405}:
                     return None
                 if ruling.action in {"stop", "reject"}:
+                    if refused is not None and 400 <= answer.status < 500:
+                        code = ruling.exit_code or Exit.CONFIG
+                        raise refused(f"{what}: {ruling.detail}", exit_code=code)
                     raise _refusal(what, answer, ruling.exit_code, ruling.detail)
                 detail, named = ruling.detail, named_wait(answer.headers)
             if failures == TRIES or not await self.stop.sleep(named or backoff(failures, self.rng)):

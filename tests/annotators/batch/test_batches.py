@@ -368,8 +368,52 @@ def test_a_no_ends_the_run_and_the_next_goes_on(
     provider.faults = [("POST /v1/batches", answer)]
     assert batches.run(pairs(5)).exit_code == exit_code
     assert provider.batches == {}
+    assert bench.states() == {"failed_free": 5}
+    assert batches.run(pairs(5)).exit_code == Exit.DONE
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/batches"])
+def test_what_is_certainly_refused_is_given_back(
+    batches: Batches, bench: Bench, provider: Provider, path: str
+) -> None:
+    """Nothing waits for a batch that never was: the tasks may be asked singly, too."""
+    provider.faults = [(f"POST {path}", error(400, "no_batches_here"))]
+    summary = batches.run(pairs(5))
+    assert summary.exit_code == Exit.CONFIG
+    assert "no_batches_here" in summary.reason
+    assert bench.states() == {"failed_free": 5}
+    assert bench.charged() == 0
+    assert batches.shards() == [("failed", None)]
+    with ScriptedServer() as single:
+        assert bench.run(single.base_url, pairs(5)).tally.labelled == 5
+
+
+def test_a_crash_while_a_refused_batch_is_given_back(
+    batches: Batches, bench: Bench, provider: Provider
+) -> None:
+    async def dying(self: Machine, *given: Any) -> None:
+        raise Crash
+
+    provider.faults = [("POST /v1/files", error(400))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Machine, "_give_back", dying)
+        with pytest.raises(Crash):
+            batches.run(pairs(5))
+    assert batches.run(pairs(5)).exit_code == Exit.DONE
+    assert bench.states() == {"failed_free": 5, "judged": 5}
+    assert [state for state, _ in batches.shards()] == ["failed", "done"]
+
+
+def test_a_refusal_after_a_lost_answer_gives_nothing_back(
+    batches: Batches, bench: Bench, provider: Provider
+) -> None:
+    """The batch that was asked for first exists, and is not listed yet."""
+    provider.faults = [("POST /v1/batches", Cut(b"{}")), ("POST /v1/batches", error(400))]
+    provider.unlisted = 2
+    assert batches.run(pairs(5)).exit_code == Exit.CONFIG
     assert bench.states() == {"open": 5}
     assert batches.run(pairs(5)).exit_code == Exit.DONE
+    assert (len(provider.batches), bench.rows(LABELS)) == (1, [(5,)])
 
 
 def test_a_batch_keeps_to_the_budget(batches: Batches, bench: Bench, provider: Provider) -> None:
