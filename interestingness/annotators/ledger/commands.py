@@ -23,7 +23,7 @@ USAGE = """usage: interestingness ledger status LEDGER
   verify   structure, hashes, sums, and labels against the stored answers;
            rebuild=true makes labels anew with the present parser, at no cost
   recover  make a damaged ledger usable again from what can be read, older copies and
-           spilled answers; the damaged file is kept"""
+           spilled answers; the damaged file is kept; exit status 1 if anything is lost"""
 
 OPTIONS = {
     "status": frozenset[str](),
@@ -155,7 +155,7 @@ def verify(path: Path, *, rebuild: bool) -> int:
 
 
 def recover(path: Path, copies: Sequence[Path]) -> int:
-    """Mend, and print what could be saved."""
+    """Mend, and print what could be saved; exit status 1 if anything was lost."""
     from interestingness.annotators.ledger.recover import recover as mend
     from interestingness.annotators.parsing import PARSER_VERSION, parse
 
@@ -165,13 +165,24 @@ def recover(path: Path, copies: Sequence[Path]) -> int:
     found = mend(path, copies, parse=parse, parser_version=PARSER_VERSION)
     kept = ", ".join(f"{table} {n:,}" for table, n in found.found.items() if n)
     print(f"{path}: rows taken: {kept or 'none'}")
-    print(f"  {found.broken:,} rows could not be read")
+    if found.missing_bytes:
+        print(f"  the file is cut short: its last {found.missing_bytes:,} bytes are lost")
+    if found.torn:
+        print(f"  ROWS ARE LOST, nobody knows how many, at the end of: {', '.join(found.torn)}")
+    if found.broken or not found.torn:
+        print(f"  {found.broken:,} rows could not be read")
     if found.doubtful:
         print(f"  {found.doubtful:,} answers are lost; they are in doubt and not bought again")
     if found.lost_uusd:
         print(f"  {dollars(found.lost_uusd)} of lost attempts are booked as spent")
+    if found.purse_lost:
+        print("  WHAT WAS SPENT IS LOST, TOO: the sum is only that of the attempts that were found")
     print(f"  the damaged file is {found.damaged}")
-    return 0
+    if found.complete:
+        return 0
+    print("  NOT EVERYTHING COULD BE SAVED: tasks whose attempts are lost would be bought again;")
+    print(f"  with an older copy: put {found.damaged.name} back and recover with copy=FILE")
+    return 1
 
 
 def _options(action: str, given: Sequence[str]) -> dict[str, list[str]]:

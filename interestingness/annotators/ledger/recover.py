@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from interestingness.annotators.ledger import opening, rows, spill
+from interestingness.annotators.ledger.cut_short import at_full_length, missing_bytes
 from interestingness.annotators.ledger.lock import Lock, refuse_network_disk
 from interestingness.annotators.ledger.transitions import event
 from interestingness.annotators.ledger.verify import Parse, rebuild
@@ -50,6 +51,9 @@ class Recovered:
         doubtful: attempts whose reply is lost, now in doubt and therefore not bought again.
         lost_uusd: charges of attempts that are lost altogether, booked as written off.
         damaged: where the damaged file is now.
+        missing_bytes: how much shorter the file was than its header says.
+        torn: tables whose end could not be found in some file: more rows may be lost, uncounted.
+        purse_lost: whether no file tells what was charged: lost attempts are not booked.
     """
 
     found: dict[str, int]
@@ -57,6 +61,16 @@ class Recovered:
     doubtful: int
     lost_uusd: int
     damaged: Path
+    missing_bytes: int
+    torn: tuple[str, ...]
+    purse_lost: bool
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was in the file is in the new one."""
+        some = any(self.found.values())
+        unknown = self.missing_bytes or self.torn or self.purse_lost
+        return some and not (self.broken or self.doubtful or self.lost_uusd or unknown)
 
 
 def recover(
@@ -77,10 +91,12 @@ def recover(
     lock = Lock(path)
     try:
         found: dict[str, dict[tuple[Any, ...], Row]] = {table: {} for table in TABLES}
-        broken, charged = 0, None
+        broken, charged, torn, missing = 0, None, list[str](), missing_bytes(path)
         for source in (path, *copies):
-            bad, purse = _read(source, found)
+            with at_full_length(source, path.resolve().parent) as readable:
+                bad, purse, open_ended = _read(readable, found)
             broken += bad
+            torn += open_ended
             charged = purse if charged is None else charged
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         fresh = path.with_name(f"{path.name}.recovering")
@@ -97,6 +113,9 @@ def recover(
                 doubtful,
                 lost,
                 path.with_name(f"{path.name}.damaged-{moment}"),
+                missing,
+                tuple(dict.fromkeys(torn)),
+                charged is None,
             )
             rebuild(db, parse, parser_version)
             event(db, None, "recovered", None, {"doubtful": doubtful, "lost_uusd": lost})
@@ -112,22 +131,31 @@ def recover(
         lock.release()
 
 
-def _read(path: Path, found: dict[str, dict[tuple[Any, ...], Row]]) -> tuple[int, int | None]:
-    """Add the good rows of a file to what was found; broken rows, and what the purse holds."""
-    broken, charged = 0, None
+def _read(
+    path: Path, found: dict[str, dict[tuple[Any, ...], Row]]
+) -> tuple[int, int | None, list[str]]:
+    """Add the good rows of a file to what was found.
+
+    Returns:
+        Broken rows, what the purse holds, and the tables whose end cannot be found.
+    """
+    broken, charged, torn = 0, None, list[str]()
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.row_factory = sqlite3.Row
         db.text_factory = lambda data: data.decode(errors="replace")
         with suppress(sqlite3.Error, TypeError):
             charged = int(db.execute("SELECT charged_uusd FROM purse").fetchone()[0])
         for table in TABLES:
-            for row in _rows(db, table):
+            last = _last(db, table)
+            if last is None:
+                torn.append(table)
+            for row in _rows(db, table, last):
                 if row is None or not _whole(table, row):
                     broken += 1
                     continue
                 row.pop("place")
                 found[table].setdefault(tuple(row[name] for name in NAMES[table]), row)
-    return broken, charged
+    return broken, charged, torn
 
 
 def _whole(table: str, row: Row) -> bool:
@@ -137,11 +165,15 @@ def _whole(table: str, row: Row) -> bool:
         return False
 
 
-def _rows(db: sqlite3.Connection, table: str) -> Iterator[Row | None]:
-    """Each row that can be read; None for each that cannot."""
-    last = None
+def _last(db: sqlite3.Connection, table: str) -> int | None:
+    """The largest row number; None where it cannot be read."""
     with suppress(sqlite3.Error):
-        last = db.execute(f"SELECT max(rowid) FROM {table}").fetchone()[0] or 0
+        return int(db.execute(f"SELECT max(rowid) FROM {table}").fetchone()[0] or 0)
+    return None
+
+
+def _rows(db: sqlite3.Connection, table: str, last: int | None) -> Iterator[Row | None]:
+    """Each row that can be read; None for each that cannot."""
     place, missing = 0, 0
     while place < last if last is not None else missing < END_OF_TABLE:
         place += 1

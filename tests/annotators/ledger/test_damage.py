@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from interestingness.annotators.ledger import opening, spill
+from interestingness.annotators.ledger import commands, opening, spill
 from interestingness.annotators.ledger import recover as recover_module
 from interestingness.annotators.ledger.errors import LedgerError, LedgerStorageError
 from interestingness.annotators.ledger.recover import recover
@@ -214,3 +214,39 @@ def test_spilled_answers_survive_recovery(bought: Any) -> None:
     mend(bought)
     with bought.open() as ledger:
         assert [name for name, _, _ in ledger.unjudged()] == [attempt.id]
+
+
+@pytest.mark.parametrize("pages", [1, 2, 5, 8, 10])
+def test_a_file_cut_short_gives_back_the_rest_and_forgets_no_spending(
+    bought: Any, capsys: pytest.CaptureFixture[str], pages: int
+) -> None:
+    """SQLite refuses the whole file; what is left of it is read nevertheless, and loss is said."""
+    with bought.open(read_only=True) as ledger:
+        spent = ledger.spent_uusd
+    whole = bought.path.read_bytes()
+    bought.path.write_bytes(whole[: -pages * 4096])
+    with pytest.raises(LedgerStorageError, match="damaged"):
+        bought.open()
+    assert commands.run(["recover", str(bought.path)]) == 1
+    told = capsys.readouterr().out
+    assert f"its last {pages * 4096:,} bytes are lost" in told
+    assert "NOT EVERYTHING COULD BE SAVED" in told
+    assert "ROWS ARE LOST" not in told or "  0 rows could not be read" not in told
+    assert "rows taken: run 1, task 31" in told
+    with bought.open() as ledger:
+        assert ledger.spent_uusd >= spent
+    (damaged,) = bought.folder.glob("a.ledger.damaged-*[0-9Z]")
+    assert damaged.read_bytes() == whole[: -pages * 4096]
+    assert not list(bought.folder.glob(".a.ledger.*/")), "no copy is left behind"
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all, but some text" * 200])
+def test_where_nothing_can_be_read_it_is_said_loudly(
+    kit: Any, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    kit.path.write_bytes(content)
+    assert commands.run(["recover", str(kit.path)]) == 1
+    told = capsys.readouterr().out
+    assert "rows taken: none" in told
+    assert "ROWS ARE LOST" in told and "WHAT WAS SPENT IS LOST" in told
+    assert "0 rows could not be read" not in told
