@@ -177,7 +177,7 @@ class Machine:
             except RefusedError as error:
                 if asked > len(dead):
                     # the answer to an earlier try was lost, and that one may exist
-                    raise RemoteError(error.found, exit_code=error.exit_code) from None
+                    raise RemoteError(error.found, exit_code=Exit(error.exit_code)) from None
                 raise
             except FullError as full:
                 await self.ledger.move_shard(shard.name, "uploaded", facts={"asked": asked})
