@@ -23,7 +23,7 @@ from interestingness.annotators.plan import Estimate, Images
 from interestingness.annotators.preflight import Fitness, PreflightError
 from interestingness.annotators.session import Consistency, Session, connected, progress_text
 from interestingness.annotators.types import JSON, Need, Task
-from interestingness.annotators.votes import TABLE_OF, write_answers
+from interestingness.annotators.votes import TABLE_OF, Place
 from interestingness.assembly.annotation_job import Job, planned
 from interestingness.assembly.annotation_report import announce, report, say_fit
 from interestingness.assembly.checks import check, plain
@@ -44,7 +44,16 @@ def annotate(cfg: DictConfig) -> dict[str, Any]:
     for library in ("httpx", "httpx2", "openai"):  # a line for every request otherwise
         logging.getLogger(library).setLevel(logging.WARNING)
     job = planned(cfg)
-    spent, need = _so_far(job)
+    place = Place.of(
+        job.tables,
+        job.template.kind,
+        annotator=job.backend.name,
+        question=cfg.question,
+        ledger=job.path,
+        replace=cfg.replace,
+    )
+    spent, need, answers = _so_far(job)
+    place.check(answers)
     estimate = Estimate.of(need.todo, job.asking_meter(job.meter))
     announce(job, need, estimate, spent)
     if cfg.dry_run:
@@ -62,16 +71,14 @@ def annotate(cfg: DictConfig) -> dict[str, Any]:
         job = _with_checked_images(job, ledger)
         summary = asyncio.run(_ask(job, ledger))
         table = _answers(job, ledger)
-        path = write_answers(
-            job.tables, job.template.kind, table, annotator=job.backend.name, question=cfg.question
-        )
+        kept = place.write(table)
         left = ledger.need(job.whole.tasks)
         to_go_on = _to_go_on(job, ledger, summary)
-        report(job, table, path, summary, left, ledger.spent_uusd)
+        report(job, table, place.path, kept, summary, left, ledger.spent_uusd)
     if summary is not None and summary.exit_code:
         print(f"ended early: {summary.reason}; {to_go_on}")
         raise SystemExit(int(summary.exit_code))
-    return {"labelled": left.labelled, "todo": len(left.todo), "table": str(path)}
+    return {"labelled": left.labelled, "todo": len(left.todo), "table": str(place.path)}
 
 
 def _to_go_on(job: Job, ledger: Ledger, summary: Summary | None) -> str:
@@ -85,15 +92,15 @@ def _to_go_on(job: Job, ledger: Ledger, summary: Summary | None) -> str:
     return f"what was bought is kept; at least budget={whole} goes on to the end"
 
 
-def _so_far(job: Job) -> tuple[int, Need]:
-    """What the ledger has spent, and what it lacks; it need not be there."""
+def _so_far(job: Job) -> tuple[int, Need, int]:
+    """What the ledger has spent, what it lacks, its answers; it need not be there."""
     if not job.path.is_file():
         distinct = {task.key: task for task in job.chosen}
-        return 0, Need(list(distinct.values()))
+        return 0, Need(list(distinct.values())), 0
     with Ledger.open(
         job.path, run={}, cap_uusd=None, policy=job.cfg.in_doubt, read_only=True
     ) as ledger:  # fmt: skip
-        return ledger.spent_uusd, ledger.need(job.chosen)
+        return ledger.spent_uusd, ledger.need(job.chosen), _answers(job, ledger).num_rows
 
 
 def _slack(job: Job) -> int:

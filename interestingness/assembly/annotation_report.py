@@ -64,7 +64,13 @@ def say_fit(job: Job, fit: Fitness, estimate: Estimate) -> None:
 
 
 def report(
-    job: Job, table: pa.Table, path: Path, summary: Summary | None, left: Need, spent: int
+    job: Job,
+    table: pa.Table,
+    path: Path,
+    kept: int | None,
+    summary: Summary | None,
+    left: Need,
+    spent: int,
 ) -> None:
     """What was done, what the votes say of the judge, what remains, and where the table is.
 
@@ -72,6 +78,7 @@ def report(
         job: what was asked.
         table: all answers to it, of this and earlier runs.
         path: where the table lies.
+        kept: rows of an earlier table that stays there because it has more; None if replaced.
         summary: of this run; None if nothing was to be asked.
         left: what remains of the whole.
         spent: by the ledger so far, in millionths of a dollar.
@@ -95,7 +102,10 @@ def report(
         print(f"no answer  {lacking}")
     if left.todo:
         print(f"remaining  {_remaining(left, table, spent)}")
-    print(f"table      {path} ({table.num_rows:,} rows); ledger {job.path}, spent {dollars(spent)}")
+    rows = f"{table.num_rows if kept is None else kept:,} rows"
+    if kept is not None:
+        rows += f" of an earlier run, kept: now there are {table.num_rows:,}; replace=true replaces"
+    print(f"table      {path} ({rows}); ledger {job.path}, spent {dollars(spent)}")
     if job.template.kind == "pair" and not left.todo:
         print(f"learn from it: python train.py {_learn(job)}")
 

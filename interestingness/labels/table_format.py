@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -210,12 +210,26 @@ def read_table(kind: str, path: str | Path) -> pa.Table:
     return check_table(kind, table, where=str(path))
 
 
-def write_table(kind: str, table: pa.Table, path: str | Path) -> None:
-    """Check, then write Parquet so that the file appears whole or not at all."""
+def write_table(
+    kind: str, table: pa.Table, path: str | Path, *, about: Mapping[str, str] | None = None
+) -> None:
+    """Check, then write Parquet so that the file appears whole or not at all.
+
+    Args:
+        kind: a key of ``SPECS``.
+        table: what to write.
+        path: of the Parquet file.
+        about: where the table comes from; goes into the file's metadata as ``interestingness.…``.
+
+    Raises:
+        DataError: like ``check_table``.
+    """
     path = Path(path)
     table = check_table(kind, table, where=str(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table.replace_schema_metadata(_metadata(kind)), temporary, compression="zstd")
+    told = {f"interestingness.{k}".encode(): v.encode() for k, v in (about or {}).items()}
+    table = table.replace_schema_metadata({**_metadata(kind), **told})
+    pq.write_table(table, temporary, compression="zstd")
     temporary.replace(path)
 
 

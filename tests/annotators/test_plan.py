@@ -16,7 +16,7 @@ from interestingness.annotators.plan import Estimate
 from interestingness.annotators.stimuli import Source
 from interestingness.annotators.tasks import image_tasks, pair_tasks
 from interestingness.annotators.types import Need, Task
-from interestingness.annotators.votes import write_answers
+from interestingness.annotators.votes import Place
 from interestingness.errors import ConfigError, DataError
 
 
@@ -143,7 +143,10 @@ def test_answers_are_read_with_the_votes_of_the_data_set(tmp_path: Path) -> None
     row = {"pair_id": bare.pairs.pair_ids[:1], "rater_id": ["m"], "choice": ["left"]}
     answers = pa.table({**row, "rater_kind": ["model"], "first": ["right"], "cost_uusd": [12]})
     assert not bare.has("votes")
-    path = write_answers(bare, "pair", answers, annotator="my judge", question="safe / calm")
-    assert path == bare.root / "annotations" / "votes-my-judge-safe-calm.parquet"
+    place = Place.of(
+        bare, "pair", annotator="my judge", question="safe / calm", ledger=tmp_path / "a.sqlite"
+    )
+    assert place.write(answers) is None
+    assert place.path == bare.root / "annotations" / "votes-my-judge-safe-calm.parquet"
     assert bare.has("votes") and bare.vote_table.num_rows == 1
     assert unstored("a", "b", lambda: b"x") == b"x"

@@ -121,13 +121,35 @@ def test_the_question_is_a_parameter_of_prompt_and_table(run: Run, tables: Table
     assert ledger_status()[0] == 32
 
 
+def test_a_table_of_another_ledger_is_not_replaced_by_fewer_answers(
+    run: Run, tables: Tables, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = Path(run()["table"])
+    before = whole.read_bytes()
+    for dry in ("true", "false"):
+        with pytest.raises(DataError, match=r"holds 16 answers from .*simulated\.sqlite") as error:
+            run("ledger=other.sqlite", "pilot=2", f"dry_run={dry}")
+        assert "other.sqlite has 0" in str(error.value)
+    assert not Path("other.sqlite").exists() and whole.read_bytes() == before
+    run("ledger=other.sqlite", "pilot=2", "replace=true")
+    assert Tables(tables.root).vote_table.num_rows == 4
+    run("ledger=other.sqlite", "pilot=2")
+    run("pilot=2")
+    assert Tables(tables.root).vote_table.num_rows == 16, "a ledger with more answers takes over"
+    LEDGER.rename("moved.sqlite")
+    capsys.readouterr()
+    run("pilot=2")
+    assert "16 rows of an earlier run, kept: now there are 4" in capsys.readouterr().out
+    assert whole.read_bytes() == before
+
+
 def test_personas_vote_under_names_of_their_own(run: Run, tables: Tables) -> None:
     run("personas=paper", "pilot=2")
     table = Tables(tables.root).vote_table
     assert len(set(table["rater_id"].to_pylist())) == len(set(table["persona"].to_pylist())) == 8
     assert table.num_rows == 2 * 2 * 8
     assert source(tables).missing() is not None, "they are not mixed with the model's own"
-    run("personas=['a sailor']", "pilot=2", "ledger=other.sqlite")
+    run("personas=['a sailor']", "pilot=2", "ledger=other.sqlite", "replace=true")
 
 
 @pytest.mark.parametrize(

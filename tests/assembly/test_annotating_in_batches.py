@@ -99,7 +99,7 @@ def test_batches_give_the_same_votes_as_single_requests_for_half_the_price(
     single = run("yes=true", "ledger=single/openai.sqlite")
     votes = table(single)
     asked_singly = provider.single
-    found = run("yes=true", "mode=batch")
+    found = run("yes=true", "mode=batch", "replace=true")
     assert (found["labelled"], found["todo"]) == (16, 0)
     assert len(provider.batches) == 1
     preflight = provider.single - asked_singly
