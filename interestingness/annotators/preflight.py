@@ -46,6 +46,7 @@ class Fitness:
         completion_tokens: most tokens of an answer.
         probabilities: whether log-probabilities cover the choice.
         notes: what is worth knowing and stops nothing.
+        served: names of the models that answered, sorted; empty: not told.
     """
 
     structured: str
@@ -53,6 +54,7 @@ class Fitness:
     completion_tokens: int | None
     probabilities: bool
     notes: tuple[str, ...] = ()
+    served: tuple[str, ...] = ()
 
 
 @dataclass
@@ -198,7 +200,31 @@ def judged(
         max(answers) if told else None,
         sure,
         tuple(notes),
+        tuple(sorted(served)),
     )
+
+
+def same_model(backend: Backend, earlier: str | None, served: Sequence[str]) -> str | None:
+    """The name under which the model has to answer, unless ``models`` allows others.
+
+    Args:
+        backend: who is asked.
+        earlier: name that came with the first label in the ledger; None: there is none.
+        served: names in the preflight.
+
+    Raises:
+        PreflightError: if another model answers now.
+    """
+    name = earlier or next(iter(served), None)
+    strange = [other for other in served if other != name and other not in backend.models]
+    if strange:
+        raise PreflightError(
+            f"answers came from {name} and now come from {strange[0]}",
+            expected="one model; what others say would be mixed with the rest",
+            todo=f"a ledger of its own (ledger=…); or, if that is right, "
+            f"annotator.models='[{', '.join([*backend.models, *strange])}]'",
+        )
+    return name
 
 
 def _cap_notes(

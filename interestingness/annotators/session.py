@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -17,6 +18,7 @@ from interestingness.annotators.engine.contract import Parse, Sender
 from interestingness.annotators.engine.runner import Limits, run_tasks
 from interestingness.annotators.engine.stopping import Exit, Stop, on_signals
 from interestingness.annotators.engine.tally import Summary, Tally
+from interestingness.annotators.ledger.export import KINDS
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.parsing import PARSER_VERSION, Parsed, parse
 from interestingness.annotators.preflight import (
@@ -24,6 +26,7 @@ from interestingness.annotators.preflight import (
     Fitness,
     check_listing,
     fitness,
+    same_model,
 )
 from interestingness.annotators.prices import Meter
 from interestingness.annotators.prompting import Prompt
@@ -146,6 +149,7 @@ class Session:
     sources: Mapping[str, Source]
     meter: Meter
     say: Callable[[str], None] = print
+    _served: str | None = field(default=None, init=False)
 
     async def preflight(self, canary: Canary | None, *, today: date) -> Fitness:
         """Is the model there, does it see, what does it cost? Measured tokens go to the meter.
@@ -159,6 +163,8 @@ class Session:
             KeyRefusedError: if the key is refused.
             UnreachableError: if nobody answers.
         """
+        earlier = first_served(self.ledger, self.backend)
+        self._served = same_model(self.backend, earlier, ())
         listing = await self._listing()
         notes = check_listing(self.backend, listing, today=today)
         if canary is None:
@@ -168,6 +174,7 @@ class Session:
             return await self._ask_once(task, canary)
 
         fit = await fitness(canary, ask)
+        self._served = same_model(self.backend, earlier, fit.served)
         if fit.prompt_tokens is not None:
             for kind in ("pair", "image", "description", "sentinel"):
                 self.meter.measured[kind] = fit.prompt_tokens
@@ -177,6 +184,7 @@ class Session:
             fit.completion_tokens,
             fit.probabilities,
             (*notes, *fit.notes),
+            fit.served,
         )
 
     async def _listing(self) -> Reply | None:
@@ -326,12 +334,30 @@ class Session:
             prices=self.meter,
             limits=Limits(
                 deadline_s=float(self.backend.limits["deadline_s"]),
+                served=self._served,
                 models=frozenset(self.backend.models),
             ),
             stop=stop,
             progress=progress,
             say=self.say,
         )
+
+
+def first_served(ledger: Ledger, backend: Backend) -> str | None:
+    """Name of the model that gave the first label when this backend's model was asked.
+
+    The first, not any: the answer that ended an earlier run came from another model and is kept.
+    """
+    found: list[tuple[str, str]] = []
+    for kind in KINDS:
+        table = ledger.table(kind).select(["time", "served_model", "identity", "reject"])
+        for row in table.to_pylist():
+            if not row["served_model"] or row["reject"] or row["time"] is None:
+                continue
+            asked = json.loads(row["identity"])
+            if (asked.get("backend"), asked.get("model")) == (backend.name, backend.model):
+                found.append((row["time"], row["served_model"]))
+    return min(found)[1] if found else None
 
 
 def progress_text(tally: Tally, consistency: Consistency, spend: Callable[[int], str]) -> str:

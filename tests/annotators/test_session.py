@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -12,17 +13,18 @@ import pytest
 from answers import answer, chat
 from material import SIMULATED, backend, photographs, ring, rounds
 
+from interestingness.annotators.engine.stopping import Exit
 from interestingness.annotators.engine.tally import Summary, Tally
 from interestingness.annotators.ledger.money import dollars
 from interestingness.annotators.ledger.store import Ledger
-from interestingness.annotators.preflight import Canary
+from interestingness.annotators.preflight import Canary, PreflightError
 from interestingness.annotators.prompting import Template
 from interestingness.annotators.session import Consistency, Session, connected, progress_text
-from interestingness.annotators.simulated import SimulatedJudge
+from interestingness.annotators.simulated import SimulatedJudge, SimulatedSender
 from interestingness.annotators.simulated_server import SimulatedServer
 from interestingness.annotators.stimuli import Source
 from interestingness.annotators.tasks import pair_tasks
-from interestingness.annotators.types import Task
+from interestingness.annotators.types import Reply, Request, Task
 from interestingness.errors import ConfigError
 
 TODAY = date(2026, 11, 24)
@@ -61,6 +63,51 @@ def test_over_a_socket_every_request_is_in_the_ledger(tmp_path: Path) -> None:
         assert (ended.exit_code, ended.tally.labelled, rows) == (0, 16, 16)
         assert len(server.journal) == 16 + 3
     assert seen[-1].startswith("16 of 16") and "$" in seen[-1] and "consistent" in seen[-1]
+
+
+class Renamed(SimulatedSender):
+    """The simulated judge under a name of its own."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(SimulatedJudge(**SIMULATED))
+        self.name = name
+
+    async def send(self, request: Request, *, attempt_id: str, deadline_s: float) -> Any:
+        reply = await super().send(request, attempt_id=attempt_id, deadline_s=deadline_s)
+        assert isinstance(reply, Reply)
+        return Reply(200, json.dumps({**json.loads(reply.body), "model": self.name}).encode())
+
+
+def test_another_model_is_noticed_in_the_next_process_too(tmp_path: Path) -> None:
+    sources = {n: Source.read(n, p) for n, p in photographs(tmp_path / "p", 8).items()}
+    ways = rounds()
+
+    def session(name: str, day: date, n: int, **more: Any) -> Summary:
+        judge = backend(model="simulated-judge", **more)
+        tasks = pair_tasks(judge, ways, ring(list(sources)), sources).tasks[:n]
+        canary = Canary.of(judge, Template.load("pair-1"), today=day)
+        meter = judge.meter([canary.prompt])
+        prompts = {way.prompt.id: way.prompt for way in ways}
+        by_hash = {s.sha256: s for s in sources.values()}
+
+        async def go(ledger: Ledger) -> Summary:
+            asked = Session(judge, ledger, Renamed(name), prompts, by_hash, meter)
+            return await asked.ask(tasks, await asked.preflight(canary, today=day))
+
+        facts: Mapping[str, Any] = {"prices": {meter.price_id: judge.price_list.table()}}
+        with Ledger.open(tmp_path / "l.sqlite", run=facts, cap_uusd=None) as ledger:
+            return asyncio.run(go(ledger))
+
+    tomorrow = date(2026, 11, 25)
+    assert session("judge-may", TODAY, 4).tally.labelled == 4
+    for _ in range(2):  # what the first one bought from the other model changes nothing
+        ended = session("judge-june", TODAY, 16)  # the day's preflight is not asked again
+        assert ended.exit_code == Exit.LATER and "from judge-may and now" in ended.reason
+        assert ended.tally.labelled >= 1
+    with pytest.raises(PreflightError, match="from judge-may and now come from judge-june"):
+        session("judge-june", tomorrow, 16)
+    allowed = session("judge-june", tomorrow, 16, models=["judge-june"])
+    assert allowed.exit_code == Exit.DONE
 
 
 def test_the_key_is_in_no_file_and_in_no_line(

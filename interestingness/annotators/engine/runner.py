@@ -48,12 +48,14 @@ class Limits:
         deadline_s: for one exchange, from connecting to the last byte.
         retries: after failures that cost nothing, for each task.
         longest_pause_s: if the server wants a longer one, the run ends and can be run again later.
-        models: names under which the model may answer besides the first that is seen.
+        served: name under which the model answered before this run; None: the first that is seen.
+        models: names under which the model may answer besides that one.
     """
 
     deadline_s: float = 120.0
     retries: int = 4
     longest_pause_s: float = 3600.0
+    served: str | None = None
     models: frozenset[str] = frozenset()
 
 
@@ -357,8 +359,8 @@ class _Run:
     def _served_by(self, model: str) -> None:
         """Another model than before answers: what it says would be mixed with the rest."""
         models = self.tally.models
-        if models and model not in models and model not in self.limits.models:
-            first = next(iter(models))
+        first = self.limits.served or next(iter(models), model)
+        if model != first and model not in models and model not in self.limits.models:
             self.ledger.event("other_model", {"before": first, "now": model})
             self.stop.ask(
                 Exit.LATER,

@@ -252,6 +252,9 @@ def test_another_model_than_before_pauses_the_run(bench: Bench, server: Scripted
     assert len(server.journal) == 4
     served = bench.rows("SELECT served_model FROM attempt ORDER BY rowid")
     assert served == [("judge-1",)] * 3 + [("judge-2",)]
+    bench.limits = Limits(served="judge-1")
+    assert bench.run(server.base_url, pairs(20), concurrency=1).exit_code == Exit.LATER
+    assert len(server.journal) == 5, "a new process knows the name, too"
     bench.limits = Limits(models=frozenset({"judge-1", "judge-2"}))
     assert bench.run(server.base_url, pairs(20)).exit_code == Exit.DONE
 
