@@ -24,6 +24,7 @@ from interestingness.annotators.parsing import PARSER_VERSION, Parsed, parse
 from interestingness.annotators.preflight import (
     Canary,
     Fitness,
+    PreflightError,
     check_listing,
     fitness,
     same_model,
@@ -222,6 +223,12 @@ class Session:
             raise KeyRefusedError(ended.reason, todo="renew the key; nothing was asked")
         if ended.exit_code == Exit.QUOTA:
             raise QuotaError(ended.reason, todo="add credit at the provider; nothing was asked")
+        if ended.exit_code == Exit.CONFIG and not ended.reason.startswith("the budget"):
+            raise PreflightError(
+                f"{self.backend.host}: {ended.reason}",
+                expected="a server that answers at annotator.base_url",
+                todo="correct annotator.base_url",
+            )
         if ended.exit_code == Exit.CONFIG:
             raise BudgetError(
                 f"before the preflight: {ended.reason}",
@@ -231,6 +238,13 @@ class Session:
         parsed = self._parsed(task)
         if parsed is not None:
             return parsed, ""
+        if ended.tally.in_doubt or self.ledger.need([task]).held:
+            raise UnreachableError(
+                f"{self.backend.host}: an answer to the preflight was lost and may have been paid"
+                f" for{': ' + ended.reason if ended.reason else ''}",
+                expected="an answer; this says nothing about the model",
+                todo="in_doubt=rebuy asks again, and may pay for it twice",
+            )
         kinds = ", ".join(ended.tally.rejected)
         return None, ended.reason or kinds or "no answer"
 

@@ -162,6 +162,22 @@ def test_a_refused_key_and_a_silent_server_have_exit_codes(tmp_path: Path) -> No
     assert (key.value.exit_code, silent.value.exit_code) == (77, 75)
 
 
+def test_a_lost_answer_is_no_unusable_one(tmp_path: Path) -> None:
+    server = Server(lambda request, body: Reply(504, b"upstream timed out"))
+    for asked in (1, 1):
+        with pytest.raises(UnreachableError, match="may have been paid") as lost:
+            preflight(tmp_path, server)
+        assert "in_doubt=rebuy" in str(lost.value) and lost.value.exit_code == 75
+        assert server.asked == asked, "no other way of asking is tried, nothing is bought again"
+
+
+def test_a_redirect_is_not_a_matter_of_the_budget(tmp_path: Path) -> None:
+    moved = Reply(308, b"", {"location": "https://b.example/v1"})
+    with pytest.raises(PreflightError, match=r"redirects to https://b\.example/v1") as error:
+        preflight(tmp_path, Server(lambda request, body: moved))
+    assert "annotator.base_url" in error.value.todo and "budget" not in str(error.value)
+
+
 def listing(**model: Any) -> Reply:
     data = {"data": [{"id": "other"}, {"id": "simulated-judge", **model}]}
     return Reply(200, json.dumps(data).encode())
