@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -15,9 +17,11 @@ from interestingness.annotators.batch.machine import BatchLimits
 from interestingness.annotators.batch.runner import run_batches
 from interestingness.annotators.credentials import read_key
 from interestingness.annotators.engine.contract import Parse, Sender
+from interestingness.annotators.engine.ruling import rule
 from interestingness.annotators.engine.runner import Limits, run_tasks
 from interestingness.annotators.engine.stopping import Exit, Stop, on_signals
 from interestingness.annotators.engine.tally import Summary, Tally
+from interestingness.annotators.engine.waiting import backoff
 from interestingness.annotators.ledger.export import KINDS
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.parsing import PARSER_VERSION, Parsed, parse
@@ -35,11 +39,15 @@ from interestingness.annotators.sentinel import Watch, again, earlier_tasks
 from interestingness.annotators.simulated import SimulatedJudge, SimulatedSender
 from interestingness.annotators.stimuli import Source
 from interestingness.annotators.transport import Transport
-from interestingness.annotators.types import Failure, Label, Reply, Task
+from interestingness.annotators.types import Failure, Label, Reply, Request, Task
 from interestingness.errors import InterestingnessError
 
 MOST_ATTEMPTS = 30
 """Attempts on one task of the preflight or the sentinel that are looked through for an answer."""
+
+PREFLIGHT_RETRIES = 2
+OUTAGES = frozenset({408, 429, 502, 503, 529})
+"""A server that is busy or away; 500 is not among them: some answer a schema with it."""
 
 
 class Server(Sender, Protocol):
@@ -47,6 +55,25 @@ class Server(Sender, Protocol):
 
     async def get(self, path: str, *, deadline_s: float) -> Reply | Failure:
         """Fetch a path below the base URL."""
+
+
+@dataclass
+class _Heard:
+    """A sender that keeps in mind whether the last answer was a passing outage."""
+
+    sender: Sender
+    outage: str = ""
+
+    async def send(
+        self, request: Request, *, attempt_id: str, deadline_s: float
+    ) -> Reply | Failure:
+        answer = await self.sender.send(request, attempt_id=attempt_id, deadline_s=deadline_s)
+        self.outage = ""
+        if isinstance(answer, Failure):
+            self.outage = answer.detail if answer.kind == "free" else ""
+        elif answer.status in OUTAGES:
+            self.outage = rule(answer).detail
+        return answer
 
 
 class KeyRefusedError(InterestingnessError):
@@ -208,17 +235,13 @@ class Session:
         sources = {**self.sources, **canary.sources}
         prompts = {**self.prompts, canary.prompt.id: canary.prompt}
         build = Build(self.backend, prompts, sources, "prompt")
-        ended = await run_tasks(
-            self.ledger,
-            [task],
-            build,
-            parse,
-            self.server,
-            parser_version=PARSER_VERSION,
-            concurrency=1,
-            prices=self.meter,
-            limits=Limits(deadline_s=float(self.backend.limits["deadline_s"]), retries=0),
-        )
+        heard = _Heard(self.server)
+        ended = await self._canary_run(task, build, heard)
+        for n in range(1, PREFLIGHT_RETRIES + 1):
+            if not heard.outage:
+                break
+            await asyncio.sleep(backoff(n, random.Random(n)))
+            ended = await self._canary_run(task, build, heard)
         if ended.exit_code == Exit.KEY:
             raise KeyRefusedError(ended.reason, todo="renew the key; nothing was asked")
         if ended.exit_code == Exit.QUOTA:
@@ -238,6 +261,12 @@ class Session:
         parsed = self._parsed(task)
         if parsed is not None:
             return parsed, ""
+        if heard.outage:
+            raise UnreachableError(
+                f"{self.backend.host} does not answer the preflight: {heard.outage}",
+                expected="an answer; this says nothing about the model",
+                todo="run the same command again later",
+            )
         if ended.tally.in_doubt or self.ledger.need([task]).held:
             raise UnreachableError(
                 f"{self.backend.host}: an answer to the preflight was lost and may have been paid"
@@ -247,6 +276,19 @@ class Session:
             )
         kinds = ", ".join(ended.tally.rejected)
         return None, ended.reason or kinds or "no answer"
+
+    async def _canary_run(self, task: Task, build: Build, server: Sender) -> Summary:
+        return await run_tasks(
+            self.ledger,
+            [task],
+            build,
+            parse,
+            server,
+            parser_version=PARSER_VERSION,
+            concurrency=1,
+            prices=self.meter,
+            limits=Limits(deadline_s=float(self.backend.limits["deadline_s"]), retries=0),
+        )
 
     async def sentinel(
         self, tasks: Sequence[Task], fit: Fitness, *, size: int, today: date

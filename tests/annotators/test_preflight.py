@@ -171,6 +171,21 @@ def test_a_lost_answer_is_no_unusable_one(tmp_path: Path) -> None:
         assert server.asked == asked, "no other way of asking is tried, nothing is bought again"
 
 
+@pytest.mark.parametrize("outages", [1, 99])
+def test_an_outage_is_waited_for_and_leaves_the_ladder_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outages: int
+) -> None:
+    monkeypatch.setattr("interestingness.annotators.session.backoff", lambda n, rng: 0.0)
+    left = [Reply(503, b'{"error": {"message": "overloaded"}}')] * outages
+    server = Server(lambda request, body: left.pop() if left else body)
+    if outages == 1:
+        assert preflight(tmp_path, server).structured == "json_schema"
+        return
+    with pytest.raises(UnreachableError, match=r"503 .*overloaded") as error:
+        preflight(tmp_path, server)
+    assert (error.value.exit_code, server.asked) == (75, 3)
+
+
 def test_a_redirect_is_not_a_matter_of_the_budget(tmp_path: Path) -> None:
     moved = Reply(308, b"", {"location": "https://b.example/v1"})
     with pytest.raises(PreflightError, match=r"redirects to https://b\.example/v1") as error:
