@@ -155,6 +155,12 @@ def read_key(
     host = host_of(base_url, where=where)
     if variable is None:
         return None
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):  # perhaps a pasted key: not echoed
+        raise ConfigError(
+            f"{where}.key_env is no name of an environment variable",
+            expected="a name such as OPENAI_API_KEY; never the key itself",
+            todo=f"export NAME=… in the shell, and {where}.key_env=NAME",
+        )
     value = environ.get(variable, "").strip()
     if not value:
         raise ConfigError(

@@ -85,3 +85,10 @@ def test_texts_are_cleaned() -> None:
     said = "Incorrect key sk-abcdefgh12345 or\x1b[31m BEARER abc.def-ghi\n" + "x" * 500
     assert redacted(said).startswith("Incorrect key sk-*** or [31m Bearer *** xxx")
     assert len(redacted(said)) == 300
+
+
+def test_a_key_in_place_of_its_variable_is_refused_and_not_repeated() -> None:
+    pasted = "sk-proj-0123456789abcdef"
+    with pytest.raises(ConfigError, match="is no name of an environment variable") as error:
+        read_key(pasted, base_url="https://a.example/v1", hosts=["a.example"], environ={})
+    assert pasted not in str(error.value)
