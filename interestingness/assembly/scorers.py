@@ -100,9 +100,7 @@ def make_scorer(name: str, *, head: str | None = None, weights: str | None = Non
     if name in HEADS_ON_CLIP:
         published = published_head(name)
         path = published.locate(head)  # before the tower, which takes long to load
-        backbone = OpenClipBackbone(
-            published.architecture, pretrained="openai", weights=weights or "hub", licence="MIT"
-        )
+        backbone = _openai_tower(published.architecture, weights)
         card = ScorerCard(
             name=name,
             question=published.question,
@@ -135,6 +133,21 @@ def make_scorer(name: str, *, head: str | None = None, weights: str | None = Non
             todo="interestingness rank PHOTOS --scorer runs/my_run",
         )
     return _of_checkpoint(name, checkpoint_of(path), weights)
+
+
+def _openai_tower(architecture: str, weights: str | None) -> OpenClipBackbone:
+    """A published head's tower; what goes wrong is told in the options of our commands."""
+    try:
+        return OpenClipBackbone(
+            architecture, pretrained="openai", weights=weights or "hub", licence="MIT"
+        )
+    except WeightsError as error:
+        raise WeightsError(
+            error.found,
+            expected=f"OpenAI's weights of {architecture}",
+            todo="--weights FILE with these weights, --scorer RUN for a scorer of your own, or "
+            "once where the hub can be reached",
+        ) from None
 
 
 def _of_checkpoint(name: str, file: Path, weights: str | None) -> NamedScorer:

@@ -435,3 +435,18 @@ def test_a_head_goes_with_a_published_name(
     arguments = ("--scorer", planted_checkpoint, "--head", tmp_path / "head.pth")
     assert rank(photos, *arguments, "--out", tmp_path / "x.csv") == 2
     assert "leave out --head" in capsys.readouterr().err
+
+
+def test_without_a_hub_the_command_names_its_own_options(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tmp_path / "vit.safetensors"
+    heads = Path(__file__).parents[3] / "shared" / "data" / "heads"
+    head = heads / "LAION-AI__sa_0_4_vit_b_32_linear.pth"
+    if not head.is_file():
+        pytest.skip(f"no published head at {head}")
+    arguments = ("--scorer", "laion_aesthetic_b32", "--head", head, "--weights", weights)
+    assert rank(photos, *arguments, "--out", tmp_path / "x.csv") == 2
+    message = capsys.readouterr().err
+    assert "--weights FILE" in message
+    assert "model/backbone" not in message
