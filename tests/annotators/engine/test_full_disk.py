@@ -5,44 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from bench import Bench, pairs
+from disks import fill
 from servers.scripted import Answer, ScriptedServer, Seen, completion
 
 from interestingness.annotators.engine.stopping import Exit, Stop
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of four megabytes; needs the right to mount one."""
-    point = tmp_path / "disk"
-    point.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(point)]
-    try:
-        allowed = subprocess.run(mount, capture_output=True, check=False).returncode == 0
-    except OSError:
-        allowed = False
-    if not allowed:
-        pytest.skip("a small disk cannot be mounted here: needs root")
-    yield point
-    subprocess.run(["umount", str(point)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Take every byte that is left."""
-    filler = folder / "filler"
-    with open(filler, "wb", buffering=0) as file:
-        for size in (1 << 16, 1 << 12, 1):
-            try:
-                while True:
-                    file.write(b"f" * size)
-            except OSError:
-                pass
-    return filler
 
 
 @pytest.mark.parametrize("noise", [5_000, 100_000])

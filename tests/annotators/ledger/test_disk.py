@@ -8,11 +8,11 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from disks import fill
 
 from interestingness.annotators.ledger import lock, spill
 from interestingness.annotators.ledger.errors import (
@@ -25,35 +25,6 @@ from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.types import Attempt, Denied, Reply
 
 BALLAST = 1 << 19
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of four megabytes; needs the right to mount one."""
-    point = tmp_path / "disk"
-    point.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(point)]
-    try:
-        allowed = subprocess.run(mount, capture_output=True, check=False).returncode == 0
-    except OSError:
-        allowed = False
-    if not allowed:
-        pytest.skip("a small disk cannot be mounted here: needs root")
-    yield point
-    subprocess.run(["umount", str(point)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Take every byte that is left."""
-    filler = folder / "filler"
-    with open(filler, "wb", buffering=0) as file:
-        for size in (1 << 16, 1 << 12, 1):
-            try:
-                while True:
-                    file.write(b"f" * size)
-            except OSError:
-                pass
-    return filler
 
 
 async def reserved(ledger: Ledger, kit: Any, numbers: range) -> list[str]:
