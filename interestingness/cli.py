@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,12 @@ USAGE = """usage: interestingness COMMAND …
   train [OPTION=VALUE …]       train a scorer; -m for a sweep; --help lists the options
   evaluate ckpt=RUN …          judge a checkpoint by every reference
   evaluate study=NAME …        many fits or votes, one page: label_source_table, …
+  evaluate experiment=NAME …   the same, with the study and the options of an experiment
   audit VOTES.csv …            what votes are worth: consistency, position bias, a ranking
   annotate annotator=NAME …    ask a model for votes, judgments or texts; paid answers are kept
   score scorer=NAME …          a number for every image of a data set, to learn from
+  caption captioner=NAME …     a sentence about every image, which model=tag_fusion reads
+  features dataset=… part=3/8  images into the feature cache, in parts for arrays of jobs
   shards write|verify …        pair shards: write them, check them
   pairs choose VOTES.csv …     which pairs to ask about next
   rank PHOTOS …                photographs → scores and a contact sheet
@@ -38,6 +43,8 @@ def main() -> None:
         "audit": audit,
         "annotate": annotate,
         "score": score,
+        "caption": caption,
+        "features": features,
         "shards": shards,
         "pairs": pairs,
         "rank": rank,
@@ -45,6 +52,7 @@ def main() -> None:
         "ledger": ledger,
         "download": download,
         "collect-flickr": collect_flickr,
+        "_rank": rank_of_team,
     }
     if command in commands:
         commands[command](arguments)
@@ -59,6 +67,9 @@ def train(arguments: Sequence[str] | None = None) -> None:
     """Compose ``conf/train.yaml`` with overrides and train."""
 
     def job(cfg: Any) -> Any:
+        from interestingness.assembly.doors import refuse_study
+
+        refuse_study(cfg)
         from interestingness.assembly.run import train as run
 
         return run(cfg)
@@ -75,15 +86,27 @@ def evaluate(arguments: Sequence[str] | None = None) -> None:
         return run(cfg)
 
     def studied(cfg: Any) -> Any:
+        from interestingness.assembly.doors import need_study
+
+        need_study(cfg)
         from interestingness.assembly.studies import run_study
 
         return run_study(cfg)
 
     given = sys.argv[1:] if arguments is None else arguments
-    if any(argument.startswith("study=") for argument in given):
+    if of_study(given):
         _hydra(studied, "study", arguments)
     else:
         _hydra(job, "evaluate", arguments)
+
+
+def of_study(arguments: Sequence[str]) -> bool:
+    """Whether what follows ``evaluate`` is for a study: by name, or by an experiment's choice.
+
+    A checkpoint has its experiment behind it.
+    """
+    keys = {argument.partition("=")[0] for argument in arguments}
+    return "study" in keys or ("experiment" in keys and "ckpt" not in keys)
 
 
 def audit(arguments: Sequence[str]) -> None:
@@ -117,6 +140,28 @@ def score(arguments: Sequence[str]) -> None:
         return run(cfg)
 
     _hydra(job, "score", arguments)
+
+
+def caption(arguments: Sequence[str]) -> None:
+    """Compose ``conf/caption.yaml`` with overrides and have a data set's images described."""
+
+    def job(cfg: Any) -> Any:
+        from interestingness.assembly.captioning import caption as run
+
+        return run(cfg)
+
+    _hydra(job, "caption", arguments)
+
+
+def features(arguments: Sequence[str]) -> None:
+    """Compose ``conf/features.yaml`` with overrides and encode a data set's images."""
+
+    def job(cfg: Any) -> Any:
+        from interestingness.assembly.extracting import extract
+
+        return extract(cfg)
+
+    _hydra(job, "features", arguments)
 
 
 def shards(arguments: Sequence[str]) -> None:
@@ -203,6 +248,17 @@ def collect_flickr(arguments: Sequence[str]) -> None:
     raise SystemExit(_told(lambda: run(arguments)))
 
 
+def rank_of_team(arguments: Sequence[str]) -> None:
+    """One of several processes of a run; ``assembly.starting`` begins it, nobody else."""
+    from interestingness import plugins
+    from interestingness.assembly.run import evaluate as judge
+    from interestingness.assembly.run import train as run
+    from interestingness.assembly.starting import as_rank
+
+    plugins.register()
+    _told(lambda: as_rank(Path(arguments[0]), {"train": run, "evaluate": judge}))
+
+
 def conf_folder() -> Path:
     """Our ``conf``: inside an installed wheel, beside the package in a clone."""
     inside = Path(__file__).parent / "conf"
@@ -226,11 +282,42 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
     given = original[1:] if arguments is None else list(arguments)
     sys.argv = [original[0], *map(quoted, given)]
     try:
-        run()
+        with _one_run_folder() as more:
+            sys.argv += more
+            run()
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader (`… --help | head`) has seen enough; nothing is to be flushed into its pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def _one_run_folder() -> Iterator[list[str]]:
+    """Overrides with which the further ranks of torchrun and srun leave no run folder each.
+
+    Raises:
+        SystemExit: for a sweep, which every rank would run.
+    """
+    from interestingness.assembly.team import world_of
+
+    world = world_of()
+    if world is None:
+        yield []
+        return
+    if {"-m", "--multirun"} & set(sys.argv):
+        print(
+            f"error: a sweep inside {world.starter}, which has started {world.ranks} processes\n"
+            "  expected: one process that starts the jobs, and each job its ranks\n"
+            f"  what to do: leave {world.starter} out and take trainer=ddp; for SLURM, "
+            "hydra/launcher=submitit_slurm",
+            file=sys.stderr,
+        )
+        raise SystemExit(2)
+    if world.rank == 0:
+        yield []
+        return
+    with tempfile.TemporaryDirectory(prefix="interestingness-rank-") as folder:
+        yield [f"hydra.run.dir={folder}", "hydra.output_subdir=null"]
 
 
 def _told(job: Callable[[], Any]) -> Any:

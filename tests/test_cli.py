@@ -4,7 +4,7 @@ import sys
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from interestingness.cli import own_error, quoted
+from interestingness.cli import of_study, own_error, quoted
 from interestingness.errors import DataError
 
 
@@ -29,6 +29,22 @@ def test_values_that_hydra_cannot_read_are_quoted(argument: str, value: str) -> 
 )
 def test_what_hydra_reads_is_left_alone(argument: str) -> None:
     assert quoted(argument) == argument
+
+
+@pytest.mark.parametrize(
+    ("options", "study"),
+    [
+        (["study=audit"], True),
+        (["-m", "study=audit,judges", "ckpt=x"], True),
+        (["experiment=lafin_table1", "study.splits=1"], True),
+        (["ckpt=runs/x", "experiment=lafin_table1"], False),
+        (["ckpt=runs/x"], False),
+        (["study.splits=1"], False),
+        ([], False),
+    ],
+)
+def test_which_door_evaluate_is(options: list[str], study: bool) -> None:
+    assert of_study(options) == study
 
 
 def test_finds_our_error_behind_a_wrapper() -> None:

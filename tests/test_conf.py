@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from itertools import zip_longest
+from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -27,7 +28,7 @@ FOUND = {
     "hydra/job_logging": 1,
     "label_source": 20,
     "logger": 3,
-    "loss": 4,
+    "loss": 5,
     "model": 7,
     "model/backbone": 13,
     "model/tuning": 3,
@@ -64,8 +65,8 @@ DOOR_OF = {
     "text_embedder": "study",
 }
 """Groups that belong to another door than training."""
-OF_STUDIES = [[("experiment", "lafin_table1")]]
-"""Options whose group belongs to training, but which are for the study of their name."""
+OF_STUDIES = {"lafin_table1": "lafin_table1"}
+"""Experiments that choose a study, and which; the others are for training."""
 INSIDE = {
     "text_embedder": ("text_embedder@study.embedder", "study=discrepancies"),
     "model/tuning": ("model/tuning", "model=finetuned_clip"),
@@ -144,8 +145,8 @@ def test_options_compose_and_bind(chosen: list[tuple[str, str]]) -> None:
     overrides = [f"{names[group]}={option}" for group, option in chosen]
     overrides += [more for group, _ in chosen for more in INSIDE.get(group, ())[1:]]
     overrides += [f"label_source@references.human={o}" for g, o in chosen if g == "label_source"]
-    overrides += ["study=lafin_table1"] if chosen in OF_STUDIES else []
-    door = "study" if chosen in OF_STUDIES else DOOR_OF.get(chosen[0][0], "train")
+    of_study = any(g == "experiment" and o in OF_STUDIES for g, o in chosen)
+    door = "study" if of_study else DOOR_OF.get(chosen[0][0], "train")
     cfg = composed(*overrides, door=door)
     choices = HydraConfig.get().runtime.choices
     assert all(choices[names[group]] == option for group, option in chosen)
@@ -180,6 +181,26 @@ def test_a_number_with_two_homes_is_noticed() -> None:
     name = "interestingness.learning.evaluation.evaluate"
     cfg = OmegaConf.create({"x": {"_target_": name, "shown": 12, "resamples": 9, "main": None}})
     assert _numbers_with_two_homes(cfg) == [f"x.shown = 12 is the default of {name} too"]
+
+
+def test_an_experiment_chooses_its_study_and_the_command_line_may_choose_another(
+    tmp_path: Path,
+) -> None:
+    for experiment, study in OF_STUDIES.items():
+        cfg = composed(f"experiment={experiment}", door="study")
+        assert HydraConfig.get().runtime.choices.study == study and cfg.study._target_
+        other = composed(f"experiment={experiment}", "study=audit", door="study")
+        assert HydraConfig.get().runtime.choices.study == "audit"
+        assert other.study != cfg.study and other.model == cfg.model
+    own = tmp_path / "experiment" / "mine.yaml"
+    own.parent.mkdir()
+    own.write_text(
+        "# @package _global_\ndefaults: [{override /study: lafin_table1}]\nstudy: {splits: 7}\n"
+    )
+    where = f"hydra.searchpath=[file://{tmp_path}]"
+    assert composed("experiment=mine", where, door="study").study.splits == 7
+    typed = composed("experiment=mine", where, "study.splits=2", door="study")
+    assert typed.study.splits == 2
 
 
 @pytest.mark.parametrize("option", [o for g, o in _options() if g == "sweep"])

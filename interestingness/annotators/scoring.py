@@ -16,6 +16,7 @@ from interestingness.data.encoding import Picture
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.images import Skips
 from interestingness.data.near_duplicates import NearDuplicates
+from interestingness.data.part import ALL, Part
 from interestingness.errors import WeightsError
 from interestingness.models.scorer import Scorer
 
@@ -53,6 +54,7 @@ class ImageScorer:
         *,
         device: str = "cpu",
         workers: int | str = "auto",
+        part: Part = ALL,
     ) -> None:
         """Take the parts.
 
@@ -61,6 +63,7 @@ class ImageScorer:
             cache: where features are kept.
             device: where the backbone computes.
             workers: threads that decode; "auto" takes one per core.
+            part: whose pictures are scored, where other processes score the others.
 
         Raises:
             WeightsError: if the scorer has no backbone.
@@ -77,6 +80,7 @@ class ImageScorer:
         scaler, head = deepcopy(scorer.scaler), deepcopy(scorer.head)
         self._head = Scorer(None, scaler, head, embedding=scorer.embedding).double().eval()
         self.device, self.workers = device, workers
+        self._writer = part.name
 
     @torch.inference_mode()
     def score(
@@ -113,6 +117,7 @@ class ImageScorer:
                 device=self.device,
                 progress=told,
                 skips=bad,
+                writer=self._writer,
             )
             skips.update(bad.reasons)
             score = self._head.score(torch.from_numpy(np.array(rows, dtype=np.float64)))

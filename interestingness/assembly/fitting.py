@@ -20,6 +20,7 @@ from interestingness.assembly.memory import is_out_of_memory, out_of_memory
 from interestingness.assembly.model import build_model
 from interestingness.assembly.prepare import RunTables
 from interestingness.assembly.reporting import announce, report
+from interestingness.assembly.team import Team
 from interestingness.errors import ConfigError
 from interestingness.learning.learner import PreferenceLearner
 from interestingness.learning.metrics import GatheredScores
@@ -28,7 +29,11 @@ from interestingness.schema import Pairs
 
 
 def fit(
-    cfg: DictConfig, prepared: RunTables, record: Mapping[str, Any], ckpt: Path | None
+    cfg: DictConfig,
+    prepared: RunTables,
+    record: Mapping[str, Any],
+    ckpt: Path | None,
+    team: Team,
 ) -> float | None:
     """Train, judge, and leave everything in the run folder.
 
@@ -37,6 +42,7 @@ def fit(
         prepared: tables, labels and split.
         record: effective config, kept in the checkpoint so that the file alone suffices later.
         ckpt: checkpoint to go on from.
+        team: the ranks that train together.
 
     Returns:
         Accuracy against the main reference; None on ranks that do not report.
@@ -44,7 +50,7 @@ def fit(
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     quiet_lightning()
     L.seed_everything(cfg.seed, workers=True, verbose=False)
-    model = build_model(cfg, prepared, progress=ProgressLine())
+    model = build_model(cfg, prepared, team, progress=ProgressLine() if team.first else None)
     learner = PreferenceLearner(
         model.scorer,
         optimizer=instantiate(cfg.optimizer),

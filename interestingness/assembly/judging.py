@@ -14,6 +14,7 @@ from interestingness.assembly.checks import check
 from interestingness.assembly.model import Model, image_features, usable_rows
 from interestingness.assembly.prepare import prepare
 from interestingness.assembly.reporting import announce, report
+from interestingness.assembly.team import ALONE, Team
 from interestingness.data.datamodule import PairDataModule
 from interestingness.data.images import Skips
 from interestingness.errors import WeightsError
@@ -25,17 +26,20 @@ from interestingness.models.scorer import build_scorer
 ALL_TEST = {"_target_": "interestingness.data.splits.all_test", "_partial_": True}
 
 
-def judge(cfg: DictConfig, file: Path, *, trusted: tuple[str, ...]) -> float | None:
+def judge(
+    cfg: DictConfig, file: Path, team: Team = ALONE, *, trusted: tuple[str, ...]
+) -> float | None:
     """Rebuild the scorer of a checkpoint and judge it.
 
     Args:
         cfg: composed ``conf/evaluate.yaml``.
         file: the checkpoint.
+        team: ranks that share the encoding of images; the first one reports.
         trusted: packages whose classes the checkpoint's config may name; a stranger's checkpoint is
             a config too.
 
     Returns:
-        Accuracy against the main reference.
+        Accuracy against the main reference; None on ranks that do not report.
     """
     checkpoint = load_checkpoint(file)
     own = checkpoint[CHECKPOINT_KEY]
@@ -57,7 +61,7 @@ def judge(cfg: DictConfig, file: Path, *, trusted: tuple[str, ...]) -> float | N
 
     try:
         backbone, embedding, features, present = image_features(
-            merged, prepared.tables, skips, notes, ready=trained
+            merged, prepared.tables, skips, notes, team=team, ready=trained
         )
     except WeightsError as error:
         if "synthetic scenes only" not in error.found:
@@ -74,6 +78,8 @@ def judge(cfg: DictConfig, file: Path, *, trusted: tuple[str, ...]) -> float | N
             expected="the backbone, weights and preprocessing of its run",
             todo="give the same weights as then (the effective config is in the run's config.yaml)",
         )
+    if not team.first:
+        return None
     restore(scorer, state, where=str(file))
     with torch.inference_mode():
         scores = scorer.eval().score(torch.from_numpy(features)).double().numpy()
@@ -135,6 +141,8 @@ def merge(record: Mapping[str, Any], cfg: DictConfig) -> DictConfig:
         then, now = str(record["paths"]["cache"]), str(asked["paths"]["cache"])
         root = str(merged["dataset"]["root"])
         merged["dataset"]["root"] = now + root.removeprefix(then) if root.startswith(then) else root
+    if asked.get("trainer"):
+        merged["trainer"] = asked["trainer"]
     if asked.get("weights"):
         merged["model"]["backbone"]["weights"] = asked["weights"]
     if asked.get("features"):

@@ -16,7 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from interestingness.assembly.modalities import fused_features
 from interestingness.assembly.prepare import RunTables
+from interestingness.assembly.team import ALONE, Team
 from interestingness.data.datamodule import PairDataModule
+from interestingness.data.encoding import worker_count
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.features import FeatureBatches
 from interestingness.data.images import Skips
@@ -24,6 +26,7 @@ from interestingness.data.loader import BatchSource
 from interestingness.data.precomputed import load_features
 from interestingness.errors import ConfigError, DataError
 from interestingness.labels.tables import Tables
+from interestingness.learning.pair_losses import PairLoss
 from interestingness.learning.regularisation import L2Choice, choose_l2
 from interestingness.models.backbone import Backbone, check_domain
 from interestingness.models.contract import EmbeddingContract
@@ -56,7 +59,7 @@ class Model:
     skips: Skips | None = None
 
 
-def build_model(cfg: DictConfig, prepared: RunTables, *, progress: Any = None) -> Model:
+def build_model(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any = None) -> Model:
     """Backbone, features or shards, scaling, head and loaders, as the config says.
 
     Raises:
@@ -65,9 +68,15 @@ def build_model(cfg: DictConfig, prepared: RunTables, *, progress: Any = None) -
         WeightsError: if weights are absent, wrong or refused.
     """
     if cfg.data.source == "shards":
+        if cfg.model.get("modalities") is not None:
+            raise ConfigError(
+                f"data=shards with model.modalities=[{','.join(map(str, cfg.model.modalities))}]",
+                expected="data=features: a fusion reads rows of features and texts",
+                todo="leave data out, or take a model of images alone",
+            )
         from interestingness.assembly.shards import build_on_shards
 
-        return build_on_shards(cfg, prepared, progress=progress)
+        return build_on_shards(cfg, prepared, team, progress=progress)
     if cfg.model.get("tuning"):
         raise ConfigError(
             f"data={cfg.data.source} with a model that trains its backbone",
@@ -77,14 +86,16 @@ def build_model(cfg: DictConfig, prepared: RunTables, *, progress: Any = None) -
     skips = Skips(max_share=cfg.data.max_bad_share)
     notes: list[str] = []
     backbone, embedding, features, present = image_features(
-        cfg, prepared.tables, skips, notes, progress=progress
+        cfg, prepared.tables, skips, notes, team=team, progress=progress
     )
     rows = usable_rows(prepared, present)
+    if cfg.model.get("modalities") is not None:
+        notes += few_steps(cfg, len(rows["train"]))
     training = prepared.pairs[rows["train"]]
     scaler = FeatureScaler(cfg.model.scaling, embedding.dim).fit(features[training.images_used()])
     head = make_head(cfg, embedding)
     scorer = Scorer(None, scaler, head, embedding=embedding)
-    l2 = choose_strength(cfg, prepared, rows["train"], scaler, features, notes)
+    l2 = team.agree(choose_strength(cfg, prepared, rows["train"], scaler, features, notes))
 
     def side(name: str, rank: int, ranks: int) -> tuple[BatchSource, int] | None:
         if not len(rows[name]):
@@ -111,6 +122,7 @@ def image_features(
     skips: Skips,
     notes: list[str],
     *,
+    team: Team = ALONE,
     progress: Any = None,
     ready: Callable[[Backbone], None] | None = None,
 ) -> tuple[Backbone | None, EmbeddingContract, NDArray[np.float32], NDArray[np.bool_]]:
@@ -121,6 +133,7 @@ def image_features(
         tables: the prepared data set.
         skips: takes images that cannot be read.
         notes: takes sentences for the print-out.
+        team: ranks that share the encoding; each has all features afterwards.
         progress: told how many images are done.
         ready: given the backbone before it encodes, e.g. to load what training changed.
     """
@@ -128,7 +141,7 @@ def image_features(
         # The image is one of several modalities: the same function encodes it, without the others.
         alone = OmegaConf.merge(cfg, {"model": {"modalities": None}})
         assert isinstance(alone, DictConfig)
-        encode = partial(image_features, alone, tables, skips, notes, progress=progress)
+        encode = partial(image_features, alone, tables, skips, notes, team=team, progress=progress)
         return fused_features(cfg.model, tables, notes, encode)
     if cfg.model.get("features") is not None:
         given = load_features(Path(cfg.model.features).expanduser(), tables.image_ids.tolist())
@@ -141,14 +154,30 @@ def image_features(
     used = tables.pairs.images_used()
     paths = [tables.image_path(int(row)) for row in used]
     cache = FeatureCache(Path(cfg.paths.cache) / "features")
-    device = "cuda" if torch.cuda.is_available() and cfg.trainer.accelerator != "cpu" else "cpu"
-    found, ok = cache.features(
-        paths, backbone, workers=cfg.data.workers, device=device, progress=progress, skips=skips
-    )
+    cuda = torch.cuda.is_available() and cfg.trainer.accelerator != "cpu"
+    options: dict[str, Any] = {
+        "workers": worker_count(cfg.data.workers, processes=team.here),
+        "device": "cuda" if cuda else "cpu",
+        "progress": progress,
+    }
+    if team.ranks > 1:
+        cache.encode(paths, backbone, team.part, **options)
+        team.meet()
+    found, ok = cache.features(paths, backbone, skips=skips, **options)
     features = np.zeros((len(tables.image_ids), backbone.dim), dtype=np.float32)
     present = np.zeros(len(features), dtype=bool)
     features[used], present[used] = found, ok
     return backbone, backbone.contract, features, present
+
+
+def few_steps(cfg: DictConfig, pairs: int) -> list[str]:
+    """What is to be said where a batch takes all training pairs: a network learns in many steps."""
+    if int(cfg.data.batch_size) <= pairs:
+        return []
+    return [
+        f"data.batch_size={cfg.data.batch_size} is more than the {pairs} training pairs: one step "
+        f"an epoch, {cfg.trainer.max_epochs} in all"
+    ]
 
 
 def make_backbone(cfg: DictConfig, tables: Tables, notes: list[str]) -> Backbone:
@@ -175,7 +204,7 @@ def make_head(cfg: DictConfig, embedding: EmbeddingContract) -> Head:
     """The config's head, for the backbone's features.
 
     Raises:
-        ConfigError: if the config names another width.
+        ConfigError: if the config names another width, or a loss that the head cannot learn.
     """
     given = cfg.model.head.get("dim")
     if given is not None and given != embedding.dim:
@@ -185,10 +214,29 @@ def make_head(cfg: DictConfig, embedding: EmbeddingContract) -> Head:
             todo="leave model.head.dim out, or choose the backbone that the head is for",
         )
     more = {}
-    if cfg.model.get("modalities") is not None:
+    if "modalities" in cfg.model:
+        if cfg.model.modalities is None:
+            raise ConfigError(
+                "model.modalities=null",
+                expected="a list of modalities",
+                todo="model.modalities=[image,tags], or another model for images alone",
+            )
         more["widths"] = widths_of(embedding.architecture)
     head: Head = instantiate(cfg.model.head, dim=embedding.dim, **more)
+    if has_zero(cfg) and not head.can_shift:
+        raise ConfigError(
+            f"{cfg.loss._target_.rpartition('.')[2]} with a {type(head).__name__}, which has no "
+            "bias: where its scores are 0 is not learnt",
+            expected="a head that can shift all scores, because this loss asks for their sign",
+            todo="model=tag_fusion or model=frozen_clip_mlp; or loss=bradley_terry for pairs",
+        )
     return head
+
+
+def has_zero(cfg: DictConfig) -> bool:
+    """Whether the run's loss gave scores a zero: above it an image is interesting."""
+    loss: PairLoss = instantiate(cfg.loss)
+    return loss.has_zero
 
 
 def usable_rows(

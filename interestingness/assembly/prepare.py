@@ -15,6 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from interestingness.datasets.image_texts import reads_written
 from interestingness.errors import ConfigError, DataError, LabelError
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.labels.tables import Tables
@@ -56,8 +57,10 @@ class RunTables:
         split = hashlib.sha256(
             b"".join(np.packbits(side).tobytes() for side in self.split.sides().values())
         ).hexdigest()[:16]
+        # Descriptions of models are no column of the image table, and may be written anew.
+        written = reads_written(self.tables, model.get("modalities") or (), model.get("raters"))
         return {
-            "data": self.tables.fingerprint("images", "pairs"),
+            "data": self.tables.fingerprint("images", "pairs", *(["texts"] if written else [])),
             "labels": self.source.fingerprint(),
             "split": split,
             **files_of(model, "model"),

@@ -48,6 +48,13 @@ def rank_options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--head", help="file of the published head, where there is no network")
     parser.add_argument("--weights", help="file of the backbone's weights, where there is no hub")
+    parser.add_argument(
+        "--part",
+        metavar="I/N",
+        default="0/1",
+        help="score every Nth image from the Ith on (counted from 0), for arrays of jobs; writes "
+        "scores.part-I-of-N.parquet and no sheet. Without it afterwards, all is put together",
+    )
     parser.add_argument("--shown", type=int, default=48, help="pictures in a gallery (%(default)s)")
     parser.add_argument(
         "--near-duplicates",

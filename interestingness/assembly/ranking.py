@@ -16,12 +16,14 @@ from interestingness.assembly.score_tables import (
     check_out,
     read_reference,
     save_reference,
+    write_part,
     write_scores,
 )
 from interestingness.assembly.scorers import NamedScorer, make_scorer
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.images import Skips
 from interestingness.data.near_duplicates import NearDuplicates
+from interestingness.data.part import Part
 from interestingness.datasets.photographs import Photographs, find_photographs
 from interestingness.datasets.star_sidecars import told, write_sidecar
 from interestingness.errors import ConfigError, DataError
@@ -42,17 +44,20 @@ def rank(options: argparse.Namespace) -> int:
         check_name(options.save_reference)
     check_out(Path(options.out))
     check_sheet(Path(options.sheet))
+    part = Part.parse(options.part)
     photographs = find_photographs(options.photos)
     named = make_scorer(options.scorer, head=options.head, weights=options.weights)
     cache = writable_cache(options.cache)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     images = ImageScorer(
-        named.scorer, FeatureCache(cache / "features", keep_open=True), device=device
+        named.scorer, FeatureCache(cache / "features", keep_open=True), device=device, part=part
     )
     card = named.card
     print(f"scorer   {card.name}: {card.unit}, learnt from {card.learnt_from}")
     print(f"licence  {card.licence}", flush=True)
     check_photographs(named)
+    if part.count > 1:
+        return score_part(photographs, images, part, Path(options.out))
     references = cache / "references"
     reference = read_reference(options.reference, references, named) if options.reference else None
     near = NearDuplicates(threshold=options.near_duplicates, window=options.window)
@@ -93,6 +98,29 @@ def rank(options: argparse.Namespace) -> int:
     result = ranking.sheet(used=used, shown=options.shown, file=str(options.out))
     page = write_study(Path(options.sheet), result, picture=photographs.image, settings={})
     print_study(result, page=page)
+    return 0
+
+
+def score_part(photographs: Photographs, images: ImageScorer, part: Part, out: Path) -> int:
+    """Score one part and leave its table; features stay in the cache for whoever takes all.
+
+    Args:
+        photographs: all of them.
+        images: scores pictures.
+        part: which to score.
+        out: table of all; the part's lies beside it.
+    """
+    rows = part.of(len(photographs))
+    skips = Skips(max_share=1.0)
+    scored = images.score(
+        [photographs[row] for row in rows], skips=skips, progress=ProgressLine("scoring")
+    )
+    names = [photographs.image_ids[row] for row in rows]
+    file = write_part(out, part, names, scored.scores, skips)
+    print(
+        f"part {part}: {len(rows):,} of {len(photographs):,} images, {scored.encoded:,} encoded, "
+        f"{len(skips):,} unreadable; {file}"
+    )
     return 0
 
 

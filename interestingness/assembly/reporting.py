@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from interestingness.assembly.checks import plain
-from interestingness.assembly.model import Model
+from interestingness.assembly.model import Model, has_zero
 from interestingness.assembly.outputs import write_tables
 from interestingness.assembly.prepare import RunTables
 from interestingness.data.images import read_image
@@ -106,7 +106,13 @@ def report(
     references = references_of(prepared)
     main = "human" if "human" in references else prepared.source.name
     evaluation = evaluate(
-        scores, prepared.pairs, model.rows["test"], references, main=main, seed=cfg.seed
+        scores,
+        prepared.pairs,
+        model.rows["test"],
+        references,
+        main=main,
+        has_zero=has_zero(cfg),
+        seed=cfg.seed,
     )
     write_tables(run, cfg, prepared, model, scores, evaluation, references)
     title = f"{prepared.source.name} on {prepared.tables.manifest.name}"

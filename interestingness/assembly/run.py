@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from interestingness.assembly import registry
 from interestingness.assembly.checks import check, effective, identity, plain
 from interestingness.assembly.prepare import prepare
+from interestingness.assembly.starting import processes_here, start
+from interestingness.assembly.team import Team, join, lost_ranks, world_of
 from interestingness.errors import ConfigError, WeightsError
 from interestingness.plugins import plugin_packages
 from interestingness.progress import ProgressLine
@@ -32,37 +33,47 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     cfg.run_name = cfg.run_name or chosen("dataset", "label_source", "model", seed=cfg.seed)
     config = plain(cfg)
     check(config, trusted=(*plugin_packages(), *cfg.trust))
+    here = processes_here(config["trainer"])
+    if here > 1 and world_of() is None:
+        return start(cfg, "train", here)
+    team = join(config["trainer"], here)
+    with lost_ranks(team):
+        return _train(cfg, team)
+
+
+def _train(cfg: DictConfig, team: Team) -> dict[str, Any]:
+    cfg.paths.run = team.agree(cfg.paths.run)
+    config = plain(cfg)
     run, runs = Path(cfg.paths.run), Path(cfg.paths.runs)
     overrides = typed_overrides()
     prepared = prepare(cfg, progress=ProgressLine("preparing the data set"))
     full = effective(config)
     key = identity(full, prepared.fingerprints(full["model"]))
     simulated = prepared.tables.manifest.simulated
-    # Further ranks never skip: their rank 0 is training, whatever another job finishes meanwhile.
-    may_skip = cfg.skip_finished and os.environ.get("LOCAL_RANK", "0") == "0"
-    if may_skip and (done := registry.find_finished(runs, key)) is not None:
-        registry.skip(run, key, overrides, done)
-        print(f"a run with the same config, data and labels is finished: {done}")
+    # Rank 0 decides: another job may finish the same run between one look and the next.
+    done = team.agree(registry.find_finished(runs, key) if cfg.skip_finished else None)
+    if done is not None:
+        if team.first:
+            registry.skip(run, key, overrides, done)
+            print(f"a run with the same config, data and labels is finished: {done}")
         return {"run": str(done), "status": "skipped", "accuracy": None}
 
     # No image was read and no network built so far: a finished job of a sweep ends within seconds.
-    from lightning.pytorch.utilities.rank_zero import rank_zero_only
-
     from interestingness.assembly.fitting import fit
 
-    first = getattr(rank_zero_only, "rank", 0) == 0
-    if first:
+    if team.first:
         registry.start(run, key, overrides, {"simulated": simulated})
         registry.write_text(run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(full)))
     try:
-        result = fit(cfg, prepared, full, resume_from(cfg.resume, key))
+        with lost_ranks(team):
+            result = fit(cfg, prepared, full, resume_from(cfg.resume, key), team)
     except BaseException as error:
-        if first:
+        if team.first:
             registry.fail(run, error)
             if isinstance(error, KeyboardInterrupt):
                 print(f"interrupted; go on with resume={run}", file=sys.stderr)
         raise
-    if first:
+    if team.first:
         registry.finish(run, runs)
     return {"run": str(run), "status": "finished", "accuracy": result}
 
@@ -80,10 +91,17 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     trusted = (*plugin_packages(), *cfg.trust)
     check(config, trusted=trusted)
     file = checkpoint_of(Path(cfg.ckpt).expanduser())
+    trainer = config.get("trainer") or {}
+    here = processes_here(trainer)
+    if here > 1 and world_of() is None:
+        return start(cfg, "evaluate", here)
+    team = join(trainer, here)
+    with lost_ranks(team):
+        cfg.paths.run = team.agree(cfg.paths.run)
 
-    from interestingness.assembly.judging import judge
+        from interestingness.assembly.judging import judge
 
-    accuracy = judge(cfg, file, trusted=trusted)
+        accuracy = judge(cfg, file, team, trusted=trusted)
     return {"run": cfg.paths.run, "status": "finished", "accuracy": accuracy}
 
 

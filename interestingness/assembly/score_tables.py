@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from interestingness.assembly.scorers import NamedScorer
+from interestingness.data.images import Skips
+from interestingness.data.part import Part
 from interestingness.errors import ConfigError, DataError, WeightsError
 from interestingness.reports.table_files import appear
 from interestingness.studies.ranking import Ranking, Reference
@@ -67,6 +71,31 @@ def write_scores(out: Path, ranking: Ranking, named: NamedScorer) -> None:
         appear(out, lambda path: pacsv.write_csv(table, path))
     else:
         appear(out, lambda path: pq.write_table(table, path))
+
+
+def write_part(
+    out: Path, part: Part, names: Sequence[str], scores: NDArray[np.float64], skips: Skips
+) -> Path:
+    """Scores of one part, in a table of its own; ranks need all parts.
+
+    Args:
+        out: name of the whole table.
+        part: which part.
+        names: of its images.
+        scores: NaN where a file could not be read.
+        skips: why.
+    """
+    problems = {name: why.removeprefix(f"{name}: ") for name, why in skips.reasons.items()}
+    table = pa.table(
+        {
+            "image_id": pa.array(names, pa.string()),
+            "score": _column(scores),
+            "problem": pa.array([problems.get(name) for name in names], pa.string()),
+        }
+    )
+    file = out.with_name(f"{out.stem}.{part.name}{out.suffix}")
+    write = pacsv.write_csv if out.suffix.lower() == ".csv" else pq.write_table
+    return appear(file, lambda path: write(table, path))
 
 
 def save_reference(folder: Path, name: str, ranking: Ranking, named: NamedScorer) -> Path:

@@ -12,8 +12,15 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from interestingness.assembly.model import Model, make_backbone, make_head, usable_rows
+from interestingness.assembly.model import (
+    Model,
+    few_steps,
+    make_backbone,
+    make_head,
+    usable_rows,
+)
 from interestingness.assembly.prepare import RunTables
+from interestingness.assembly.team import Team
 from interestingness.data.batch import PairBatch
 from interestingness.data.datamodule import PairDataModule
 from interestingness.data.images import Skips
@@ -30,7 +37,9 @@ from interestingness.models.tuning import checkpoint_gradients, tune
 from interestingness.schema import lookup
 
 
-def build_on_shards(cfg: DictConfig, prepared: RunTables, *, progress: Any = None) -> Model:
+def build_on_shards(
+    cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any = None
+) -> Model:
     """Loaders over shards and a scorer that holds its backbone.
 
     Raises:
@@ -50,12 +59,8 @@ def build_on_shards(cfg: DictConfig, prepared: RunTables, *, progress: Any = Non
     if not there.all():
         notes.append(f"{int((~there).sum()):,} pairs are not in the shards")
     rows = usable_rows(prepared, None, there=there)
-    pairs, size = len(rows["train"]), int(cfg.data.batch_size)
-    if cfg.model.get("tuning") and size > pairs:
-        notes.append(
-            f"data.batch_size={size} is more than the {pairs} training pairs: one step an epoch, "
-            f"{cfg.trainer.max_epochs} in all"
-        )
+    if cfg.model.get("tuning"):
+        notes += few_steps(cfg, len(rows["train"]))
     head = make_head(cfg, backbone.contract)
     scorer = Scorer(backbone, FeatureScaler(cfg.model.scaling, backbone.dim), head)
     augment = instantiate(cfg.model.augment) if cfg.model.get("augment") else None
@@ -78,7 +83,7 @@ def build_on_shards(cfg: DictConfig, prepared: RunTables, *, progress: Any = Non
         )
         loader = PairLoader(
             stream,
-            workers=worker_count(cfg.data.workers, ranks),
+            workers=worker_count(cfg.data.workers, team.here),
             pin_memory=torch.cuda.is_available(),
             max_bad_share=cfg.data.max_bad_share,
         )
@@ -126,8 +131,13 @@ def shards_root(cfg: DictConfig, prepared: RunTables, progress: Any = None) -> s
     return str(root)
 
 
-def worker_count(wanted: int | str, ranks: int) -> int:
-    """Processes that read for one rank; "auto" leaves a core of its share to the rank itself."""
+def worker_count(wanted: int | str, here: int) -> int:
+    """Processes that read for one rank; "auto" leaves a core of its share to the rank itself.
+
+    Args:
+        wanted: a number, or "auto".
+        here: ranks on this machine, which share its cores.
+    """
     if wanted != "auto":
         return int(wanted)
-    return max(1, min(8, (os.cpu_count() or 1) // ranks - 1))
+    return max(1, min(8, (os.cpu_count() or 1) // here - 1))

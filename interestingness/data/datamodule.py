@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import lightning as L
 
@@ -14,7 +15,11 @@ number per epoch, or None for an empty side."""
 
 
 class PairDataModule(L.LightningDataModule):
-    """Hands Lightning a loader per side; who makes the batches is the factory's business."""
+    """Hands Lightning a loader per side; who makes the batches is the factory's business.
+
+    It remembers how far an epoch of training has come. Lightning does so as well, but forgets it
+    where a schedule asks for the number of steps, because loaders are then made too early.
+    """
 
     def __init__(self, sides: SideFactory) -> None:
         """Keep the factory.
@@ -24,6 +29,8 @@ class PairDataModule(L.LightningDataModule):
         """
         super().__init__()
         self._sides = sides
+        self._train: EpochLoader | None = None
+        self._resumed: dict[str, Any] | None = None
 
     def _loader(self, side: str) -> EpochLoader | list[EpochLoader]:
         trainer = self.trainer
@@ -33,7 +40,12 @@ class PairDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> EpochLoader | list[EpochLoader]:
         """Training pairs with a label, in a new order every epoch."""
-        return self._loader("train")
+        loader = self._loader("train")
+        if isinstance(loader, EpochLoader):
+            self._train = loader
+            if self._resumed is not None:
+                loader.load_state_dict(self._resumed)
+        return loader
 
     def val_dataloader(self) -> EpochLoader | list[EpochLoader]:
         """Validation pairs in fixed order; an empty list where the split has none."""
@@ -42,3 +54,11 @@ class PairDataModule(L.LightningDataModule):
     def test_dataloader(self) -> EpochLoader | list[EpochLoader]:
         """Test pairs in fixed order."""
         return self._loader("test")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where training is within its epoch; the same on all ranks."""
+        return {} if self._train is None else {"train": self._train.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Called before loaders are made: the next one for training begins there."""
+        self._resumed = state_dict.get("train")

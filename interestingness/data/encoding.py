@@ -267,8 +267,12 @@ def _checked(features: Tensor, names: Sequence[str], encoder: Encoder) -> NDArra
     return matrix
 
 
-def worker_count(workers: int | str) -> int:
+def worker_count(workers: int | str, *, processes: int = 1) -> int:
     """Number of threads that "auto" or a number stands for.
+
+    Args:
+        workers: "auto" takes one per usable core, 16 at most.
+        processes: that share the cores.
 
     Raises:
         ConfigError: for anything else.
@@ -277,7 +281,7 @@ def worker_count(workers: int | str) -> int:
         usable = (
             len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         )
-        return min(usable or 1, 16)
+        return max(1, min((usable or 1) // processes, 16))
     if not isinstance(workers, int) or workers < 0:
         raise ConfigError(
             f"data.workers={workers}", expected="auto, or a number of 0 or more", todo="choose one"

@@ -2,8 +2,9 @@
 
 A feature is kept under a hash of the image file it was computed from and the fingerprint of the
 backbone's contract (weights, preprocessing, normalisation, number format), so that no wrong
-feature can be served. Images are encoded by one process at a time; the others wait and then find
-everything. What was encoded before a kill stays.
+feature can be served. All images are encoded by one process at a time; the others wait and then
+find everything. Parts of them (``encode``) are encoded side by side. What was encoded before a kill
+stays.
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from numpy.typing import NDArray
 
 from interestingness.data.content import HashMemo, Key
 from interestingness.data.encoding import Decoded, Encoder, Picture, decode_all, encode_all
-from interestingness.data.feature_store import FeatureStore
+from interestingness.data.feature_store import WHOLE, FeatureStore
 from interestingness.data.images import Skips
+from interestingness.data.part import Part
 from interestingness.errors import WeightsError
 
 log = logging.getLogger(__name__)
@@ -66,6 +69,7 @@ class FeatureCache:
         device: torch.device | str = "cpu",
         progress: Progress | None = None,
         skips: Skips | None = None,
+        writer: str = WHOLE,
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Features of image files, encoding those that are not there yet.
 
@@ -79,6 +83,7 @@ class FeatureCache:
             progress: told how many of the missing images are done.
             skips: takes the unreadable images; more than its share stops the run. None allows
                 none.
+            writer: processes that encode other images at the same time take a name each.
 
         Returns:
             Features, shape (paths, dim), zeros where there is none; memory-mapped and read-only
@@ -88,14 +93,66 @@ class FeatureCache:
             DataError: if too many images are unreadable, or a feature is not finite.
             WeightsError: for a backbone whose weights may still change.
         """
+        options = _Options(batch_size, workers, device, progress)
+        skips = Skips(max_share=0.0) if skips is None else skips
+        store = self._store(encoder)
+        keys = self._ensure(paths, encoder, store, writer, skips, options)
+        skips.check(len(paths))
+        places = np.full(len(paths), -1, dtype=np.int64)
+        have = np.array([key is not None for key in keys], dtype=bool)
+        places[have] = store.find([key for key in keys if key is not None])
+        return store.gather(places), places >= 0
+
+    def encode(
+        self,
+        paths: Sequence[Path | Picture],
+        encoder: Encoder,
+        part: Part,
+        *,
+        batch_size: int = BATCH,
+        workers: int | str = "auto",
+        device: torch.device | str = "cpu",
+        progress: Progress | None = None,
+        skips: Skips | None = None,
+    ) -> int:
+        """Encode one part of image files, and leave the other parts to other processes.
+
+        Processes of different parts work side by side on one cache and need no connection: ranks,
+        jobs of an array. ``features`` finds all of it afterwards, and makes what is still missing.
+
+        Args:
+            paths: all images, the same list for each part.
+            encoder: a frozen backbone.
+            part: which of them.
+            batch_size, workers, device, progress: as for ``features``.
+            skips: takes the unreadable images; how many are too many is for ``features`` to say.
+
+        Returns:
+            Distinct images that went through the network.
+        """
+        before = self.encoded
+        options = _Options(batch_size, workers, device, progress)
+        mine = [paths[i] for i in part.of(len(paths))]
+        skips = Skips(max_share=1.0) if skips is None else skips
+        self._ensure(mine, encoder, self._store(encoder), part.name, skips, options)
+        return self.encoded - before
+
+    def _ensure(
+        self,
+        paths: Sequence[Path | Picture],
+        encoder: Encoder,
+        store: FeatureStore,
+        writer: str,
+        skips: Skips,
+        options: _Options,
+    ) -> list[Key | None]:
+        """Content keys of images whose features are in the store afterwards; None for no key."""
         if not encoder.frozen:
             raise WeightsError(
                 "features of a backbone that is being trained cannot be cached",
                 expected="a frozen backbone",
                 todo="freeze it, or train on images (data=shards)",
             )
-        skips = Skips(max_share=0.0) if skips is None else skips
-        store = self._store(encoder)
         store.refresh()
         if self._memo is None or not self.keep_open:
             self._memo = HashMemo(self.root / "hashes.npz")
@@ -103,7 +160,7 @@ class FeatureCache:
         keys = _remembered(memo, paths)
         if _missing(store, keys):
             store.root.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(store.root / ".lock")
+            lock = store.lock(writer)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
@@ -111,17 +168,11 @@ class FeatureCache:
                 lock.acquire()
             try:
                 store.refresh()
-                self._encode(
-                    paths, keys, encoder, store, memo, skips, batch_size, workers, device, progress
-                )
+                self._encode(paths, keys, encoder, store, memo, writer, skips, options)
             finally:
                 lock.release()
                 memo.save()
-        skips.check(len(paths))
-        places = np.full(len(paths), -1, dtype=np.int64)
-        have = np.array([key is not None for key in keys], dtype=bool)
-        places[have] = store.find([key for key in keys if key is not None])
-        return store.gather(places), places >= 0
+        return keys
 
     def _store(self, encoder: Encoder) -> FeatureStore:
         name = encoder.fingerprint()
@@ -136,14 +187,13 @@ class FeatureCache:
         encoder: Encoder,
         store: FeatureStore,
         memo: HashMemo,
+        writer: str,
         skips: Skips,
-        batch_size: int,
-        workers: int | str,
-        device: torch.device | str,
-        progress: Progress | None,
+        options: _Options,
     ) -> None:
         """Encode what is missing, under the lock; fills in ``keys``."""
-        damaged = store.clean()
+        batch_size, device, progress = options.batch_size, options.device, options.progress
+        damaged = store.clean(writer)
         if damaged:
             log.warning("%d damaged parts of the feature cache are computed again", damaged)
         todo = _missing(store, keys)
@@ -166,25 +216,36 @@ class FeatureCache:
             (_picture(paths[i]) for i in todo),
             encoder.transform,
             known=_Known(store),
-            workers=workers,
+            workers=options.workers,
             ahead=2 * batch_size,
         )
         moved = torch.device(device).type != "cpu"
         if moved:
             encoder.to(device)
-        part = _Part(store, {"encoder": encoder.describe()})
+        piece = _Piece(store, writer, {"encoder": encoder.describe()})
         batches = encode_all(images, encoder, batch_size=batch_size, device=device, note=note)
         try:
             with closing(images), closing(batches):
                 for batch, features in batches:
-                    part.add(batch, features)
+                    piece.add(batch, features)
                     self.encoded += len(batch)
         finally:
             # Whatever ends the loop, what was encoded is kept.
-            part.write()
+            piece.write()
             if moved:
                 encoder.to("cpu")
-        store.merge(at_most=PART + batch_size, about=part.about)
+        names = None if writer == WHOLE else piece.names
+        store.merge(at_most=PART + batch_size, about=piece.about, names=names, writer=writer)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """How images go through the network; see ``FeatureCache.features``."""
+
+    batch_size: int
+    workers: int | str
+    device: torch.device | str
+    progress: Progress | None
 
 
 class _Known:
@@ -197,11 +258,12 @@ class _Known:
         return isinstance(key, bytes) and bool(self._store.find([key])[0] >= 0)
 
 
-class _Part:
+class _Piece:
     """Features that wait to become a segment."""
 
-    def __init__(self, store: FeatureStore, about: dict[str, Any]) -> None:
-        self.store, self.about = store, about
+    def __init__(self, store: FeatureStore, writer: str, about: dict[str, Any]) -> None:
+        self.store, self.writer, self.about = store, writer, about
+        self.names: list[str] = []
         self._keys: list[Key] = []
         self._features: list[NDArray[np.float32]] = []
         self._since = time.monotonic()
@@ -214,7 +276,9 @@ class _Part:
 
     def write(self) -> None:
         if self._keys:
-            self.store.write(self._keys, np.concatenate(self._features), self.about)
+            rows = np.concatenate(self._features)
+            name = self.store.write(self._keys, rows, self.about, writer=self.writer)
+            self.names.append(name)
         self._keys, self._features, self._since = [], [], time.monotonic()
 
 

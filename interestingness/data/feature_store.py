@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-import os
 import shutil
 import uuid
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from interestingness.data.content import KEY, Key, pack, unpack
+from interestingness.data.part import ALL
 
 log = logging.getLogger(__name__)
 
 PREFIX, UNFINISHED = "segment-", ".unfinished-"
+WHOLE = ALL.name
+"""The writer who takes all images; each part of them has a writer and a lock of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +46,7 @@ class FeatureStore:
     """The segments of one embedding contract.
 
     Reading needs no lock: segments never change. Writing and cleaning are for whoever holds the
-    lock of the cache.
+    lock of a writer; writers of different names may write side by side.
     """
 
     def __init__(self, root: Path, dim: int) -> None:
@@ -82,10 +86,8 @@ class FeatureStore:
     def find(self, keys: Sequence[Key]) -> NDArray[np.int64]:
         """Place of each key over all segments, -1 where it is unknown, shape (keys,)."""
         wanted = pack(keys)
-        if not len(self._sorted) or not len(wanted):
-            return np.full(len(wanted), -1, dtype=np.int64)
-        at = np.minimum(np.searchsorted(self._sorted, wanted), len(self._sorted) - 1)
-        return np.where(self._sorted[at] == wanted, self._order[at], -1)
+        old = self._old.find(wanted)
+        return np.where(old >= 0, old, self._new.find(wanted))
 
     def gather(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
         """Features at places from ``find``; zeros for -1, shape (places, dim).
@@ -109,19 +111,32 @@ class FeatureStore:
             out[mine] = segment.features[places[mine] - bounds[i]]
         return out
 
+    def lock(self, writer: str = WHOLE) -> FileLock:
+        """The lock of a writer, not yet taken."""
+        return FileLock(self.root / (".lock" if writer == WHOLE else f".lock-{writer}"))
+
     def write(
-        self, keys: Sequence[Key], features: NDArray[np.float32], about: Mapping[str, Any]
-    ) -> None:
+        self,
+        keys: Sequence[Key],
+        features: NDArray[np.float32],
+        about: Mapping[str, Any],
+        *,
+        writer: str = WHOLE,
+    ) -> str:
         """Add a segment.
 
         Args:
             keys: content keys, shape (rows,).
             features: shape (rows, dim).
             about: plain values kept beside it (contract, versions).
+            writer: whose lock is held.
+
+        Returns:
+            Name of the segment.
         """
         matrix = np.ascontiguousarray(features, dtype=np.float32)
         names = pack(keys)
-        folder = self.root / f"{UNFINISHED}{os.getpid()}-{uuid.uuid4().hex}"
+        folder = self.root / f"{UNFINISHED}{writer}.{uuid.uuid4().hex}"
         folder.mkdir(parents=True)
         np.save(folder / "features.npy", matrix)
         np.save(folder / "keys.npy", names)
@@ -133,35 +148,73 @@ class FeatureStore:
         }
         (folder / "segment.json").write_text(json.dumps(facts, indent=1) + "\n")
         number = 1 + max((int(n[len(PREFIX) :].split("-")[0]) for n in self._open), default=0)
-        folder.rename(self.root / f"{PREFIX}{number:08d}-{uuid.uuid4().hex[:8]}")
-        self.refresh()
+        name = f"{PREFIX}{number:08d}-{uuid.uuid4().hex[:8]}"
+        folder.rename(self.root / name)
+        self._append(name)
+        return name
 
-    def clean(self) -> int:
-        """Remove what killed writers left and damaged segments; returns how many of the latter."""
+    def clean(self, writer: str = WHOLE) -> int:
+        """Remove what killed writers left and damaged segments; returns how many of the latter.
+
+        Args:
+            writer: whose lock is held. What others left is removed if they are not at work.
+        """
         for leftover in self.root.glob(f"{UNFINISHED}*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+            owner = leftover.name.removeprefix(UNFINISHED).rpartition(".")[0] or WHOLE
+            if owner == writer:
+                shutil.rmtree(leftover, ignore_errors=True)
+                continue
+            with contextlib.suppress(Timeout), self.lock(owner).acquire(timeout=0):
+                shutil.rmtree(leftover, ignore_errors=True)
         damaged = self.damaged
         for folder in damaged:
             shutil.rmtree(folder, ignore_errors=True)
         self.refresh()
         return len(damaged)
 
-    def merge(self, *, at_most: int, about: Mapping[str, Any]) -> None:
-        """Put segments of few rows together, so that a finished extraction is one run on disk."""
-        small = [s for s in self.segments if len(s.keys) <= at_most]
+    def merge(
+        self,
+        *,
+        at_most: int,
+        about: Mapping[str, Any],
+        names: Collection[str] | None = None,
+        writer: str = WHOLE,
+    ) -> None:
+        """Put segments of few rows together, so that a finished extraction is one run on disk.
+
+        Args:
+            at_most: rows of a segment that is small.
+            about: plain values kept beside the new one.
+            names: only these segments, where other writers are at work on theirs; None takes all.
+            writer: whose lock is held.
+        """
+        small = [
+            s
+            for s in self.segments
+            if len(s.keys) <= at_most and (names is None or s.path.name in names)
+        ]
         if len(small) < 2:
             return
         keys = [key for s in small for key in unpack(s.keys)]
-        self.write(keys, np.concatenate([s.features for s in small]), about)
+        self.write(keys, np.concatenate([s.features for s in small]), about, writer=writer)
         for segment in small:
             shutil.rmtree(segment.path, ignore_errors=True)
         self.refresh()
 
     def _index(self) -> None:
-        keys = [s.keys for s in self.segments]
-        every = np.concatenate(keys) if keys else np.empty(0, dtype=KEY)
-        self._order = np.argsort(every, kind="stable")
-        self._sorted = every[self._order]
+        self._old = _Index.of([s.keys for s in self.segments], first=0)
+        self._new = _Index.of([], first=0)
+
+    def _append(self, name: str) -> None:
+        """Take in one segment of ours; the index of all is sorted anew only now and then."""
+        before = sum(len(s.keys) for s in self.segments)
+        segment = self._read(self.root / name)
+        self._open[name] = segment
+        if segment is None:
+            return
+        self._new = self._new.joined(_Index.of([segment.keys], first=before))
+        if 4 * len(self._new) > len(self._old):
+            self._old, self._new = self._old.joined(self._new), _Index.of([], first=0)
 
     def _read(self, folder: Path) -> Segment | None:
         """The segment, or None if it is not what its writer wrote."""
@@ -186,3 +239,31 @@ class FeatureStore:
             return None
         # Mapped anew: the pages that the checksum touched do not count as this process's memory.
         return Segment(folder, keys, np.load(folder / "features.npy", mmap_mode="r"))
+
+
+@dataclass(frozen=True, eq=False)
+class _Index:
+    """Keys in ascending order with their places."""
+
+    keys: NDArray[np.bytes_]
+    places: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, keys: Sequence[NDArray[np.bytes_]], *, first: int) -> _Index:
+        every = np.concatenate(keys) if keys else np.empty(0, dtype=KEY)
+        order = np.argsort(every, kind="stable")
+        return cls(every[order], order + first)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def joined(self, other: _Index) -> _Index:
+        keys = np.concatenate([self.keys, other.keys])
+        order = np.argsort(keys, kind="stable")  # two sorted runs: little work
+        return _Index(keys[order], np.concatenate([self.places, other.places])[order])
+
+    def find(self, wanted: NDArray[np.bytes_]) -> NDArray[np.int64]:
+        if not len(self.keys) or not len(wanted):
+            return np.full(len(wanted), -1, dtype=np.int64)
+        at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
+        return np.where(self.keys[at] == wanted, self.places[at], -1)

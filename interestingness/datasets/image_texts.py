@@ -1,8 +1,14 @@
-"""Texts of images out of the columns of the image table: tags, titles, captions."""
+"""Texts of images: columns of the image table, and descriptions that a model wrote."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from interestingness.datasets.tags import tags_of
 from interestingness.errors import DataError
@@ -11,18 +17,78 @@ from interestingness.labels.tables import Tables
 LISTS = ("tag", "keyword")
 """A column of text whose name contains one of these holds many texts in a cell."""
 
+WRITTEN = "description"
+"""Column, and kind of text in the table ``texts``, that describes an image."""
 
-def texts_of_images(tables: Tables, column: str) -> list[list[str]]:
+OBTAINING = (
+    "interestingness caption has a captioner write them, "
+    "interestingness annotate what=descriptions a model that is asked"
+)
+"""What brings descriptions where the image table has none."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """Descriptions that models wrote, one an image.
+
+    Attributes:
+        texts: by image id.
+        writers: how many of them each rater wrote.
+    """
+
+    texts: dict[str, str] = field(default_factory=dict)
+    writers: Counter[str] = field(default_factory=Counter)
+
+
+def reads_written(tables: Tables, columns: Sequence[str], raters: Sequence[str] | None) -> bool:
+    """Whether one of the columns is not the image table's but what a model wrote."""
+    return WRITTEN in columns and (raters is not None or WRITTEN not in tables.images.column_names)
+
+
+def written_descriptions(tables: Tables, *, raters: Sequence[str] = ("*",)) -> Written:
+    """What models wrote about the images, the first text where an image has several.
+
+    Args:
+        tables: the prepared data set.
+        raters: patterns of those whose texts count (``gpt-4o*``).
+    """
+    found = Written()
+    if not tables.has("texts"):
+        return found
+    known, table = set(tables.image_ids.tolist()), tables.table("texts")
+    table = table.filter(pc.equal(table["kind"], WRITTEN))
+    columns = (table[name].to_pylist() for name in ("image_id", "text", "rater_id"))
+    for image_id, text, rater in zip(*columns, strict=True):
+        counts = image_id in known and any(fnmatchcase(rater, pattern) for pattern in raters)
+        if counts and text and text.strip() and image_id not in found.texts:
+            found.texts[image_id] = text
+            found.writers[rater] += 1
+    return found
+
+
+def texts_of_images(
+    tables: Tables, column: str, *, raters: Sequence[str] | None = None
+) -> list[list[str]]:
     """Texts of each image; none for an empty cell.
 
     A list column is taken as it is. A text column of tags or keywords is split at commas if any of
     its cells has one, at semicolons if any has one, else at white space. Any other text column
-    (title, description, caption) is one text a cell.
+    (title, description, caption) is one text a cell. Where the image table has no column
+    ``description``, or raters are named, descriptions that a model wrote (table ``texts``) take its
+    place.
+
+    Args:
+        tables: the prepared data set.
+        column: of the image table.
+        raters: patterns of those whose descriptions are read; None reads the image table's, and
+            where it has none those of anybody.
 
     Raises:
         DataError: for a column that is not there, or holds neither texts nor lists of texts.
     """
     images = tables.images
+    if reads_written(tables, [column], raters):
+        return _written_of_images(tables, ["*"] if raters is None else raters)
     if column not in images.column_names:
         raise DataError(
             f"{tables.manifest.name}: the image table has no column {column!r}",
@@ -42,3 +108,19 @@ def texts_of_images(tables: Tables, column: str) -> list[list[str]]:
         return [[cell] if cell and cell.strip() else [] for cell in cells]
     separator = next((s for s in (",", ";") if any(s in (cell or "") for cell in cells)), None)
     return [tags_of(cell, separator) for cell in cells]
+
+
+def _written_of_images(tables: Tables, raters: Sequence[str]) -> list[list[str]]:
+    written = written_descriptions(tables, raters=raters).texts
+    if not written:
+        others = ", ".join(sorted(written_descriptions(tables).writers))
+        raise DataError(
+            f"{tables.manifest.name}: no description of an image by {', '.join(raters)}"
+            + (f"; there are some by {others}" if others else ""),
+            expected=f"texts of kind {WRITTEN!r}, or such a column in the image table, which has "
+            f"{', '.join(tables.images.column_names)}",
+            todo=OBTAINING,
+        )
+    return [
+        [written[image_id]] if image_id in written else [] for image_id in tables.image_ids.tolist()
+    ]

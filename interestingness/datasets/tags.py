@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,15 +53,23 @@ def tags_of(cell: str | None, separator: str | None = None) -> list[str]:
 
 
 def without_leak(tags: Sequence[Sequence[str]], *, leak: str = LEAK) -> Cleaned:
-    """Remove every tag that contains a text, whatever its case.
+    """Remove every tag that contains a text, whatever its case or the characters between.
 
     Source:
         LaFin removes tags that contain "explor".
     """
     kept, removed, affected = [], Counter[str](), []
     for own in tags:
-        good = [tag for tag in own if leak not in tag.casefold()]
-        removed.update(tag.casefold() for tag in own if leak in tag.casefold())
+        good = [tag for tag in own if leak not in _as_read(tag)]
+        removed.update(tag.casefold() for tag in own if leak in _as_read(tag))
         affected.append(len(good) < len(own))
         kept.append(good)
     return Cleaned(kept, removed, affected)
+
+
+def _as_read(tag: str) -> str:
+    """Small letters, ornate ones as plain ones, without characters that cannot be seen."""
+    if tag.isascii():
+        return tag.casefold()
+    plain = unicodedata.normalize("NFKC", tag).casefold()
+    return "".join(c for c in plain if unicodedata.category(c) not in ("Cf", "Cc"))

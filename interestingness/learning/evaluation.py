@@ -21,6 +21,7 @@ def evaluate(
     references: Mapping[str, Reference],
     *,
     main: str | None = None,
+    has_zero: bool = False,
     shown: int = 12,
     resamples: int = 1000,
     seed: int = 0,
@@ -35,6 +36,7 @@ def evaluate(
         references: by name, in the order of the table.
         main: reference that mistakes are counted against; where it is None or cannot judge, the
             first that can.
+        has_zero: whether a score above 0 says yes to an image (``PairLoss.has_zero``).
         shown: how many images and mistakes to keep for showing.
         resamples: bootstrap resamples of images.
         seed: of the bootstrap.
@@ -64,7 +66,9 @@ def evaluate(
     used = pairs[rows].images_used().astype(np.int64)
     images = used[~np.isnan(score[used])]
     results = tuple(
-        judge(name, reference, score, pairs, rows, resamples=resamples, seed=seed)
+        judge(
+            name, reference, score, pairs, rows, has_zero=has_zero, resamples=resamples, seed=seed
+        )
         for name, reference in references.items()
     )
     able = [r.name for r in results if r.judged]

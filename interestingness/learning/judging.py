@@ -15,6 +15,7 @@ from interestingness.learning.results import (
     Estimate,
     ReferenceResult,
     ReliabilityBin,
+    YesOrNo,
 )
 from interestingness.schema import Pairs
 from interestingness.stats.bootstrap import accuracy_interval
@@ -24,6 +25,7 @@ from interestingness.stats.calibration import (
     reliability_curve,
 )
 from interestingness.stats.correlation import kendall, spearman
+from interestingness.stats.decisions import decision_interval, decisions
 from interestingness.stats.rater_reliability import human_ceiling
 from interestingness.stats.retrieval import average_precision, ndcg
 
@@ -41,6 +43,7 @@ def judge(
     pairs: Pairs,
     rows: Rows,
     *,
+    has_zero: bool = False,
     resamples: int,
     seed: int,
 ) -> ReferenceResult:
@@ -52,6 +55,7 @@ def judge(
         score: finite or NaN, shape (images,).
         pairs: all pairs.
         rows: rows of the test pairs.
+        has_zero: whether a score above 0 says yes to an image.
         resamples: bootstrap resamples of images.
         seed: of the bootstrap.
     """
@@ -74,6 +78,8 @@ def judge(
     preference = labels.preference[known]
     curve = reliability_curve(probability, preference)
     ranks = _ranking(reference, score, pairs, rows, known)
+    if has_zero and reference.image_scores is not None:
+        ranks["yes_or_no"] = _yes_or_no(reference.image_scores, score, pairs[rows], resamples, seed)
     return ReferenceResult(
         name,
         reference.learnt,
@@ -90,6 +96,28 @@ def judge(
         ceiling=_ceiling(reference, pairs, used),
         **counts,
         **ranks,
+    )
+
+
+def _yes_or_no(
+    truth: Floats, score: Floats, test: Pairs, resamples: int, seed: int
+) -> YesOrNo | None:
+    """Images called by the sign of their score; None where the reference grades them."""
+    images = test.images_used()
+    images = images[~np.isnan(score[images]) & ~np.isnan(truth[images])]
+    # over all images, not those of the test: of a few, grades may look like yes and no
+    values = np.unique(truth[~np.isnan(truth)])
+    if len(values) != 2 or not len(images):
+        return None
+    flag = (truth[images] == values[1]).astype(np.float64)
+    interval = decision_interval(score[images], flag, seed=seed, repeats=resamples)
+    found = decisions(score[images], flag)
+    return YesOrNo(
+        len(images),
+        float(flag.mean()),
+        Estimate(finite(interval.estimate), finite(interval.low), finite(interval.high)),
+        finite(found.precision),
+        finite(found.recall),
     )
 
 

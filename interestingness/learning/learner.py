@@ -13,13 +13,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from interestingness.data.batch import PairBatch
-from interestingness.errors import DataError, WeightsError
+from interestingness.errors import ConfigError, DataError, WeightsError
 from interestingness.learning.losses import l2_penalty
 from interestingness.learning.metrics import GatheredScores, PairScores, pair_metrics
 from interestingness.learning.pair_losses import BradleyTerryLoss, PairLoss
 from interestingness.learning.parameter_groups import ParameterGroups
 from interestingness.learning.schedule import StepSchedule
 from interestingness.models.scorer import Scorer
+from interestingness.models.sharding import shard
 
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
@@ -56,8 +57,8 @@ class PreferenceLearner(L.LightningModule):
             scheduler: makes the learning-rate schedule from the optimiser, stepped every epoch; a
                 ``StepSchedule`` is stepped with the optimiser.
             groups: which parameter learns how fast; None treats all alike.
-            loss: what is made small; None takes Bradley-Terry. Logged losses are always
-                Bradley-Terry's, so that runs can be compared.
+            loss: what is made small; None takes Bradley-Terry. It is logged as "objective";
+                what is logged as "loss" is always Bradley-Terry's, so that runs can be compared.
             l2: strength of L2 on the head's weights, added to the mean loss as ``l2 / 2 * |w|²``.
             record: plain values kept in every checkpoint (the effective config).
         """
@@ -77,11 +78,34 @@ class PreferenceLearner(L.LightningModule):
         """Scores in logits, shape (images,), of images (U, 3, H, W) or features (U, dim)."""
         return self.scorer(images)
 
+    def configure_model(self) -> None:
+        """Cut the scorer among ranks, where the strategy has laid out a mesh for that.
+
+        Raises:
+            ConfigError: for parts that would not be cut, and so differ between ranks.
+        """
+        if self.device_mesh is None:
+            return
+        if self.l2 > 0 or any(True for _ in self.loss.parameters()):
+            raise ConfigError(
+                f"trainer=fsdp with model.l2={self.l2:g} and {type(self.loss).__name__}",
+                expected="model.l2=0, and a loss that learns nothing itself",
+                todo="optimizer.weight_decay instead of L2, loss=bradley_terry; or trainer=ddp",
+            )
+        shard(self.scorer, self.device_mesh["data_parallel"])
+        # What stays frozen is not in our checkpoints.
+        self.strict_loading = False
+
+    def on_train_start(self) -> None:
+        """Ranks beside the first draw dropout of their own; weights are rank 0's everywhere."""
+        if self.global_rank > 0:
+            torch.manual_seed(hash((torch.initial_seed(), self.global_rank, self.global_step)))
+
     def training_step(self, batch: PairBatch, batch_index: int) -> Tensor:
         """Loss of one batch; its gradient, averaged over ranks, is that of the global batch."""
         scores = self.scorer(batch.images)
         left, right = scores[batch.left], scores[batch.right]
-        loss: Tensor = self.loss(left - right, batch.preference, batch.weight, batch.normalizer)
+        loss: Tensor = self.loss(left, right, batch.preference, batch.weight, batch.normalizer)
         if self.l2 > 0:
             loss = loss + l2_penalty(self.scorer.head_weights(), self.l2)
         if not torch.isfinite(loss):
@@ -133,10 +157,21 @@ class PreferenceLearner(L.LightningModule):
         self.test_scores.reset()
 
     def _log(self, side: str, metric: PairScores) -> None:
-        found = pair_metrics(metric.compute())
+        scores = metric.compute()
         metric.reset()
+        found = {**pair_metrics(scores), "objective": self._objective(scores)}
         # Equal on all ranks already; Lightning warns unless it may average them.
         self.log_dict({f"{side}/{name}": v for name, v in found.items()}, sync_dist=True)
+
+    def _objective(self, scores: GatheredScores) -> float:
+        """The run's own loss over the pairs with a preference, L2 left out; NaN without any."""
+        judged = scores["weight"] > 0
+        if not judged.any():
+            return float("nan")
+        names = ("left", "right", "preference", "weight")
+        columns = (torch.from_numpy(scores[name][judged]).to(self.device) for name in names)
+        with torch.no_grad():
+            return float(self.loss(*columns))
 
     def configure_optimizers(self) -> Any:
         """Optimiser over trainable parameters, with the schedule if there is one."""

@@ -84,17 +84,20 @@ def pair_metrics(scores: GatheredScores) -> dict[str, float]:
         scores: what ``PairScores.compute`` gave.
 
     Returns:
-        "loss" (weighted mean, in nats), "accuracy" (decided pairs), "brier" and "ece" (of
-        ``sigmoid(margin)``), the last three unweighted; NaN where there is nothing to judge by.
+        "pairs" (how many have one), "loss" (weighted mean, in nats), "accuracy" (decided pairs),
+        "brier" and "ece" (of ``sigmoid(margin)``), the last three unweighted; NaN where there is
+        nothing to judge by.
     """
     judged = scores["weight"] > 0
     margin = (scores["left"] - scores["right"])[judged].astype(np.float64)
     preference, weight = scores["preference"][judged], scores["weight"][judged]
     if not judged.any():
-        return dict.fromkeys(("loss", "accuracy", "brier", "ece"), float("nan"))
+        nothing = dict.fromkeys(("loss", "accuracy", "brier", "ece"), float("nan"))
+        return {"pairs": 0.0, **nothing}
     each = np.logaddexp(0.0, margin) - preference * margin
     probability = expit(margin)
     return {
+        "pairs": float(judged.sum()),
         "loss": float(weight @ each / weight.sum()),
         "accuracy": accuracy(margin, preference),
         "brier": brier(probability, preference),

@@ -1,4 +1,4 @@
-"""What a learner makes small: losses of a batch of margins, by choice (``loss=…``)."""
+"""What a learner makes small: losses of a batch of pairs, by choice (``loss=…``)."""
 
 from __future__ import annotations
 
@@ -6,27 +6,39 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, relu
+from torch.nn.functional import cross_entropy, relu, softplus
 
 from interestingness.errors import ConfigError
 from interestingness.learning.losses import bradley_terry_loss, check_preferences
 
 
 class PairLoss(nn.Module, ABC):
-    """Margins and preferences → a scalar.
+    """Scores of both sides and preferences → a scalar.
 
     A module, because a loss may learn too. Every loss is a weighted sum over pairs divided by the
     normalizer, so that ranks with unequal shares add up to the global mean.
+
+    Attributes:
+        has_zero: whether a score above 0 says of the image alone that it is interesting; False
+            where only margins are learnt, so that scores may be shifted at will.
     """
+
+    has_zero: bool = False
 
     @abstractmethod
     def forward(
-        self, margin: Tensor, preference: Tensor, weight: Tensor, normalizer: Tensor | None = None
+        self,
+        left: Tensor,
+        right: Tensor,
+        preference: Tensor,
+        weight: Tensor,
+        normalizer: Tensor | None = None,
     ) -> Tensor:
         """The loss of a batch.
 
         Args:
-            margin: score of left minus score of right, in logits, shape (pairs,).
+            left: scores of the left images in logits, shape (pairs,).
+            right: scores of the right images, shape (pairs,).
             preference: probability that left is preferred, in [0, 1]; 0.5 a tie, shape (pairs,).
             weight: non-negative, shape (pairs,).
             normalizer: what the weighted sum is divided by; None takes the sum of the weights.
@@ -40,10 +52,15 @@ class BradleyTerryLoss(PairLoss):
     """Cross-entropy of ``sigmoid(margin)``; see ``bradley_terry_loss``."""
 
     def forward(
-        self, margin: Tensor, preference: Tensor, weight: Tensor, normalizer: Tensor | None = None
+        self,
+        left: Tensor,
+        right: Tensor,
+        preference: Tensor,
+        weight: Tensor,
+        normalizer: Tensor | None = None,
     ) -> Tensor:
         """Scalar in nats."""
-        return bradley_terry_loss(margin, preference, weight=weight, normalizer=normalizer)
+        return bradley_terry_loss(left - right, preference, weight=weight, normalizer=normalizer)
 
 
 class MarginLoss(PairLoss):
@@ -75,10 +92,16 @@ class MarginLoss(PairLoss):
         self.margin = margin
 
     def forward(
-        self, margin: Tensor, preference: Tensor, weight: Tensor, normalizer: Tensor | None = None
+        self,
+        left: Tensor,
+        right: Tensor,
+        preference: Tensor,
+        weight: Tensor,
+        normalizer: Tensor | None = None,
     ) -> Tensor:
         """Scalar in logits."""
         check_preferences(preference)
+        margin = left - right
         each = preference * relu(self.margin - margin)
         each = each + (1 - preference) * relu(self.margin + margin)
         return _mean(each, weight, normalizer)
@@ -109,14 +132,21 @@ class SoftLabelLoss(PairLoss):
         self.prior_votes = prior_votes
 
     def forward(
-        self, margin: Tensor, preference: Tensor, weight: Tensor, normalizer: Tensor | None = None
+        self,
+        left: Tensor,
+        right: Tensor,
+        preference: Tensor,
+        weight: Tensor,
+        normalizer: Tensor | None = None,
     ) -> Tensor:
         """Scalar in nats."""
         check_preferences(preference)
         votes = weight + self.prior_votes
         # A placeholder of weight 0 has no votes; without a prior it would be 0 / 0.
         soft = (weight * preference + self.prior_votes / 2) / votes.clamp_min(1e-12)
-        return bradley_terry_loss(margin, soft.clamp(0, 1), weight=weight, normalizer=normalizer)
+        return bradley_terry_loss(
+            left - right, soft.clamp(0, 1), weight=weight, normalizer=normalizer
+        )
 
 
 class DavidsonLoss(PairLoss):
@@ -146,15 +176,49 @@ class DavidsonLoss(PairLoss):
         self.log_tie = nn.Parameter(torch.tensor(float(tie)).log())
 
     def forward(
-        self, margin: Tensor, preference: Tensor, weight: Tensor, normalizer: Tensor | None = None
+        self,
+        left: Tensor,
+        right: Tensor,
+        preference: Tensor,
+        weight: Tensor,
+        normalizer: Tensor | None = None,
     ) -> Tensor:
         """Scalar in nats; ln 3 where every margin is 0 and ``ν`` is 1."""
         check_preferences(preference)
+        margin = left - right
         logits = torch.stack([margin / 2, self.log_tie.expand_as(margin), -margin / 2], dim=-1)
         tied = (preference == 0.5).to(preference.dtype)
         target = torch.stack([preference * (1 - tied), tied, (1 - preference) * (1 - tied)], dim=-1)
         each = cross_entropy(logits, target.to(logits.dtype), reduction="none")
         return _mean(each, weight, normalizer)
+
+
+class BinaryLoss(PairLoss):
+    """Interesting or not, image by image: cross-entropy of ``sigmoid(score)``, mean of both sides.
+
+    The preferred image of a pair counts as interesting, the other one as not, which is the truth
+    where a pair source takes one of each. A tie does not say what its two images are, and draws
+    both scores to 0.
+
+    Source:
+        LaFin's cross-entropy of single images, which it has of both classes alike.
+    """
+
+    has_zero = True
+
+    def forward(
+        self,
+        left: Tensor,
+        right: Tensor,
+        preference: Tensor,
+        weight: Tensor,
+        normalizer: Tensor | None = None,
+    ) -> Tensor:
+        """Scalar in nats; ln 2 where every score is 0."""
+        check_preferences(preference)
+        # As in ``bradley_terry_loss``: finite for any score.
+        each = softplus(left) - preference * left + softplus(right) - (1 - preference) * right
+        return _mean(each / 2, weight, normalizer)
 
 
 def _mean(each: Tensor, weight: Tensor, normalizer: Tensor | None) -> Tensor:

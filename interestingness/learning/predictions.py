@@ -121,6 +121,14 @@ def flat_metrics(evaluation: Evaluation) -> dict[str, float]:
             "ndcg": result.ndcg,
             "human_ceiling": result.ceiling.accuracy if result.ceiling else None,
         }
+        if (said := result.yes_or_no) is not None:
+            values |= {
+                "yes_or_no_accuracy": said.accuracy.value,
+                "yes_or_no_accuracy_low": said.accuracy.low,
+                "yes_or_no_accuracy_high": said.accuracy.high,
+                "yes_or_no_precision": said.precision,
+                "yes_or_no_recall": said.recall,
+            }
         for key, value in values.items():
             if value is not None:
                 found[f"test/{result.name}/{key}"] = float(value)

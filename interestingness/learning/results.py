@@ -48,6 +48,25 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True)
+class YesOrNo:
+    """Test images said yes to (score above 0), against a reference that says yes or no itself.
+
+    Attributes:
+        images: test images with a score that the reference says yes or no to.
+        yes: share of them that the reference says yes to.
+        accuracy: share of them with the reference's answer.
+        precision: of those said yes to, how many the reference says yes to; None without any.
+        recall: of those the reference says yes to, how many were said yes to.
+    """
+
+    images: int
+    yes: float
+    accuracy: Estimate
+    precision: float | None
+    recall: float | None
+
+
+@dataclass(frozen=True)
 class ReferenceResult:
     """One row of the final table.
 
@@ -63,6 +82,7 @@ class ReferenceResult:
         ece, brier: of ``sigmoid(margin)`` against the preference.
         average_precision: where the reference's image scores are binary.
         ndcg: where it has image scores; gains are these scores scaled to [0, 1] on the test images.
+        yes_or_no: where its image scores are binary and the model's scores have a zero.
         notes: why a number that one might expect is absent.
     """
 
@@ -82,6 +102,7 @@ class ReferenceResult:
     brier: float | None = None
     average_precision: float | None = None
     ndcg: float | None = None
+    yes_or_no: YesOrNo | None = None
     consensus: tuple[ConsensusLevel, ...] = ()
     reliability: tuple[ReliabilityBin, ...] = ()
     ceiling: Ceiling | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -167,11 +167,18 @@ class Backbone(nn.Module, ABC):
         return self
 
 
-def check_domain(backbone: Backbone, dataset_domain: str) -> str | None:
+class Trained(Protocol):
+    """A backbone, or another network that looks at pictures (a captioner)."""
+
+    domain: str
+    contract: EmbeddingContract
+
+
+def check_domain(backbone: Trained, dataset_domain: str) -> str | None:
     """Refuse weights that have never seen such pictures.
 
     Args:
-        backbone: what is to encode.
+        backbone: what is to look at them.
         dataset_domain: "photographs" or "synthetic", from the data set's manifest.
 
     Returns:

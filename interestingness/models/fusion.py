@@ -42,14 +42,20 @@ class FusionHead(Head):
             reduce: False concatenates the modalities as they are (direct concatenation).
 
         Raises:
-            ConfigError: for widths that do not add up, or a dropout outside [0, 1).
+            ConfigError: for widths that do not add up, a dropout outside [0, 1), or no hidden unit.
         """
         super().__init__()
-        if not widths or sum(widths.values()) != dim or not 0 <= dropout < 1:
+        if not widths or sum(widths.values()) != dim:
             raise ConfigError(
-                f"a fusion of {dict(widths)} in rows of {dim} numbers, dropout {dropout}",
-                expected="widths that add up to the row, dropout in [0, 1)",
-                todo="correct model.modalities or model.head.dropout",
+                f"a fusion of {dict(widths)} in rows of {dim} numbers",
+                expected="widths that add up to the row",
+                todo="correct model.modalities",
+            )
+        if not 0 <= dropout < 1 or hidden < 1:
+            raise ConfigError(
+                f"model.head.dropout={dropout} model.head.hidden={hidden}",
+                expected="dropout in [0, 1), and at least one hidden unit",
+                todo="model.head.dropout=0.5 model.head.hidden=256",
             )
         self.dim, self.widths, self.hidden = dim, dict(widths), hidden
         self.dropout, self.reduce = dropout, reduce

@@ -19,10 +19,12 @@ class Head(nn.Module, ABC):
     Attributes:
         kind: short name under which checkpoints know it.
         dim: length of a feature vector.
+        can_shift: whether it can learn to move all scores alike, which cancels in margins.
     """
 
     kind: str
     dim: int
+    can_shift: bool = True
 
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:
@@ -48,6 +50,7 @@ class LinearHead(Head):
     """
 
     kind = "linear"
+    can_shift = False
 
     def __init__(self, dim: int) -> None:
         """A neuron for features of length ``dim``."""

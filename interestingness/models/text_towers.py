@@ -18,8 +18,12 @@ from interestingness.models.backbones.loading import licence_of, load_weights, o
 from interestingness.models.backbones.open_clip_config import model_config, published_by
 from interestingness.models.scene_clip import CONFIG, MODEL_NAME, WEIGHTS
 from interestingness.models.weights import Weights, resolve_weights, seeded
+from interestingness.progress import ProgressLine
 
 BATCH = 64
+LONGEST = 2000
+"""Characters of a text that are read: a tower reads 77 tokens, and tokenising a word takes the
+square of its length."""
 _NOT_TEXT = ("visual.", "logit_scale", "logit_bias")
 
 
@@ -90,9 +94,12 @@ class OpenClipText:
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors, not normalised, shape (texts, dim)."""
         parts = [np.zeros((0, self.dim), dtype=np.float32)]
+        line = ProgressLine("texts embedded")
         for start in range(0, len(texts), BATCH):
-            batch = list(texts[start : start + BATCH])
+            line(start, len(texts))
+            batch = [text[:LONGEST] for text in texts[start : start + BATCH]]
             parts.append(self._tower(self._tokens(batch)).float().numpy())
+        line.close()
         return np.concatenate(parts)
 
     def fingerprint(self) -> str:

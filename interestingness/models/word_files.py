@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,24 @@ FORMS = (
     "word2vec's text (.txt, .vec) or binary (.bin) format, GloVe's text, or JSON {word: [numbers]}"
 )
 MOST_LETTERS = 10_000
+SHOWN = 40
+"""Letters of a word or line in a message."""
+
+PICKLE = b"\x80"
+ARCHIVES = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+OTHERS = {
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"%PDF": "a PDF",
+    b"PAR1": "a Parquet table",
+    b"\x93NUMPY": "a numpy array without its words",
+    b"version https://git-lfs": "a Git LFS pointer instead of the file (git lfs pull)",
+    b"<!DOCTYPE": "a web page",
+    b"<html": "a web page",
+    b"\xff\xfe": "a text in UTF-16 instead of UTF-8",
+    b"\xfe\xff": "a text in UTF-16 instead of UTF-8",
+}
+"""First bytes of files that people take for word vectors, and what they are."""
 
 
 def read_words(path: Path) -> Words:
@@ -28,25 +47,50 @@ def read_words(path: Path) -> Words:
         DataError: absent, empty, damaged, of another form, or with numbers that are not finite.
     """
     if not path.is_file():
-        raise _error(path, "there is no such file")
+        raise _error(path, "a folder" if path.is_dir() else "there is no such file")
     suffix = path.suffix.casefold()
-    if suffix in (".kv", ".model", ".pkl"):
+    with path.open("rb") as stream:
+        start = stream.read(64)
+    _refuse_others(path, suffix, start)
+    try:
+        words, vectors = {".json": _json, ".bin": _binary}.get(suffix, _text)(path)
+    except UnicodeDecodeError as error:
+        raise _error(
+            path,
+            f"no text in UTF-8 (byte {error.object[error.start]:#04x} at {error.start}); "
+            "word2vec's binary format is to be named .bin",
+        ) from None
+    except ValueError as error:
+        raise _error(path, str(error)) from None
+    if not words:
+        raise _error(path, "no words")
+    if not np.isfinite(vectors).all():
+        bad = words[int(np.argmin(np.isfinite(vectors).all(axis=1)))]
+        raise _error(path, f"the vector of {_short(bad)} is not finite")
+    return words, vectors
+
+
+def _refuse_others(path: Path, suffix: str, start: bytes) -> None:
+    """Say of a file what it is, where its first bytes or its name tell."""
+    if not start:
+        raise _error(path, "the file is empty (0 bytes)")
+    if suffix in (".kv", ".model", ".pkl") or start.startswith(PICKLE):
         raise DataError(
-            f"{path}: a pickle of gensim",
+            f"{path}: a pickle of gensim" if suffix in (".kv", ".model") else f"{path}: a pickle",
             expected=FORMS,
             todo="save it openly: KeyedVectors.load(…).save_word2vec_format('words.bin', "
             "binary=True)",
         )
-    try:
-        words, vectors = {".json": _json, ".bin": _binary}.get(suffix, _text)(path)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _error(path, str(error)) from None
-    if not words or vectors.ndim != 2 or not vectors.shape[1]:
-        raise _error(path, f"{len(words)} words with vectors of shape {vectors.shape}")
-    if not np.isfinite(vectors).all():
-        bad = words[int(np.argmin(np.isfinite(vectors).all(axis=1)))]
-        raise _error(path, f"the vector of {bad!r} is not finite")
-    return words, vectors
+    for magic, kind in ARCHIVES.items():
+        if start.startswith(magic):
+            raise DataError(
+                f"{path}: packed ({kind})",
+                expected=FORMS,
+                todo="unpack the file and name what comes out: model.words.path=…",
+            )
+    for magic, kind in OTHERS.items():
+        if start.startswith(magic):
+            raise _error(path, kind)
 
 
 def _error(path: Path, found: str) -> DataError:
@@ -55,52 +99,107 @@ def _error(path: Path, found: str) -> DataError:
     )
 
 
+def _short(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
+
+
 def _json(path: Path) -> Words:
-    content = json.loads(path.read_bytes())
-    table = content.get("vectors", content)
-    lengths = {len(vector) for vector in table.values()}
-    if len(lengths) > 1:
+    try:
+        content = json.loads(path.read_bytes())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"no JSON: {error}") from None
+    except RecursionError:
+        raise ValueError("JSON that is nested too deeply") from None
+    table = content
+    if isinstance(content, dict) and isinstance(content.get("vectors"), dict):
+        table = content["vectors"]
+    if not isinstance(table, dict):
+        raise ValueError(f"JSON of type {type(table).__name__}, no object of words")
+    lengths = {len(v) if isinstance(v, list) else 0 for v in table.values()}
+    if len(lengths - {0}) > 1:
         raise ValueError(f"vectors of different lengths: {sorted(lengths)[:5]}")
-    return list(table), np.array(list(table.values()), dtype=np.float32)
+    try:
+        if 0 in lengths:
+            raise ValueError
+        with np.errstate(over="ignore"):  # what single precision cannot hold is said below
+            vectors = np.array(list(table.values()), dtype=np.float32)
+        if table and vectors.ndim != 2:
+            raise ValueError
+    except (ValueError, TypeError):
+        bad = next(word for word, vector in table.items() if not _is_vector(vector))
+        raise ValueError(f"{_short(bad)} has no list of numbers") from None
+    return list(table), vectors
+
+
+def _is_vector(value: Any) -> bool:
+    numbers = (int, float, type(None))  # null becomes NaN, which is refused by its word
+    return isinstance(value, list) and bool(value) and all(isinstance(x, numbers) for x in value)
 
 
 def _text(path: Path) -> Words:
     words: list[str] = []
     rows: list[NDArray[np.float32]] = []
-    with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream):
+    announced = dim = 0
+    with path.open(encoding="utf-8-sig") as stream:
+        for number, line in enumerate(stream, 1):
             parts = line.rstrip().split(" ")
-            if number == 0 and len(parts) == 2 and all(part.isdigit() for part in parts):
-                announced = int(parts[0])
+            if number == 1 and len(parts) == 2 and all(part.isdecimal() for part in parts):
+                announced, dim = (int(part) for part in parts)
                 continue
-            if number == 0:
-                announced = -1
-            if not rows:
-                dim = len(parts) - 1
-            if dim < 1 or len(parts) < dim + 1:
-                raise ValueError(f"line {number + 1}: {len(parts) - 1} numbers, not {dim}")
-            # a word of GloVe may have spaces
+            dim = dim or len(parts) - 1
+            if dim < 1:
+                raise ValueError(f"line {number}: no numbers after {_short(parts[0])}")
+            # A word of GloVe may have spaces; word2vec's, whose file says how many numbers follow,
+            # may not. What looks like a number is one.
+            spare = parts[1:-dim]
+            if len(parts) < dim + 1 or (spare and (announced or any(map(_is_number, spare)))):
+                raise ValueError(
+                    f"line {number}: {len(parts) - 1} numbers after {_short(parts[0])}, not {dim}"
+                )
             words.append(" ".join(parts[:-dim]))
             try:
                 rows.append(np.array(parts[-dim:], dtype=np.float32))
             except ValueError:
-                raise ValueError(f"line {number + 1}: not numbers after {words[-1]!r}") from None
-    if words and announced not in (-1, len(words)):
+                raise ValueError(
+                    f"line {number}: not {dim} numbers after {_short(words[-1])}"
+                ) from None
+    if announced and announced != len(words):
         raise ValueError(f"{len(words)} words where the first line announces {announced}")
     return words, np.array(rows, dtype=np.float32)
 
 
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _binary(path: Path) -> Words:
     content = path.read_bytes()
-    first, _, _ = content[:100].partition(b"\n")
-    count, dim = (int(part) for part in first.split())
+    first, _, rest = content[: MOST_LETTERS + 100].partition(b"\n")
+    try:
+        count, dim = (int(part) for part in first.split())
+    except ValueError:
+        raise ValueError("its first line does not say how many words and numbers follow") from None
+    line = rest.partition(b"\n")[0].split(b" ")
+    if len(line) == dim + 1 and all(_is_number(part.decode("latin-1")) for part in line[1:]):
+        raise ValueError("word2vec's text format, which is to be named .txt or .vec")
     if count < 1 or dim < 1 or count * (4 * dim + 2) > len(content):
         raise ValueError(f"cut off: {count} vectors of {dim} numbers do not fit in the file")
     vectors, words = np.empty((count, dim), np.float32), []
     at = len(first) + 1
     for row in range(count):
-        end = content.index(b" ", at, at + MOST_LETTERS)
-        words.append(content[at:end].decode("utf-8").lstrip("\n"))
+        end = content.find(b" ", at, at + MOST_LETTERS)
+        if end < 0 or end + 1 + 4 * dim > len(content):
+            raise ValueError(f"cut off or damaged at word {row + 1} of {count}")
+        try:
+            words.append(content[at:end].decode("utf-8").lstrip("\n"))
+        except UnicodeDecodeError:
+            raise ValueError(f"word {row + 1} of {count} is no UTF-8") from None
         at = end + 1 + 4 * dim
         vectors[row] = np.frombuffer(content[end + 1 : at], dtype="<f4")
+    if content[at:].strip():
+        raise ValueError(f"{len(content) - at} bytes after the {count} words that it announces")
     return words, vectors

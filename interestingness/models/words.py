@@ -80,7 +80,7 @@ class TextVectors(ABC):
         """One line for people."""
 
     def average(self, texts: Sequence[Sequence[str]]) -> Averages:
-        """Mean vector of each image's texts; a text that is given twice counts once.
+        """Mean vector of each image's texts; one given twice, in whatever case, counts once.
 
         Args:
             texts: of each image: its tags, or its one title.
@@ -88,7 +88,7 @@ class TextVectors(ABC):
         Source:
             LaFin: Word2Vec of tags, averaged.
         """
-        own = [list(dict.fromkeys(t for t in map(cleaned, some) if t)) for some in texts]
+        own = [_distinct(some) for some in texts]
         distinct = list(dict.fromkeys(text for some in own for text in some))
         place = {text: row for row, text in enumerate(distinct)}
         found = self.find(distinct) if distinct else np.zeros((0, self.dim), np.float32)
@@ -145,9 +145,9 @@ class WordVectors(TextVectors):
         return out
 
     def _rows(self, text: str) -> list[int]:
-        """Row of the whole text as it is written, in small letters or with underscores, or rows
-        of its words."""
-        for form in (text, text.replace(" ", "_")):
+        """Row of the whole text as it is written, in small letters, with underscores or without
+        skin tones, or rows of its words."""
+        for form in (text, text.replace(" ", "_"), text.translate(_NO_SKIN_TONES)):
             row = self._row.get(form, self._folded.get(form.casefold()))
             if row is not None:
                 return [row]
@@ -233,6 +233,23 @@ def nearest_words(
     return [[] if np.isnan(row).any() else own for own, row in zip(found, images, strict=True)]
 
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_INVISIBLE = re.compile("[\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufe0e\ufe0f\ufeff]")
+"""Soft hyphens, marks of direction, variation selectors, …; not the joiners within emoji."""
+_NO_SKIN_TONES = dict.fromkeys(range(0x1F3FB, 0x1F400))
+
+
 def cleaned(text: str) -> str:
-    """One form for what looks the same: Unicode NFC, single spaces."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    """One form for what looks the same: Unicode NFC, single spaces, nothing that cannot be seen."""
+    if not text.isascii():
+        text = _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
+    return " ".join(_CONTROL.sub(" ", text).split())
+
+
+def _distinct(texts: Sequence[str]) -> list[str]:
+    """Cleaned texts that differ by more than case, each as it is spelt first."""
+    found: dict[str, str] = {}
+    for text in map(cleaned, texts):
+        if text:
+            found.setdefault(text.casefold(), text)
+    return list(found.values())

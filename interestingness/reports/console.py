@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from interestingness.learning.results import Evaluation, ReferenceResult
+from interestingness.learning.results import Estimate, Evaluation, ReferenceResult
 from interestingness.reports.description import RunDescription, number, percent, roles
 from interestingness.reports.text import plural
 
@@ -59,6 +59,10 @@ def print_results(
     judged = [r for r in evaluation.references if r.judged]
     if judged:
         console.print(_table(judged, evaluation, console))
+    said = [r for r in judged if r.yes_or_no is not None]
+    if said:
+        console.print()
+        console.print(_yes_or_no(said, console))
     lines = [_sentence(evaluation, judged)]
     if any(r.accuracy.low is not None for r in judged):
         lines.append(
@@ -67,6 +71,11 @@ def print_results(
         )
     if any(r.ceiling for r in judged):
         lines.append("ceiling: one human rater against the majority of the others")
+    if said:
+        lines.append(
+            "yes: a score above 0, or the reference's own; precision of the model's yes, recall of "
+            "the reference's; all in %, over test images"
+        )
     if unscored := evaluation.unscored_images:
         lines.append(
             f"{plural(unscored, 'test image')} {'has' if unscored == 1 else 'have'} no score; "
@@ -113,7 +122,7 @@ def _table(judged: list[ReferenceResult], evaluation: Evaluation, console: Conso
     columns = {
         "pairs": [f"{r.pairs:,}" for r in judged],
         "images": [f"{r.images:,}" for r in judged],
-        "accuracy": [_accuracy(r) for r in judged],
+        "accuracy": [_estimate(r.accuracy) for r in judged],
         "Spearman": [number(r.spearman) for r in judged],
         "chance": [percent(r.chance, 0) for r in judged],
         "ceiling": [percent(r.ceiling.accuracy if r.ceiling else None) for r in judged],
@@ -122,22 +131,48 @@ def _table(judged: list[ReferenceResult], evaluation: Evaluation, console: Conso
         del columns["ceiling"]
     if console.width < NARROW:
         columns = {k: v for k, v in columns.items() if k in ("pairs", "accuracy")}
+    bold = [r.name == evaluation.main for r in judged]
+    return _numbers("reference", names, columns, bold, console)
+
+
+def _yes_or_no(said: list[ReferenceResult], console: Console) -> Table:
+    """Single images, said yes or no to by the sign of their score."""
+    found = [r.yes_or_no for r in said if r.yes_or_no is not None]
+    columns = {
+        "images": [f"{f.images:,}" for f in found],
+        "yes": [percent(f.yes) for f in found],
+        "accuracy": [_estimate(f.accuracy) for f in found],
+        "precision": [percent(f.precision) for f in found],
+        "recall": [percent(f.recall) for f in found],
+    }
+    if console.width < NARROW:
+        columns = {k: v for k, v in columns.items() if k in ("images", "accuracy")}
+    return _numbers("yes or no", [r.name for r in said], columns, [False] * len(said), console)
+
+
+def _numbers(
+    first: str,
+    names: Sequence[str],
+    columns: Mapping[str, Sequence[str]],
+    bold: Sequence[bool],
+    console: Console,
+) -> Table:
+    """Names and, to the right, columns of numbers that are never cut."""
     numbers = sum(max(map(len, (title, *cells))) + 2 for title, cells in columns.items())
     roomy = max(map(len, names)) + numbers <= console.width
     table = Table(
         box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0) if roomy else 0, pad_edge=False, show_edge=False
     )
-    table.add_column("reference", overflow="fold")
+    table.add_column(first, overflow="fold")
     for title in columns:
         table.add_column(title, justify="right", no_wrap=True)
-    for result, name, *cells in zip(judged, names, *columns.values(), strict=True):
-        style = "bold" if result.name == evaluation.main else ""
-        table.add_row(*(Text(spell(cell, console)) for cell in (name, *cells)), style=style)
+    for strong, *cells in zip(bold, names, *columns.values(), strict=True):
+        style = "bold" if strong else ""
+        table.add_row(*(Text(spell(cell, console)) for cell in cells), style=style)
     return table
 
 
-def _accuracy(result: ReferenceResult) -> str:
-    accuracy = result.accuracy
+def _estimate(accuracy: Estimate) -> str:
     if accuracy.low is None or accuracy.high is None:
         return percent(accuracy.value)
     low, high = percent(accuracy.low), percent(accuracy.high)

@@ -80,6 +80,7 @@ def render_page(content: PageContent) -> str:
             bars={r.name: figures.interval_bar(r, span) for r in judged},
             span=span,
             columns=_columns(evaluation),
+            said=[r for r in judged if r.yes_or_no is not None],
             figures=_figures(evaluation),
             agreement=content.agreement,
             heat=heat_map(content.agreement) if content.agreement is not None else "",

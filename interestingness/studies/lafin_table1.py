@@ -18,8 +18,8 @@ from interestingness.labels.tables import Tables
 from interestingness.learning.fusion_fit import Examples, FusionRecipe, fit_fusion
 from interestingness.models.fusion import widths_of
 from interestingness.stats.agreement import correct
-from interestingness.stats.bootstrap import bootstrap_images
 from interestingness.stats.columns import Array
+from interestingness.stats.decisions import decision_interval, decisions
 from interestingness.stats.paired_splits import PairedDifference, corrected_paired_t
 from interestingness.stats.tag_audit import predictive_tags
 from interestingness.studies.result import Cell, Column, IntervalChart, Spread, StudyResult, Table
@@ -121,7 +121,9 @@ class LafinTable1(Study):
                     ranked = self._scores(values, its_widths, pairs, row.reduce, seed)
                 found[at, :, number] = [*_binary(scores, images), _paired(ranked, pairs["test"])]
                 if self.splits == 1:
-                    single[at] = {"test": _interval(scores, images["test"], material.seed)}
+                    test = images["test"]
+                    interval = decision_interval(scores[test.left], test.target, seed=material.seed)
+                    single[at] = {"test": interval}
                 told(number * len(rows) + at + 1, self.splits * len(rows))
         told.close()
         test_per_train = float(np.mean([test / train for test, train in ratios]))
@@ -297,12 +299,9 @@ def _flag(tables: Tables, label: str) -> tuple[Array, str]:
 
 def _binary(scores: Array, images: Mapping[str, Examples]) -> list[float]:
     """Accuracy of the three sides, then precision and recall on the test side; NaN without any."""
-    found = []
-    for name in ("train", "validation", "test"):
-        yes, truth = scores[images[name].left] > 0, images[name].target == 1
-        found.append(float((yes == truth).mean()) if len(truth) else float("nan"))
-    hits = float((yes & truth).sum())
-    return [*found, *(hits / n if n else float("nan") for n in (yes.sum(), truth.sum()))]
+    names = ("train", "validation", "test")
+    sides = [decisions(scores[images[name].left], images[name].target) for name in names]
+    return [*(side.accuracy for side in sides), sides[-1].precision, sides[-1].recall]
 
 
 def _paired(scores: Array, pairs: Examples) -> float:
@@ -313,15 +312,6 @@ def _paired(scores: Array, pairs: Examples) -> float:
         return float("nan")
     margin = scores[pairs.left] - scores[pairs.right]
     return float(correct(margin[decided], pairs.target[decided]).mean())
-
-
-def _interval(scores: Array, images: Examples, seed: int) -> Cell:
-    hits = ((scores[images.left] > 0) == (images.target == 1)).astype(float)
-
-    def accuracy(weights: Array) -> float:
-        return float(weights @ hits / weights.sum())
-
-    return bootstrap_images(accuracy, len(hits), seed=seed)
 
 
 def _verdict(rows: Sequence[Combination], found: Array, measure: int, ratio: float) -> str:

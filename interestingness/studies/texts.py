@@ -11,12 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from interestingness.datasets.image_texts import OBTAINING, WRITTEN, written_descriptions
 from interestingness.errors import DataError, LabelError
 from interestingness.labels.tables import Tables, keys_of
 from interestingness.labels.votes import VoteSource
-
-WRITTEN = "description"
-"""Column, and kind of text, that describes an image."""
 
 LONGEST = 2000
 """Characters of a text that are read; a reason is a sentence or two."""
@@ -78,7 +76,7 @@ def descriptions(tables: Tables, columns: Sequence[str]) -> Texts:
         DataError: if there is no such column, or all its cells are empty.
     """
     have = tables.images.column_names
-    written = {} if WRITTEN in have else _written(tables)
+    written = {} if WRITTEN in have else written_descriptions(tables).texts
     absent = [name for name in columns if name not in have and not (name == WRITTEN and written)]
     if absent or not columns:
         own = [name for name in have if name not in ("image_id", "path", "sha256")]
@@ -87,8 +85,7 @@ def descriptions(tables: Tables, columns: Sequence[str]) -> Texts:
             expected="columns with words about each image"
             + (f"; it has {', '.join(own)}" if own else ", and it has none"),
             todo="study.columns=[…]; with dataset=folder, columns of dataset.groups or "
-            "dataset.scores; or study.of=reasons, or study.of=images; "
-            "`interestingness annotate what=descriptions` has a model write them",
+            f"dataset.scores; or study.of=reasons, or study.of=images; {OBTAINING}",
         )
     cells = [
         tables.images[name].to_pylist()
@@ -116,21 +113,6 @@ def descriptions(tables: Tables, columns: Sequence[str]) -> Texts:
         if WRITTEN in columns and written
         else f"{' and '.join(columns)} of the image table",
     )
-
-
-def _written(tables: Tables) -> dict[str, str]:
-    """A model's description of each image, the first where there are several."""
-    if not tables.has("texts"):
-        return {}
-    table = tables.table("texts")
-    table = table.filter(pc.equal(table["kind"], WRITTEN))
-    found: dict[str, str] = {}
-    for image_id, text in zip(
-        table["image_id"].to_pylist(), table["text"].to_pylist(), strict=True
-    ):
-        if text is not None:
-            found.setdefault(image_id, text)
-    return found
 
 
 def reasons(tables: Tables, source: VoteSource) -> Texts:

@@ -177,12 +177,10 @@ def test_a_job_of_several_ranks_does_not_run_the_sweep_again(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+@pytest.mark.parametrize("launcher", ["basic", "joblib", "submitit_local"])
 def test_other_launchers_stay_usable(
     tmp_path: Path, environment: dict[str, str], launcher: str
 ) -> None:
-    if launcher == "joblib":
-        pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     done = _sweep(
         *SMALL, "seed=0,1", f"hydra/launcher={launcher}", cwd=tmp_path, environment=environment
     )

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from interestingness.assembly import registry
 from interestingness.assembly.run import evaluate, train
@@ -156,9 +158,44 @@ def test_the_best_epoch_is_chosen_on_the_validation_side(trained) -> None:
     assert all("=" not in name for name in names)
 
 
+def test_lafins_binary_task_says_yes_or_no_and_chooses_the_epoch_by_its_own_loss(
+    trained, composed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = ["model=tag_fusion", "loss=binary", "label_source=lafin", "optimizer.lr=0.01"]
+    task += ["split=lafin_64_16_20", "dataset.degree=10", "callbacks=best", "trainer.max_epochs=6"]
+    run = trained(*task)
+    said = _reference(run, "lafin")["yes_or_no"]
+    assert "yes or no" in capsys.readouterr().out and "Yes or no" in (run / "page.html").read_text()
+    assert _reference(run, "human")["yes_or_no"] is _reference(run, "views")["yes_or_no"] is None
+
+    root = OmegaConf.load(run / "config.yaml").dataset.root
+    rows = pq.read_table(Path(root) / "scores.parquet").to_pylist()
+    flag = {row["image_id"]: row["score"] for row in rows if row["name"] == "lafin"}
+    scores = pq.read_table(run / "image_scores.parquet").to_pylist()
+    tested = [row for row in scores if row["score"] is not None]
+    right = [(row["score"] > 0) == (flag[row["image_id"]] == 1) for row in tested]
+    assert said["images"] == len(right) > 5
+    assert said["accuracy"]["value"] == pytest.approx(np.mean(right))
+
+    log = pa_csv.read_csv(run / "log" / "metrics.csv").to_pylist()
+    losses = {
+        row["epoch"]: (row["validation/objective"], row["validation/loss"])
+        for row in log
+        if row.get("validation/objective") is not None
+    }
+    assert len(losses) == 6 and all(own != usual for own, usual in losses.values())
+    least = min(losses, key=lambda epoch: losses[epoch][0])
+    assert (run / "checkpoints" / f"epoch-{least:03d}.ckpt").is_file()
+
+    evaluate(composed("evaluate", f"ckpt={run}", run="judged"))
+    assert _reference(tmp_path / "judged", "lafin")["yes_or_no"] == said
+    assert "yes or no" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("overrides", "error", "text"),
     [
+        (["loss=binary"], ConfigError, "BinaryLoss with a LinearHead, which has no bias"),
         (["label_source=votes", "label_source.raters=[nobody]"], LabelError, "nothing to read"),
         (["label_source=scores", "label_source.column=nothing"], LabelError, "nothing"),
         (["optimizer.learning_rate=1"], None, "learning_rate"),

@@ -103,6 +103,35 @@ def test_numbers_agree_with_scipy_and_scikit_learn() -> None:
     assert sum(b.pairs for b in graded.reliability) == pytest.approx((~np.isnan(p)).sum())
 
 
+def test_scores_with_a_zero_are_held_against_references_that_say_yes_or_no() -> None:
+    pairs, grade = some_pairs(), truth()
+    score = grade + np.random.default_rng(2).normal(size=IMAGES)
+    score[3] = np.nan
+    flag = np.where(np.arange(IMAGES) == 5, np.nan, np.where(grade > 0.5, 7.0, 2.0))
+    references = {
+        "flagged": Reference.of(by_score(pairs, grade), pairs, image_scores=flag),
+        "graded": Reference.of(by_score(pairs, grade), pairs, image_scores=grade),
+        "pairwise": Reference.of(by_score(pairs, grade), pairs),
+    }
+    test = np.arange(len(pairs))[::2]
+    flagged, *others = evaluate(score, pairs, test, references, has_zero=True).references
+    assert [r.yes_or_no for r in others] == [None, None]
+    at = np.setdiff1d(pairs[test].images_used(), [3, 5])
+    yes, so = score[at] > 0, flag[at] == 7
+    found = flagged.yes_or_no
+    assert found is not None and found.images == len(at) < IMAGES - 1
+    assert found.yes == pytest.approx(so.mean())
+    assert found.accuracy.value == pytest.approx((yes == so).mean())
+    assert found.accuracy.low < found.accuracy.value < found.accuracy.high
+    assert found.precision == pytest.approx(so[yes].mean())
+    assert found.recall == pytest.approx(yes[so].mean())
+    # two test images: every grade has two values there
+    few = evaluate(score, pairs, test[:1], references, has_zero=True).references
+    assert few[0].yes_or_no.images == 2 and few[1].yes_or_no is None
+    without = evaluate(score, pairs, test, references).references
+    assert [r.yes_or_no for r in without] == [None] * 3
+
+
 def test_win_share_is_taken_over_test_pairs() -> None:
     names = ["a", "b", "c", "d"]
     pairs, _, _ = Pairs.from_ids(["a", "a", "b", "c"], ["b", "c", "c", "d"], names)

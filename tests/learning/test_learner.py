@@ -1,5 +1,7 @@
 """A step of the learner: what goes through the network, and what comes back."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,6 +9,13 @@ from torch import Tensor, nn
 from interestingness.data.batch import PairBatch
 from interestingness.errors import DataError
 from interestingness.learning.learner import PreferenceLearner
+from interestingness.learning.losses import bradley_terry_loss
+from interestingness.learning.pair_losses import (
+    BinaryLoss,
+    BradleyTerryLoss,
+    DavidsonLoss,
+    PairLoss,
+)
 from interestingness.models.backbones import SceneClipBackbone
 from interestingness.models.heads import LinearHead
 from interestingness.models.scaling import FeatureScaler
@@ -30,12 +39,12 @@ def batch(pairs: int = 20, images: int = 8) -> PairBatch:
     )
 
 
-def learner() -> PreferenceLearner:
+def learner(loss: PairLoss | None = None) -> PreferenceLearner:
     backbone = tune(SceneClipBackbone(weights="random:0"), LastBlocks(blocks=1))
     head = LinearHead(backbone.dim)
     nn.init.normal_(head.weight, generator=torch.Generator().manual_seed(1))
     scorer = Scorer(backbone, FeatureScaler("none", backbone.dim), head)
-    made = PreferenceLearner(scorer, optimizer=lambda p: torch.optim.SGD(p, lr=0.1))
+    made = PreferenceLearner(scorer, optimizer=lambda p: torch.optim.SGD(p, lr=0.1), loss=loss)
     made.train()
     return made
 
@@ -72,6 +81,29 @@ def test_a_picture_that_breaks_the_loss_is_traced_to_its_pairs() -> None:
     ) as caught:
         one.training_step(given, 7)
     assert "batch 7" in caught.value.found
+
+
+@pytest.mark.parametrize("loss", [BinaryLoss(), DavidsonLoss(tie=0.3), BradleyTerryLoss()])
+def test_the_objective_is_the_own_loss_over_pairs_with_a_preference(
+    loss: PairLoss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, logged = learner(loss), {}
+    monkeypatch.setattr(one, "log_dict", lambda values, **_: logged.update(values))
+    generator = torch.Generator().manual_seed(2)
+    left, right = torch.randn(2, 12, generator=generator)
+    preference, weight = torch.rand(2, 12, generator=generator)
+    weight[4:6] = 0.0
+    one.validation_scores.update(torch.arange(12), left, right, preference, weight)
+    one.on_validation_epoch_end()
+    known = weight > 0
+    expected = loss(left[known], right[known], preference[known], weight[known]).item()
+    assert logged["validation/objective"] == pytest.approx(expected, rel=1e-5)
+    margin, its = (left - right)[known], preference[known]
+    usual = bradley_terry_loss(margin, its, weight=weight[known]).item()
+    assert logged["validation/loss"] == pytest.approx(usual, rel=1e-5)
+    assert isinstance(loss, BradleyTerryLoss) == (usual == pytest.approx(expected, rel=1e-5))
+    one.on_validation_epoch_end()  # everything was taken out: nothing to judge by
+    assert math.isnan(logged["validation/objective"])
 
 
 def test_weights_that_are_no_numbers_are_not_written() -> None:

@@ -69,7 +69,9 @@ def test_placeholders_and_repeats_do_not_count_but_unlabelled_pairs_are_kept() -
 
 
 def test_nothing_to_judge_by_is_nan() -> None:
-    assert all(np.isnan(v) for v in pair_metrics(PairScores().compute()).values())
+    found = pair_metrics(PairScores().compute())
+    assert found.pop("pairs") == 0
+    assert len(found) == 4 and all(np.isnan(v) for v in found.values())
 
 
 def test_half_precision_and_reset() -> None:

@@ -6,11 +6,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.nn.functional import margin_ranking_loss
+from torch.nn.functional import binary_cross_entropy_with_logits, margin_ranking_loss
 
 from interestingness.errors import ConfigError, LabelError
 from interestingness.learning.losses import bradley_terry_loss
 from interestingness.learning.pair_losses import (
+    BinaryLoss,
     BradleyTerryLoss,
     DavidsonLoss,
     MarginLoss,
@@ -25,6 +26,7 @@ def losses() -> list[PairLoss]:
         MarginLoss(margin=1.0),
         SoftLabelLoss(prior_votes=1.0),
         DavidsonLoss(tie=0.5),
+        BinaryLoss(),
     ]
 
 
@@ -32,13 +34,13 @@ every = pytest.mark.parametrize("loss", losses(), ids=lambda loss: type(loss).__
 
 
 @every
-@given(margin=st.floats(-300, 300), preference=st.floats(0, 1))
+@given(left=st.floats(-150, 150), right=st.floats(-150, 150), preference=st.floats(0, 1))
 def test_swapping_the_images_changes_nothing(
-    loss: PairLoss, margin: float, preference: float
+    loss: PairLoss, left: float, right: float, preference: float
 ) -> None:
-    one = torch.ones(1)
-    here = loss(torch.tensor([margin]), torch.tensor([preference]), one)
-    there = loss(torch.tensor([-margin]), torch.tensor([1 - preference]), one)
+    one, (a, b) = torch.ones(1), torch.tensor([[left], [right]])
+    here = loss(a, b, torch.tensor([preference]), one)
+    there = loss(b, a, torch.tensor([1 - preference]), one)
     assert math.isfinite(here.item())
     # 1 - p is rounded: next to a tie it may be one, and a tie is another outcome for Davidson.
     if preference == 0.5 or abs(preference - 0.5) > 1e-6:
@@ -46,12 +48,22 @@ def test_swapping_the_images_changes_nothing(
 
 
 @every
+def test_only_a_loss_with_a_zero_minds_where_it_is(loss: PairLoss) -> None:
+    left, right = torch.randn(2, 20)
+    preference, weight = torch.rand(20), torch.ones(20)
+    here, shifted = (loss(left + by, right + by, preference, weight).item() for by in (0.0, 3.0))
+    assert loss.has_zero == isinstance(loss, BinaryLoss)
+    assert loss.has_zero != (here == pytest.approx(shifted, rel=1e-4))
+
+
+@every
 def test_uneven_ranks_add_up_and_placeholders_count_nothing(loss: PairLoss) -> None:
-    margin, preference, weight = torch.randn(7), torch.rand(7), torch.rand(7)
+    left, right = torch.randn(2, 7)
+    preference, weight = torch.rand(7), torch.rand(7)
     weight[3] = 0.0
-    whole, half = loss(margin, preference, weight), weight.sum() / 2
+    whole, half = loss(left, right, preference, weight), weight.sum() / 2
     parts = [
-        loss(margin[s], preference[s], weight[s], half)
+        loss(left[s], right[s], preference[s], weight[s], half)
         for s in (slice(0, 3), slice(3, 4), slice(4, 7))
     ]
     torch.testing.assert_close(sum(parts) / 2, whole)
@@ -61,36 +73,37 @@ def test_uneven_ranks_add_up_and_placeholders_count_nothing(loss: PairLoss) -> N
 @every
 def test_what_is_no_probability_is_refused(loss: PairLoss) -> None:
     with pytest.raises(LabelError, match="outside"):
-        loss(torch.zeros(1), torch.tensor([1.2]), torch.ones(1))
+        loss(torch.zeros(1), torch.zeros(1), torch.tensor([1.2]), torch.ones(1))
 
 
 def test_the_hinge_is_that_of_torch() -> None:
     scores, other = torch.randn(2, 40)
     preference = (torch.rand(40) > 0.5).float()
     expected = margin_ranking_loss(scores, other, 2 * preference - 1, margin=0.7)
-    ours = MarginLoss(margin=0.7)(scores - other, preference, torch.ones(40))
+    ours = MarginLoss(margin=0.7)(scores, other, preference, torch.ones(40))
     torch.testing.assert_close(ours, expected)
 
 
 def test_few_votes_are_drawn_to_one_half_and_many_are_not() -> None:
-    best = []
+    best, one, zero = [], torch.ones(1), torch.zeros(1)
     for votes in (1.0, 100.0):
         margin = torch.zeros(1, requires_grad=True)
         optimizer = torch.optim.LBFGS([margin], max_iter=100, line_search_fn="strong_wolfe")
 
         def closure(margin=margin, votes=votes, optimizer=optimizer) -> torch.Tensor:
             optimizer.zero_grad()
-            loss = SoftLabelLoss(prior_votes=2.0)(margin, torch.ones(1), torch.tensor([votes]))
+            loss = SoftLabelLoss(prior_votes=2.0)(margin, zero, one, torch.tensor([votes]))
             loss.backward()
             return loss
 
         optimizer.step(closure)
         best.append(torch.sigmoid(margin).item())
     assert best == pytest.approx([2 / 3, 101 / 102], abs=1e-3)
-    margin, preference, weight = torch.randn(9), torch.rand(9), torch.rand(9)
+    left, right = torch.randn(2, 9)
+    preference, weight = torch.rand(9), torch.rand(9)
     torch.testing.assert_close(
-        SoftLabelLoss(prior_votes=0.0)(margin, preference, weight),
-        bradley_terry_loss(margin, preference, weight=weight),
+        SoftLabelLoss(prior_votes=0.0)(left, right, preference, weight),
+        bradley_terry_loss(left - right, preference, weight=weight),
     )
 
 
@@ -107,7 +120,7 @@ def test_davidson_finds_the_planted_scores_and_the_planted_share_of_ties() -> No
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        value = loss(scores[left] - scores[right], preference, torch.ones(len(left)))
+        value = loss(scores[left], scores[right], preference, torch.ones(len(left)))
         value.backward()
         return value
 
@@ -119,8 +132,21 @@ def test_davidson_finds_the_planted_scores_and_the_planted_share_of_ties() -> No
 
 
 def test_davidson_at_rest_is_ln_3() -> None:
-    value = DavidsonLoss(tie=1.0)(torch.zeros(3), torch.tensor([0.0, 0.5, 1.0]), torch.ones(3))
+    outcomes, zero = torch.tensor([0.0, 0.5, 1.0]), torch.zeros(3)
+    value = DavidsonLoss(tie=1.0)(zero, zero, outcomes, torch.ones(3))
     assert value.item() == pytest.approx(math.log(3))
+
+
+def test_binary_is_the_cross_entropy_of_both_sides() -> None:
+    left, right = 3 * torch.randn(2, 30)
+    preference, weight = torch.rand(30), torch.rand(30)
+    expected = binary_cross_entropy_with_logits(
+        torch.cat([left, right]), torch.cat([preference, 1 - preference]), weight.repeat(2)
+    )
+    ours = BinaryLoss()(left, right, preference, weight, torch.tensor(30.0))
+    torch.testing.assert_close(ours, expected)
+    at_rest = BinaryLoss()(torch.zeros(30), torch.zeros(30), preference, weight)
+    assert at_rest.item() == pytest.approx(math.log(2))
 
 
 def test_impossible_options() -> None:

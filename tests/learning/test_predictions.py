@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,5 +112,12 @@ def test_flat_metrics_name_what_is_known(
     assert flat["test/human/accuracy"] == 1.0 and flat["test/pairs"] == 3
     assert "test/gpt4o/accuracy" not in flat and flat["test/gpt4o/pairs"] == 0
     assert not any(np.isnan(v) for v in flat.values())
+    flag = np.array([1.0, 0.0, 0.0, 1.0])
+    flagged = {"flag": replace(references["human"], image_scores=flag)}
+    said = flat_metrics(evaluate(score, pairs, [0, 1, 3], flagged, has_zero=True))
+    assert said["test/flag/yes_or_no_accuracy"] == pytest.approx(1 / 3)
+    assert said["test/flag/yes_or_no_precision"] == said["test/flag/yes_or_no_recall"] == 0.5
+    assert said["test/flag/yes_or_no_accuracy_low"] <= 1 / 3
+    assert not any("yes_or_no" in name for name in flat)
     empty = Evaluation(0, 0, 0, None, (), (), (), (), (), evaluate(score, pairs, [], {}).histogram)
     assert flat_metrics(empty) == {"test/pairs": 0, "test/images": 0}

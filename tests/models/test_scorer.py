@@ -6,7 +6,8 @@ from torch import nn
 from interestingness.errors import ConfigError, DataError, WeightsError
 from interestingness.models.backbone import Backbone, check_domain
 from interestingness.models.contract import EmbeddingContract
-from interestingness.models.heads import LinearHead, MLPHead, build_head
+from interestingness.models.fusion import FusionHead
+from interestingness.models.heads import LayersHead, LinearHead, MLPHead, build_head
 from interestingness.models.scaling import FeatureScaler
 from interestingness.models.scorer import Scorer, build_scorer, margin
 
@@ -51,6 +52,22 @@ def test_the_linear_head_starts_at_indifference():
     scores = scorer()(torch.randn(3, DIM))
     assert torch.equal(scores, torch.zeros(3))
     assert [p.shape for p in scorer().head_weights()] == [(DIM,)]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        LinearHead(DIM),
+        mlp(),
+        LayersHead(DIM, hidden=[], activation="none"),
+        FusionHead(DIM, widths={"a": 8, "b": 4}, hidden=3, dropout=0.0, reduce=True),
+    ],
+    ids=lambda head: head.kind,
+)
+def test_what_can_shift_scores_a_feature_of_zeros_as_it_likes(head):
+    for parameter in head.parameters():
+        nn.init.ones_(parameter)
+    assert (head.eval()(torch.zeros(1, DIM)).item() != 0) == head.can_shift
 
 
 def test_the_mlp_is_regularised_by_weights_not_biases():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -14,6 +15,7 @@ from interestingness.learning.results import (
     Evaluation,
     Histogram,
     ReferenceResult,
+    YesOrNo,
 )
 from interestingness.reports.console import describe_run, print_results
 from interestingness.reports.description import RunDescription
@@ -83,6 +85,18 @@ def test_the_table_says_who_judges_with_numbers_and_ends_with_one_path() -> None
 def test_nothing_is_said_of_a_simulation_or_ceiling_where_there_is_none() -> None:
     text = shown(evaluation(judged("human")))
     assert "SIMULATION" not in text and "ceiling:" not in text and "78.0" not in text
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_yes_or_no_has_a_table_of_its_own_where_scores_have_a_zero(width: int) -> None:
+    said = YesOrNo(403, 0.482, Estimate(0.712, 0.66, 0.761), 0.699, None)
+    flagged = replace(judged("lafin", learnt=True), yes_or_no=said)
+    text = shown(evaluation(judged("human"), flagged), width=width)
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    assert rows.count("lafin 403 48.2 71.2 [66.0, 76.1] 69.9 –") == (width > 40)
+    assert rows.count("lafin 403 71.2 [66.0, 76.1]") == (width == 40)
+    assert "yes: a score above 0" in " ".join(rows)
+    assert "yes" not in shown(evaluation(judged("human"), judged("lafin", learnt=True)))
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])

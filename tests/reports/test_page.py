@@ -12,7 +12,13 @@ import pytest
 from PIL import Image
 
 from interestingness.errors import ImageError
-from interestingness.learning.results import Evaluation, Histogram, ReferenceResult
+from interestingness.learning.results import (
+    Estimate,
+    Evaluation,
+    Histogram,
+    ReferenceResult,
+    YesOrNo,
+)
 from interestingness.reports.description import RunDescription
 from interestingness.reports.page import render_page, write_page
 from interestingness.reports.reasons import Reason
@@ -55,6 +61,18 @@ class Outline(HTMLParser):
 
     def count(self, tag: str, kind: str | None = None) -> int:
         return sum(t == tag and (kind is None or a.get("class") == kind) for t, a in self.tags)
+
+
+def test_yes_or_no_is_a_table_of_its_own_where_scores_have_a_zero(make_content: Any) -> None:
+    content = make_content()
+    assert "Yes or no" not in Outline(render_page(content)).words()
+    said = YesOrNo(1403, 0.482, Estimate(0.712, 0.66, 0.761), 0.699, None)
+    human, *others = content.evaluation.references
+    references = (replace(human, yes_or_no=said), *others)
+    evaluation = replace(content.evaluation, references=references)
+    outline = Outline(render_page(replace(content, evaluation=evaluation)))
+    assert "human 71.2 66.0–76.1 1,403 48.2 69.9 –" in outline.words()
+    assert outline.count("table") == 2
 
 
 def test_a_page_holds_all_that_was_asked_for(make_content: Any) -> None:

@@ -1,0 +1,195 @@
+"""The processes that train or judge together, and what they say to each other outside of training.
+
+A process learns from its environment that it is one of several: from torchrun, from srun, or from
+our own start of one process per GPU (``starting``), which speaks torchrun's language. Nothing here
+imports torch before there is a team.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from interestingness.data.part import Part
+from interestingness.errors import ConfigError, InterestingnessError
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
+T = TypeVar("T")
+
+TIMEOUT_S = 1800.0
+"""Seconds that a collective of training waits for a rank, where the strategy names no other."""
+PATIENCE = timedelta(days=7)
+"""Parts of the images may take ranks hours more or less; one that dies is noticed at once."""
+_LOST = ("connection closed by peer", "connection reset", "timed out", "timeout", "socket", "peer")
+
+
+class RankLost(InterestingnessError):
+    """Another rank did not answer: it has ended, hangs, or never came."""
+
+    exit_code = 75
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among those that were started together.
+
+    Attributes:
+        rank: in [0, ranks).
+        ranks: processes on all machines.
+        local: number of this process on its machine, from 0.
+        starter: what started them, for messages.
+    """
+
+    rank: int
+    ranks: int
+    local: int
+    starter: str
+
+
+@dataclass(frozen=True, eq=False)
+class Team:
+    """What a process needs of the others; alone, nothing waits.
+
+    Attributes:
+        rank: in [0, ranks).
+        ranks: processes of the team.
+        here: those of them on this machine.
+    """
+
+    rank: int = 0
+    ranks: int = 1
+    here: int = 1
+    _group: ProcessGroup | None = None
+
+    @property
+    def first(self) -> bool:
+        """Whether this process speaks for all: it prints and writes the run folder."""
+        return self.rank == 0
+
+    @property
+    def part(self) -> Part:
+        """The share of this rank wherever work is dealt by position."""
+        return Part(self.rank, self.ranks)
+
+    def agree(self, value: T) -> T:
+        """The value of rank 0, on all ranks."""
+        if self._group is None:
+            return value
+        from torch import distributed
+
+        box = [value]
+        distributed.broadcast_object_list(box, src=0, group=self._group)
+        return box[0]
+
+    def meet(self) -> None:
+        """Wait until all ranks are here, however long that takes."""
+        if self._group is not None:
+            from torch import distributed
+
+            distributed.barrier(group=self._group)
+
+
+def world_of(environment: Mapping[str, str] = os.environ) -> World | None:
+    """This process's place, None if it was started alone.
+
+    Args:
+        environment: of the process. As Lightning has it, torchrun goes before SLURM, inside of
+            which it may run, and a SLURM job named ``bash`` or ``interactive`` is a shell.
+    """
+    if "TORCHELASTIC_RUN_ID" in environment and int(environment.get("WORLD_SIZE", 1)) > 1:
+        rank, local = int(environment["RANK"]), int(environment["LOCAL_RANK"])
+        return World(rank, int(environment["WORLD_SIZE"]), local, "torchrun")
+    shell = environment.get("SLURM_JOB_NAME") in {"bash", "interactive"}
+    tasks = int(environment.get("SLURM_NTASKS", 1))
+    if tasks > 1 and "SLURM_PROCID" in environment and not shell:
+        rank, local = int(environment["SLURM_PROCID"]), int(environment["SLURM_LOCALID"])
+        return World(rank, tasks, local, "srun")
+    return None
+
+
+ALONE = Team()
+
+
+def join(trainer: Mapping[str, Any], here: int) -> Team:
+    """Become one of the ranks, if this process was started as one.
+
+    Args:
+        trainer: the config's ``trainer``.
+        here: processes that it wants on this machine.
+
+    Raises:
+        ConfigError: if it wants another number of processes than were started.
+        RankLost: if not all of them came.
+    """
+    world = world_of()
+    if world is None:
+        return ALONE
+    wanted = here * int(trainer.get("num_nodes") or 1)
+    if wanted != world.ranks:
+        raise ConfigError(
+            f"{world.starter} started {world.ranks} processes, the config wants {wanted} "
+            f"({here} on each of {trainer.get('num_nodes') or 1} machines)",
+            expected="trainer.devices (processes on a machine) × trainer.num_nodes of them",
+            todo="trainer=ddp trainer.devices=… trainer.num_nodes=… as they were started",
+        )
+    import torch
+    from lightning.fabric.plugins.environments import SLURMEnvironment
+    from torch import distributed
+
+    if world.starter == "srun":  # torchrun has set both
+        slurm = SLURMEnvironment()
+        os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = (
+            slurm.main_address,
+            str(slurm.main_port),
+        )
+    graphics = torch.cuda.is_available() and trainer.get("accelerator") != "cpu"
+    if graphics:
+        devices = trainer.get("devices")
+        torch.cuda.set_device(
+            devices[world.local] if isinstance(devices, list | tuple) else world.local
+        )
+    strategy = trainer.get("strategy")
+    timeout = strategy.get("timeout_s") if isinstance(strategy, Mapping) else None
+    with lost_ranks(world):
+        distributed.init_process_group(
+            "nccl" if graphics else "gloo",
+            rank=world.rank,
+            world_size=world.ranks,
+            timeout=timedelta(seconds=TIMEOUT_S if timeout is None else float(timeout)),
+        )
+        group: Any = distributed.new_group(backend="gloo", timeout=PATIENCE)
+    return Team(world.rank, world.ranks, here, group)
+
+
+@contextmanager
+def lost_ranks(place: World | Team) -> Iterator[None]:
+    """Turn what torch says of a rank that does not answer into ``RankLost``."""
+    try:
+        yield
+    except RuntimeError as error:
+        if place.ranks < 2 or not _about_others(error):
+            raise
+        first = str(error).strip().splitlines()[0][:300]
+        raise RankLost(
+            f"rank {place.rank} of {place.ranks} waited for another rank in vain ({first})",
+            expected="all ranks until the end",
+            todo="look at what the rank that ended first has printed; a rank that hangs is given "
+            "trainer.strategy.timeout_s seconds; resume= goes on from the last checkpoint",
+        ) from error
+
+
+def _about_others(error: RuntimeError) -> bool:
+    from torch import distributed
+
+    if isinstance(error, distributed.DistError):
+        return True
+    trace = str(error).lower()
+    return any(said in trace for said in _LOST) and any(
+        name in trace for name in ("gloo", "nccl", "processgroup", "store", "wait")
+    )

@@ -1,0 +1,45 @@
+"""How ranks share a step: Lightning's strategies with the options that a config names."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
+
+
+def ddp(*, timeout_s: float, find_unused_parameters: bool = False) -> DDPStrategy:
+    """Every rank holds the whole model; gradients are averaged.
+
+    Args:
+        timeout_s: seconds that a rank waits for the others before the run ends with an error.
+        find_unused_parameters: for models that leave parameters out in some steps; ours do not.
+    """
+    return DDPStrategy(
+        timeout=timedelta(seconds=timeout_s),
+        find_unused_parameters=find_unused_parameters,
+        gradient_as_bucket_view=True,
+    )
+
+
+def fsdp(*, timeout_s: float) -> ModelParallelStrategy:
+    """Weights, gradients and optimiser states are cut among the ranks as well (FSDP2).
+
+    Checkpoints are the same single files as without it.
+
+    Args:
+        timeout_s: seconds that a rank waits for the others before the run ends with an error.
+    """
+    return _AllRanksShareData(
+        tensor_parallel_size=1,
+        save_distributed_checkpoint=False,
+        timeout=timedelta(seconds=timeout_s),
+    )
+
+
+class _AllRanksShareData(ModelParallelStrategy):
+    """Lightning's default is one share of the data for each machine; ours is one for each rank."""
+
+    def setup_environment(self) -> None:
+        """Set the size once the number of ranks is known."""
+        self._data_parallel_size = self.num_nodes * self.num_processes
+        super().setup_environment()
