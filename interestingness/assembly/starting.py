@@ -188,11 +188,18 @@ def _places(count: int) -> Iterator[dict[str, str]]:
     common["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", share)
     if sys.platform == "linux":  # a host whose name has no address is no obstacle
         common["GLOO_SOCKET_IFNAME"] = os.environ.get("GLOO_SOCKET_IFNAME", "lo")
-    package_home = str(Path(__file__).parents[2])
-    paths = [package_home, os.environ.get("PYTHONPATH")]
-    common["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     for rank in range(count):
-        yield {**os.environ, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+        yield {**finding_us(os.environ), **common, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+
+
+def finding_us(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which ``python -m interestingness`` is this very package."""
+    package_home = str(Path(__file__).parents[2])
+    if sys.path[0] != package_home:
+        return dict(environment)
+    # A clone that is not installed: its script found the package beside itself.
+    paths = filter(None, [package_home, environment.get("PYTHONPATH")])
+    return {**environment, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _start(job: Path, rank: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:

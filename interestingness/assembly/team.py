@@ -7,6 +7,7 @@ imports torch before there is a team.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -138,33 +139,60 @@ def join(trainer: Mapping[str, Any], here: int) -> Team:
             expected="trainer.devices (processes on a machine) × trainer.num_nodes of them",
             todo="trainer=ddp trainer.devices=… trainer.num_nodes=… as they were started",
         )
-    import torch
-    from lightning.fabric.plugins.environments import SLURMEnvironment
     from torch import distributed
 
-    if world.starter == "srun":  # torchrun has set both
-        slurm = SLURMEnvironment()
-        os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = (
-            slurm.main_address,
-            str(slurm.main_port),
-        )
-    graphics = torch.cuda.is_available() and trainer.get("accelerator") != "cpu"
-    if graphics:
-        devices = trainer.get("devices")
-        torch.cuda.set_device(
-            devices[world.local] if isinstance(devices, list | tuple) else world.local
-        )
+    if world.starter == "srun":
+        _meeting_point()
+    device = _device(trainer, world.local)
     strategy = trainer.get("strategy")
     timeout = strategy.get("timeout_s") if isinstance(strategy, Mapping) else None
     with lost_ranks(world):
         distributed.init_process_group(
-            "nccl" if graphics else "gloo",
+            "gloo" if device is None else "nccl",
             rank=world.rank,
             world_size=world.ranks,
             timeout=timedelta(seconds=TIMEOUT_S if timeout is None else float(timeout)),
+            device_id=device,
         )
         group: Any = distributed.new_group(backend="gloo", timeout=PATIENCE)
     return Team(world.rank, world.ranks, here, group)
+
+
+def _meeting_point() -> None:
+    """Where ranks meet, from SLURM's variables; torchrun has set it."""
+    from lightning.fabric.plugins.environments import SLURMEnvironment
+
+    try:
+        slurm = SLURMEnvironment()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"srun: {error}",
+            expected="as many tasks on each machine as it has GPUs",
+            todo="srun --nodes=… --ntasks-per-node=… --gpus-per-node=…",
+        ) from None
+    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = slurm.main_address, str(slurm.main_port)
+
+
+def _device(trainer: Mapping[str, Any], local: int) -> Any:
+    """The GPU of this rank, made the current one; None on the CPU."""
+    import torch
+
+    if trainer.get("accelerator") == "cpu" or not torch.cuda.is_available():
+        return None
+    devices = trainer.get("devices")
+    if isinstance(devices, str) and "," in devices:
+        devices = [int(part) for part in devices.split(",") if part.strip()]
+    device = torch.device("cuda", devices[local] if isinstance(devices, list | tuple) else local)
+    torch.cuda.set_device(device)
+    atexit.register(_leave)  # NCCL complains of groups that end with their process
+    return device
+
+
+def _leave() -> None:
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 @contextmanager

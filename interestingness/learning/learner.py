@@ -223,7 +223,7 @@ class PreferenceLearner(L.LightningModule):
                 todo="name a run folder or a file of its checkpoints/",
             )
         self.scorer.check_spec(own["scorer"])
-        state = self.state_dict()
-        for name in self.scorer.frozen_names(prefix="scorer."):
-            checkpoint["state_dict"][name] = state[name]
+        state, loaded = self.state_dict(), checkpoint.get("state_dict")
+        if loaded is not None:  # a strategy that cuts weights has loaded them itself
+            loaded.update({n: state[n] for n in self.scorer.frozen_names(prefix="scorer.")})
         torch.set_rng_state(checkpoint["rng"]["torch"])

@@ -15,6 +15,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 from typing_extensions import override
 
+from interestingness.assembly.starting import finding_us
 from interestingness.errors import InterestingnessError
 from interestingness.sweeps import jobs, names, table
 from interestingness.sweeps.jobs import Job, Outcome, Status
@@ -197,11 +198,7 @@ def environment(sweep: str, at_once: int) -> dict[str, str]:
     if at_once > 1:
         # Processes that each take every core slow each other down.
         found.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // at_once)))
-    package_home = str(Path(__file__).parents[2])
-    if sys.path[0] == package_home:
-        # A clone that is not installed: its script found the package beside itself.
-        found["PYTHONPATH"] = os.pathsep.join(filter(None, [package_home, found.get("PYTHONPATH")]))
-    return found
+    return finding_us(found)
 
 
 def quoted(value: str) -> str:
