@@ -27,6 +27,7 @@ from hydra.core.utils import configure_log, setup_globals
 from omegaconf import DictConfig, OmegaConf
 
 from interestingness.assembly import registry
+from interestingness.assembly.environment import finding_us
 from interestingness.assembly.prepare import writable_cache
 from interestingness.assembly.team import RankLost
 from interestingness.errors import ConfigError, InterestingnessError
@@ -190,16 +191,6 @@ def _places(count: int) -> Iterator[dict[str, str]]:
         common["GLOO_SOCKET_IFNAME"] = os.environ.get("GLOO_SOCKET_IFNAME", "lo")
     for rank in range(count):
         yield {**finding_us(os.environ), **common, "RANK": str(rank), "LOCAL_RANK": str(rank)}
-
-
-def finding_us(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment in which ``python -m interestingness`` is this very package."""
-    package_home = str(Path(__file__).parents[2])
-    if sys.path[0] != package_home:
-        return dict(environment)
-    # A clone that is not installed: its script found the package beside itself.
-    paths = filter(None, [package_home, environment.get("PYTHONPATH")])
-    return {**environment, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _start(job: Path, rank: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:

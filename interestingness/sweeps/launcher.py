@@ -15,7 +15,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 from typing_extensions import override
 
-from interestingness.assembly.starting import finding_us
+from interestingness.assembly.environment import finding_us
 from interestingness.errors import InterestingnessError
 from interestingness.sweeps import jobs, names, table
 from interestingness.sweeps.jobs import Job, Outcome, Status
