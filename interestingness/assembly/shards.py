@@ -74,7 +74,7 @@ def build_on_shards(
         stream = PairShardStream(
             shards,
             batch_size=cfg.data.batch_size,
-            transform=backbone.transform,
+            transform=backbone.transform.handed_on,
             targets=PairTargets.of(prepared.pairs, preference, weight=weight, rows=rows[name]),
             rank=rank,
             ranks=ranks,
@@ -119,12 +119,13 @@ def shards_root(cfg: DictConfig, prepared: RunTables, progress: Any = None) -> s
     if cfg.data.shards is not None:
         return str(cfg.data.shards)
     # Other shards of the same pairs (another size, changed files) have a folder of their own.
-    source = source_of(prepared.tables, cfg.data.pairs_per_shard, None)
+    source = source_of(prepared.tables, cfg.data.pairs_per_shard, cfg.data.max_side)
     root = Path(cfg.paths.cache) / "shards" / source
     write_shards(
         prepared.tables,
         root,
         pairs_per_shard=cfg.data.pairs_per_shard,
+        max_side=cfg.data.max_side,
         progress=progress,
         max_bad_share=cfg.data.max_bad_share,
     )

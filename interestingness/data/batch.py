@@ -29,7 +29,8 @@ class PairBatch:
     """What the learner is given.
 
     Attributes:
-        images: distinct images (U, 3, H, W) or cached features (U, dim) of this batch.
+        images: distinct images of this batch, float (U, 3, H, W) or bytes as the backbone's
+            transform has them; or cached features (U, dim).
         left: row of the left image in ``images``, shape (B,), int64.
         right: row of the right image, shape (B,), int64.
         preference: probability that left is preferred, in [0, 1], shape (B,); 0.5 where unused.

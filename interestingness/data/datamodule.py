@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import lightning as L
+import torch
 
+from interestingness.data.batch import PairBatch
 from interestingness.data.loader import BatchSource, EpochLoader
 
 SideFactory = Callable[[str, int, int], tuple[BatchSource, int] | None]
@@ -54,6 +56,12 @@ class PairDataModule(L.LightningDataModule):
     def test_dataloader(self) -> EpochLoader | list[EpochLoader]:
         """Test pairs in fixed order."""
         return self._loader("test")
+
+    def transfer_batch_to_device(
+        self, batch: PairBatch, device: torch.device, dataloader_idx: int
+    ) -> PairBatch:
+        """From page-locked memory without waiting; Lightning waits for what is no plain tensor."""
+        return batch.to(device, non_blocking=True)
 
     def state_dict(self) -> dict[str, Any]:
         """Where training is within its epoch; the same on all ranks."""

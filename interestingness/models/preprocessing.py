@@ -30,6 +30,14 @@ class ImageTransform(ABC):
     def normalise(self, pixels: Tensor) -> Tensor:
         """A stack of ``pixels`` as the network's input, float32, shape (B, 3, H, W)."""
 
+    def handed_on(self, image: Image.Image) -> Tensor:
+        """One picture as workers hand it on: bytes, a quarter of the floats, or else floats.
+
+        ``Scorer.encode`` makes floats of bytes, on the device where the network is.
+        """
+        pixels = self.pixels(image)
+        return pixels if pixels.dtype == torch.uint8 else self.normalise(pixels[None])[0]
+
     def __call__(self, image: Image.Image) -> Tensor:
         """One picture as the network sees it, float32, shape (3, H, W)."""
         return self.normalise(self.pixels(image)[None])[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from interestingness.errors import WeightsError
@@ -91,7 +92,10 @@ class Scorer(nn.Module):
         return self.embedding.dim
 
     def encode(self, images: Tensor) -> Tensor:
-        """Features (U, dim) of transformed images (U, 3, H, W).
+        """Features (U, dim) of images as the network sees them, (U, 3, H, W), or as bytes.
+
+        Args:
+            images: float, or uint8 ``pixels`` of the backbone's transform, in its layout.
 
         Raises:
             WeightsError: if the scorer has no backbone.
@@ -102,6 +106,8 @@ class Scorer(nn.Module):
                 expected=f"features of {self.dim} numbers ({self.embedding.architecture})",
                 todo="compute features first, or choose a model with a backbone",
             )
+        if images.dtype == torch.uint8:
+            images = self.backbone.transform.normalise(images)
         features: Tensor = self.backbone(images)
         return features
 

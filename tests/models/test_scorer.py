@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from interestingness.errors import ConfigError, DataError, WeightsError
@@ -8,6 +9,7 @@ from interestingness.models.backbone import Backbone, check_domain
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.fusion import FusionHead
 from interestingness.models.heads import LayersHead, LinearHead, MLPHead, build_head
+from interestingness.models.preprocessing import ResizeCropNormalise
 from interestingness.models.scaling import FeatureScaler
 from interestingness.models.scorer import Scorer, build_scorer, margin
 
@@ -81,6 +83,28 @@ def test_images_go_through_the_backbone_and_features_do_not():
     images = torch.randn(5, 3, 4, 4)
     assert torch.equal(model(images), model(backbone(images)))
     assert model.embedding == backbone.contract
+
+
+def test_bytes_from_workers_score_as_the_floats_they_stand_for():
+    seen = Flat()
+    made = scorer(backbone=seen).eval()
+    noise = np.random.default_rng(0).integers(0, 256, (3, 9, 7, 3), dtype=np.uint8)
+    pictures = [Image.fromarray(pixels) for pixels in noise]
+    handed = torch.stack([seen.transform.handed_on(picture) for picture in pictures])
+    assert handed.dtype == torch.uint8
+    floats = torch.stack([seen.transform(picture) for picture in pictures])
+    torch.testing.assert_close(made(handed), made(floats), rtol=0, atol=0)
+
+
+def test_a_transform_without_bytes_hands_on_floats():
+    class Grey(ResizeCropNormalise):
+        def pixels(self, image):
+            return super().pixels(image).float().mean(dim=2, keepdim=True).expand(-1, -1, 3)
+
+    backbone = Flat()
+    grey, picture = Grey(backbone.contract), Image.new("RGB", (5, 5), (9, 9, 9))
+    assert grey.handed_on(picture).dtype == torch.float32
+    torch.testing.assert_close(grey.handed_on(picture), grey(picture))
 
 
 def test_images_without_a_backbone_are_refused():

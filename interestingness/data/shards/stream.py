@@ -56,7 +56,7 @@ class PairShardStream(IterableDataset[PairBatch]):
         Args:
             shards: opened shards.
             batch_size: pairs of a global batch, over all ranks.
-            transform: RGB image of any size to a tensor (3, H, W) of one size.
+            transform: RGB image of any size to a tensor of one shape.
             targets: labels of the pairs that take part, after split and label filter. None streams
                 every pair with preference 0.5 and weight 1, and ``row`` is the row of
                 ``shards.pairs``.
