@@ -99,7 +99,7 @@ def test_bytes_from_workers_score_as_the_floats_they_stand_for():
 def test_a_transform_without_bytes_hands_on_floats():
     class Grey(ResizeCropNormalise):
         def pixels(self, image):
-            return super().pixels(image).float().mean(dim=2, keepdim=True).expand(-1, -1, 3)
+            return super().pixels(image).float().mean(dim=2, keepdim=True).repeat(1, 1, 3)
 
     backbone = Flat()
     grey, picture = Grey(backbone.contract), Image.new("RGB", (5, 5), (9, 9, 9))
