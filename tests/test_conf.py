@@ -22,6 +22,7 @@ DOORS = sorted(path.stem for path in CONF.glob("*.yaml"))
 FOUND = {
     "annotator": 6,
     "callbacks": 2,
+    "captioner": 2,
     "data": 2,
     "dataset": 7,
     "experiment": 4,
@@ -41,13 +42,15 @@ FOUND = {
     "study": 17,
     "sweep": 2,
     "text_embedder": 4,
-    "trainer": 3,
+    "trainer": 4,
 }
 """Options per group: a test that finds things by itself must know how many it found."""
 
 CLASSES_AT_LEAST = {
     "annotate": 2,
+    "caption": 2,
     "evaluate": 11,
+    "features": 4,
     "score": 2,
     "shards": 2,
     "study": 11,
@@ -60,6 +63,7 @@ NEEDED = {"study": ["study=audit"], "score": ["scorer=cupl"]}
 
 DOOR_OF = {
     "annotator": "annotate",
+    "captioner": "caption",
     "scorer": "score",
     "study": "study",
     "text_embedder": "study",

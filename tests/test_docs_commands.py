@@ -52,7 +52,9 @@ DOORS = {
     "evaluate": "evaluate",
     "study": "study",
     "annotate": "annotate",
+    "caption": "caption",
     "score": "score",
+    "features": "features",
     "shards write": "shards",
 }
 NEEDED = {"study": ["study=audit"], "score": ["scorer=cupl"]}
@@ -70,7 +72,7 @@ READERS = {
 }
 """Commands with options of their own, and what reads them."""
 
-FOUND = {"commands": 230, "options": 190, "python": 17, "contracts": 3}
+FOUND = {"commands": 237, "options": 196, "python": 17, "contracts": 3}
 """On all pages together: a test that finds things by itself must know how many it found."""
 
 
@@ -124,7 +126,7 @@ def commands(page: str) -> list[Command]:
 
 def commands_in(text: str, *, named_only: bool = False) -> list[Command]:
     found = []
-    variables: dict[str, str] = {}
+    variables = {"SLURM_ARRAY_TASK_ID": "3"}  # the scheduler's
     for line in text.replace("\\\n", " ").splitlines():
         for name in re.findall(r"\$(\w+)", line):
             line = line.replace(f"${name}", variables[name])
@@ -136,6 +138,8 @@ def commands_in(text: str, *, named_only: bool = False) -> list[Command]:
             while command and re.fullmatch(r"[A-Za-z_]\w*=.*", command[0]):
                 key, _, value = command.pop(0).partition("=")
                 own[key] = value
+            if command and command[-1] == "&":
+                command.pop()
             if command:
                 found.append(Command(tuple(own.items()), tuple(command), named_only))
             else:
@@ -362,6 +366,8 @@ def first_of(word: str, workplace: Path, *, swept: bool) -> str:
 
 def check_command(command: Command, workplace: Path) -> Job | None:
     """Fails unless the command is one of ours; what Hydra would compose for it."""
+    if (started := inner(command)) is not command:
+        return started and check_command(started, workplace)
     program, *arguments = command.words
     if [program, *arguments[:1]] == ["python", "-m"]:
         program, *arguments = arguments[1:]
@@ -419,6 +425,32 @@ def check_command(command: Command, workplace: Path) -> Job | None:
         return job_of("study", arguments[1:], workplace, whole=not named)
     rest = arguments[1:] if program == "python" else arguments[len(job.split()) :]
     return job_of(DOORS[job], rest, workplace, whole=not named)
+
+
+STARTERS = {
+    "torchrun": {"--nnodes", "--nproc-per-node", "--rdzv-backend", "--rdzv-endpoint"},
+    "srun": {"--nodes", "--ntasks-per-node", "--gpus-per-node", "--gpus", "--kill-on-bad-exit"},
+    "sbatch": {"--array", "--gpus", "--wrap"},
+}
+"""Programs that start ours, and which of their options pages may show."""
+FOREIGN = {"aws"}
+"""Programs whose commands we do not know."""
+
+
+def inner(command: Command) -> Command | None:
+    """The command that another program starts; None for one that is foreign."""
+    program, *rest = command.words
+    if program in FOREIGN:
+        return None
+    if program not in STARTERS:
+        return command
+    wrapped: list[str] = []
+    while rest and rest[0].startswith("-"):
+        option, _, value = rest.pop(0).partition("=")
+        assert option in STARTERS[program], f"{program} {option}"
+        wrapped = shlex.split(value) if option == "--wrap" else wrapped
+    words = wrapped or (["python", *rest] if program == "torchrun" else rest)
+    return command._replace(words=tuple(words))
 
 
 def completed(words: Sequence[str]) -> list[str]:

@@ -72,4 +72,4 @@ def _as_read(tag: str) -> str:
     if tag.isascii():
         return tag.casefold()
     plain = unicodedata.normalize("NFKC", tag).casefold()
-    return "".join(c for c in plain if unicodedata.category(c) not in ("Cf", "Cc"))
+    return "".join(c for c in plain if unicodedata.category(c) != "Cf")

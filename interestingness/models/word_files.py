@@ -200,6 +200,7 @@ def _binary(path: Path) -> Words:
             raise ValueError(f"word {row + 1} of {count} is no UTF-8") from None
         at = end + 1 + 4 * dim
         vectors[row] = np.frombuffer(content[end + 1 : at], dtype="<f4")
-    if content[at:].strip():
-        raise ValueError(f"{len(content) - at} bytes after the {count} words that it announces")
+    spare = content[at:].strip()
+    if spare:
+        raise ValueError(f"{len(spare)} bytes after the {count} words that it announces")
     return words, vectors

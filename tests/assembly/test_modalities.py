@@ -45,13 +45,17 @@ def model(tmp_path: Path, *modalities: str, **more: Any) -> Any:
     path = str(tmp_path / "words.json")
     words = {"_target_": "interestingness.models.words.WordVectors", "path": path}
     plain = {"scaling": "none", "l2": 0.0, "vocabulary": "tags", "tower": TOWER, "words": words}
-    return OmegaConf.create({**plain, "modalities": list(modalities), **more})
+    return OmegaConf.create({**plain, "raters": None, "modalities": list(modalities), **more})
 
 
 def encode(dim: int = 3) -> Features:
     pixels = np.arange(4 * dim, dtype=np.float32).reshape(4, dim) + 1
     there = np.array([True, True, False, True])
     return None, EmbeddingContract.of_cached("pixels", "abc", dim), pixels, there
+
+
+def never() -> Features:
+    raise AssertionError("encoded")
 
 
 def test_texts_of_columns(tables: Tables) -> None:
@@ -83,9 +87,6 @@ def test_modalities_stand_side_by_side(tables: Tables, tmp_path: Path) -> None:
 
 
 def test_tags_alone_need_no_image(tables: Tables, tmp_path: Path) -> None:
-    def never() -> Features:
-        raise AssertionError("encoded")
-
     rows = fused_features(model(tmp_path, "tags"), tables, [], never)[2]
     assert rows.shape == (4, 2)
 
@@ -113,5 +114,41 @@ def test_what_is_refused(tables: Tables, tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text('{"dog": [1, 2]}')
     words = {"_target_": "interestingness.models.words.WordVectors"}
     words["path"] = str(tmp_path / "other.json")
-    with pytest.raises(DataError, match="no image has the modality 'tags'"):
+    with pytest.raises(DataError, match=r"no image has the modality 'tags' \(tags: 0 of 4 have"):
         fused_features(model(tmp_path, "image", "tags", words=words), tables, [], encode)
+
+
+@pytest.mark.parametrize(
+    ("options", "found", "todo"),
+    [
+        ({"modalities": []}, "model.modalities=[]", "[image,tags]"),
+        ({"modalities": ["tags", "image", "tags"]}, ": tags stands there twice", "[image,tags]"),
+        ({"modalities": "tags"}, "model.modalities=tags", "model.modalities=[tags]"),
+        ({"modalities": ["imge", "tags"]}, "mine has no imge", "did you mean image?"),
+        ({"modalities": ["image", "Tags"]}, "mine has no Tags", "did you mean tags?"),
+        ({"modalities": ["image", "colour"]}, "mine has no colour", "dataset.groups=FILE"),
+        ({"modalities": ["image", None]}, "mine has no None", "dataset.groups=FILE"),
+        ({"modalities": ["title_with_leaks"]}, "title_with_leaks", "name title itself"),
+        ({"modalities": ["tag_with_leaks"]}, "mine has no tag_with_leaks", "dataset.groups"),
+        (
+            {"modalities": ["generated_tags"], "vocabulary": "tagz"},
+            "model.vocabulary: mine has no tagz",
+            "did you mean tags?",
+        ),
+        ({"modalities": ["generated_tags"], "vocabulary": None}, "has no None", "dataset.groups"),
+        ({"raters": ["gpt*"]}, "model.raters=[gpt*]", "add description to model.modalities"),
+        ({"raters": "gpt*"}, "model.raters=gpt*", "model.raters=[gpt*]"),
+    ],
+    ids=str,
+)
+def test_a_wrong_modality_is_refused_before_an_image_is_encoded(
+    tables: Tables, tmp_path: Path, options: dict[str, Any], found: str, todo: str
+) -> None:
+    with pytest.raises(ConfigError) as raised:
+        fused_features(model(tmp_path, **{"modalities": ["tags"], **options}), tables, [], never)
+    assert found in raised.value.found and todo in raised.value.todo
+
+
+def test_a_column_of_numbers_is_refused(tables: Tables, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds int64"):
+        fused_features(model(tmp_path, "image", "bytes"), tables, [], never)

@@ -142,6 +142,23 @@ def test_tags_in_all_their_spellings() -> None:
     assert tags_of(None) == tags_of("  ") == tags_of("[]") == []
 
 
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "explore",
+        "InExplored27",
+        "expl\u200bore",
+        "expl\u200dore",
+        "ｅｘｐｌｏｒｅ",
+        "𝓮𝔁𝓹𝓵𝓸𝓻𝓮𝓭",
+    ],
+)
+def test_leaks_in_all_their_spellings(tag: str) -> None:
+    clean = without_leak([["sky", tag], ["exploit", "👩‍💻", "explodierend"], []])
+    assert clean.tags == [["sky"], ["exploit", "👩‍💻", "explodierend"], []]
+    assert clean.affected == [True, False, False] and clean.removed == {tag.casefold(): 1}
+
+
 def test_crossed_pairs_are_regular_and_distinct() -> None:
     rng = np.random.default_rng(3)
     flag = rng.random(400) < 0.3

@@ -112,6 +112,12 @@ def test_random_weights_are_those_of_their_seed(config: str) -> None:
     shorter = built(config, "random:1", most_tokens=5)
     assert shorter.fingerprint() != one.fingerprint()
     np.testing.assert_array_equal(shorter(images), one(images)[:, :5])
+    # The activation leaves no trace in the weights.
+    quick = Path(config).with_name("tiny_quick.json")
+    quick.write_text(json.dumps({**TINY, "quick_gelu": True}))
+    named = [built(c, "random:1").contract for c in (config, str(quick))]
+    assert named[0].weights_sha256 == named[1].weights_sha256
+    assert named[0].architecture_hash != named[1].architecture_hash
     # The size of a batch decides nothing but speed.
     assert built(config, "random:1", batch_size=2).fingerprint() == one.fingerprint()
 

@@ -73,7 +73,15 @@ def test_a_scorer_is_built_again_from_plain_values() -> None:
     torch.testing.assert_close(again.eval().score(rows()), scorer.score(rows()))
 
 
-@pytest.mark.parametrize("wrong", [{"dropout": 1.0}, {"widths": {"image": 16}}, {"widths": {}}])
-def test_what_does_not_add_up(wrong: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match="widths that add up"):
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"widths": {"image": 16}}, "widths that add up"),
+        ({"widths": {}}, "widths that add up"),
+        ({"dropout": 1.0}, r"dropout in \[0, 1\)"),
+        ({"hidden": 0}, "at least one hidden unit"),
+    ],
+)
+def test_what_cannot_be(wrong: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
         FusionHead(17, **{"widths": WIDTHS, "hidden": 3, "dropout": 0.5, "reduce": True, **wrong})

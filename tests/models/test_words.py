@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from interestingness.errors import ConfigError, DataError
+from interestingness.errors import ConfigError
 from interestingness.models.text_towers import SceneClipText
-from interestingness.models.words import TowerVectors, WordVectors, nearest_words
+from interestingness.models.words import TowerVectors, WordVectors, cleaned, nearest_words
 
 TABLE = {"sky": [1.0, 0.0], "New_York": [0.0, 1.0], "cat": [3.0, 1.0], "🌊": [5.0, 5.0]}
 
@@ -62,37 +65,79 @@ def test_averages_and_what_is_unknown(words: WordVectors) -> None:
 
 
 def test_ten_thousand_tags_on_one_image(words: WordVectors) -> None:
-    found = words.average([[f"tag{n}" for n in range(10_000)] + ["sky"]])
+    tags = [f"tag{n}" for n in range(10_000)] + ["sky"]
+    tracemalloc.start()
+    began = time.monotonic()
+    found = words.average([tags])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     assert found.values[0].tolist() == [1.0, 0.0] and sum(found.unknown.values()) == 10_000
+    assert peak < 20e6 and time.monotonic() - began < 10
     assert np.isnan(words.average([]).values).size == 0
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "found"),
+    ("tags", "vector"),
     [
-        ("absent.txt", None, "no such file"),
-        ("words.kv", b"\x80\x04", "a pickle of gensim"),
-        ("words.json", b"{", "Expecting property name"),
-        ("words.json", b"[1, 2]", "no attribute"),
-        ("words.json", b'{"a": [1], "b": [1, 2]}', "different lengths"),
-        ("words.json", b'{"a": [NaN]}', "'a' is not finite"),
-        ("words.txt", b"", "0 words"),
-        ("words.txt", b"sky 1 2\ncat 1\n", "line 2: 1 numbers, not 2"),
-        ("words.txt", b"sky one two\n", "line 1: not numbers after 'sky'"),
-        ("words.txt", b"3 2\nsky 1 2\n", "1 words where the first line announces 3"),
-        ("words.txt", b"\xff\xfe\x00", "codec"),
-        ("words.bin", b"4 300\nsky ", "cut off"),
-        ("words.bin", b"not a header\n", "invalid literal"),
+        (["👩‍💻"], [7.0, 7.0]),  # joined by U+200D
+        (["👩🏽‍💻"], [7.0, 7.0]),  # of another skin tone than any that is known
+        (["👍🏽"], [8.0, 8.0]),  # as it is known, before the one without a tone
+        (["👍🏿"], [9.0, 9.0]),
+        (["❤", "❤\ufe0f"], [6.0, 6.0]),  # the same to the eye
+        (["👨‍👩‍👧‍👦"], None),
+        (["🦄"], None),
+        ([" \t", "\u3000", "\u200b", "\ufeff\u2060", "\0"], None),
+        (["שלום"], [4.0, 4.0]),
+        (["\u202eשלום\u202c", "\u200fשלום"], [4.0, 4.0]),
+        (["مرحبا"], None),
+        (["Cat", "cat", "CAT", "cat "], [3.0, 1.0]),
+        (["Cat", "sky", "CAT"], [2.0, 0.5]),  # twice one tag: not twice its weight
+        (["cat\0", "\0\0"], [3.0, 1.0]),
+        (["x" * 100_000], None),
+        (["cat " * 25_000], [3.0, 1.0]),
+        (["👍" * 50_000], None),
+        (["\ud83d"], None),  # half an emoji
+        (["CAFE\u0301"], [5.0, 5.0]),
     ],
+    ids=repr,
 )
-def test_a_wrong_file_is_one_error(
-    tmp_path: Path, name: str, content: bytes | None, found: str
-) -> None:
-    if content is not None:
-        (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataError, match="word2vec's text") as raised:
-        WordVectors(tmp_path / name)
-    assert found in str(raised.value)
+def test_odd_tags(odd: WordVectors, tags: list[str], vector: list[float] | None) -> None:
+    found = odd.average([tags, ["cat"], []])
+    if vector is None:
+        assert np.isnan(found.values[0]).all() and not found.present[0]
+    else:
+        assert found.values[0].tolist() == vector and not found.unknown
+    assert found.present.tolist() == [vector is not None, True, False]
+    note = found.note("tags")
+    assert note.isprintable() and len(note) < 300
+    # Every tag is counted: as known, as unknown, or as nothing at all.
+    distinct = {cleaned(tag).casefold() for tag in tags} - {""}
+    assert found.known + sum(found.unknown.values()) == len(distinct) + 1
+    assert found.empty == 1 + (not distinct)
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> WordVectors:
+    values = {"👩‍💻": 7, "👍🏽": 8, "👍": 9, "❤️": 6, "שלום": 4, "café": 5}
+    table = {word: [float(v), float(v)] for word, v in values.items()}
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps({**TABLE, **table}))
+    return WordVectors(path)
+
+
+def test_a_tower_reads_the_beginning_of_a_long_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making tokens of one long word takes the square of its length: minutes for a million."""
+    tower, read = SceneClipText(weights="random:0"), []
+    tokens = tower._tokens
+
+    def counted(texts: list[str]) -> torch.Tensor:
+        read.extend(map(len, texts))
+        return tokens(texts)
+
+    monkeypatch.setattr(tower, "_tokens", counted)
+    one, other = tower.embed(["👍" * 100_000, "👍" * 1_000])
+    assert read == [2_000, 1_000]
+    np.testing.assert_array_equal(one, other)
 
 
 def test_a_text_tower_knows_every_tag() -> None:

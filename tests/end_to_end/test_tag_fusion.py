@@ -1,0 +1,117 @@
+"""Fusion on tags as people write them, and options that cannot go with it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from interestingness.assembly.run import train
+from interestingness.cli import own_error
+from interestingness.errors import ConfigError, DataError, WeightsError
+
+ODD = [
+    "sky, black cat",
+    "👩‍💻, 👍🏿, 🦄",
+    "",
+    "  ,\t, ",
+    ",".join(f"tag{n}" for n in range(10_000)),
+    "x" * 100_000,
+    "שלום, \u202esky\u202c",
+    "Cat, cat, CAT",
+    "explore, Explored, inexplore27, expl\u200bored",
+]
+NONE = ["", "  ", ",", ",,\t"]
+WORDS = {"sky": [1.0, 0.0], "cat": [0.0, 2.0], "👩‍💻": [3.0, 3.0], "👍": [4.0, 4.0]}
+
+
+@pytest.fixture
+def fused(composed: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """``fused(tags, "seed=1")``: a run on 40 pictures, the first of them with these tags."""
+
+    def run(tags: list[str], *overrides: str) -> Any:
+        photos, rng = tmp_path / "photos", np.random.default_rng(0)
+        photos.mkdir()
+        rows = [["image", "beauty", "tags"]]
+        for i in range(40):
+            noise = rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(photos / f"{i:02}.png")
+            rows.append([f"{i:02}.png", str(i / 40), tags[i] if i < len(tags) else "sky, cat"])
+        with open(tmp_path / "tags.csv", "w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream).writerows(rows)
+        (tmp_path / "words.json").write_text(json.dumps(WORDS))
+        return train(
+            composed(
+                "train",
+                *("dataset=folder", f"dataset.images={photos}"),
+                *(f"dataset.scores={tmp_path / 'tags.csv'}", "label_source=scores"),
+                *("label_source.column=beauty", "model=tag_fusion", "model/words=file"),
+                f"model.words.path={tmp_path / 'words.json'}",
+                *("model/backbone=torchvision_mobilenet_v2", "model.backbone.weights=random"),
+                *("trainer.max_epochs=1", "trainer.accelerator=cpu", *overrides),
+            )
+        )
+
+    return run
+
+
+def test_tags_as_people_write_them(
+    fused: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fused(ODD)["status"] == "finished"
+    said = " ".join(capsys.readouterr().out.split())
+    assert "4 tags that contain 'explor' removed, from 1 images" in said
+    # 2 of the first image, 2 emoji, 1 after a mark of direction, 1 cat, 2 of 31 plain images each
+    assert "tags: 68 of 10,071 have a vector (10,003 distinct ones have none: " in said
+    assert "5 images without one, 3 of them empty" in said
+
+
+def test_no_tag_at_all(fused: Callable[..., Any]) -> None:
+    with pytest.raises(
+        DataError, match=r"no image has the modality 'tags' (.|\n)*40 of them empty"
+    ):
+        fused(NONE * 10)
+
+
+def test_a_batch_larger_than_the_data(
+    trained: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained("model=tag_fusion", "data.batch_size=100000")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "data.batch_size=100000 is more than the 39 training pairs: one step an epoch" in said
+    with open(run / "log" / "metrics.csv") as stream:
+        steps = {row["step"] for row in csv.DictReader(stream)}
+    assert {int(step) for step in steps if step} <= {0, 1, 2, 3}  # three epochs
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "said"),
+    [
+        (["data=shards"], ConfigError, "data=shards with model.modalities=[image,tags]"),
+        (["model.modalities=null"], ConfigError, "model.modalities=null"),
+        (["+model.head.dim=5"], ConfigError, "image 128 + tags 128 gives 256 numbers"),
+        (["model.head.hidden=0"], ConfigError, "at least one hidden unit"),
+        (["model.head.dropout=1"], ConfigError, "dropout in [0, 1)"),
+        (["model.l2=auto"], ConfigError, "a number for l2"),
+        (["+model/tuning=lora"], ConfigError, "cached features are those of a frozen backbone"),
+        (
+            ["model=finetuned_clip", "model/tuning=lora", "model.tuning.targets=[nope]"],
+            WeightsError,
+            "no matrix in the blocks of VisionTransformer is called 'nope'",
+        ),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, list) else "",
+)
+def test_options_that_cannot_be(
+    trained: Callable[..., Path], options: list[str], kind: type[Exception], said: str
+) -> None:
+    with pytest.raises(Exception) as raised:
+        trained("model=tag_fusion", *options)
+    error = own_error(raised.value)  # Hydra wraps what a constructor raises
+    assert isinstance(error, kind) and said in str(error) and error.todo

@@ -1,0 +1,147 @@
+"""Files that are no word vectors: each is one error that says what the file is."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from interestingness.errors import DataError
+from interestingness.models.word_files import read_words
+
+VECTORS = np.arange(6, dtype="<f4").reshape(2, 3)
+BINARY = b"2 3\n" + b"".join(
+    word + b" " + row.tobytes() + b"\n" for word, row in zip((b"sky", b"cat"), VECTORS, strict=True)
+)
+TEXT = b"2 3\nsky 0 1 2\ncat 3 4 5\n"
+
+
+def picture() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (30, 30), "red").save(file, "PNG")
+    return file.getvalue()
+
+
+def zipped() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("glove.txt", TEXT)
+    return file.getvalue()
+
+
+CASES: list[tuple[str, bytes, str, str]] = [
+    ("words.bin", picture(), "a PNG picture", "another file"),
+    ("words.txt", picture(), "a PNG picture", "another file"),
+    ("words.json", picture(), "a PNG picture", "another file"),
+    ("words.bin", b"", "the file is empty (0 bytes)", "another file"),
+    ("words.txt", b"", "the file is empty (0 bytes)", "another file"),
+    ("words.kv", b"\x80\x04", "a pickle of gensim", "save_word2vec_format"),
+    ("words.bin", pickle.dumps({"sky": [1, 2]}), "a pickle", "save_word2vec_format"),
+    ("words.bin.gz", gzip.compress(BINARY), "packed (gzip)", "unpack"),
+    ("words.txt", gzip.compress(TEXT), "packed (gzip)", "unpack"),
+    ("glove.zip", zipped(), "packed (zip)", "unpack"),
+    ("words.txt", b"<!DOCTYPE html><p>404", "a web page", "another file"),
+    ("words.bin", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS", "another file"),
+    ("words.txt", "sky 1 2\n".encode("utf-16"), "a text in UTF-16", "another file"),
+    # JSON
+    ("words.json", b"{", "no JSON: Expecting property name", "another file"),
+    ("words.json", b"[" * 100_000, "nested too deeply", "another file"),
+    ("words.json", b"[1, 2]", "JSON of type list", "another file"),
+    ("words.json", b"null", "JSON of type NoneType", "another file"),
+    ("words.json", b"{}", "no words", "another file"),
+    ("words.json", b'{"sky": 1}', "'sky' has no list of numbers", "another file"),
+    ("words.json", b'{"sky": "abc"}', "'sky' has no list of numbers", "another file"),
+    ("words.json", b'{"sky": [1], "cat": {"v": 1}}', "'cat' has no list of", "another file"),
+    ("words.json", b'{"sky": [[1, 2]]}', "'sky' has no list of numbers", "another file"),
+    ("words.json", b'{"sky": []}', "'sky' has no list of numbers", "another file"),
+    ("words.json", b'{"a": [1], "b": [1, 2]}', "different lengths", "another file"),
+    ("words.json", b'{"a": [NaN]}', "'a' is not finite", "another file"),
+    ("words.json", b'{"a": [1, null]}', "'a' is not finite", "another file"),
+    ("words.json", b'{"a": [1e300]}', "'a' is not finite", "another file"),
+    # text
+    ("words.txt", b"2 3\nsky 0 1 2\ncat 3 4\n", "line 3: 2 numbers after 'cat', not 3", ""),
+    ("words.txt", b"2 3\nsky 0 1 2\ncat 3 4 5 6\n", "line 3: 4 numbers after 'cat', not 3", ""),
+    ("words.txt", b"2 5\nsky 0 1 2\ncat 3 4 5\n", "line 2: 3 numbers after 'sky', not 5", ""),
+    ("words.txt", b"sky 0 1 2\ncat 3 4 5 6\n", "line 2: 4 numbers after 'cat', not 3", ""),
+    ("words.txt", b"sky 1 2\ncat 1\n", "line 2: 1 numbers after 'cat', not 2", ""),
+    ("words.txt", b"sky 1 2\n\ncat 1 2\n", "line 2: 0 numbers after '', not 2", ""),
+    ("words.txt", b"sky one two\n", "line 1: not 2 numbers after 'sky'", ""),
+    ("words.txt", b"sky,1,2\n", "line 1: no numbers after 'sky,1,2'", ""),
+    ("words.txt", b"x" * 1_000_000, "line 1: no numbers after 'xxx", ""),
+    ("words.txt", b"3 2\nsky 1 2\n", "1 words where the first line announces 3", ""),
+    ("words.txt", TEXT[:-4], "line 3: 1 numbers after 'cat', not 3", ""),
+    ("words.txt", b"0 300\n", "no words", ""),
+    ("words.txt", BINARY, "no text in UTF-8 (byte 0x80 at 14)", "another file"),
+    # binary
+    ("words.bin", b"4 300\nsky ", "cut off: 4 vectors of 300 numbers", "another file"),
+    ("words.bin", BINARY[:-3], "cut off or damaged at word 2 of 2", "another file"),
+    ("words.bin", b"999999999999 300\nsky ", "cut off", "another file"),
+    ("words.bin", b"-1 3\n", "cut off: -1 vectors", "another file"),
+    ("words.bin", b"not a header\n", "how many words and numbers follow", "another file"),
+    ("words.bin", TEXT, "text format, which is to be named .txt", "another file"),
+    ("words.bin", BINARY + b"garbage", "7 bytes after the 2 words", "another file"),
+    ("words.bin", b"1 1\n\xff\xfe \0\0\0\0\n", "word 1 of 1 is no UTF-8", "another file"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found", "todo"), CASES, ids=[f"{c[0]}-{c[2]}" for c in CASES]
+)
+def test_a_wrong_file_is_one_error(
+    tmp_path: Path, name: str, content: bytes, found: str, todo: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError) as raised:
+        read_words(tmp_path / name)
+    assert found in raised.value.found and name in raised.value.found
+    assert "word2vec's text (.txt, .vec)" in raised.value.expected
+    assert todo in raised.value.todo
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    for path, found in ((tmp_path, "a folder"), (tmp_path / "absent.txt", "no such file")):
+        with pytest.raises(DataError, match=found):
+            read_words(path)
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+def test_what_text_files_have_in_common(tmp_path: Path, ending: str, start: str) -> None:
+    lines = ["</s> 1 2", ". . . 3 4", "at name@domain.com 5 6", "<unk> 7 8"]  # as GloVe has them
+    path = tmp_path / "glove.txt"
+    path.write_bytes((start + ending.join(lines)).encode())
+    words, vectors = read_words(path)
+    assert words == ["</s>", ". . .", "at name@domain.com", "<unk>"]
+    assert vectors.tolist() == [[1, 2], [3, 4], [5, 6], [7, 8]]
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    suffix=st.sampled_from([".bin", ".txt", ".json", ".vec"]),
+    content=st.one_of(
+        st.binary(max_size=200),
+        st.binary(max_size=8).map(lambda tail: b"2 3\n" + tail),
+        st.integers(0, len(BINARY)).map(lambda n: BINARY[:n]),
+        st.integers(0, len(TEXT)).map(lambda n: TEXT[:n]),
+        st.text(max_size=60).map(str.encode),
+    ),
+)
+def test_any_bytes_are_vectors_or_one_error(tmp_path: Path, suffix: str, content: bytes) -> None:
+    path = tmp_path / f"any{suffix}"
+    path.write_bytes(content)
+    try:
+        words, vectors = read_words(path)
+    except DataError as error:
+        assert str(path) in error.found and error.expected and error.todo
+    else:
+        assert len(words) == len(vectors) > 0 and np.isfinite(vectors).all()
