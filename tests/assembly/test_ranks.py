@@ -93,16 +93,16 @@ def test_several_machines_need_somebody_to_start_them(tmp_path: Path) -> None:
     ],
 )
 def test_which_errors_are_about_another_rank(said: str, lost: bool) -> None:
-    with pytest.raises(RankLost if lost else RuntimeError) as caught:
-        with lost_ranks(World(0, 2, 0, "torchrun")):
-            raise RuntimeError(said)
+    expected = pytest.raises(RankLost if lost else RuntimeError)
+    with expected as caught, lost_ranks(World(0, 2, 0, "torchrun")):
+        raise RuntimeError(said)
     assert isinstance(caught.value, RankLost) is lost
 
 
 def test_a_backend_error_is_about_another_rank() -> None:
-    with pytest.raises(RankLost, match="rank 1 of 2 waited"):
-        with lost_ranks(World(1, 2, 1, "srun")):
-            raise torch.distributed.DistBackendError("NCCL communicator was aborted")
+    expected = pytest.raises(RankLost, match="rank 1 of 2 waited")
+    with expected, lost_ranks(World(1, 2, 1, "srun")):
+        raise torch.distributed.DistBackendError("NCCL communicator was aborted")
 
 
 RANK = """
@@ -114,7 +114,7 @@ rank = os.environ["RANK"]
 
 @pytest.fixture
 def started(tmp_path: Path, monkeypatch):
-    """``started("if rank == '1': sys.exit(3)")``: two processes that are no interpreters of ours."""
+    """``started("if rank == '1': sys.exit(3)")``: two processes with a program of our own."""
     real = subprocess.Popen
 
     def run(body: str, count: int = 2) -> dict:
