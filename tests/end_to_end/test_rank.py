@@ -450,3 +450,29 @@ def test_without_a_hub_the_command_names_its_own_options(
     message = capsys.readouterr().err
     assert "--weights FILE" in message
     assert "model/backbone" not in message
+
+
+def test_parts_score_what_the_whole_scores(
+    photos: Path, planted_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = (photos, "--scorer", planted_checkpoint, "--sheet", tmp_path / "sheet")
+    out = tmp_path / "scores.parquet"
+    parts = ("--cache", tmp_path / "shared", "--out", out)
+    for index in range(3):
+        assert rank(*common, *parts, "--part", f"{index}/3") == 0
+    assert "part 2/3: 2 of 8 images, 2 encoded, 0 unreadable" in capsys.readouterr().out
+    assert not out.exists() and not (tmp_path / "sheet").exists()
+    tables = [pq.read_table(tmp_path / f"scores.part-{i}-of-3.parquet") for i in range(3)]
+    scored = {row["image_id"]: row for table in tables for row in table.to_pylist()}
+    assert rank(*common, *parts) == 0
+    assert "0 computed" in capsys.readouterr().out
+    assert rank(*common, "--cache", tmp_path / "own", "--out", tmp_path / "alone.parquet") == 0
+    alone = {r["image_id"]: r for r in pq.read_table(tmp_path / "alone.parquet").to_pylist()}
+    whole = {row["image_id"]: row for row in pq.read_table(out).to_pylist()}
+    assert scored.keys() == whole.keys() == alone.keys()
+    for name, row in alone.items():
+        assert scored[name]["score"] == pytest.approx(row["score"], abs=1e-5)
+        assert whole[name]["score"] == pytest.approx(row["score"], abs=1e-5)
+        assert scored[name]["problem"] == row["problem"]
+    assert rank(*common, *parts, "--part", "3/3") == 2
+    assert "part 3 of 3" in capsys.readouterr().err
