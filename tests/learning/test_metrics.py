@@ -45,6 +45,7 @@ def test_batches_give_what_the_pure_functions_give() -> None:
     loss = -(preference * np.log(probability) + (1 - preference) * np.log(1 - probability))
     assert found == pytest.approx(
         {
+            "pairs": judged.sum(),
             "loss": np.average(loss, weights=weight[judged]),
             "accuracy": accuracy(margin, preference),
             "brier": brier(probability, preference),
