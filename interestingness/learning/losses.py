@@ -35,11 +35,16 @@ def bradley_terry_loss(
         Abdullahu and Grabner 2025 (hard labels, RankNet); soft labels as in PickScore.
     """
     check_preferences(preference)
-    # softplus(m) - p·m equals cross-entropy with logits and stays finite for any margin.
-    each = softplus(margin) - preference * margin
+    each = cross_entropy_of_margins(margin, preference)
     weight = torch.ones_like(each) if weight is None else weight
     total = weight.sum() if normalizer is None else normalizer
     return (weight * each).sum() / total
+
+
+def cross_entropy_of_margins(margin: Tensor, preference: Tensor) -> Tensor:
+    """Cross-entropy of ``sigmoid(margin)`` with a preference for each pair, in nats."""
+    # softplus(m) - p·m equals cross-entropy with logits and stays finite for any margin.
+    return softplus(margin) - preference * margin
 
 
 def check_preferences(preference: Tensor) -> None:

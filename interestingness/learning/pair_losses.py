@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, relu, softplus
+from torch.nn.functional import cross_entropy, relu
 
 from interestingness.errors import ConfigError
-from interestingness.learning.losses import bradley_terry_loss, check_preferences
+from interestingness.learning.losses import check_preferences, cross_entropy_of_margins
 
 
 class PairLoss(nn.Module, ABC):
@@ -25,7 +25,6 @@ class PairLoss(nn.Module, ABC):
 
     has_zero: bool = False
 
-    @abstractmethod
     def forward(
         self,
         left: Tensor,
@@ -46,21 +45,21 @@ class PairLoss(nn.Module, ABC):
         Raises:
             LabelError: if a preference is outside [0, 1] or NaN.
         """
+        check_preferences(preference)
+        total = weight.sum() if normalizer is None else normalizer
+        return (weight * self.each(left, right, preference, weight)).sum() / total
+
+    @abstractmethod
+    def each(self, left: Tensor, right: Tensor, preference: Tensor, weight: Tensor) -> Tensor:
+        """The loss of each pair, shape (pairs,); the weight is for those that read it as votes."""
 
 
 class BradleyTerryLoss(PairLoss):
     """Cross-entropy of ``sigmoid(margin)``; see ``bradley_terry_loss``."""
 
-    def forward(
-        self,
-        left: Tensor,
-        right: Tensor,
-        preference: Tensor,
-        weight: Tensor,
-        normalizer: Tensor | None = None,
-    ) -> Tensor:
-        """Scalar in nats."""
-        return bradley_terry_loss(left - right, preference, weight=weight, normalizer=normalizer)
+    def each(self, left: Tensor, right: Tensor, preference: Tensor, weight: Tensor) -> Tensor:
+        """In nats."""
+        return cross_entropy_of_margins(left - right, preference)
 
 
 class MarginLoss(PairLoss):
@@ -91,20 +90,11 @@ class MarginLoss(PairLoss):
             )
         self.margin = margin
 
-    def forward(
-        self,
-        left: Tensor,
-        right: Tensor,
-        preference: Tensor,
-        weight: Tensor,
-        normalizer: Tensor | None = None,
-    ) -> Tensor:
-        """Scalar in logits."""
-        check_preferences(preference)
+    def each(self, left: Tensor, right: Tensor, preference: Tensor, weight: Tensor) -> Tensor:
+        """In logits."""
         margin = left - right
-        each = preference * relu(self.margin - margin)
-        each = each + (1 - preference) * relu(self.margin + margin)
-        return _mean(each, weight, normalizer)
+        wins, loses = relu(self.margin - margin), relu(self.margin + margin)
+        return preference * wins + (1 - preference) * loses
 
 
 class SoftLabelLoss(PairLoss):
@@ -131,22 +121,12 @@ class SoftLabelLoss(PairLoss):
             )
         self.prior_votes = prior_votes
 
-    def forward(
-        self,
-        left: Tensor,
-        right: Tensor,
-        preference: Tensor,
-        weight: Tensor,
-        normalizer: Tensor | None = None,
-    ) -> Tensor:
-        """Scalar in nats."""
-        check_preferences(preference)
+    def each(self, left: Tensor, right: Tensor, preference: Tensor, weight: Tensor) -> Tensor:
+        """In nats."""
         votes = weight + self.prior_votes
         # A placeholder of weight 0 has no votes; without a prior it would be 0 / 0.
         soft = (weight * preference + self.prior_votes / 2) / votes.clamp_min(1e-12)
-        return bradley_terry_loss(
-            left - right, soft.clamp(0, 1), weight=weight, normalizer=normalizer
-        )
+        return cross_entropy_of_margins(left - right, soft.clamp(0, 1))
 
 
 class DavidsonLoss(PairLoss):
@@ -175,22 +155,13 @@ class DavidsonLoss(PairLoss):
             )
         self.log_tie = nn.Parameter(torch.tensor(float(tie)).log())
 
-    def forward(
-        self,
-        left: Tensor,
-        right: Tensor,
-        preference: Tensor,
-        weight: Tensor,
-        normalizer: Tensor | None = None,
-    ) -> Tensor:
-        """Scalar in nats; ln 3 where every margin is 0 and ``ν`` is 1."""
-        check_preferences(preference)
+    def each(self, left: Tensor, right: Tensor, preference: Tensor, weight: Tensor) -> Tensor:
+        """In nats; ln 3 where the margin is 0 and ``ν`` is 1."""
         margin = left - right
         logits = torch.stack([margin / 2, self.log_tie.expand_as(margin), -margin / 2], dim=-1)
         tied = (preference == 0.5).to(preference.dtype)
         target = torch.stack([preference * (1 - tied), tied, (1 - preference) * (1 - tied)], dim=-1)
-        each = cross_entropy(logits, target.to(logits.dtype), reduction="none")
-        return _mean(each, weight, normalizer)
+        return cross_entropy(logits, target.to(logits.dtype), reduction="none")
 
 
 class BinaryLoss(PairLoss):
@@ -206,21 +177,7 @@ class BinaryLoss(PairLoss):
 
     has_zero = True
 
-    def forward(
-        self,
-        left: Tensor,
-        right: Tensor,
-        preference: Tensor,
-        weight: Tensor,
-        normalizer: Tensor | None = None,
-    ) -> Tensor:
-        """Scalar in nats; ln 2 where every score is 0."""
-        check_preferences(preference)
-        # As in ``bradley_terry_loss``: finite for any score.
-        each = softplus(left) - preference * left + softplus(right) - (1 - preference) * right
-        return _mean(each / 2, weight, normalizer)
-
-
-def _mean(each: Tensor, weight: Tensor, normalizer: Tensor | None) -> Tensor:
-    total = weight.sum() if normalizer is None else normalizer
-    return (weight * each).sum() / total
+    def each(self, left: Tensor, right: Tensor, preference: Tensor, weight: Tensor) -> Tensor:
+        """In nats; ln 2 where both scores are 0."""
+        sides = cross_entropy_of_margins(left, preference)
+        return (sides + cross_entropy_of_margins(right, 1 - preference)) / 2

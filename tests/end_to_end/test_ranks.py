@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -80,6 +82,27 @@ def command(cache: Path, tmp_path: Path, repository: Path) -> Callable[..., list
 @pytest.fixture
 def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
+
+
+@pytest.fixture
+def training(command, environment, tmp_path: Path) -> Callable[..., Any]:
+    """``with training("seed=1", run="a") as process``: a run that has a checkpoint already."""
+
+    @contextmanager
+    def begin(*overrides: str, run: str) -> Iterator[subprocess.Popen[str]]:
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            command(*overrides, run=run),
+            env=environment, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True,
+        )  # fmt: skip
+        with process:
+            try:
+                wait_for(lambda: (tmp_path / run / "checkpoints" / "last.ckpt").is_file())
+                yield process
+            finally:
+                process.kill()
+
+    return begin
 
 
 def wait_for(true: Callable[[], object], seconds: float = 120) -> None:
@@ -168,25 +191,16 @@ def test_going_on_in_the_middle_of_an_epoch(trained) -> None:
         )
 
 
-def test_a_rank_that_is_killed_ends_the_run_and_is_named(
-    command, environment, tmp_path: Path
-) -> None:
+def test_a_rank_that_is_killed_ends_the_run_and_is_named(training, tmp_path: Path) -> None:
     run = tmp_path / "killed"
     long = [*FINE, *TWO, "trainer.max_epochs=1000", "trainer.strategy.timeout_s=60"]
-    process = subprocess.Popen(
-        command(*long, run="killed"),
-        env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        wait_for(lambda: (run / "checkpoints" / "last.ckpt").is_file())
+    with training(*long, run="killed") as process:
         ranks = ranks_alive(run)
         assert len(ranks) == 2
         began = time.monotonic()
         ranks[1].send_signal(signal.SIGKILL)
         _, said = process.communicate(timeout=60)
         assert time.monotonic() - began < 60
-    finally:
-        process.kill()
     assert process.returncode == 1
     assert "rank 1 of 2 was killed by SIGKILL (out of memory?)" in said
     assert f"resume={run}" in said
@@ -197,53 +211,32 @@ def test_a_rank_that_is_killed_ends_the_run_and_is_named(
     assert weights(run)
 
 
-def test_a_rank_that_hangs_ends_the_run_after_the_time_out(
-    command, environment, tmp_path: Path
-) -> None:
+def test_a_rank_that_hangs_ends_the_run_after_the_time_out(training, tmp_path: Path) -> None:
     run = tmp_path / "hangs"
     long = [*FINE, *TWO, "trainer.max_epochs=1000", "trainer.strategy.timeout_s=10"]
-    process = subprocess.Popen(
-        command(*long, run="hangs"),
-        env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        wait_for(lambda: (run / "checkpoints" / "last.ckpt").is_file())
+    with training(*long, run="hangs") as process:
         ranks_alive(run)[1].send_signal(signal.SIGSTOP)
         _, said = process.communicate(timeout=90)
-    finally:
-        process.kill()
     assert process.returncode == 1
     assert "rank 0 of 2 waited for another rank in vain" in said
     assert not ranks_alive(run)
 
 
-def test_ctrl_c_stops_all_ranks_and_says_how_to_go_on(command, environment, tmp_path: Path) -> None:
+def test_ctrl_c_stops_all_ranks_and_says_how_to_go_on(training, tmp_path: Path) -> None:
     run = tmp_path / "stopped"
-    process = subprocess.Popen(
-        command(*FINE, *TWO, "trainer.max_epochs=1000", run="stopped"),
-        env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        wait_for(lambda: (run / "checkpoints" / "last.ckpt").is_file())
+    with training(*FINE, *TWO, "trainer.max_epochs=1000", run="stopped") as process:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
-    finally:
-        process.kill()
     assert process.returncode == 130
     assert f"interrupted; go on with resume={run}" in said
     assert not ranks_alive(run)
 
 
-def test_ranks_end_when_their_parent_is_killed(command, environment, tmp_path: Path) -> None:
+def test_ranks_end_when_their_parent_is_killed(training, tmp_path: Path) -> None:
     run = tmp_path / "orphans"
-    process = subprocess.Popen(
-        command(*FINE, *TWO, "trainer.max_epochs=1000", run="orphans"),
-        env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    wait_for(lambda: (run / "checkpoints" / "last.ckpt").is_file())
-    process.kill()
-    process.wait()
-    wait_for(lambda: not ranks_alive(run), 30)
+    with training(*FINE, *TWO, "trainer.max_epochs=1000", run="orphans") as process:
+        process.kill()
+        wait_for(lambda: not ranks_alive(run), 30)
 
 
 def test_what_every_rank_stumbles_over_is_said_once(command, environment, tmp_path: Path) -> None:
