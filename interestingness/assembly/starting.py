@@ -34,6 +34,8 @@ from interestingness.errors import ConfigError, InterestingnessError
 
 RANKS = "ranks"
 """Folder inside the run's: what ranks beside the first have said."""
+PER_CORE = 8
+"""Processes for each core that one may try several ranks with where there is no GPU."""
 GRACE_S = 10.0
 """Seconds that a rank has for its goodbye, and a culprit to be found among those that failed."""
 
@@ -69,11 +71,12 @@ def processes_here(trainer: Mapping[str, Any]) -> int:
     except (TypeError, ValueError):
         wanted = 0
     there = 0 if cpu or wanted == 1 else _graphics()
-    if wanted < 1 or (there and wanted > there):
+    most, what = (there, "GPUs") if there else (PER_CORE * (os.cpu_count() or 1), "processes")
+    if not 1 <= wanted <= max(most, 1):
         raise ConfigError(
-            f"trainer.devices={devices}" + (f": this machine has {there} GPUs" if there else ""),
-            expected="a number of processes, one for each GPU; auto; or a list of GPUs",
-            todo="trainer.devices=auto takes all of them",
+            f"trainer.devices={devices}",
+            expected=f"1 to {most} {what} on this machine; auto; or a list of GPUs",
+            todo="trainer.devices=auto takes all GPUs",
         )
     return wanted
 

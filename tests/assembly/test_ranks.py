@@ -57,7 +57,7 @@ def test_processes_on_this_machine(monkeypatch, trainer, gpus, processes) -> Non
     assert processes_here(trainer) == processes
 
 
-@pytest.mark.parametrize(("devices", "gpus"), [(9, 8), (0, 8), ("many", 8), (-2, 0)])
+@pytest.mark.parametrize(("devices", "gpus"), [(9, 8), (0, 8), ("many", 8), (-2, 0), (10_000, 0)])
 def test_devices_that_are_not_there(monkeypatch, devices, gpus) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     with pytest.raises(ConfigError, match=f"trainer.devices={devices}"):
