@@ -22,7 +22,7 @@ from interestingness.datasets.image_texts import WRITTEN, written_descriptions
 from interestingness.errors import DataError
 from interestingness.labels.table_format import write_table
 from interestingness.labels.tables import ANNOTATIONS, Tables
-from interestingness.models.backbone import check_domain
+from interestingness.models.backbone import PHOTOGRAPHS, check_domain
 from interestingness.models.captioners import CocaCaptioner
 from interestingness.plugins import plugin_packages
 from interestingness.progress import ProgressLine
@@ -127,4 +127,6 @@ def _tell(
         whose = f""" 'model.raters=["{captioner.contract.architecture}*"]'"""
     else:
         whose = ""
-    print(f"learn from them: model=tag_fusion model.modalities=[image,{WRITTEN}]{whose}")
+    photographs = tables.manifest.domain == PHOTOGRAPHS
+    tower = " text_embedder@model.tower=clip_text" if photographs else ""
+    print(f"learn from them: model=tag_fusion model.modalities=[image,{WRITTEN}]{whose}{tower}")

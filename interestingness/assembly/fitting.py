@@ -10,19 +10,19 @@ from typing import Any
 
 import lightning as L
 import numpy as np
-import torch
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from interestingness.assembly.memory import is_out_of_memory, out_of_memory
+from interestingness.assembly.checkpoints import load_checkpoint
 from interestingness.assembly.model import build_model
+from interestingness.assembly.plainly import check_numbers, plainly
 from interestingness.assembly.prepare import RunTables
 from interestingness.assembly.reporting import announce, report
 from interestingness.assembly.team import Team
 from interestingness.errors import ConfigError
-from interestingness.learning.learner import PreferenceLearner
+from interestingness.learning.learner import CHECKPOINT_KEY, PreferenceLearner
 from interestingness.learning.metrics import GatheredScores
 from interestingness.progress import ProgressLine
 from interestingness.schema import Pairs
@@ -50,7 +50,8 @@ def fit(
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     quiet_lightning()
     L.seed_everything(cfg.seed, workers=True, verbose=False)
-    model = build_model(cfg, prepared, team, progress=ProgressLine() if team.first else None)
+    with plainly(cfg):
+        model = build_model(cfg, prepared, team, progress=ProgressLine() if team.first else None)
     learner = PreferenceLearner(
         model.scorer,
         optimizer=instantiate(cfg.optimizer),
@@ -65,24 +66,44 @@ def fit(
         announce(cfg, prepared, model)
     for logger in trainer.loggers:
         logger.log_hyperparams(dict(record))
+    if ckpt is not None:
+        check_strategy(cfg, ckpt)
     try:
-        trainer.fit(learner, model.data, ckpt_path=ckpt, weights_only=True)
+        with plainly(cfg):
+            trainer.fit(learner, model.data, ckpt_path=ckpt, weights_only=True)
     except SystemExit:
         # Lightning turns Ctrl-C into exit(1); the door says how to go on instead.
         if trainer.interrupted:
             raise KeyboardInterrupt from None
         raise
-    except (torch.OutOfMemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise out_of_memory(cfg, error) from None
     best = next((c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None)), None)
-    chosen = "best" if isinstance(best, ModelCheckpoint) else None
+    chosen = best.best_model_path or None if isinstance(best, ModelCheckpoint) else None
     trainer.test(learner, model.data, ckpt_path=chosen, weights_only=True, verbose=False)
     if not trainer.is_global_zero:
         return None
     scores = image_scores(learner.gathered_test_scores, prepared.pairs)
     return report(cfg, prepared, model, scores, loggers=trainer.loggers)
+
+
+def check_strategy(cfg: DictConfig, ckpt: Path) -> None:
+    """Refuse to go on with an optimiser whose state is kept in another order.
+
+    Raises:
+        ConfigError: for a checkpoint of ``trainer=fsdp`` without it, or the other way round.
+    """
+
+    def cut(trainer: Any) -> bool:
+        strategy = trainer.get("strategy")
+        return not isinstance(strategy, str | None) and strategy["_target_"].endswith(".fsdp")
+
+    then = cut(load_checkpoint(ckpt)[CHECKPOINT_KEY]["record"].get("trainer") or {})
+    if then != cut(cfg.trainer):
+        raise ConfigError(
+            f"{ckpt}: was written {'with' if then else 'without'} trainer=fsdp, whose optimiser "
+            "keeps its state in another order",
+            expected="the same strategy; the number of ranks may differ",
+            todo="trainer=fsdp" if then else "trainer=ddp, or start anew",
+        )
 
 
 def quiet_lightning() -> None:
@@ -122,7 +143,9 @@ def make_trainer(cfg: DictConfig, *, validates: bool) -> L.Trainer:
         callbacks = [c for c in callbacks if not isinstance(c, ProgressBar)]
     loggers = [instantiate(node) for node in cfg.logger.values() if node and node.get("_target_")]
     options = {} if validates else {"limit_val_batches": 0}
-    trainer: L.Trainer = instantiate(
-        cfg.trainer, callbacks=callbacks, logger=loggers or False, **options
-    )
+    check_numbers(cfg)
+    with plainly(cfg):
+        trainer: L.Trainer = instantiate(
+            cfg.trainer, callbacks=callbacks, logger=loggers or False, **options
+        )
     return trainer

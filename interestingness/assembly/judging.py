@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from interestingness.assembly.checkpoints import load_checkpoint
 from interestingness.assembly.checks import check
 from interestingness.assembly.model import Model, image_features, usable_rows
 from interestingness.assembly.prepare import prepare
@@ -91,32 +92,6 @@ def judge(
     model = Model(scorer, PairDataModule(_no_side), own["l2"], backbone, rows, notes, skips)
     announce(merged, prepared, model)
     return report(merged, prepared, model, scores)
-
-
-def load_checkpoint(file: Path) -> dict[str, Any]:
-    """A checkpoint of ours, read without running any code that it may carry.
-
-    Raises:
-        WeightsError: for a damaged file, a pickle with code, or somebody else's checkpoint.
-    """
-    try:
-        checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if first.startswith("Weights only load failed"):  # torch goes on with how to run it
-            first = "it holds objects other than tensors and plain values"
-        raise WeightsError(
-            f"{file}: cannot be read as a checkpoint ({first})",
-            expected="a checkpoint of `python train.py`, tensors and plain values only",
-            todo="name another file; pickles that carry code are never run",
-        ) from None
-    if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
-        raise WeightsError(
-            f"{file}: was not written by interestingness",
-            expected="a checkpoint of `python train.py`",
-            todo="name a run folder below runs/, or a file of its checkpoints/",
-        )
-    return checkpoint
 
 
 def merge(record: Mapping[str, Any], cfg: DictConfig) -> DictConfig:

@@ -69,7 +69,9 @@ def fused_features(
     blocks, identity = {}, []
     said = {IMAGE: "no picture could be read"}
     if {IMAGE, GENERATED} & set(names):
-        _, contract, values, present = encode()
+        backbone, contract, values, present = encode()
+        if backbone is not None:
+            notes.append(f"image: {backbone.describe()}")
         pixels = np.where(present[:, None], values, np.nan).astype(np.float32)
         identity.append(contract.fingerprint())
     if words is not None:

@@ -90,7 +90,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     config = plain(cfg)
     trusted = (*plugin_packages(), *cfg.trust)
     check(config, trusted=trusted)
-    file = checkpoint_of(Path(cfg.ckpt).expanduser())
+    file = checkpoint_of(Path(cfg.ckpt).expanduser(), best=True)
     trainer = config.get("trainer") or {}
     here = processes_here(trainer)
     if here > 1 and world_of() is None:
@@ -127,16 +127,23 @@ def resume_from(resume: str | None, key: str) -> Path | None:
             expected="the same overrides as the first time",
             todo=f"repeat them: {' '.join(record.get('overrides', [])) or '(none)'}",
         )
-    return checkpoint_of(path)
+    return checkpoint_of(path, best=False)
 
 
-def checkpoint_of(path: Path) -> Path:
+def checkpoint_of(path: Path, *, best: bool) -> Path:
     """The checkpoint that a run folder or a file name stands for.
+
+    Args:
+        path: of either.
+        best: the best epoch, where the run kept one, rather than the last.
 
     Raises:
         WeightsError: if there is none.
     """
-    file = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
+    folder = path / "checkpoints"
+    file = folder / "last.ckpt" if path.is_dir() else path
+    if best and path.is_dir() and (folder / "best.ckpt").is_file():
+        file = folder / "best.ckpt"
     if not file.is_file():
         raise WeightsError(
             f"{path}: no checkpoint there",

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from interestingness.annotators.scorers.base import Material, TableScorer
 from interestingness.annotators.scorers.clip_linear import score_images
+from interestingness.assembly.checkpoints import load_checkpoint
 from interestingness.assembly.checks import check
-from interestingness.assembly.judging import load_checkpoint
 from interestingness.assembly.run import checkpoint_of
 from interestingness.errors import ConfigError, WeightsError
 from interestingness.learning.learner import CHECKPOINT_KEY
@@ -132,7 +132,7 @@ def make_scorer(name: str, *, head: str | None = None, weights: str | None = Non
             "exported folder",
             todo="interestingness rank PHOTOS --scorer runs/my_run",
         )
-    return _of_checkpoint(name, checkpoint_of(path), weights)
+    return _of_checkpoint(name, checkpoint_of(path, best=True), weights)
 
 
 def _openai_tower(architecture: str, weights: str | None) -> OpenClipBackbone:
@@ -154,6 +154,12 @@ def _of_checkpoint(name: str, file: Path, weights: str | None) -> NamedScorer:
     checkpoint = load_checkpoint(file)
     own = checkpoint[CHECKPOINT_KEY]
     record = own["record"]
+    if own["scorer"]["head"]["kind"] == "fusion":
+        raise WeightsError(
+            f"{name}: a fusion of {', '.join(own['scorer']['head']['widths'])}",
+            expected="a scorer of images alone: photographs have no tags here",
+            todo="python evaluate.py ckpt=RUN dataset=… judges it on a data set with these columns",
+        )
     node = dict(record["model"].get("backbone") or {})
     backbone = _backbone(node, weights, file) if node.get("_target_") else None
     scorer = build_scorer(own["scorer"], backbone)

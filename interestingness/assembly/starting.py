@@ -63,6 +63,12 @@ def processes_here(trainer: Mapping[str, Any]) -> int:
     if isinstance(devices, str) and "," in devices:
         devices = [part for part in devices.split(",") if part.strip()]
     if isinstance(devices, list | tuple):
+        if cpu or not _graphics():
+            raise ConfigError(
+                f"trainer.devices={list(devices)}, a list of GPUs, on the CPU",
+                expected="a number of processes",
+                todo=f"trainer.devices={len(devices)}",
+            )
         return len(devices)
     if devices in {"auto", -1, "-1", None}:
         return 1 if cpu else max(1, _graphics())
@@ -249,10 +255,12 @@ def _watch(ranks: list[subprocess.Popen[bytes]], received: list[int]) -> list[in
 
 
 def _signal(ranks: list[subprocess.Popen[bytes]], number: int) -> None:
+    """Tell ranks; only the last word goes to the workers that read for them as well."""
+    send = os.killpg if number == signal.SIGKILL else os.kill
     for rank in ranks:
         if rank.poll() is None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(rank.pid, number)
+                send(rank.pid, number)
 
 
 def _blame(run: Path, ranks: list[subprocess.Popen[bytes]], failed: list[int]) -> BaseException:

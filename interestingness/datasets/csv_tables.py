@@ -24,6 +24,9 @@ from numpy.typing import NDArray
 
 from interestingness.errors import DataError
 
+LONGEST_CELL = 64 * 2**20
+"""Characters; Python's own limit of 131,072 is less than ten thousand tags."""
+
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 MISSING = ("", "na", "n/a", "nan", "null", "none", "-")
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
@@ -173,6 +176,7 @@ def _read_csv(path: Path, data: bytes) -> TextTable:
         )
     outside_quotes = "".join(first.split('"')[::2])
     separator = hint[1] if hint else max(SEPARATORS, key=outside_quotes.count)
+    csv.field_size_limit(LONGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows, lines, before = [], [], 0
     try:

@@ -64,6 +64,11 @@ def test_devices_that_are_not_there(monkeypatch, devices, gpus) -> None:
         processes_here({"devices": devices})
 
 
+def test_a_list_of_gpus_is_none_on_the_cpu() -> None:
+    with pytest.raises(ConfigError, match="a list of GPUs, on the CPU"):
+        processes_here({"devices": [0, 1], "accelerator": "cpu"})
+
+
 def test_alone_nobody_waits() -> None:
     assert join({"devices": 1}, 1) is ALONE and ALONE.first
     assert ALONE.agree("x") == "x"

@@ -18,6 +18,7 @@ import torch
 
 from interestingness.assembly import registry
 from interestingness.assembly.run import evaluate
+from interestingness.errors import ConfigError
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -144,12 +145,16 @@ def test_weights_cut_among_ranks_learn_the_same(trained, composed, tmp_path: Pat
         assert curve(two, "train/loss") == pytest.approx(curve(one, "train/loss"), rel=1e-4)
         same_weights(one, two)
         assert judged(one) == judged(two)
-    # The checkpoint is a file like any other: one process judges it, and ranks go on from it.
+    # The checkpoint is a file like any other: one process judges it, and other ranks go on from it.
     evaluate(composed("evaluate", f"ckpt={two}", run="again"))
     assert judged(tmp_path / "again") == judged(one)
     longer = [*given, "trainer.max_epochs=5"]
     last = f"resume={two / 'checkpoints' / 'last.ckpt'}"
-    same_weights(trained(*longer, last, run="on-one"), trained(*longer, *parts, last, run="on-two"))
+    two = trained(*longer, *parts, last, run="on-two")
+    three = trained(*longer, *parts, "trainer.devices=3", last, run="on-three")
+    same_weights(two, three)
+    with pytest.raises(ConfigError, match="was written with trainer=fsdp"):
+        trained(*longer, last, run="on-one")
 
 
 def test_what_cannot_be_cut_is_refused_once(command, environment, tmp_path: Path) -> None:

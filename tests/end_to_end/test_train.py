@@ -154,8 +154,45 @@ def test_watching_validation_needs_a_validation_side(composed) -> None:
 def test_the_best_epoch_is_chosen_on_the_validation_side(trained) -> None:
     run = trained("callbacks=best", "split=lafin_64_16_20", "dataset.degree=10")
     names = sorted(p.name for p in (run / "checkpoints").iterdir())
-    assert len(names) == 2
-    assert all("=" not in name for name in names)
+    assert names == ["best.ckpt", "epoch-002.ckpt", "last.ckpt"]
+
+
+def test_a_run_that_goes_on_knows_its_best_epoch(trained, composed, tmp_path: Path) -> None:
+    # The rate is so high that the last epoch is not the best one, which lies before the stop.
+    given = ["callbacks=best", "split=lafin_64_16_20", "dataset.degree=10", "optimizer.lr=0.5"]
+    whole = trained(*given, "trainer.max_epochs=9", run="whole")
+    half = trained(*given, "trainer.max_epochs=8", run="half")
+    last = f"resume={half / 'checkpoints' / 'last.ckpt'}"
+    again = trained(*given, "trainer.max_epochs=9", last, run="again")
+    best = [
+        torch.load(run / "checkpoints" / "best.ckpt", weights_only=True) for run in (whole, again)
+    ]
+    assert best[0]["epoch"] == best[1]["epoch"] < 8
+    for name, value in best[0]["state_dict"].items():
+        assert torch.equal(value, best[1]["state_dict"][name]), name
+    assert _reference(whole, "human") == _reference(again, "human")
+    # Judged again it is the best epoch that is judged, as its run did.
+    evaluate(composed("evaluate", f"ckpt={again}", run="judged"))
+    judged = _reference(tmp_path / "judged", "human")
+    assert judged["accuracy"] == _reference(again, "human")["accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "text"),
+    [
+        (["optimizer.lr=-1"], "Invalid learning rate"),
+        (["optimizer=adamw", "optimizer.weight_decay=-1"], "Invalid weight_decay"),
+        (["trainer.precision=foo"], "precision"),
+        (["trainer.accumulate_grad_batches=0"], "accumulate_grad_batches=0"),
+        (["trainer.gradient_clip_val=-1"], "gradient_clip_val=-1"),
+        (["optimizer.lr=1e40"], "too large for its numbers|the loss is|not finite"),
+        (["model=finetuned_clip", "model.compile=foo", "data.workers=0"], "model.compile=foo"),
+    ],
+)
+def test_impossible_values_are_one_clear_error(composed, overrides, text) -> None:
+    small = ["dataset.images=60", "model.backbone.weights=random", "trainer.accelerator=cpu"]
+    with pytest.raises((ConfigError, DataError), match=text):
+        train(composed("train", *small, *overrides))
 
 
 def test_lafins_binary_task_says_yes_or_no_and_chooses_the_epoch_by_its_own_loss(

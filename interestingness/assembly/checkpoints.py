@@ -1,0 +1,37 @@
+"""Checkpoints of ours, read as plain values and tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from interestingness.errors import WeightsError
+from interestingness.learning.learner import CHECKPOINT_KEY
+
+
+def load_checkpoint(file: Path) -> dict[str, Any]:
+    """A checkpoint of ours, read without running any code that it may carry.
+
+    Raises:
+        WeightsError: for a damaged file, a pickle with code, or somebody else's checkpoint.
+    """
+    try:
+        checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if first.startswith("Weights only load failed"):  # torch goes on with how to run it
+            first = "it holds objects other than tensors and plain values"
+        raise WeightsError(
+            f"{file}: cannot be read as a checkpoint ({first})",
+            expected="a checkpoint of `python train.py`, tensors and plain values only",
+            todo="name another file; pickles that carry code are never run",
+        ) from None
+    if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
+        raise WeightsError(
+            f"{file}: was not written by interestingness",
+            expected="a checkpoint of `python train.py`",
+            todo="name a run folder below runs/, or a file of its checkpoints/",
+        )
+    return checkpoint

@@ -1,0 +1,38 @@
+"""The best epoch so far, kept beside the last one, also by a run that goes on in another folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from typing_extensions import override
+
+NAME = "best.ckpt"
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Lightning's, which forgets the best epoch where a resumed run has a folder of its own."""
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Bring the best file along, if it is still where it was."""
+        then, now = Path(state_dict["best_model_path"]), Path(str(self.dirpath)) / NAME
+        if then.is_file() and then != now:
+            _copy(then, now)
+            state_dict = {
+                **state_dict,
+                "dirpath": self.dirpath,
+                "best_model_path": str(now),
+                "kth_best_model_path": str(now),
+                "best_k_models": {str(now): state_dict["best_model_score"]},
+            }
+        super().load_state_dict(state_dict)
+
+
+@rank_zero_only
+def _copy(then: Path, now: Path) -> None:
+    now.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(then, now)
