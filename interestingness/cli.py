@@ -250,6 +250,9 @@ def collect_flickr(arguments: Sequence[str]) -> None:
 
 def rank_of_team(arguments: Sequence[str]) -> None:
     """One of several processes of a run; ``assembly.starting`` begins it, nobody else."""
+    from interestingness.assembly.environment import end_with_parent
+
+    end_with_parent()  # before the imports, which take seconds
     from interestingness import plugins
     from interestingness.assembly.run import evaluate as judge
     from interestingness.assembly.run import train as run

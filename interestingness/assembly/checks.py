@@ -37,6 +37,10 @@ OUTSIDE_IDENTITY = (
     "resume",
     "skip_finished",
     "callbacks.progress",
+    # the same numbers, to rounding, with any number of ranks
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
     "run_name",
 )
 

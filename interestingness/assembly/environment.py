@@ -1,9 +1,11 @@
-"""The environment of processes that we start. Light: sweeps import it before anything else."""
+"""Processes that we start: how they find us, and how they end with us. Light: imported first."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,3 +18,14 @@ def finding_us(environment: Mapping[str, str]) -> dict[str, str]:
     # A clone that is not installed: its script found the package beside itself.
     paths = filter(None, [package_home, environment.get("PYTHONPATH")])
     return {**environment, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def end_with_parent() -> None:
+    """End this process if the one that started it is killed."""
+
+    def wait() -> None:
+        while os.read(0, 1):
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True, name="parent").start()

@@ -12,9 +12,11 @@ from omegaconf import DictConfig
 from interestingness.assembly.checks import check, plain
 from interestingness.assembly.model import make_backbone
 from interestingness.assembly.prepare import writable_cache
+from interestingness.assembly.starting import processes_here
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.images import Skips
 from interestingness.data.part import Part
+from interestingness.errors import ConfigError
 from interestingness.labels.tables import Tables
 from interestingness.plugins import plugin_packages
 from interestingness.progress import ProgressLine
@@ -34,7 +36,14 @@ def extract(cfg: DictConfig) -> dict[str, Any]:
         WeightsError: for weights that are absent or refused on this kind of image.
     """
     part = Part.parse(str(cfg.part))
-    check(plain(cfg), trusted=(*plugin_packages(), *cfg.trust))
+    config = plain(cfg)
+    check(config, trusted=(*plugin_packages(), *cfg.trust))
+    if (wanted := processes_here(config["trainer"])) > 1:
+        raise ConfigError(
+            f"trainer.devices={cfg.trainer.devices}: this command is one process",
+            expected="a process for each part",
+            todo=f"start it {wanted} times, with part=0/{wanted} and so on",
+        )
     cfg.paths.cache = str(writable_cache(cfg.paths.cache))
     tables: Tables = instantiate(cfg.dataset, progress=ProgressLine("preparing the data set"))
     notes: list[str] = []

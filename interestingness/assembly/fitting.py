@@ -86,10 +86,10 @@ def fit(
 
 
 def check_strategy(cfg: DictConfig, ckpt: Path) -> None:
-    """Refuse to go on with an optimiser whose state is kept in another order.
+    """Refuse to cut an optimiser's state whose order the strategy would mistake for another.
 
     Raises:
-        ConfigError: for a checkpoint of ``trainer=fsdp`` without it, or the other way round.
+        ConfigError: for ``trainer=fsdp`` with a checkpoint of anything else.
     """
 
     def cut(trainer: Any) -> bool:
@@ -97,12 +97,11 @@ def check_strategy(cfg: DictConfig, ckpt: Path) -> None:
         return not isinstance(strategy, str | None) and strategy["_target_"].endswith(".fsdp")
 
     then = cut(load_checkpoint(ckpt)[CHECKPOINT_KEY]["record"].get("trainer") or {})
-    if then != cut(cfg.trainer):
+    if cut(cfg.trainer) and not then:
         raise ConfigError(
-            f"{ckpt}: was written {'with' if then else 'without'} trainer=fsdp, whose optimiser "
-            "keeps its state in another order",
-            expected="the same strategy; the number of ranks may differ",
-            todo="trainer=fsdp" if then else "trainer=ddp, or start anew",
+            f"{ckpt}: was written without trainer=fsdp, and its optimiser cannot be cut afterwards",
+            expected="a checkpoint of trainer=fsdp, with any number of ranks",
+            todo="go on with trainer=ddp, or start anew with trainer=fsdp",
         )
 
 

@@ -61,12 +61,14 @@ def _train(cfg: DictConfig, team: Team) -> dict[str, Any]:
     # No image was read and no network built so far: a finished job of a sweep ends within seconds.
     from interestingness.assembly.fitting import fit
 
+    # Before anything is written: the run's folder may be the one that it goes on from.
+    ckpt = team.agree(resume_from(cfg.resume, key))
     if team.first:
         registry.start(run, key, overrides, {"simulated": simulated})
         registry.write_text(run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(full)))
     try:
         with lost_ranks(team):
-            result = fit(cfg, prepared, full, resume_from(cfg.resume, key), team)
+            result = fit(cfg, prepared, full, ckpt, team)
     except BaseException as error:
         if team.first:
             registry.fail(run, error)

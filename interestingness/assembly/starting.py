@@ -62,7 +62,7 @@ def processes_here(trainer: Mapping[str, Any]) -> int:
     cpu = trainer.get("accelerator") == "cpu"
     if isinstance(devices, str) and "," in devices:
         devices = [part for part in devices.split(",") if part.strip()]
-    if isinstance(devices, list | tuple):
+    if isinstance(devices, list | tuple) and devices:
         if cpu or not _graphics():
             raise ConfigError(
                 f"trainer.devices={list(devices)}, a list of GPUs, on the CPU",
@@ -74,8 +74,15 @@ def processes_here(trainer: Mapping[str, Any]) -> int:
         return 1 if cpu else max(1, _graphics())
     try:
         wanted = int(devices)
+        wanted = wanted if wanted == float(devices) else 0
     except (TypeError, ValueError):
         wanted = 0
+    if trainer.get("accelerator") in {"gpu", "cuda"} and not _graphics():
+        raise ConfigError(
+            f"trainer.accelerator={trainer.get('accelerator')}: torch finds no GPU",
+            expected="a GPU that torch can use",
+            todo="trainer.accelerator=auto, or cpu",
+        )
     there = 0 if cpu or wanted == 1 else _graphics()
     most, what = (there, "GPUs") if there else (PER_CORE * (os.cpu_count() or 1), "processes")
     if not 1 <= wanted <= max(most, 1):
@@ -151,7 +158,7 @@ def as_rank(job: Path, doors: Mapping[str, Callable[[DictConfig], dict[str, Any]
     Raises:
         SystemExit: quietly, if another rank was lost: ``start`` says what happened.
     """
-    _end_with_parent()
+    _end_when_told()
     saved = json.loads(job.read_text(encoding="utf-8"))
     first = os.environ["RANK"] == "0"
     setup_globals()
@@ -170,6 +177,23 @@ def as_rank(job: Path, doors: Mapping[str, Callable[[DictConfig], dict[str, Any]
         raise SystemExit(RankLost.exit_code) from None
     if first:
         registry.write_text(job.with_suffix(".result.json"), json.dumps(returned))
+
+
+def _end_when_told() -> None:
+    """Take SIGTERM for Ctrl-C, and only the first of either.
+
+    Lightning would ask the other ranks on SIGTERM, which may wait for this one meanwhile; a job in
+    the background inherits a deaf ear for Ctrl-C; and a goodbye is not to be interrupted.
+    """
+    told = (signal.SIGINT, signal.SIGTERM)
+
+    def end(*_: Any) -> None:
+        for number in told:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in told:
+        signal.signal(number, end)
 
 
 def _hydra() -> Any:
@@ -217,17 +241,6 @@ def _start(job: Path, rank: int, environment: Mapping[str, str]) -> subprocess.P
     finally:
         if log is not None:
             log.close()
-
-
-def _end_with_parent() -> None:
-    """End this process if the one that started it is killed."""
-
-    def wait() -> None:
-        while os.read(0, 1):
-            pass
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=wait, daemon=True, name="parent").start()
 
 
 def _watch(ranks: list[subprocess.Popen[bytes]], received: list[int]) -> list[int]:
@@ -281,12 +294,11 @@ def _blame(run: Path, ranks: list[subprocess.Popen[bytes]], failed: list[int]) -
         record = registry.read(run) or {}
         found = str(record.get("error") or said or "ranks waited for each other in vain")
         found = found.splitlines()[0]
-    error = RankFailed(
-        found,
-        expected="all ranks until the end",
-        todo=f"resume={run} goes on from the last checkpoint, where an epoch was finished"
-        + (f"; {run}/{RANKS}/{rank}.log has all that it said" if rank else ""),
-    )
+    log, last = run / RANKS / f"{rank}.log", run / "checkpoints" / "last.ckpt"
+    todo = f"resume={run} goes on from the last checkpoint" if last.is_file() else "start again"
+    if rank and log.stat().st_size:
+        todo += f"; {log} has all that it said"
+    error = RankFailed(found, expected="all ranks until the end", todo=todo)
     if own and code == InterestingnessError.exit_code:
         error.exit_code = code
     if (registry.read(run) or {}).get("status") in {None, "running"} or own:
@@ -307,11 +319,11 @@ def _last_words(log: Path) -> str:
 
 @contextlib.contextmanager
 def _forwarded(ranks: list[subprocess.Popen[bytes]]) -> Iterator[list[int]]:
-    """Hand Ctrl-C and SIGTERM on to the ranks once; a second one kills them."""
+    """Hand Ctrl-C and SIGTERM on to the ranks, as Ctrl-C and once; a second one kills them."""
     received: list[int] = []
 
     def hand_on(number: int, _: Any) -> None:
-        _signal(ranks, signal.SIGKILL if received else number)
+        _signal(ranks, signal.SIGKILL if received else signal.SIGINT)
         received.append(number)
 
     before = {}

@@ -108,7 +108,8 @@ def world_of(environment: Mapping[str, str] = os.environ) -> World | None:
         return World(rank, int(environment["WORLD_SIZE"]), local, "torchrun")
     shell = environment.get("SLURM_JOB_NAME") in {"bash", "interactive"}
     tasks = int(environment.get("SLURM_NTASKS", 1))
-    if tasks > 1 and "SLURM_PROCID" in environment and not shell:
+    named = {"SLURM_PROCID", "SLURM_LOCALID"} <= set(environment)
+    if tasks > 1 and named and not shell:
         rank, local = int(environment["SLURM_PROCID"]), int(environment["SLURM_LOCALID"])
         return World(rank, tasks, local, "srun")
     return None

@@ -57,7 +57,9 @@ def test_processes_on_this_machine(monkeypatch, trainer, gpus, processes) -> Non
     assert processes_here(trainer) == processes
 
 
-@pytest.mark.parametrize(("devices", "gpus"), [(9, 8), (0, 8), ("many", 8), (-2, 0), (10_000, 0)])
+@pytest.mark.parametrize(
+    ("devices", "gpus"), [(9, 8), (0, 8), ("x", 8), (-2, 0), (10_000, 0), (1.5, 8)]
+)
 def test_devices_that_are_not_there(monkeypatch, devices, gpus) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     with pytest.raises(ConfigError, match=f"trainer.devices={devices}"):
@@ -176,7 +178,7 @@ def test_a_rank_is_quoted_and_its_exit_status_kept(started) -> None:
     with pytest.raises(RankFailed) as caught:
         started(f"if rank == '1':\n    {said}\ntime.sleep(60)")
     assert "rank 1 of 2 failed: no such file\n  expected: a file" in caught.value.found
-    assert "ranks/1.log" in caught.value.todo
+    assert "start again" in caught.value.todo and "ranks/1.log" in caught.value.todo
     assert caught.value.exit_code == 2
 
 
@@ -199,7 +201,7 @@ def test_ranks_that_waited_in_vain_say_so(started, tmp_path: Path) -> None:
 
 
 def test_a_rank_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    program = "from interestingness.assembly.starting import _end_with_parent as e; import time\n"
+    program = "from interestingness.assembly.environment import end_with_parent as e; import time\n"
     with subprocess.Popen(
         [sys.executable, "-c", program + "e(); print('up', flush=True); time.sleep(60)"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,

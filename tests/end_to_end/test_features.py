@@ -47,6 +47,11 @@ def test_an_unreadable_image_is_told_and_counted(composed, tmp_path: Path, capsy
     assert f"left out   {victim}" in said and "60 images: 0 encoded" in said
 
 
+def test_several_processes_are_told_to_take_parts(composed) -> None:
+    with pytest.raises(ConfigError, match="this command is one process"):
+        extract(composed("features", *SMALL, "trainer=ddp_cpu"))
+
+
 @pytest.mark.parametrize("part", ["4/4", "x", "1/0"])
 def test_a_part_that_is_none(composed, part: str) -> None:
     with pytest.raises(ConfigError, match="part"):

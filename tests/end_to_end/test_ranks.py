@@ -18,7 +18,6 @@ import torch
 
 from interestingness.assembly import registry
 from interestingness.assembly.run import evaluate
-from interestingness.errors import ConfigError
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -153,8 +152,11 @@ def test_weights_cut_among_ranks_learn_the_same(trained, composed, tmp_path: Pat
     two = trained(*longer, *parts, last, run="on-two")
     three = trained(*longer, *parts, "trainer.devices=3", last, run="on-three")
     same_weights(two, three)
-    with pytest.raises(ConfigError, match="was written with trainer=fsdp"):
-        trained(*longer, last, run="on-one")
+    same_weights(two, trained(*longer, last, run="on-one"))
+    back = f"resume={one / 'checkpoints' / 'last.ckpt'}"
+    with pytest.raises(SystemExit):
+        trained(*longer, *parts, back, run="back")
+    assert "without trainer=fsdp" in str(registry.read(tmp_path / "back")["error"])
 
 
 def test_what_cannot_be_cut_is_refused_once(command, environment, tmp_path: Path) -> None:
@@ -235,6 +237,24 @@ def test_ctrl_c_stops_all_ranks_and_says_how_to_go_on(training, tmp_path: Path) 
     assert process.returncode == 130
     assert f"interrupted; go on with resume={run}" in said
     assert not ranks_alive(run)
+
+
+def test_sigterm_stops_all_ranks_and_says_how_to_go_on(training, tmp_path: Path) -> None:
+    run = tmp_path / "ended"
+    with training(*FINE, *TWO, "trainer.max_epochs=1000", run="ended") as process:
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert f"interrupted; go on with resume={run}" in said and "Traceback" not in said
+    assert registry.read(run)["status"] == "failed"
+
+
+def test_a_rank_that_is_told_to_end_ends_the_run(training, tmp_path: Path) -> None:
+    with training(*FINE, *TWO, "trainer.max_epochs=1000", run="told") as process:
+        ranks_alive(tmp_path / "told")[1].send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode not in {0, None}
+    assert not ranks_alive(tmp_path / "told")
 
 
 def test_ranks_end_when_their_parent_is_killed(training, tmp_path: Path) -> None:
