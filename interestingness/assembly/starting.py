@@ -182,18 +182,22 @@ def as_rank(job: Path, doors: Mapping[str, Callable[[DictConfig], dict[str, Any]
 def _end_when_told() -> None:
     """Take SIGTERM for Ctrl-C, and only the first of either.
 
-    Lightning would ask the other ranks on SIGTERM, which may wait for this one meanwhile; a job in
-    the background inherits a deaf ear for Ctrl-C; and a goodbye is not to be interrupted.
+    In Lightning's hands SIGTERM waits for the other ranks, which may wait for this one meanwhile:
+    so a thread takes it. A job in the background inherits a deaf ear for Ctrl-C, and a goodbye is
+    not to be interrupted.
     """
-    told = (signal.SIGINT, signal.SIGTERM)
 
-    def end(*_: Any) -> None:
-        for number in told:
-            signal.signal(number, signal.SIG_IGN)
+    def once(*_: Any) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for number in told:
-        signal.signal(number, end)
+    def wait() -> None:
+        signal.sigwait({signal.SIGTERM})
+        os.kill(os.getpid(), signal.SIGINT)
+
+    signal.signal(signal.SIGINT, once)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=wait, daemon=True, name="told").start()
 
 
 def _hydra() -> Any:

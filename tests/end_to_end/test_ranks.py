@@ -249,6 +249,14 @@ def test_sigterm_stops_all_ranks_and_says_how_to_go_on(training, tmp_path: Path)
     assert registry.read(run)["status"] == "failed"
 
 
+def test_a_rank_that_is_told_to_end_ends_the_run(training, tmp_path: Path) -> None:
+    with training(*FINE, *TWO, "trainer.max_epochs=1000", run="told") as process:
+        ranks_alive(tmp_path / "told")[1].send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode not in {0, None}
+    assert not ranks_alive(tmp_path / "told")
+
+
 def test_ranks_end_when_their_parent_is_killed(training, tmp_path: Path) -> None:
     run = tmp_path / "orphans"
     with training(*FINE, *TWO, "trainer.max_epochs=1000", run="orphans") as process:
