@@ -21,13 +21,15 @@ def plainly(cfg: DictConfig) -> Iterator[None]:
     except InterestingnessError:
         raise
     except InstantiationException as error:
-        raise _refused(error.__cause__ or error, cfg) from None
+        if isinstance(error.__cause__, InterestingnessError):
+            raise error.__cause__ from None
+        raise _refused(error.__cause__ or error) from None
     except MisconfigurationException as error:
-        raise _refused(error, cfg) from None
+        raise _refused(error) from None
     except ValueError as error:
         if not str(error).startswith("Invalid "):  # torch's optimisers
             raise
-        raise _refused(error, cfg) from None
+        raise _refused(error) from None
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise out_of_memory(cfg, error) from None
@@ -69,7 +71,7 @@ def check_numbers(cfg: DictConfig) -> None:
         )
 
 
-def _refused(error: BaseException, cfg: DictConfig) -> ConfigError:
+def _refused(error: BaseException) -> ConfigError:
     said = str(error).strip().splitlines()
     return ConfigError(
         said[0] if said else type(error).__name__,
