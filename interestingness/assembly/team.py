@@ -145,6 +145,8 @@ def join(trainer: Mapping[str, Any], here: int) -> Team:
     if world.starter == "srun":
         _meeting_point()
     device = _device(trainer, world.local)
+    # NCCL complains of groups that end with their process, and gloo's threads may abort it.
+    atexit.register(_leave)
     strategy = trainer.get("strategy")
     timeout = strategy.get("timeout_s") if isinstance(strategy, Mapping) else None
     with lost_ranks(world):
@@ -185,7 +187,6 @@ def _device(trainer: Mapping[str, Any], local: int) -> Any:
         devices = [int(part) for part in devices.split(",") if part.strip()]
     device = torch.device("cuda", devices[local] if isinstance(devices, list | tuple) else local)
     torch.cuda.set_device(device)
-    atexit.register(_leave)  # NCCL complains of groups that end with their process
     return device
 
 
