@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
@@ -155,8 +155,7 @@ def as_rank(job: Path, doors: Mapping[str, Callable[[DictConfig], dict[str, Any]
         job: the file that ``start`` wrote.
         doors: jobs by name, each from a composed config to plain values.
 
-    Raises:
-        SystemExit: quietly, if another rank was lost: ``start`` says what happened.
+    Ends the process quietly if another rank was lost: ``start`` says what happened.
     """
     _end_when_told()
     saved = json.loads(job.read_text(encoding="utf-8"))
@@ -174,14 +173,18 @@ def as_rank(job: Path, doors: Mapping[str, Callable[[DictConfig], dict[str, Any]
     except RankLost as error:
         if not first:
             print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(RankLost.exit_code) from None
+        _end(RankLost.exit_code)
     if first:
         registry.write_text(job.with_suffix(".result.json"), json.dumps(returned))
-        return
-    # Nothing is left to do or say: no teardown, in which threads of the group may abort.
+    else:
+        _end(0)
+
+
+def _end(status: int) -> NoReturn:
+    """End at once: in a teardown threads of the group may abort, or wait for a rank that hangs."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 def _end_when_told() -> None:
