@@ -7,7 +7,8 @@ The library's own assembly (``build_model``) and Lightning's Trainer with a prof
 time until the next batch is handed over (of it, the epoch's *first* batch with the start of the
 workers), then transfer to the device, forward, backward, optimiser, and the rest of the loop. Three
 arms take turns: training; the loader alone, without a model; the network alone, the same batches
-from memory. Medians over rounds of whole epochs, or of --steps.
+from memory. Medians over rounds of whole epochs, or of --steps. ``--overrides data.reduce=false``
+decodes every JPEG in full, as it was before.
 
 Bar: loader alone / network alone above 1, else data is the bottleneck whatever overlaps. Loader
 alone / training is above 1 by itself where nothing overlaps (no workers), so it proves little;
@@ -49,7 +50,7 @@ from interestingness.assembly.prepare import RunTables, prepare
 from interestingness.assembly.shards import shards_root
 from interestingness.assembly.team import ALONE
 from interestingness.cli import conf_folder
-from interestingness.data.augmentation import random_of
+from interestingness.data.augmentation import enough_for, random_of
 from interestingness.data.batch import PairBatch
 from interestingness.data.images import decode_image
 from interestingness.data.loader import EpochLoader
@@ -224,6 +225,7 @@ def way_of_an_image(cfg: DictConfig, prepared: RunTables, model: Model) -> dict[
     assert shards.local is not None
     assert model.backbone is not None
     transform, augment = model.backbone.transform, instantiate(cfg.model.augment)
+    enough = enough_for(augment, transform.short)
     spent: defaultdict[str, list[float]] = defaultdict(list)
 
     def timed(part: str, work: Callable[[], Any]) -> Any:
@@ -240,10 +242,13 @@ def way_of_an_image(cfg: DictConfig, prepared: RunTables, model: Model) -> dict[
 
     done = []
     for name, data in islice(images(), 100):
-        picture = timed("decode", lambda data=data: decode_image(data, where=""))
+        whole = timed("decode in full", lambda data=data: decode_image(data, where=""))
+        picture = timed("decode", lambda d=data: decode_image(d, where="", enough=enough))
+        reference = transform.pixels(augment.view(whole, random_of(0, 0, name))).float()
         random = random_of(0, 0, name)
         view = timed("augment", lambda p=picture, r=random: augment.view(p, r))
         pixels = timed("resize", lambda v=view: transform.pixels(v))
+        spent["levels of 255 changed"].append(float((pixels - reference).abs().mean()))
         done.append(timed("normalise", lambda p=pixels: transform.normalise(p[None])[0]))
         spent["kB stored"].append(len(data) / 1e3)
         spent["kB for the network"].append(done[-1].nbytes / 1e3)

@@ -21,6 +21,7 @@ from interestingness.assembly.model import (
 )
 from interestingness.assembly.prepare import RunTables
 from interestingness.assembly.team import Team
+from interestingness.data.augmentation import enough_for
 from interestingness.data.batch import PairBatch
 from interestingness.data.datamodule import PairDataModule
 from interestingness.data.images import Skips
@@ -64,6 +65,7 @@ def build_on_shards(
     head = make_head(cfg, backbone.contract)
     scorer = Scorer(backbone, FeatureScaler(cfg.model.scaling, backbone.dim), head)
     augment = instantiate(cfg.model.augment) if cfg.model.get("augment") else None
+    enough = enough_for(augment, backbone.transform.short) if cfg.data.get("reduce") else None
     labels, skips = prepared.labels, Skips(max_share=cfg.data.max_bad_share)
     preference = np.where(labels.known, labels.preference, 0.5)
     weight = np.where(labels.known, labels.weight, 0.0)
@@ -80,6 +82,7 @@ def build_on_shards(
             ranks=ranks,
             seed=cfg.seed if name == "train" else None,
             augment=augment if name == "train" else None,
+            enough=enough,
         )
         loader = PairLoader(
             stream,

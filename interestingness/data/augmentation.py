@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -10,9 +11,19 @@ from PIL import Image, ImageEnhance
 
 from interestingness.errors import ConfigError
 
+MARGIN = 1.5
+"""Pixels that a view is made from, as a multiple of those that are seen of it."""
+
 
 class Augmentation(ABC):
-    """A random view of a picture, as a function of the picture and of a seed."""
+    """A random view of a picture, as a function of the picture and of a seed.
+
+    Attributes:
+        least_share: smallest share of width and height that a view shows, in (0, 1]; None where it
+            is not known, and pictures are decoded in full.
+    """
+
+    least_share: float | None = None
 
     @abstractmethod
     def view(self, image: Image.Image, random: np.random.Generator) -> Image.Image:
@@ -46,6 +57,7 @@ class FlipAndCrop(Augmentation):
                 todo="model.augment.flip=0.5 model.augment.crop=0.1, or model.augment=null",
             )
         self.flip, self.crop, self.colour = flip, crop, colour
+        self.least_share = 1 - crop
 
     def view(self, image: Image.Image, random: np.random.Generator) -> Image.Image:
         """The picture as this seed sees it."""
@@ -64,6 +76,25 @@ class FlipAndCrop(Augmentation):
             for kind, tone in zip(kinds, tones, strict=True):
                 image = kind(image).enhance(1 + self.colour * (2 * tone - 1))
         return image
+
+
+def enough_for(augmentation: Augmentation | None, short: int | None) -> int | None:
+    """Pixels of a picture's shorter side that suffice for a view of it.
+
+    Half as many again as the network sees: what reduced decoding then changes is below one grey
+    level of 255 on average (``benchmarks/loading_profile.py`` prints it), and no two views are
+    alike anyway.
+
+    Args:
+        augmentation: makes the views; None leaves pictures as they are.
+        short: pixels that the shorter side of a view is resized to.
+
+    Returns:
+        None where pictures are needed in full: without views, or where a number is not known.
+    """
+    if augmentation is None or augmentation.least_share is None or short is None:
+        return None
+    return math.ceil(MARGIN * short / augmentation.least_share)
 
 
 def random_of(seed: int, epoch: int, image_id: str) -> np.random.Generator:

@@ -20,7 +20,12 @@ class ImageTransform(ABC):
     """RGB picture → tensor, in two steps, so that workers hand on bytes rather than floats.
 
     Instances are small and picklable: workers get the transform, never the network.
+
+    Attributes:
+        short: pixels that a picture's shorter side is resized to; None if it is not known.
     """
+
+    short: int | None = None
 
     @abstractmethod
     def pixels(self, image: Image.Image) -> Tensor:
@@ -51,6 +56,8 @@ class ResizeCropNormalise(ImageTransform):
     hold them against each other. Only a picture longer than 16 times its short side is resampled
     from its middle alone, which may differ in the last bit and avoids gigabytes.
     """
+
+    short: int
 
     def __init__(self, contract: EmbeddingContract) -> None:
         """Read sizes, filter and statistics from the contract.

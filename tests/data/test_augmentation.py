@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from interestingness.data.augmentation import FlipAndCrop, random_of
+from interestingness.data.augmentation import Augmentation, FlipAndCrop, enough_for, random_of
 from interestingness.errors import ConfigError
 
 
@@ -57,3 +57,16 @@ def test_a_view_depends_on_seed_epoch_and_image_only() -> None:
 def test_impossible_shares(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="augmentation"):
         FlipAndCrop(**bad)
+
+
+def test_a_view_needs_half_as_many_pixels_again_as_are_seen_of_it() -> None:
+    assert enough_for(FlipAndCrop(flip=0.5, crop=0.0), 224) == 336
+    assert enough_for(FlipAndCrop(flip=0.5, crop=0.5), 224) == 672
+    assert enough_for(None, 224) is None
+    assert enough_for(FlipAndCrop(flip=0.5, crop=0.1), None) is None
+
+    class Unknown(Augmentation):
+        def view(self, image: Image.Image, random: np.random.Generator) -> Image.Image:
+            return image
+
+    assert enough_for(Unknown(), 224) is None

@@ -50,6 +50,7 @@ class PairShardStream(IterableDataset[PairBatch]):
         pool: int = 16,
         max_pixels: int = MAX_PIXELS,
         augment: Augmentation | None = None,
+        enough: int | None = None,
     ) -> None:
         """Plan which pairs take part.
 
@@ -67,6 +68,8 @@ class PairShardStream(IterableDataset[PairBatch]):
             max_pixels: larger images are skipped.
             augment: makes a view of each image that differs from epoch to epoch; without a seed,
                 that is where nothing is learnt, images stay as they are.
+            enough: pixels of the shorter side that suffice for such a view, see
+                ``decode_image``; images that stay as they are are always decoded in full.
 
         Raises:
             DataError: if no pair is left.
@@ -81,6 +84,7 @@ class PairShardStream(IterableDataset[PairBatch]):
         self.rank, self.ranks, self.seed, self.pool = rank, ranks, seed, pool
         self.max_pixels = max_pixels
         self.augment = augment if seed is not None else None
+        self.enough = None if self.augment is None else enough
         self.epoch = self.start_batch = 0
         self.carry_errors = False
         """Yield an error instead of raising it, for ``PairLoader`` to raise unaltered."""
@@ -180,7 +184,9 @@ class PairShardStream(IterableDataset[PairBatch]):
         reasons: dict[str, str] = {}
         for image, data in raw.images.items():
             try:
-                picture = decode_image(data, where=image, max_pixels=self.max_pixels)
+                picture = decode_image(
+                    data, where=image, max_pixels=self.max_pixels, enough=self.enough
+                )
             except ImageError as error:
                 reasons[image] = error.found
             else:

@@ -1,6 +1,7 @@
 """Views of training images: the same whoever reads them, others in the next epoch."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,31 @@ def test_where_nothing_is_learnt_images_stay_as_they_are(drawn: Path) -> None:
     plain = seen(drawn, epoch=0)
     judged = seen(drawn, epoch=0, seed=None, augment=FlipAndCrop(flip=1.0, crop=0.3))
     assert all(torch.equal(plain[image], judged[image]) for image in plain)
+
+
+def test_only_images_that_are_learnt_from_are_decoded_smaller(
+    make_tables: Callable, tmp_path: Path
+) -> None:
+    buffer = BytesIO()
+    Image.new("RGB", (320, 240), (10, 90, 200)).save(buffer, "JPEG")
+    root = tmp_path / "large"
+    write_shards(
+        make_tables(replace=dict.fromkeys(range(12), buffer.getvalue())), root, pairs_per_shard=30
+    )
+    sizes: list[tuple[int, int]] = []
+
+    def noted(image: Image.Image) -> Tensor:
+        sizes.append(image.size)
+        return to_tensor(image)
+
+    def all_sizes(**options) -> set[tuple[int, int]]:
+        sizes.clear()
+        stream = PairShardStream(PairShards(root), batch_size=8, transform=noted, **options)
+        assert sum(len(batch.left) for batch in stream) == 30
+        return set(sizes)
+
+    still = FlipAndCrop(flip=0.0, crop=0.0)
+    assert all_sizes(seed=3, augment=still, enough=100) == {(160, 120)}
+    assert all_sizes(seed=3, augment=still) == {(320, 240)}
+    assert all_sizes(seed=None, augment=still, enough=100) == {(320, 240)}
+    assert all_sizes(seed=3, enough=100) == {(320, 240)}
