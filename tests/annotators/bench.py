@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from servers.scripted import ScriptedServer
+from servers.scripted import ScriptedServer, Seen
 
 from interestingness.annotators.credentials import Secret
 from interestingness.annotators.engine.contract import Sender
@@ -39,6 +39,11 @@ def pairs(count: int) -> list[Task]:
         )
         for i in range(count)
     ]
+
+
+def asked(seen: Seen) -> str:
+    """Which pair a request asks about."""
+    return str(json.loads(seen.json["messages"][0]["content"])["task"])
 
 
 def build(task: Task, retry_with: str | None = None) -> Request:

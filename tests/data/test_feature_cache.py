@@ -11,80 +11,18 @@ import time
 import numpy as np
 import pytest
 import torch
+from counting import DIM, Counting, check, make_images
 from PIL import Image
-from torch import nn
 
 from interestingness.data import content, encoding, feature_cache
-from interestingness.data.content import HashMemo, content_key, file_state
-from interestingness.data.encoding import Picture, decode_all, worker_count
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.feature_store import FeatureStore
 from interestingness.data.images import Skips
-from interestingness.data.part import Part
-from interestingness.errors import ConfigError, DataError, WeightsError
-from interestingness.models.backbone import Backbone
-from interestingness.models.contract import EmbeddingContract
-
-DIM = 6
-
-
-class Counting(Backbone):
-    """A fixed linear map of 8 x 8 pixels that counts the images it sees."""
-
-    def __init__(self, weights="one", size=8):
-        self.seen = 0
-        network = nn.Linear(3 * size * size, DIM)
-        with torch.no_grad():
-            values = torch.arange(network.weight.numel(), dtype=torch.float32) + len(weights)
-            network.weight.copy_(torch.sin(values).reshape(network.weight.shape))
-            network.bias.zero_()
-        contract = EmbeddingContract("test", "counting", weights, DIM, size, "squash", size)
-        super().__init__(network, contract, licence="none", origin="test")
-
-    def forward(self, images):
-        self.seen += len(images)
-        return self.network(images.flatten(1))
-
-    def of(self, path):
-        """The feature of one file, without a cache."""
-        with torch.no_grad():
-            return self(self.transform(Image.open(path).convert("RGB"))[None])[0].numpy()
-
-
-def make_images(folder, count, start=0):
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for i in range(start, start + count):
-        pixels = np.random.default_rng(i).integers(0, 256, (12, 10, 3), dtype=np.uint8)
-        paths.append(folder / f"{i:03d}.png")
-        Image.fromarray(pixels).save(paths[-1])
-    return paths
-
-
-@pytest.fixture
-def paths(tmp_path):
-    return make_images(tmp_path / "images", 20)
-
-
-@pytest.fixture
-def cache(tmp_path):
-    return FeatureCache(tmp_path / "cache")
-
-
-@pytest.fixture
-def settled(monkeypatch):
-    """Files count as old as soon as they are written, so that their keys are remembered."""
-    monkeypatch.setattr(content, "YOUNG_NS", -(10**18))
+from interestingness.errors import DataError, WeightsError
 
 
 def segments(cache):
     return sorted(cache.root.glob("*/segment-*"))
-
-
-def check(features, present, paths, encoder):
-    assert present.all()
-    expected = np.stack([encoder.of(path) for path in paths])
-    np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_each_distinct_image_is_encoded_once(cache, paths):
@@ -232,7 +170,7 @@ import os, signal, sys
 sys.path.insert(0, {folder!r})
 from pathlib import Path
 from interestingness.data import feature_cache
-from test_feature_cache import Counting
+from counting import Counting
 feature_cache.PART = 4
 
 class Killed(Counting):
@@ -331,138 +269,6 @@ def test_keys_that_end_in_zero_bytes_are_told_apart(tmp_path):
     assert store.find([b"\2" * 32]).tolist() == [-1]
 
 
-def test_the_memo_forgets_young_and_changed_files(tmp_path):
-    path = tmp_path / "a.png"
-    path.write_bytes(b"one")
-    state, key = file_state(path), content_key(b"one")
-    written = max(state[1], state[2])
-    memo = HashMemo(tmp_path / "hashes.npz")
-    memo.note(path, state, key, read_ns=written + 1_900_000_000)
-    memo.save()
-    assert memo.keys([path]) == [None]
-    memo.note(path, state, key, read_ns=written + 2_100_000_000)
-    memo.save()
-    assert HashMemo(tmp_path / "hashes.npz").keys([path, tmp_path / "b.png"]) == [key, None]
-    path.write_bytes(b"three")
-    assert HashMemo(tmp_path / "hashes.npz").keys([path]) == [None]
-
-
-def test_the_memo_keeps_what_others_saved_and_the_newest(tmp_path):
-    paths = make_images(tmp_path, 2)
-    one, two = HashMemo(tmp_path / "h.npz"), HashMemo(tmp_path / "h.npz")
-    old, new = bytes(32), b"\0" + b"\1" * 30 + b"\0"
-    for memo, path, key in ((one, paths[0], old), (two, paths[1], new), (one, paths[0], new)):
-        memo.note(path, file_state(path), key, read_ns=time.time_ns() + 10**10)
-        memo.save()
-    assert HashMemo(tmp_path / "h.npz").keys(paths) == [new, new]
-
-
-@pytest.mark.parametrize("content", [b"", b"PK cut", b"\x93NUMPY"])
-def test_a_damaged_memo_is_forgotten(tmp_path, content, caplog):
-    (tmp_path / "h.npz").write_bytes(content)
-    assert HashMemo(tmp_path / "h.npz").keys([tmp_path / "a"]) == [None]
-    assert "damaged" in caplog.text
-
-
-def test_a_file_that_changes_while_it_is_read_is_not_remembered(tmp_path, settled):
-    path = make_images(tmp_path, 1)[0]
-
-    def read():
-        data = path.read_bytes()
-        path.write_bytes(data + b"more")
-        return data
-
-    picture = Picture("p", read, path)
-    (image,) = decode_all([picture], Counting().transform)
-    assert image.pixels is not None and image.state is None
-
-
-def test_decoding_keeps_the_order_and_stays_within_bounds(paths):
-    running, most = 0, 0
-    lock = threading.Lock()
-
-    def picture(path):
-        def read():
-            nonlocal running, most
-            with lock:
-                running += 1
-                most = max(most, running)
-            return path.read_bytes()
-
-        return Picture(path.name, read)
-
-    decoded = decode_all((picture(p) for p in paths), Counting().transform, workers=3, ahead=5)
-    for i, image in enumerate(decoded):
-        assert image.place == i and image.picture.name == paths[i].name
-        assert running <= i + 5
-    assert running == 20
-
-
-def test_bytes_that_come_from_elsewhere_are_encoded_alike(paths):
-    encoder = Counting()
-    pictures = (Picture(p.name, p.read_bytes) for p in paths)
-    decoded = decode_all(pictures, encoder.transform)
-    batches = list(encoding.encode_all(decoded, encoder, batch_size=8, device="cpu"))
-    assert [len(keys) for keys, _ in batches] == [8, 8, 4]
-    assert batches[0][0][0] == content_key(paths[0].read_bytes())
-    features = np.concatenate([f for _, f in batches])
-    check(features, np.ones(20, bool), paths, encoder)
-
-
-class Reentrant(Counting):
-    """Notes which threads it runs in, and waits there until as many as expected have come."""
-
-    reentrant = True
-
-    def __init__(self, together=1):
-        super().__init__()
-        self.threads = set()
-        self.meet = threading.Barrier(together, timeout=60)
-
-    def forward(self, images):
-        self.meet.wait()
-        self.threads.add((threading.current_thread().name, torch.get_num_threads()))
-        return super().forward(images)
-
-
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
-def test_a_cpu_batch_is_shared_between_single_threaded_lanes(cache, paths, two_threads):
-    encoder = Reentrant(together=2)
-    features, present = cache.features(paths, encoder, batch_size=16)
-    assert encoder.threads == {("lane_0", 1), ("lane_1", 1)}
-    assert torch.get_num_threads() == 2
-    check(features, present, paths, Counting())
-
-
-def test_small_batches_and_backbones_with_a_memory_stay_whole(paths, tmp_path, two_threads):
-    encoder = Reentrant()
-    FeatureCache(tmp_path / "small").features(paths, encoder, batch_size=8)
-    assert encoder.threads == {("MainThread", 2)}
-    encoder = Reentrant()
-    encoder.reentrant = False
-    FeatureCache(tmp_path / "memory").features(paths, encoder, batch_size=16)
-    assert encoder.threads == {("MainThread", 2)}
-
-
-@pytest.mark.parametrize(("given", "threads"), [(0, 1), (1, 1), (7, 7)])
-def test_workers(given, threads):
-    assert worker_count(given) == threads
-
-
-def test_workers_by_themselves():
-    assert 1 <= worker_count("auto") <= 16
-    for wrong in (-1, "many", 1.5):
-        with pytest.raises(ConfigError, match="workers"):
-            worker_count(wrong)
-
-
 def test_real_photographs_with_real_weights(cache, shared_data):
     from interestingness.models.backbones import TorchvisionBackbone
 
@@ -477,56 +283,6 @@ def test_real_photographs_with_real_weights(cache, shared_data):
         for path, feature in zip(photographs, features, strict=True):
             direct = backbone(backbone.transform(Image.open(path).convert("RGB"))[None])[0]
             np.testing.assert_allclose(feature, direct.numpy(), rtol=1e-3, atol=1e-4)
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 9])
-def test_parts_together_are_the_whole(tmp_path, count):
-    paths = make_images(tmp_path / "images", 7)
-    root = tmp_path / "cache"
-    encoders = [Counting() for _ in range(count)]
-    encoded = [
-        FeatureCache(root).encode(paths, encoder, Part(index, count))
-        for index, encoder in enumerate(encoders)
-    ]
-    assert encoded == [len(Part(index, count).of(7)) for index in range(count)]
-    assert [encoder.seen for encoder in encoders] == encoded and sum(encoded) == 7
-    late = Counting()
-    found, ok = FeatureCache(root).features(paths, late)
-    assert late.seen == 0 and ok.all()
-    np.testing.assert_allclose(found, [late.of(path) for path in paths], rtol=1e-5)
-
-
-def test_a_part_that_never_came_is_made_by_whoever_needs_all(tmp_path):
-    paths = make_images(tmp_path / "images", 8)
-    FeatureCache(tmp_path / "cache").encode(paths, Counting(), Part(1, 2))
-    encoder = Counting()
-    found, ok = FeatureCache(tmp_path / "cache").features(paths, encoder)
-    assert encoder.seen == 4 and ok.all()
-    np.testing.assert_allclose(found, [encoder.of(path) for path in paths], rtol=1e-5)
-
-
-def test_parts_do_not_wait_for_each_other_and_clear_up_after_the_dead_only(tmp_path):
-    paths = make_images(tmp_path / "images", 4)
-    encoder = Counting()
-    root = tmp_path / "cache" / encoder.fingerprint()
-    root.mkdir(parents=True)
-    store = FeatureStore(root, DIM)
-    busy, dead = (root / f".unfinished-part-{i}-of-3.abc" for i in (0, 1))
-    busy.mkdir()
-    dead.mkdir()
-    with store.lock("part-0-of-3"):  # another process is at work on its part
-        FeatureCache(tmp_path / "cache").encode(paths, encoder, Part(2, 3))
-        assert busy.exists() and not dead.exists()
-    FeatureCache(tmp_path / "cache").features(paths, encoder)
-    assert not busy.exists()
-
-
-def test_a_part_with_an_unreadable_image_tells_of_it(tmp_path):
-    paths = make_images(tmp_path / "images", 4)
-    paths[2].write_bytes(b"no picture")
-    skips = Skips(max_share=0.0)
-    assert FeatureCache(tmp_path / "cache").encode(paths, Counting(), Part(0, 2), skips=skips) == 1
-    assert list(skips.reasons) == [str(paths[2])]
 
 
 def test_the_index_of_many_segments_finds_every_key(tmp_path):
@@ -544,17 +300,3 @@ def test_the_index_of_many_segments_finds_every_key(tmp_path):
         again = fresh.gather(fresh.find([key for key, _ in shown]))[:, 0]
         np.testing.assert_array_equal(found, again)
     assert store.find([b"\0" * 32]).tolist() == [-1]
-
-
-@pytest.mark.parametrize("text", ["", "3", "8/8", "-1/8", "1/0", "a/b", "1/2/3"])
-def test_a_part_that_is_none_is_refused(text):
-    with pytest.raises(ConfigError, match="part"):
-        Part.parse(text)
-
-
-def test_a_part_is_read_from_text():
-    assert Part.parse(" 3/8 ") == Part(3, 8)
-    assert [Part(index, 3).of(8) for index in range(3)] == [
-        range(0, 8, 3), range(1, 8, 3), range(2, 8, 3)
-    ]  # fmt: skip
-    assert Part(2, 11).name == "part-02-of-11" and Part().name == "whole"
