@@ -36,6 +36,8 @@ class OpenClipText:
     Attributes:
         dim: length of a vector.
         domain: what the weights were trained on, "photographs" or "synthetic".
+        weights_sha256: as an ``EmbeddingContract`` has it: equal to the image tower's where both
+            come from one file.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class OpenClipText:
             # The private builder, because the public one also builds the image tower.
             tower = _build_text_tower(config["embed_dim"], text, quick)
         sha = load_weights(tower, found, name, _text_tower)
+        self.weights_sha256 = sha
         self._tower = tower.eval().requires_grad_(False)
         self._tokens = SimpleTokenizer(context_length=int(text.get("context_length", 77)))
         self.name, self.domain, self.dim = name, domain, int(config["embed_dim"])

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,6 +163,7 @@ class WordVectors(TextVectors):
         return f"{len(self._row):,} word vectors of {self.dim} numbers from {self.path.name}"
 
 
+@runtime_checkable
 class Tower(Protocol):
     """What ``models.text_towers`` has: every text gets a vector."""
 
@@ -183,7 +184,17 @@ class TowerVectors(TextVectors):
     """Embeddings of a CLIP text tower, each of length 1, so that no tag outweighs the others."""
 
     def __init__(self, tower: Tower) -> None:
-        """Take a tower."""
+        """Take a tower.
+
+        Raises:
+            ConfigError: for another kind of text embedder, which knows no images.
+        """
+        if not isinstance(tower, Tower):
+            raise ConfigError(
+                f"model.tower: {type(tower).__name__} is no text tower",
+                expected="the text tower of a CLIP model, which has seen images",
+                todo="text_embedder@model.tower=clip_text, or scene_clip_text for synthetic scenes",
+            )
         self.tower, self.dim, self.domain = tower, tower.dim, tower.domain
 
     def find(self, texts: Sequence[str]) -> Vectors:

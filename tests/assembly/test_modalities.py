@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from interestingness.datasets.folder_tables import pair_table
 from interestingness.datasets.image_texts import texts_of_images
 from interestingness.errors import ConfigError, DataError, WeightsError
 from interestingness.labels.tables import Manifest, Tables
+from interestingness.models.backbone import Backbone
+from interestingness.models.backbones import SceneClipBackbone
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.fusion import widths_of
 from interestingness.models.text_towers import SceneClipText
@@ -48,13 +52,13 @@ def model(tmp_path: Path, *modalities: str, **more: Any) -> Any:
     return OmegaConf.create({**plain, "raters": None, "modalities": list(modalities), **more})
 
 
-def encode(dim: int = 3) -> Features:
+def encode(dim: int = 3, *, ready: Any = None) -> Features:
     pixels = np.arange(4 * dim, dtype=np.float32).reshape(4, dim) + 1
     there = np.array([True, True, False, True])
     return None, EmbeddingContract.of_cached("pixels", "abc", dim), pixels, there
 
 
-def never() -> Features:
+def never(*, ready: Any = None) -> Features:
     raise AssertionError("encoded")
 
 
@@ -93,14 +97,33 @@ def test_tags_alone_need_no_image(tables: Tables, tmp_path: Path) -> None:
 
 def test_generated_tags(tables: Tables, tmp_path: Path) -> None:
     dim = SceneClipText(weights="random:0").dim
+    notes: list[str] = []
     _, contract, rows, there = fused_features(
-        model(tmp_path, "generated_tags"), tables, [], lambda: encode(dim)
+        model(tmp_path, "generated_tags"), tables, notes, partial(encode, dim)
     )
+    assert any("which model they are of" in note for note in notes)
     # all four words of the data set are among the ten nearest: the mean of those with a vector
     np.testing.assert_allclose(rows[[0, 1, 3]], [[1 / 3, 4 / 3]] * 3, rtol=1e-6)
     assert there.tolist() == [True, True, False, True] and contract.dim == 2
     with pytest.raises(ConfigError, match="both towers of one CLIP model"):
         fused_features(model(tmp_path, "generated_tags"), tables, [], encode)
+
+
+def test_generated_tags_of_two_models_are_refused_before_an_image_is_encoded(
+    tables: Tables, tmp_path: Path
+) -> None:
+    def begin(*, ready: Callable[[Backbone], None]) -> Features:
+        ready(SceneClipBackbone(weights="embedded"))
+        raise AssertionError("encoded")
+
+    with pytest.raises(ConfigError, match="the words nearest to an image are noise"):
+        fused_features(model(tmp_path, "image", "generated_tags"), tables, [], begin)
+
+
+def test_a_text_embedder_that_is_no_tower(tables: Tables, tmp_path: Path) -> None:
+    tower = {"_target_": "interestingness.studies.embedding.TfidfEmbedder"}
+    with pytest.raises(ConfigError, match=r"model\.tower: TfidfEmbedder is no text tower"):
+        fused_features(model(tmp_path, "generated_tags", tower=tower), tables, [], never)
 
 
 def test_what_is_refused(tables: Tables, tmp_path: Path) -> None:
