@@ -26,6 +26,7 @@ from interestingness.data.loader import BatchSource
 from interestingness.data.precomputed import load_features
 from interestingness.errors import ConfigError, DataError
 from interestingness.labels.tables import Tables
+from interestingness.learning.flags import check_flags
 from interestingness.learning.pair_losses import PairLoss
 from interestingness.learning.regularisation import L2Choice, choose_l2
 from interestingness.models.backbone import Backbone, check_domain
@@ -67,6 +68,24 @@ def build_model(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: A
         DataError: if no training or test pair has usable images.
         WeightsError: if weights are absent, wrong or refused.
     """
+    said = _doubts(cfg, prepared)
+    model = _build(cfg, prepared, team, progress=progress)
+    model.notes[:0] = said
+    return model
+
+
+def _doubts(cfg: DictConfig, prepared: RunTables) -> list[str]:
+    """What is to be said of a loss and labels that may not go together."""
+    if not has_zero(cfg):
+        return []
+    source, train = prepared.source, prepared.split.train
+    said = check_flags(
+        source.name, prepared.labels.preference[train], prepared.pairs[train], source.image_scores()
+    )
+    return [said] if said else []
+
+
+def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -> Model:
     if cfg.data.source == "shards":
         if cfg.model.get("modalities") is not None:
             raise ConfigError(
@@ -223,12 +242,16 @@ def make_head(cfg: DictConfig, embedding: EmbeddingContract) -> Head:
             )
         more["widths"] = widths_of(embedding.architecture)
     head: Head = instantiate(cfg.model.head, dim=embedding.dim, **more)
-    if has_zero(cfg) and not head.can_shift:
+    if not has_zero(cfg):
+        return head
+    head = head.shiftable()
+    if not head.can_shift:
         raise ConfigError(
             f"{cfg.loss._target_.rpartition('.')[2]} with a {type(head).__name__}, which has no "
             "bias: where its scores are 0 is not learnt",
             expected="a head that can shift all scores, because this loss asks for their sign",
-            todo="model=tag_fusion or model=frozen_clip_mlp; or loss=bradley_terry for pairs",
+            todo="model=frozen_clip_linear, finetuned_clip, frozen_clip_mlp or tag_fusion; or "
+            "loss=bradley_terry for pairs",
         )
     return head
 

@@ -30,6 +30,10 @@ class Head(nn.Module, ABC):
     def forward(self, features: Tensor) -> Tensor:
         """Scores in logits, shape (N,), of features (N, dim)."""
 
+    def shiftable(self) -> Head:
+        """This head, or one of its kind that can shift, with fresh weights."""
+        return self
+
     @abstractmethod
     def weights(self) -> list[Tensor]:
         """The tensors that L2 acts upon: weights, no biases."""
@@ -61,6 +65,13 @@ class LinearHead(Head):
     def forward(self, features: Tensor) -> Tensor:
         """Scores in logits, shape (N,)."""
         return features @ self.weight
+
+    def shiftable(self) -> Head:
+        """The same neuron with a bias, which starts at zero too."""
+        head = LayersHead(self.dim, hidden=[], activation="none")
+        for parameter in head.parameters():
+            nn.init.zeros_(parameter)
+        return head
 
     def weights(self) -> list[Tensor]:
         """The weight vector."""

@@ -229,10 +229,21 @@ def test_lafins_binary_task_says_yes_or_no_and_chooses_the_epoch_by_its_own_loss
     assert "yes or no" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("model", ["finetuned_clip", "frozen_clip_linear"])
+def test_a_linear_head_learns_where_yes_begins(trained, composed, tmp_path: Path, model) -> None:
+    run = trained(f"model={model}", "loss=binary", "label_source=lafin", "optimizer.lr=0.01")
+    said = _reference(run, "lafin")["yes_or_no"]
+    evaluate(composed("evaluate", f"ckpt={run}", run="judged"))
+    assert said is not None and _reference(tmp_path / "judged", "lafin")["yes_or_no"] == said
+    state = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert state["scorer.head.layers.0.bias"] != 0
+
+
 @pytest.mark.parametrize(
     ("overrides", "error", "text"),
     [
-        (["loss=binary"], ConfigError, "BinaryLoss with a LinearHead, which has no bias"),
+        (["loss=binary"], ConfigError, "'human' prefers .* in one pair and not in another"),
+        (["loss=binary", "label_source=views"], ConfigError, "'views' has .* different scores"),
         (["label_source=votes", "label_source.raters=[nobody]"], LabelError, "nothing to read"),
         (["label_source=scores", "label_source.column=nothing"], LabelError, "nothing"),
         (["optimizer.learning_rate=1"], None, "learning_rate"),
