@@ -1,0 +1,51 @@
+"""Advice about a loss that is no number names options that the run's model takes."""
+
+from __future__ import annotations
+
+import pytest
+from omegaconf import OmegaConf
+
+from interestingness.assembly.advice import smaller_steps, with_own_advice
+from interestingness.assembly.plainly import plainly
+from interestingness.errors import DataError
+from interestingness.learning.learner import SMALLER_STEPS
+
+FUSION = {"scaling": "none", "modalities": ["image", "tags"]}
+PLAIN = {"scaling": "none"}
+
+
+def config(model, *, source="features", clip=None):
+    trainer = {"gradient_clip_val": clip}
+    parts = {"optimizer": {"lr": 0.1}, "trainer": trainer, "data": {"source": source}}
+    return OmegaConf.create({**parts, "model": model})
+
+
+@pytest.mark.parametrize(
+    ("model", "source", "scaling"),
+    [
+        (FUSION, "features", ""),
+        (PLAIN, "features", "(model.scaling=unit_sqrt_dim, or standardize)"),
+        (PLAIN, "shards", "(model.scaling=unit_sqrt_dim)"),
+        ({"scaling": "standardize"}, "features", ""),
+    ],
+)
+def test_scaling_is_named_where_the_model_takes_it(model, source, scaling):
+    said = smaller_steps(config(model, source=source))
+    assert scaling in said and ("scaling" in said) == bool(scaling)
+    assert "optimizer.lr, now 0.1" in said and "trainer.gradient_clip_val=1" in said
+
+
+def test_what_is_done_already_is_not_named():
+    assert (
+        smaller_steps(config(FUSION, clip=2.0)) == "lower the learning rate (optimizer.lr, now 0.1)"
+    )
+
+
+def test_only_the_learners_advice_is_narrowed():
+    lost = DataError("nan", expected="a number", todo=f"{SMALLER_STEPS}; the last one is kept")
+    with pytest.raises(DataError) as raised, plainly(config(FUSION)):
+        raise lost
+    assert "scaling" not in str(raised.value)
+    assert raised.value.todo.endswith("; the last one is kept")
+    other = DataError("a cut file", todo="obtain it again")
+    assert with_own_advice(config(FUSION), other) is other
