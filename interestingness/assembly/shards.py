@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,16 @@ from interestingness.assembly.model import (
     usable_rows,
 )
 from interestingness.assembly.prepare import RunTables
-from interestingness.assembly.team import Team
+from interestingness.assembly.team import ALONE, Team
 from interestingness.data.augmentation import enough_for
 from interestingness.data.batch import PairBatch
 from interestingness.data.datamodule import PairDataModule
 from interestingness.data.images import Skips
 from interestingness.data.loader import BatchSource
+from interestingness.data.part import Part
+from interestingness.data.shards.copying import copy_shards
 from interestingness.data.shards.reader import PairShards
+from interestingness.data.shards.remote import is_url
 from interestingness.data.shards.stream import PairLoader, PairShardStream
 from interestingness.data.shards.targets import PairTargets
 from interestingness.data.shards.writer import source_of, write_shards
@@ -55,7 +59,7 @@ def build_on_shards(
     notes: list[str] = []
     backbone = make_backbone(cfg, prepared.tables, notes)
     open_backbone(cfg, backbone)
-    shards = PairShards(shards_root(cfg, prepared, progress))
+    shards = PairShards(shards_root(cfg, prepared, team, progress))
     there = lookup(np.concatenate(list(shards.index.keys())), prepared.pairs.key) >= 0
     if not there.all():
         notes.append(f"{int((~there).sum()):,} pairs are not in the shards")
@@ -117,10 +121,20 @@ def open_backbone(cfg: DictConfig, backbone: Backbone) -> None:
         backbone.network.compile(backend=cfg.model.compile, dynamic=True)
 
 
-def shards_root(cfg: DictConfig, prepared: RunTables, progress: Any = None) -> str:
-    """Where the shards are; written into the cache if the config names none."""
+def shards_root(
+    cfg: DictConfig, prepared: RunTables, team: Team = ALONE, progress: Any = None
+) -> str:
+    """Where the shards are; written into the cache if the config names none, copied from a URL."""
     if cfg.data.shards is not None:
-        return str(cfg.data.shards)
+        named = str(cfg.data.shards)
+        if is_url(named) and cfg.data.get("copy"):
+            cache = Path(cfg.paths.cache) / "shards"
+            told = progress and partial(progress, what="copying shards, MB")
+            # All ranks share the work; a machine with a cache of its own then lacks the others'.
+            for part in dict.fromkeys((team.part, Part(team.rank % team.here, team.here))):
+                named = str(copy_shards(cfg.data.shards, cache, part, progress=told))
+                team.meet()
+        return named
     # Other shards of the same pairs (another size, changed files) have a folder of their own.
     source = source_of(prepared.tables, cfg.data.pairs_per_shard, cfg.data.max_side)
     root = Path(cfg.paths.cache) / "shards" / source

@@ -40,13 +40,21 @@ def read_url(url: str) -> bytes:
     Raises:
         ShardError: if it cannot be read.
     """
+    return b"".join(stream_bytes(url))
+
+
+def stream_bytes(url: str) -> Iterator[bytes]:
+    """What is behind a URL, as it arrives, in pieces of at most a megabyte.
+
+    Raises:
+        ShardError: if it cannot be read.
+    """
     from webdataset.gopen import gopen
 
     try:
         with gopen(url, "rb") as stream:
-            data = bytes(stream.read())
-            _drain(stream)
-            return data
+            while some := stream.read(1 << 20):
+                yield bytes(some)
     except (OSError, ValueError) as error:
         raise _unreachable(url, error) from None
 
