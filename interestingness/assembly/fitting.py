@@ -22,8 +22,10 @@ from interestingness.assembly.prepare import RunTables
 from interestingness.assembly.reporting import announce, report
 from interestingness.assembly.team import Team
 from interestingness.errors import ConfigError
+from interestingness.learning.checkpoint_file import WholeCheckpoints
 from interestingness.learning.learner import CHECKPOINT_KEY, PreferenceLearner
 from interestingness.learning.metrics import GatheredScores
+from interestingness.learning.metrics_file import NAME, MetricsFile
 from interestingness.progress import ProgressLine
 from interestingness.schema import Pairs
 
@@ -64,10 +66,13 @@ def fit(
     trainer = make_trainer(cfg, validates=bool(prepared.split.validation.any()))
     if trainer.is_global_zero:
         announce(cfg, prepared, model)
+    if ckpt is not None:
+        saved = load_checkpoint(ckpt)
+        check_strategy(cfg, ckpt, saved[CHECKPOINT_KEY]["record"])
+        keep_metrics(trainer, ckpt, int(saved["global_step"]))
+        del saved
     for logger in trainer.loggers:
         logger.log_hyperparams(dict(record))
-    if ckpt is not None:
-        check_strategy(cfg, ckpt)
     try:
         with plainly(cfg):
             trainer.fit(learner, model.data, ckpt_path=ckpt, weights_only=True)
@@ -85,8 +90,26 @@ def fit(
     return report(cfg, prepared, model, scores, loggers=trainer.loggers)
 
 
-def check_strategy(cfg: DictConfig, ckpt: Path) -> None:
+def keep_metrics(trainer: L.Trainer, ckpt: Path, step: int) -> None:
+    """Let the metrics file begin with the rows of the run that is resumed.
+
+    Args:
+        trainer: with its loggers.
+        ckpt: ``checkpoints/….ckpt`` of that run; of a file elsewhere no rows are known.
+        step: optimiser steps behind the checkpoint.
+    """
+    for logger in trainer.loggers if trainer.is_global_zero else ():
+        if isinstance(logger, MetricsFile):
+            logger.go_on(ckpt.absolute().parents[1] / Path(logger.log_dir).name / NAME, step)
+
+
+def check_strategy(cfg: DictConfig, ckpt: Path, record: Mapping[str, Any]) -> None:
     """Refuse to cut an optimiser's state whose order the strategy would mistake for another.
+
+    Args:
+        cfg: composed config.
+        ckpt: checkpoint to go on from.
+        record: the config that it was trained with.
 
     Raises:
         ConfigError: for ``trainer=fsdp`` with a checkpoint of anything else.
@@ -96,7 +119,7 @@ def check_strategy(cfg: DictConfig, ckpt: Path) -> None:
         strategy = trainer.get("strategy")
         return not isinstance(strategy, str | None) and strategy["_target_"].endswith(".fsdp")
 
-    then = cut(load_checkpoint(ckpt)[CHECKPOINT_KEY]["record"].get("trainer") or {})
+    then = cut(record.get("trainer") or {})
     if cut(cfg.trainer) and not then:
         raise ConfigError(
             f"{ckpt}: was written without trainer=fsdp, and its optimiser cannot be cut afterwards",
@@ -110,6 +133,7 @@ def quiet_lightning() -> None:
     for message in (
         ".*isinstance.treespec, LeafSpec.*",  # Lightning 2.6 with torch 2.15 (2026-11)
         ".*The dirpath has changed.*",  # a resumed run has a folder of its own
+        ".*Checkpoint directory .* exists and is not empty.*",  # … or goes on in its own
         ".*in eval mode at the start of training.*",  # a frozen backbone stays there
     ):
         warnings.filterwarnings("ignore", message=message)
@@ -141,7 +165,11 @@ def make_trainer(cfg: DictConfig, *, validates: bool) -> L.Trainer:
     if cfg.trainer.get("enable_progress_bar") is False:
         callbacks = [c for c in callbacks if not isinstance(c, ProgressBar)]
     loggers = [instantiate(node) for node in cfg.logger.values() if node and node.get("_target_")]
-    options = {} if validates else {"limit_val_batches": 0}
+    options: dict[str, Any] = {}
+    if not cfg.trainer.get("plugins"):
+        options["plugins"] = [WholeCheckpoints()]
+    if not validates:
+        options["limit_val_batches"] = 0
     check_numbers(cfg)
     with plainly(cfg):
         trainer: L.Trainer = instantiate(

@@ -10,6 +10,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from typing_extensions import override
 
+from interestingness.disk import appearing
+
 NAME = "best.ckpt"
 
 
@@ -34,5 +36,5 @@ class BestCheckpoint(ModelCheckpoint):
 
 @rank_zero_only
 def _copy(then: Path, now: Path) -> None:
-    now.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(then, now)
+    with appearing(now) as part:
+        shutil.copyfile(then, part)

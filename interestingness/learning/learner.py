@@ -103,6 +103,8 @@ class PreferenceLearner(L.LightningModule):
 
     def training_step(self, batch: PairBatch, batch_index: int) -> Tensor:
         """Loss of one batch; its gradient, averaged over ranks, is that of the global batch."""
+        if batch_index == 0:  # else the epoch may be one that was resumed in its middle
+            self.train_scores.reset()
         scores = self.scorer(batch.images)
         left, right = scores[batch.left], scores[batch.right]
         loss: Tensor = self.loss(left, right, batch.preference, batch.weight, batch.normalizer)
@@ -193,7 +195,10 @@ class PreferenceLearner(L.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what is needed to rebuild the scorer from plain values, and nothing frozen."""
+        """Keep what is needed to rebuild the scorer from plain values, and nothing frozen.
+
+        All ranks are here: those of an unfinished epoch's scores are gathered.
+        """
         state = checkpoint["state_dict"]
         for name in self.scorer.frozen_names(prefix="scorer."):
             state.pop(name, None)
@@ -210,11 +215,12 @@ class PreferenceLearner(L.LightningModule):
             "scorer": self.scorer.spec(),
             "l2": self.l2,
             "record": self.record,
+            "epoch": self.train_scores.gathered(),
         }
         checkpoint["rng"] = {"torch": torch.get_rng_state()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse another model's checkpoint; put back frozen parts and the random state."""
+        """Refuse another model's checkpoint; put back frozen parts, the epoch, the random state."""
         own = checkpoint.get(CHECKPOINT_KEY)
         if own is None:
             raise WeightsError(
@@ -226,4 +232,6 @@ class PreferenceLearner(L.LightningModule):
         state, loaded = self.state_dict(), checkpoint.get("state_dict")
         if loaded is not None:  # a strategy that cuts weights has loaded them itself
             loaded.update({n: state[n] for n in self.scorer.frozen_names(prefix="scorer.")})
+        # The same on every rank: a pair that several hold counts once.
+        self.train_scores.restore(own.get("epoch") or {})
         torch.set_rng_state(checkpoint["rng"]["torch"])

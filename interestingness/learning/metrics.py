@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,16 @@ class PairScores(Metric):
         columns = {name: _column(getattr(self, name)) for name in COLUMNS}
         _, first = np.unique(columns["row"], return_index=True)
         return {name: values[first] for name, values in columns.items()}
+
+    def gathered(self) -> dict[str, Tensor]:
+        """What was collected so far on all ranks, to be kept and restored; every rank must ask."""
+        return {name: torch.from_numpy(values) for name, values in self.compute().items()}
+
+    def restore(self, kept: Mapping[str, Tensor]) -> None:
+        """Begin with what ``gathered`` gave, or with nothing."""
+        self.reset()
+        for name, values in kept.items():
+            getattr(self, name).append(values.to(self.device))
 
 
 def pair_metrics(scores: GatheredScores) -> dict[str, float]:

@@ -1,0 +1,97 @@
+"""``log/metrics.csv``: of the whole run, however often it was interrupted."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.loggers.logger import rank_zero_experiment
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+from typing_extensions import override
+
+from interestingness.disk import appearing
+
+NAME = ExperimentWriter.NAME_METRICS_FILE
+Row = dict[str, Any]
+
+
+class MetricsFile(CSVLogger):
+    """Lightning's, which wipes the file that a resumed run finds."""
+
+    _before: Sequence[Row] = ()
+
+    def go_on(self, file: Path, step: int) -> None:
+        """Keep the rows of the run that is resumed; call it before anything is logged.
+
+        Args:
+            file: its metrics, in this folder or another one; need not exist.
+            step: optimiser steps that the checkpoint has behind it. Rows of later steps are left
+                out, because training takes these steps again.
+        """
+        self._before = [row for row in read_rows(file) if int(row["step"]) < step]
+
+    @property
+    @override
+    @rank_zero_experiment
+    def experiment(self) -> ExperimentWriter:
+        """What writes; made, and the rows of before put down, when something is logged."""
+        if not isinstance(self._experiment, _Writer):
+            self._experiment = _Writer(self.log_dir, self._before)
+        return self._experiment
+
+
+class _Writer(ExperimentWriter):
+    """Adds lines; for a new column the file is made anew, in one go."""
+
+    def __init__(self, log_dir: str, before: Sequence[Row]) -> None:
+        super().__init__(log_dir)
+        self._file = Path(self.metrics_file_path)
+        self.metrics_keys = sorted({name for row in before for name in row})
+        if before:
+            write_rows(self._file, before, self.metrics_keys)
+        else:
+            self._file.unlink(missing_ok=True)
+
+    @override
+    def _check_log_dir_exists(self) -> None:
+        """Lightning's removes the file."""
+
+    @override
+    def save(self) -> None:
+        """Write what was logged since the last time."""
+        if not self.metrics:
+            return
+        new = {name for row in self.metrics for name in row} - set(self.metrics_keys)
+        if new or not self._file.exists():
+            self.metrics_keys = sorted({*self.metrics_keys, *new})
+            rows = [*read_rows(self._file), *self.metrics]
+            write_rows(self._file, rows, self.metrics_keys)
+        else:
+            with self._file.open("a", newline="", encoding="utf-8") as stream:
+                csv.DictWriter(stream, self.metrics_keys).writerows(self.metrics)
+        self.metrics = []
+
+
+def read_rows(file: Path) -> list[Row]:
+    """The rows of a metrics file, values as text, without empty cells.
+
+    A line that a kill has cut short is left out; a file that is not there has none.
+    """
+    if not file.is_file():
+        return []
+    text = file.read_text(encoding="utf-8", errors="replace")
+    whole = text[: text.rfind("\n") + 1]
+    rows = csv.DictReader(whole.splitlines())
+    found = [{k: v for k, v in row.items() if k and isinstance(v, str) and v} for row in rows]
+    return [row for row in found if row.get("step", "").isdigit()]
+
+
+def write_rows(file: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Write a metrics file that appears whole or not at all."""
+    with appearing(file) as part, part.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, columns)
+        writer.writeheader()
+        writer.writerows(rows)
