@@ -23,6 +23,7 @@ SUPPLIED = {
     "sources.": {"tables"},
     "dataset": {"progress"},
     "model.head": {"dim", "widths"},
+    "model.words": {"texts"},
     "optimizer": {"params"},
     "scheduler": {"optimizer"},
     "split": {"pairs", "images"},

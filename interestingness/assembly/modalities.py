@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
@@ -80,7 +82,8 @@ def fused_features(model: DictConfig, tables: Tables, notes: list[str], encode: 
         notes.append(_writers(tables, raters))
     vocabulary = _vocabulary(model, tables) if GENERATED in names else []
     tower = TowerVectors(instantiate(model.tower)) if GENERATED in names else None
-    words = text_vectors(model, tables) if set(names) - {IMAGE} else None
+    asked = chain(vocabulary, *(chain.from_iterable(some) for some in texts.values()))
+    words = text_vectors(model, tables, asked) if set(names) - {IMAGE} else None
     blocks, identity = {}, []
     said = {IMAGE: "no picture could be read"}
     if {IMAGE, GENERATED} & set(names):
@@ -142,9 +145,12 @@ def _writers(tables: Tables, raters: Sequence[str] | None) -> str:
     return f"descriptions that a model wrote: {whose}"
 
 
-def text_vectors(model: DictConfig, tables: Tables) -> TextVectors:
-    """What makes vectors of texts, if it may be used with such images."""
-    words: TextVectors = instantiate(model.words)
+def text_vectors(model: DictConfig, tables: Tables, texts: Iterable[str]) -> TextVectors:
+    """What makes vectors of these texts, if it may be used with such images."""
+    make = instantiate(model.words, _partial_=True)
+    # A file holds millions of words; a tower has a vector for anything and need not know.
+    some = {"texts": texts} if "texts" in inspect.signature(make).parameters else {}
+    words: TextVectors = make(**some)
     if words.domain and words.domain != tables.manifest.domain:
         raise WeightsError(
             f"the text tower is for {words.domain} images, the data set has "

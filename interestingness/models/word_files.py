@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +14,36 @@ from numpy.typing import NDArray
 
 from interestingness.errors import DataError
 
-Words = tuple[list[str], NDArray[np.float32]]
+Rows = Iterator[tuple[str, NDArray[np.float32]]]
+
+
+@dataclass(frozen=True, eq=False)
+class WordTable:
+    """What was read of a file.
+
+    Attributes:
+        words: those that were kept, in the file's order.
+        vectors: theirs, shape (words, dim).
+        count: words of the whole file.
+        digest: hash of all words and vectors, whichever were kept and whatever the format.
+    """
+
+    words: list[str]
+    vectors: NDArray[np.float32]
+    count: int
+    digest: str
+
 
 FORMS = (
     "word2vec's text (.txt, .vec) or binary (.bin) format, GloVe's text, or JSON {word: [numbers]}"
 )
 MOST_LETTERS = 10_000
+CHUNK = 1 << 20
+"""Bytes of a binary file that are read at once."""
 SHOWN = 40
 """Letters of a word or line in a message."""
 
-PICKLE = b"\x80"
+PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 ARCHIVES = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 OTHERS = {
     b"\x89PNG": "a PNG picture",
@@ -37,11 +60,16 @@ OTHERS = {
 """First bytes of files that people take for word vectors, and what they are."""
 
 
-def read_words(path: Path) -> Words:
-    """Words and their vectors, shape (words, dim).
+def read_words(path: Path, *, wanted: Callable[[str], bool] | None = None) -> WordTable:
+    """Words and their vectors.
 
-    gensim's own files (.kv, .model) are pickles, which run code when they are opened; they are
-    refused with the line that saves them in an open format.
+    Text and binary files are read word by word, so that memory holds what is kept; JSON is read
+    whole. Pickles run code when they are opened; they are refused, with the line that saves
+    gensim's (.kv, .model) in an open format.
+
+    Args:
+        path: of the file.
+        wanted: which words to keep; None keeps all.
 
     Raises:
         DataError: absent, empty, damaged, of another form, or with numbers that are not finite.
@@ -52,8 +80,9 @@ def read_words(path: Path) -> Words:
     with path.open("rb") as stream:
         start = stream.read(64)
     _refuse_others(path, suffix, start)
+    rows: Rows = {".json": _json, ".bin": _binary}.get(suffix, _text)(path)
     try:
-        words, vectors = {".json": _json, ".bin": _binary}.get(suffix, _text)(path)
+        return _gathered(rows, wanted)
     except UnicodeDecodeError as error:
         raise _error(
             path,
@@ -62,24 +91,44 @@ def read_words(path: Path) -> Words:
         ) from None
     except ValueError as error:
         raise _error(path, str(error)) from None
-    if not words:
-        raise _error(path, "no words")
-    if not np.isfinite(vectors).all():
-        bad = words[int(np.argmin(np.isfinite(vectors).all(axis=1)))]
-        raise _error(path, f"the vector of {_short(bad)} is not finite")
-    return words, vectors
+
+
+def _gathered(rows: Rows, wanted: Callable[[str], bool] | None) -> WordTable:
+    """The rows that are wanted, after a look at all of them.
+
+    Raises:
+        ValueError: for no word at all, or a vector that is not finite.
+    """
+    kept: list[str] = []
+    numbers, dim, count = bytearray(), 0, 0
+    names, values = hashlib.sha256(), hashlib.sha256()
+    for count, (word, vector) in enumerate(rows, 1):  # noqa: B007  the last one is the number
+        if not np.isfinite(vector).all():
+            raise ValueError(f"the vector of {_short(word)} is not finite")
+        content, dim = vector.tobytes(), len(vector)
+        names.update(word.encode("utf-8", "surrogatepass") + b"\0")
+        values.update(content)
+        if wanted is None or wanted(word):
+            kept.append(word)
+            numbers += content
+    if not count:
+        raise ValueError("no words")
+    vectors = np.frombuffer(numbers, dtype=np.float32).reshape(len(kept), dim)
+    digest = hashlib.sha256(names.digest() + values.digest()).hexdigest()[:32]
+    return WordTable(kept, vectors, count, digest)
 
 
 def _refuse_others(path: Path, suffix: str, start: bytes) -> None:
     """Say of a file what it is, where its first bytes or its name tell."""
     if not start:
         raise _error(path, "the file is empty (0 bytes)")
-    if suffix in (".kv", ".model", ".pkl") or start.startswith(PICKLE):
+    if start.startswith(PICKLES):
         raise DataError(
-            f"{path}: a pickle of gensim" if suffix in (".kv", ".model") else f"{path}: a pickle",
+            f"{path}: a pickle, whose content is not known: opening it would run its code",
             expected=FORMS,
-            todo="save it openly: KeyedVectors.load(…).save_word2vec_format('words.bin', "
-            "binary=True)",
+            todo="if it is gensim's and you trust it, save it openly: KeyedVectors.load(FILE) for "
+            ".kv, Word2Vec.load(FILE).wv for .model, then "
+            ".save_word2vec_format('words.bin', binary=True)",
         )
     for magic, kind in ARCHIVES.items():
         if start.startswith(magic):
@@ -103,7 +152,7 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
 
 
-def _json(path: Path) -> Words:
+def _json(path: Path) -> Rows:
     try:
         content = json.loads(path.read_bytes())
     except json.JSONDecodeError as error:
@@ -128,7 +177,7 @@ def _json(path: Path) -> Words:
     except (ValueError, TypeError):
         bad = next(word for word, vector in table.items() if not _is_vector(vector))
         raise ValueError(f"{_short(bad)} has no list of numbers") from None
-    return list(table), vectors
+    yield from zip(table, vectors, strict=True)
 
 
 def _is_vector(value: Any) -> bool:
@@ -136,10 +185,8 @@ def _is_vector(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(x, numbers) for x in value)
 
 
-def _text(path: Path) -> Words:
-    words: list[str] = []
-    rows: list[NDArray[np.float32]] = []
-    announced = dim = 0
+def _text(path: Path) -> Rows:
+    announced = dim = words = 0
     with path.open(encoding="utf-8-sig") as stream:
         for number, line in enumerate(stream, 1):
             parts = line.rstrip().split(" ")
@@ -156,16 +203,15 @@ def _text(path: Path) -> Words:
                 raise ValueError(
                     f"line {number}: {len(parts) - 1} numbers after {_short(parts[0])}, not {dim}"
                 )
-            words.append(" ".join(parts[:-dim]))
+            word = " ".join(parts[:-dim])
             try:
-                rows.append(np.array(parts[-dim:], dtype=np.float32))
+                vector = np.array(parts[-dim:], dtype=np.float32)
             except ValueError:
-                raise ValueError(
-                    f"line {number}: not {dim} numbers after {_short(words[-1])}"
-                ) from None
-    if announced and announced != len(words):
-        raise ValueError(f"{len(words)} words where the first line announces {announced}")
-    return words, np.array(rows, dtype=np.float32)
+                raise ValueError(f"line {number}: not {dim} numbers after {_short(word)}") from None
+            yield word, vector
+            words += 1
+    if announced and announced != words:
+        raise ValueError(f"{words} words where the first line announces {announced}")
 
 
 def _is_number(text: str) -> bool:
@@ -176,31 +222,35 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _binary(path: Path) -> Words:
-    content = path.read_bytes()
-    first, _, rest = content[: MOST_LETTERS + 100].partition(b"\n")
-    try:
-        count, dim = (int(part) for part in first.split())
-    except ValueError:
-        raise ValueError("its first line does not say how many words and numbers follow") from None
-    line = rest.partition(b"\n")[0].split(b" ")
-    if len(line) == dim + 1 and all(_is_number(part.decode("latin-1")) for part in line[1:]):
-        raise ValueError("word2vec's text format, which is to be named .txt or .vec")
-    if count < 1 or dim < 1 or count * (4 * dim + 2) > len(content):
-        raise ValueError(f"cut off: {count} vectors of {dim} numbers do not fit in the file")
-    vectors, words = np.empty((count, dim), np.float32), []
-    at = len(first) + 1
-    for row in range(count):
-        end = content.find(b" ", at, at + MOST_LETTERS)
-        if end < 0 or end + 1 + 4 * dim > len(content):
-            raise ValueError(f"cut off or damaged at word {row + 1} of {count}")
+def _binary(path: Path) -> Rows:
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        start = stream.read(MOST_LETTERS + 100)
+        first, _, rest = start.partition(b"\n")
         try:
-            words.append(content[at:end].decode("utf-8").lstrip("\n"))
-        except UnicodeDecodeError:
-            raise ValueError(f"word {row + 1} of {count} is no UTF-8") from None
-        at = end + 1 + 4 * dim
-        vectors[row] = np.frombuffer(content[end + 1 : at], dtype="<f4")
-    spare = content[at:].strip()
+            count, dim = (int(part) for part in first.split())
+        except ValueError:
+            raise ValueError(
+                "its first line does not say how many words and numbers follow"
+            ) from None
+        line = rest.partition(b"\n")[0].split(b" ")
+        if len(line) == dim + 1 and all(_is_number(part.decode("latin-1")) for part in line[1:]):
+            raise ValueError("word2vec's text format, which is to be named .txt or .vec")
+        if count < 1 or dim < 1 or count * (4 * dim + 2) > size:
+            raise ValueError(f"cut off: {count} vectors of {dim} numbers do not fit in the file")
+        buffer, at, most = rest, 0, MOST_LETTERS + 1 + 4 * dim
+        for row in range(1, count + 1):
+            if len(buffer) - at < most:
+                buffer, at = buffer[at:] + stream.read(max(CHUNK, most)), 0
+            end = buffer.find(b" ", at, at + MOST_LETTERS)
+            if end < 0 or end + 1 + 4 * dim > len(buffer):
+                raise ValueError(f"cut off or damaged at word {row} of {count}")
+            try:
+                word = buffer[at:end].decode("utf-8").lstrip("\n")
+            except UnicodeDecodeError:
+                raise ValueError(f"word {row} of {count} is no UTF-8") from None
+            at = end + 1 + 4 * dim
+            yield word, np.frombuffer(buffer[end + 1 : at], dtype="<f4").astype(np.float32)
+        spare = (buffer[at:] + stream.read()).strip()
     if spare:
         raise ValueError(f"{len(spare)} bytes after the {count} words that it announces")
-    return words, vectors

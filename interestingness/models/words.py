@@ -5,12 +5,11 @@ What is not known is counted and left out; an image of which nothing is known ge
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -108,28 +107,34 @@ class TextVectors(ABC):
 class WordVectors(TextVectors):
     """Vectors from a file: a tag's own, else the mean over its words."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, texts: Iterable[str] | None = None) -> None:
         """Read the file.
 
         Args:
             path: word2vec's text or binary format, GloVe's text, or JSON ``{word: [numbers]}``.
+            texts: all that will ever be asked for: only vectors of their words are kept; None
+                keeps every word.
 
         Raises:
             DataError: for a file that is absent, damaged or of another form.
         """
         self.path = Path(path).expanduser()
-        words, self._vectors = read_words(self.path)
+        self._forms = (
+            None if texts is None else {f for text in texts for f in _forms(cleaned(text))}
+        )
+        self._table = read_words(self.path, wanted=self._wanted if texts is not None else None)
+        self._vectors = self._table.vectors
         self.dim = int(self._vectors.shape[1])
         self._row: dict[str, int] = {}
-        for row, word in enumerate(words):
+        for row, word in enumerate(self._table.words):
             self._row.setdefault(cleaned(word), row)
         folded: dict[str, int] = {}
         for word, row in self._row.items():
             folded.setdefault(word.casefold(), row)
         self._folded: Mapping[str, int] = folded
-        digest = hashlib.sha256("\0".join(words).encode())
-        digest.update(self._vectors.tobytes())
-        self._digest = digest.hexdigest()[:32]
+
+    def _wanted(self, word: str) -> bool:
+        return self._forms is None or cleaned(word).casefold() in self._forms
 
     def __contains__(self, text: str) -> bool:
         """Whether the text has a vector."""
@@ -147,20 +152,24 @@ class WordVectors(TextVectors):
     def _rows(self, text: str) -> list[int]:
         """Row of the whole text as it is written, in small letters, with underscores or without
         skin tones, or rows of its words."""
-        for form in (text, text.replace(" ", "_"), text.translate(_NO_SKIN_TONES)):
+        # What was not kept must not look like what the file does not have.
+        assert self._forms is None or self._forms.issuperset(_forms(text)), text
+        for form in _whole(text):
             row = self._row.get(form, self._folded.get(form.casefold()))
             if row is not None:
                 return [row]
-        words = re.split(r"[\W_]+", text.casefold())
-        return [self._folded[word] for word in words if word in self._folded]
+        return [self._folded[word] for word in _words(text) if word in self._folded]
 
     def fingerprint(self) -> str:
         """Hash of words and vectors, wherever the file lies."""
-        return self._digest
+        return self._table.digest
 
     def describe(self) -> str:
         """One line for people."""
-        return f"{len(self._row):,} word vectors of {self.dim} numbers from {self.path.name}"
+        kept = "" if self._forms is None else f", {len(self._row):,} of them kept"
+        return (
+            f"{self._table.count:,} word vectors of {self.dim} numbers from {self.path.name}{kept}"
+        )
 
 
 @runtime_checkable
@@ -248,6 +257,21 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _INVISIBLE = re.compile("[\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufe0e\ufe0f\ufeff]")
 """Soft hyphens, marks of direction, variation selectors, …; not the joiners within emoji."""
 _NO_SKIN_TONES = dict.fromkeys(range(0x1F3FB, 0x1F400))
+
+
+def _whole(text: str) -> tuple[str, ...]:
+    """Forms under which a file may have a whole text, the likeliest first."""
+    return text, text.replace(" ", "_"), text.translate(_NO_SKIN_TONES)
+
+
+def _words(text: str) -> list[str]:
+    """Words of a text, in small letters."""
+    return re.split(r"[\W_]+", text.casefold())
+
+
+def _forms(text: str) -> list[str]:
+    """All that a text may be found by, in small letters."""
+    return [*(form.casefold() for form in _whole(text)), *_words(text)]
 
 
 def cleaned(text: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import pickle
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -43,8 +45,9 @@ CASES: list[tuple[str, bytes, str, str]] = [
     ("words.json", picture(), "a PNG picture", "another file"),
     ("words.bin", b"", "the file is empty (0 bytes)", "another file"),
     ("words.txt", b"", "the file is empty (0 bytes)", "another file"),
-    ("words.kv", b"\x80\x04", "a pickle of gensim", "save_word2vec_format"),
-    ("words.bin", pickle.dumps({"sky": [1, 2]}), "a pickle", "save_word2vec_format"),
+    ("words.kv", b"\x80\x04", "a pickle, whose content is not known", "if it is gensim's"),
+    ("words.bin", pickle.dumps({"sky": [1, 2]}), "a pickle, whose", "save_word2vec_format"),
+    ("words.pkl", pickle.dumps([1]), "opening it would run its code", "if it is gensim's"),
     ("words.bin.gz", gzip.compress(BINARY), "packed (gzip)", "unpack"),
     ("words.txt", gzip.compress(TEXT), "packed (gzip)", "unpack"),
     ("glove.zip", zipped(), "packed (zip)", "unpack"),
@@ -118,9 +121,43 @@ def test_what_text_files_have_in_common(tmp_path: Path, ending: str, start: str)
     lines = ["</s> 1 2", ". . . 3 4", "at name@domain.com 5 6", "<unk> 7 8"]  # as GloVe has them
     path = tmp_path / "glove.txt"
     path.write_bytes((start + ending.join(lines)).encode())
-    words, vectors = read_words(path)
-    assert words == ["</s>", ". . .", "at name@domain.com", "<unk>"]
-    assert vectors.tolist() == [[1, 2], [3, 4], [5, 6], [7, 8]]
+    table = read_words(path)
+    assert table.words == ["</s>", ". . .", "at name@domain.com", "<unk>"]
+    assert table.vectors.tolist() == [[1, 2], [3, 4], [5, 6], [7, 8]] and table.count == 4
+
+
+@pytest.mark.parametrize("name", ["words.bin", "words.txt", "words.json"])
+def test_only_what_is_wanted_is_kept_and_all_of_it_is_looked_at(tmp_path: Path, name: str) -> None:
+    rows = np.random.default_rng(0).normal(size=(5000, 60)).astype("<f4")
+    lines = [(f"w{i}", row) for i, row in enumerate(rows)]
+    if name == "words.bin":  # more than is read at once
+        words = [word.encode() + b" " + row.tobytes() + b"\n" for word, row in lines]
+        content = b"5000 60\n" + b"".join(words)
+    elif name == "words.txt":
+        content = "".join(f"{w} {' '.join(map(str, row))}\n" for w, row in lines).encode()
+    else:
+        content = json.dumps({w: row.tolist() for w, row in lines}).encode()
+    (tmp_path / name).write_bytes(content)
+    some = read_words(tmp_path / name, wanted=lambda word: word.endswith("77"))
+    every = read_words(tmp_path / name)
+    assert some.words == [f"w{i}" for i in range(77, 5000, 100)]
+    np.testing.assert_array_equal(some.vectors, rows[77::100])
+    np.testing.assert_array_equal(every.vectors, rows)
+    assert some.count == every.count == 5000 and some.digest == every.digest
+    none = read_words(tmp_path / name, wanted=lambda word: False)
+    assert none.words == [] and none.vectors.shape == (0, 60) and none.digest == every.digest
+
+
+def test_a_large_file_costs_no_more_memory_than_what_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    numbers = " ".join(["0.5"] * 300)
+    path.write_text("".join(f"w{i} {numbers}\n" for i in range(10_000)))  # 12 MB as vectors
+    tracemalloc.start()
+    table = read_words(path, wanted=lambda word: word == "w7")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert table.count == 10_000 and table.vectors.shape == (1, 300)
+    assert peak < 2e6
 
 
 @settings(
@@ -140,8 +177,9 @@ def test_any_bytes_are_vectors_or_one_error(tmp_path: Path, suffix: str, content
     path = tmp_path / f"any{suffix}"
     path.write_bytes(content)
     try:
-        words, vectors = read_words(path)
+        table = read_words(path)
     except DataError as error:
         assert str(path) in error.found and error.expected and error.todo
     else:
-        assert len(words) == len(vectors) > 0 and np.isfinite(vectors).all()
+        assert len(table.words) == len(table.vectors) == table.count > 0
+        assert np.isfinite(table.vectors).all()

@@ -50,6 +50,18 @@ def test_all_formats_say_the_same(words: WordVectors, tmp_path: Path) -> None:
         np.testing.assert_array_equal(other.find(list(TABLE)), np.array(list(TABLE.values())))
 
 
+def test_vectors_of_given_texts_are_found_as_among_all(tmp_path: Path, words: WordVectors) -> None:
+    texts = ["NEW YORK", "black cat", "🌊", "🦄", "Sky\u200b", "👍🏿"]
+    some = WordVectors(tmp_path / "words.json", texts=texts)
+    np.testing.assert_array_equal(some.find(texts), words.find(texts))
+    assert some.fingerprint() == words.fingerprint()
+    assert "4 word vectors of 2 numbers from words.json, 4 of them kept" in some.describe()
+    few = WordVectors(tmp_path / "words.json", texts=iter(["sky", "nothing"]))
+    assert few.find(["sky", "nothing"])[0].tolist() == [1.0, 0.0] and "1 of them" in few.describe()
+    with pytest.raises(AssertionError, match="cat"):
+        few.find(["cat"])
+
+
 def test_averages_and_what_is_unknown(words: WordVectors) -> None:
     found = words.average(
         [["sky", "cat", "cat"], ["NEW YORK", "🦄"], [], ["nothing"], ["black cat"], ["🌊", " "]]
