@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from interestingness.disk import disk_error
 from interestingness.errors import InterestingnessError
 
 USAGE = """usage: interestingness COMMAND …
@@ -274,13 +276,15 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
     from interestingness import plugins
 
     plugins.register()
+    logging.raiseExceptions = False  # a log on a full disk: the job itself says so, once
     original = list(sys.argv)
 
     @hydra.main(version_base="1.3", config_path=str(conf_folder().resolve()), config_name=config)
     def run(cfg: Any) -> Any:
         # Lightning starts further ranks by running the command line again, so it must be whole.
         sys.argv = original
-        return _told(lambda: job(cfg))
+        paths = cfg.get("paths") or {}
+        return _told(lambda: job(cfg), [paths[n] for n in ("run", "cache") if n in paths])
 
     given = original[1:] if arguments is None else list(arguments)
     sys.argv = [original[0], *map(quoted, given)]
@@ -323,12 +327,17 @@ def _one_run_folder() -> Iterator[list[str]]:
         yield [f"hydra.run.dir={folder}", "hydra.output_subdir=null"]
 
 
-def _told(job: Callable[[], Any]) -> Any:
-    """Run it; an error of ours becomes a few lines and its exit status, without a traceback."""
+def _told(job: Callable[[], Any], folders: Sequence[str] = ()) -> Any:
+    """Run it; an error of ours becomes a few lines and its exit status, without a traceback.
+
+    Args:
+        job: what to run.
+        folders: where it writes, for errors of a full disk that name no file.
+    """
     try:
         return job()
     except Exception as error:
-        own = own_error(error)
+        own = own_error(error) or disk_error(error, folders)
         if own is None:
             raise
         print(f"error: {own}", file=sys.stderr)

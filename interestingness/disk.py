@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
+import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from interestingness.errors import DiskError
+
+_FULL = ("room on the disk", "make room")
+_RIGHTS = ("a place where this user may read and write", "see to its rights")
+_PLACE = ("no file in a folder's place, and no folder in a file's", "move what lies in the way")
+_ADVICE = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: ("files as large as needed", "raise the limit (ulimit -f)"),
+    errno.EROFS: _RIGHTS,
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EEXIST: _PLACE,
+    errno.ENOTDIR: _PLACE,
+    errno.EISDIR: _PLACE,
+    errno.ENAMETOOLONG: ("names that the disk can hold", "shorten the names"),
+    errno.EIO: ("a disk that works", "look at the disk"),
+}
+# Libraries that say in words, or in a number within words, what the system told them.
+_NUMBER = re.compile(r"\b(?:os error|errno) (\d+)\b", re.IGNORECASE)
+_SHORT = re.compile(r"\d+ requested and \d+ written|PytorchStreamWriter failed writing")
 
 
 @contextmanager
@@ -19,15 +44,82 @@ def appearing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: if it cannot be written; the error names ``path``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
     try:
-        yield part
-        part.replace(path)
-    except OSError as error:
-        if error.filename in {None, str(part), part}:
-            error.filename, error.filename2 = str(path), None
-        raise
+        with naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+            part.replace(path)
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the name into an error of the system, which names no file when a write fails."""
+    try:
+        yield
+    except OSError as error:
+        unknown = error.filename is None or Path(os.fsdecode(error.filename)).name.startswith(".")
+        if unknown and disk_error(error) is not None:
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def disk_error(
+    error: BaseException, folders: Sequence[str | Path] = (), *, todo: str = ""
+) -> DiskError | None:
+    """What a user is told of a disk that is full or does not allow something.
+
+    Args:
+        error: anything; its causes are looked at too.
+        folders: where the job writes, of which the fullest is named if the error names no file.
+        todo: what to do in the end.
+
+    Returns:
+        None if the error is about something else.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        number = _number(cause)
+        if number in _ADVICE:
+            break
+        cause = cause.__cause__
+    else:
+        return None
+    expected, advice = _ADVICE[number]
+    name = getattr(cause, "filename", None)
+    full = expected == _FULL[0]
+    place = os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else None
+    if place is None and full and folders:
+        place = f"a file, probably below {min(map(str, folders), key=_room)}"
+    elif place is None:
+        place = "a file"
+    else:
+        place += f" ({_room(place) / 1e6:,.1f} MB free)" if full else ""
+    advice = f"{advice}, or name another place (paths.runs=…, paths.cache=…)"
+    return DiskError(
+        f"{place}: {os.strerror(number)}",
+        expected=expected,
+        todo=f"{advice}; {todo}" if todo else advice,
+    )
+
+
+def _number(error: BaseException) -> int:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    said = " ".join(map(str, error.args))  # an OSError with a name would say that alone
+    if not isinstance(error, OSError | RuntimeError) and "os error" not in said:
+        return 0
+    if found := _NUMBER.search(said):
+        return int(found[1])
+    return errno.ENOSPC if _SHORT.search(said) else 0
+
+
+def _room(place: str) -> float:
+    """Free bytes on the disk of a path, or of what is there of it."""
+    for there in (Path(place), *Path(place).absolute().parents):
+        with contextlib.suppress(OSError):
+            return float(shutil.disk_usage(there).free)
+    return float("inf")

@@ -56,3 +56,7 @@ class WeightsError(InterestingnessError):
 
 class ConfigError(InterestingnessError):
     """Options that cannot go together, or an option that does not exist."""
+
+
+class DiskError(InterestingnessError):
+    """A file or folder cannot be written or read: the disk is full, or does not allow it."""

@@ -16,7 +16,7 @@ KINDS = [
 
 
 def test_how_many_kinds_there_are():
-    assert len(KINDS) == 7
+    assert len(KINDS) == 8
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from interestingness.assembly.checks import check, effective, identity, plain
 from interestingness.assembly.prepare import prepare
 from interestingness.assembly.starting import processes_here, start
 from interestingness.assembly.team import Team, join, lost_ranks, world_of
+from interestingness.disk import disk_error
 from interestingness.errors import ConfigError, WeightsError
 from interestingness.plugins import plugin_packages
 from interestingness.progress import ProgressLine
@@ -63,20 +65,27 @@ def _train(cfg: DictConfig, team: Team) -> dict[str, Any]:
 
     # Before anything is written: the run's folder may be the one that it goes on from.
     ckpt = team.agree(resume_from(cfg.resume, key))
-    if team.first:
-        registry.start(run, key, overrides, {"simulated": simulated})
-        registry.write_text(run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(full)))
     try:
+        if team.first:
+            registry.start(run, key, overrides, {"simulated": simulated})
+            registry.write_text(run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(full)))
         with lost_ranks(team):
             result = fit(cfg, prepared, full, ckpt, team)
-    except BaseException as error:
         if team.first:
-            registry.fail(run, error)
+            registry.finish(run, runs)
+    except BaseException as error:
+        whole = (run / "checkpoints" / "last.ckpt").is_file()
+        told = disk_error(
+            error, [run, cfg.paths.cache], todo=f"then resume={run} goes on" if whole else ""
+        )
+        if team.first:
+            with contextlib.suppress(OSError):  # the disk may have no room for this either
+                registry.fail(run, told or error)
             if isinstance(error, KeyboardInterrupt):
                 print(f"interrupted; go on with resume={run}", file=sys.stderr)
+        if told is not None:
+            raise told from error
         raise
-    if team.first:
-        registry.finish(run, runs)
     return {"run": str(run), "status": "finished", "accuracy": result}
 
 

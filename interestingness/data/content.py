@@ -14,6 +14,8 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from interestingness.disk import appearing
+
 log = logging.getLogger(__name__)
 
 Key = bytes
@@ -111,9 +113,8 @@ class HashMemo:
             self._names, first = np.unique(names, return_index=True)
             self._states, self._keys = states[first], keys[first]
             self._new = {}
-            temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.npz")
-            np.savez(temporary, names=self._names, states=self._states, keys=self._keys)
-            temporary.replace(self.path)
+            with appearing(self.path) as part, part.open("wb") as stream:
+                np.savez(stream, names=self._names, states=self._states, keys=self._keys)
 
     def _read(self) -> tuple[NDArray[np.bytes_], NDArray[np.int64], NDArray[np.bytes_]]:
         nothing = np.empty(0, dtype=_NAME), np.empty((0, 4), np.int64), np.empty(0, dtype=KEY)

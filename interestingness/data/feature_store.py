@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from interestingness.data.content import KEY, Key, pack, unpack
 from interestingness.data.part import ALL
+from interestingness.disk import naming
 
 log = logging.getLogger(__name__)
 
@@ -137,16 +138,21 @@ class FeatureStore:
         matrix = np.ascontiguousarray(features, dtype=np.float32)
         names = pack(keys)
         folder = self.root / f"{UNFINISHED}{writer}.{uuid.uuid4().hex}"
-        folder.mkdir(parents=True)
-        np.save(folder / "features.npy", matrix)
-        np.save(folder / "keys.npy", names)
         facts = {
             **about,
             "rows": len(names),
             "dim": self.dim,
             "checksum": zlib.crc32(matrix.data, zlib.crc32(names.data)),
         }
-        (folder / "segment.json").write_text(json.dumps(facts, indent=1) + "\n")
+        try:
+            with naming(self.root):
+                folder.mkdir(parents=True)
+                np.save(folder / "features.npy", matrix)
+                np.save(folder / "keys.npy", names)
+                (folder / "segment.json").write_text(json.dumps(facts, indent=1) + "\n")
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)  # a full disk needs the room
+            raise
         number = 1 + max((int(n[len(PREFIX) :].split("-")[0]) for n in self._open), default=0)
         name = f"{PREFIX}{number:08d}-{uuid.uuid4().hex[:8]}"
         folder.rename(self.root / name)

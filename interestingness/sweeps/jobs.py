@@ -161,8 +161,8 @@ def last_lines(log: Path, *, most: int = 6) -> str:
 
 def _start(outcome: Outcome, environment: Mapping[str, str]) -> _Running | None:
     job = outcome.job
-    job.folder.mkdir(parents=True, exist_ok=True)
     try:
+        job.folder.mkdir(parents=True, exist_ok=True)
         with job.log.open("wb") as log:
             # A session of its own: Ctrl-C reaches the sweep alone, which then decides; and the
             # ranks that a job starts can be stopped with it.
@@ -222,7 +222,8 @@ def _give_up(outcome: Outcome, status: Status, error: str) -> None:
     """Note how it ended, in the run's folder too if the job could not do so itself."""
     outcome.status, outcome.error = status, error
     if (registry.read(outcome.job.folder) or {}).get("status") in {None, "running"}:
-        registry.fail(outcome.job.folder, error)
+        with contextlib.suppress(OSError):  # the sweep's table has it
+            registry.fail(outcome.job.folder, error)
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]], interrupted: list[int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -16,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from typing_extensions import override
 
 from interestingness.assembly.environment import finding_us
+from interestingness.disk import disk_error
 from interestingness.errors import InterestingnessError
 from interestingness.sweeps import jobs, names, table
 from interestingness.sweeps.jobs import Job, Outcome, Status
@@ -86,8 +88,18 @@ class Sweep:
             sweepers that maximise something), None if there is none.
 
         Raises:
-            SystemExit: 130 if Ctrl-C or SIGTERM ended it, after the table was written.
+            SystemExit: 130 if Ctrl-C or SIGTERM ended it, after the table was written; 2 if the
+                sweep's folder cannot be written.
         """
+        try:
+            return self._launch(overrides, first)
+        except OSError as error:
+            if (told := disk_error(error, [self.folder])) is None:
+                raise
+            print(f"error: {told}", file=sys.stderr)
+            raise SystemExit(told.exit_code) from None
+
+    def _launch(self, overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
         from rich.console import Console
 
         setup_globals()
@@ -100,7 +112,8 @@ class Sweep:
         with Live(console, self.outcomes, self.at_once) as live:
 
             def ended(outcome: Outcome) -> None:
-                table.write(self._rows(), self.folder)
+                with contextlib.suppress(OSError):  # others still run; at the end it is an error
+                    table.write(self._rows(), self.folder)
                 live.ended(table.row_of(outcome))
 
             interrupted = jobs.run(

@@ -28,6 +28,7 @@ from interestingness.data.shards.layout import (
     shard_name,
 )
 from interestingness.data.shards.members import StoredImage, prepare_image
+from interestingness.disk import naming
 from interestingness.errors import ConfigError, DataError, ImageError, ShardError
 from interestingness.labels.tables import Tables
 from interestingness.schema import Pair
@@ -81,8 +82,9 @@ def write_shards(
         partial.mkdir()
         try:
             job = _Job(tables, partial, pairs_per_shard, max_side, Skips(max_bad_share), progress)
-            manifest = job.run(source)
-            partial.replace(root)
+            with naming(root):
+                manifest = job.run(source)
+                partial.replace(root)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
