@@ -38,6 +38,11 @@ USAGE = """usage: interestingness COMMAND …
 
 def main() -> None:
     """Entry point of the console script."""
+    if sys.argv[1:2] == ["_job"]:  # of a sweep, whose launcher alone says so
+        from interestingness.assembly.environment import end_with_parent
+
+        end_with_parent()
+        del sys.argv[1]
     command, arguments = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
     commands: dict[str, Callable[[Sequence[str]], None]] = {
         "train": train,

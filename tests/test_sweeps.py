@@ -438,14 +438,14 @@ def test_a_sweep_without_failures_ends_quietly(tmp_path: Path) -> None:
 def test_the_command_of_a_job_is_whole_and_does_not_sweep(tmp_path: Path) -> None:
     command = launcher.job_command(_config(tmp_path))(["seed=1"])
     assert command == [
-        sys.executable, "-m", "interestingness", "train",
+        sys.executable, "-m", "interestingness", "_job", "train",
         "--config-path", "/here/conf", "--config-dir", "/mine",
         "skip_finished=true", "hydra.verbose=true", "seed=1",
     ]  # fmt: skip
     named = _config(tmp_path, hydra={"job": {"config_name": "mine"}})
-    assert launcher.job_command(named)([])[3:6] == ["train", "--config-name", "mine"]
+    assert launcher.job_command(named)([])[4:7] == ["train", "--config-name", "mine"]
     evaluated = _config(tmp_path, hydra={"job": {"config_name": "evaluate"}})
-    assert launcher.job_command(evaluated)([])[3] == "evaluate"
+    assert launcher.job_command(evaluated)([])[4] == "evaluate"
 
 
 def test_a_sweep_started_again_may_be_told_not_to_skip(tmp_path: Path) -> None:

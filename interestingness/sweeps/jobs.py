@@ -168,7 +168,7 @@ def _start(outcome: Outcome, environment: Mapping[str, str]) -> _Running | None:
             # ranks that a job starts can be stopped with it.
             process = subprocess.Popen(
                 job.command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # its end tells the job that we are gone
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**environment, "WANDB_JOB_NAME": job.name},
@@ -191,6 +191,7 @@ def _over(entry: _Running, timeout_s: float | None) -> bool:
         _stop([entry.process], [])
         _give_up(outcome, Status.FAILED, f"stopped after timeout_s={timeout_s:g} seconds")
         return True
+    _let_go(entry.process)
     _conclude(outcome, entry.process.returncode)
     if outcome.status is Status.FAILED:
         # A killed rank 0 leaves its other ranks behind.
@@ -239,6 +240,12 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]], interrupted: list[int]) 
     for process in processes:
         _signal(process, signal.SIGKILL)
         process.wait()
+        _let_go(process)
+
+
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

@@ -190,7 +190,7 @@ class _End(Callback):
 def job_command(config: DictConfig) -> Command:
     """How a job is started: this interpreter, this package, this sweep's configuration folders."""
     name = str(config.hydra.job.config_name)
-    before = [sys.executable, "-m", "interestingness", DOORS.get(name, "train")]
+    before = [sys.executable, "-m", "interestingness", "_job", DOORS.get(name, "train")]
     if name not in DOORS:
         before += ["--config-name", name]
     for source in config.hydra.runtime.config_sources:

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from interestingness.assembly import registry
@@ -110,6 +111,31 @@ def test_ctrl_c_stops_the_job_and_leaves_the_table(
     assert (first["error"], second["error"]) == ("interrupted", "never started")
     record = registry.read(next(tmp_path.glob("**/000_seed-0")))
     assert record is not None and record["status"] == "failed"
+
+
+def test_jobs_end_when_their_sweep_is_killed(tmp_path: Path, environment: dict[str, str]) -> None:
+    def alive() -> list[psutil.Process]:
+        found = psutil.process_iter(["cmdline"])
+        return [p for p in found if f"hydra.run.dir='{job}'" in (p.info["cmdline"] or [])]
+
+    long = [*SMALL, "trainer.max_epochs=100000", "seed=0,1", "hydra.sweep.dir=sweep"]
+    job = "sweep/000_seed-0"
+    with subprocess.Popen(
+        [*TRAIN, "-m", *long], cwd=tmp_path, env=environment,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as sweep:  # fmt: skip
+        try:
+            until = time.monotonic() + 120
+            while not (tmp_path / job / "checkpoints" / "last.ckpt").is_file():
+                assert time.monotonic() < until and sweep.poll() is None
+                time.sleep(0.1)
+            (process,) = alive()
+        finally:
+            sweep.kill()
+    process.wait(30)
+    assert not alive()
+    record = registry.read(tmp_path / job)
+    assert record is not None and record["status"] == "running"  # nobody was left to note it
 
 
 @pytest.mark.slow
