@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,6 +53,13 @@ def appearing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+def appear(path: Path, write: Callable[[Path], object]) -> Path:
+    """Let a file be written as ``appearing`` has it: whole or not at all; its place."""
+    with appearing(path) as part:
+        write(part)
+    return path
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from interestingness.datasets.image_files import list_images
 from interestingness.datasets.image_names import ImageNames
 from interestingness.datasets.vote_tables import VoteFiles, read_vote_files
+from interestingness.disk import appearing
 from interestingness.errors import ConfigError, DataError
 from interestingness.labels.aggregation import aggregate
 from interestingness.labels.tables import Votes
@@ -131,15 +131,12 @@ def _write(out: Path, names: Sequence[str], chosen: ChosenPairs, *, seed: int) -
     other = np.where(turned, chosen.left, chosen.right)
     rows = zip(one.tolist(), other.tolist(), chosen.random.tolist(), strict=True)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial = out.with_name(f".{out.name}.{os.getpid()}")
-        with partial.open("w", newline="", encoding="utf-8") as stream:
+        with appearing(out) as part, part.open("w", newline="", encoding="utf-8") as stream:
             table = csv.writer(stream)
             table.writerow(["left", "right", "chosen"])
             table.writerows(
                 [names[a], names[b], "random" if drawn else "informative"] for a, b, drawn in rows
             )
-        partial.replace(out)
     except OSError as error:
         raise DataError(
             f"{out}: cannot be written ({error})",

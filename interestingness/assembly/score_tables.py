@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from interestingness.assembly.scorers import NamedScorer
 from interestingness.data.images import Skips
 from interestingness.data.part import Part
+from interestingness.disk import appear
 from interestingness.errors import ConfigError, DataError, WeightsError
-from interestingness.reports.table_files import appear
 from interestingness.studies.ranking import Ranking, Reference
 
 META = b"interestingness"

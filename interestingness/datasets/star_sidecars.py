@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
 from interestingness.datasets.star_ratings import OURS, rating_of_xmp, read_rating, sidecars
+from interestingness.disk import appearing
 
 PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
@@ -40,13 +40,8 @@ def write_sidecar(photo: Path, stars: int) -> str:
             return "has a sidecar"
     if read_rating(photo).stars is not None:
         return "has a rating"
-    file = sidecars(photo)[0]
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        temporary.write_text(PACKET.format(tool=OURS, stars=stars), encoding="utf-8")
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with appearing(sidecars(photo)[0]) as part:
+        part.write_text(PACKET.format(tool=OURS, stars=stars), encoding="utf-8")
     return "written"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from interestingness.disk import appearing
 from interestingness.errors import DataError
 from interestingness.schema import DEFAULT_QUESTION, FORMAT_VERSION
 
@@ -226,11 +226,10 @@ def write_table(
     """
     path = Path(path)
     table = check_table(kind, table, where=str(path))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     told = {f"interestingness.{k}".encode(): v.encode() for k, v in (about or {}).items()}
     table = table.replace_schema_metadata({**_metadata(kind), **told})
-    pq.write_table(table, temporary, compression="zstd")
-    temporary.replace(path)
+    with appearing(path) as part:
+        pq.write_table(table, part, compression="zstd")
 
 
 def write_batches(kind: str, batches: Iterable[pa.Table], path: str | Path) -> int:
@@ -248,20 +247,19 @@ def write_batches(kind: str, batches: Iterable[pa.Table], path: str | Path) -> i
         DataError: like ``check_table``.
     """
     path, rows = Path(path), 0
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     writer = None
-    try:
-        for batch in batches:
-            table = check_table(kind, batch, where=str(path))
-            if writer is None:
-                schema = table.schema.with_metadata(_metadata(kind))
-                writer = pq.ParquetWriter(temporary, schema, compression="zstd")
-            writer.write_table(table.cast(schema))
-            rows += table.num_rows
-    finally:
-        if writer is not None:
-            writer.close()
-    temporary.replace(path)
+    with appearing(path) as part:
+        try:
+            for batch in batches:
+                table = check_table(kind, batch, where=str(path))
+                if writer is None:
+                    schema = table.schema.with_metadata(_metadata(kind))
+                    writer = pq.ParquetWriter(part, schema, compression="zstd")
+                writer.write_table(table.cast(schema))
+                rows += table.num_rows
+        finally:
+            if writer is not None:
+                writer.close()
     return rows
 
 

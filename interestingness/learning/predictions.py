@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from interestingness.disk import appear
 from interestingness.errors import DataError
 from interestingness.labels.source import Labels
 from interestingness.learning.judging import sigmoid
@@ -85,7 +85,7 @@ def image_predictions(
 
 def write_predictions(path: str | Path, table: pa.Table) -> None:
     """Write Parquet so that the file appears whole or not at all."""
-    _appear(Path(path), lambda at: pq.write_table(table, at, compression="zstd"))
+    appear(Path(path), lambda at: pq.write_table(table, at, compression="zstd"))
 
 
 def metrics(evaluation: Evaluation, **facts: Any) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def metrics(evaluation: Evaluation, **facts: Any) -> dict[str, Any]:
 def write_metrics(path: str | Path, evaluation: Evaluation, **facts: Any) -> None:
     """Write ``metrics`` as JSON so that the file appears whole or not at all."""
     text = json.dumps(metrics(evaluation, **facts), indent=1, ensure_ascii=False, allow_nan=False)
-    _appear(Path(path), lambda at: at.write_text(text + "\n", encoding="utf-8"))
+    appear(Path(path), lambda at: at.write_text(text + "\n", encoding="utf-8"))
 
 
 def flat_metrics(evaluation: Evaluation) -> dict[str, float]:
@@ -163,13 +163,3 @@ def _check_length(found: int, expected: int, unit: str) -> None:
             expected=f"one per {unit}",
             todo="pass the split of the same data set",
         )
-
-
-def _appear(path: Path, write: Callable[[Path], object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from interestingness.disk import appear
 from interestingness.errors import WeightsError
 from interestingness.models.backbone import Backbone
 from interestingness.models.heads import LayersHead, LinearHead
@@ -60,8 +60,8 @@ def save_scorer(folder: str | Path, scorer: Scorer, card: ScorerCard) -> Path:
     tensors = {n: t.contiguous() for n, t in scorer.state_dict().items() if n not in frozen}
     about = {"format_version": FORMAT, "scorer": scorer.spec(), "card": asdict(card)}
     text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
-    _appear(folder / TENSORS, lambda path: save_file(tensors, path))
-    _appear(folder / ABOUT, lambda path: path.write_text(text, encoding="utf-8"))
+    appear(folder / TENSORS, lambda path: save_file(tensors, path))
+    appear(folder / ABOUT, lambda path: path.write_text(text, encoding="utf-8"))
     return folder
 
 
@@ -191,7 +191,7 @@ def save_iccv(file: str | Path, scorer: Scorer) -> Path:
     """Write ``iccv_head`` as the notebook loads it."""
     file = Path(file)
     state = iccv_head(scorer)
-    _appear(file, lambda path: torch.save(state, path))
+    appear(file, lambda path: torch.save(state, path))
     return file
 
 
@@ -249,16 +249,5 @@ def save_onnx(file: str | Path, scorer: Scorer) -> Path:
     )
     assert program is not None
     program.model.metadata_props["embedding"] = json.dumps(scorer.embedding.as_dict())
-    _appear(file, lambda path: program.save(str(path)))
+    appear(file, lambda path: program.save(str(path)))
     return file
-
-
-def _appear(path: Path, write: Callable[[Path], object]) -> None:
-    """The file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

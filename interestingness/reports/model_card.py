@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from interestingness.disk import appear
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.exchange import ScorerCard
-from interestingness.reports.table_files import appear
 from interestingness.reports.text import plain
 
 USE = """```sh

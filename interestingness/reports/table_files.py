@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from interestingness.disk import appear
 from interestingness.reports.cells import heading, native, shown, written
 from interestingness.reports.text import plain
 from interestingness.stats.bootstrap import Interval
@@ -43,18 +43,6 @@ def write_table_files(folder: str | Path, tables: Iterable[Table]) -> list[Path]
 
 def _write_bytes(data: bytes, path: Path) -> None:
     path.write_bytes(data)
-
-
-def appear(path: Path, write: Callable[[Path], object]) -> Path:
-    """Let a file be written under another name, and put it in its place when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 def markdown(table: Table) -> str:

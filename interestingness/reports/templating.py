@@ -9,8 +9,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from interestingness.disk import appear
 from interestingness.reports.description import number, percent
-from interestingness.reports.table_files import appear
 from interestingness.reports.text import breakable, inline, plain, plural
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interestingness.assembly import registry
+from interestingness.disk import appearing
 from interestingness.sweeps import names
 from interestingness.sweeps.jobs import Outcome, Status
 
@@ -217,9 +218,8 @@ def _write_parquet(rows: Sequence[Row], folder: Path) -> None:
 
     columns = records(rows, folder)
     table = pa.table({name: pa.array(values, kind(name)) for name, values in columns.items()})
-    part = folder / f".{STEM}.parquet.{os.getpid()}"
-    pq.write_table(table, part)
-    part.replace(folder / f"{STEM}.parquet")
+    with appearing(folder / f"{STEM}.parquet") as part:
+        pq.write_table(table, part)
 
 
 def show(rows: Sequence[Row], console: Console, folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -11,6 +10,7 @@ from pathlib import Path
 from interestingness.annotators.ledger import opening
 from interestingness.annotators.ledger.errors import LedgerError
 from interestingness.annotators.ledger.money import dollars
+from interestingness.disk import appearing
 
 USAGE = """usage: interestingness ledger status LEDGER
        interestingness ledger export LEDGER out=FILE [table=votes|judgments|texts]
@@ -82,20 +82,13 @@ def export(path: Path, options: Mapping[str, Sequence[str]]) -> int:
         )
     if out.exists() and path.exists() and out.samefile(path):
         raise LedgerError(f"out={out} is the ledger itself", todo="choose another name")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        with closing(opening.connect(path, read_only=True)) as db:
-            if ending == ".sqlite":
-                temporary.unlink(missing_ok=True)
-                db.execute("PRAGMA query_only = OFF")
-                db.execute("VACUUM INTO ?", (str(temporary),))
-                told = f"{out}: a copy of the ledger"
-            else:
-                told = _write_table(db, kind, temporary, ending, out)
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with appearing(out) as part, closing(opening.connect(path, read_only=True)) as db:
+        if ending == ".sqlite":
+            db.execute("PRAGMA query_only = OFF")
+            db.execute("VACUUM INTO ?", (str(part),))
+            told = f"{out}: a copy of the ledger"
+        else:
+            told = _write_table(db, kind, part, ending, out)
     print(told)
     return 0
 
