@@ -12,6 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from interestingness.assembly.model_options import wrong_model, wrong_values
 from interestingness.errors import ConfigError
 
 OWN_PACKAGES = ("interestingness", "torch", "lightning")
@@ -59,7 +60,7 @@ def targets(node: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]
 
 
 def check(config: Mapping[str, Any], *, trusted: tuple[str, ...] = ()) -> None:
-    """Refuse untrusted classes, then bind every node's arguments to its signature.
+    """Refuse untrusted classes, bind every node's arguments to its signature, look at the model's.
 
     Args:
         config: resolved plain containers.
@@ -84,6 +85,10 @@ def check(config: Mapping[str, Any], *, trusted: tuple[str, ...] = ()) -> None:
             problems.append(f"{path}._target_ = {name}: {error}")
             continue
         problems.extend(f"{path}: {problem}" for problem in _binding(path, node, function))
+        # The tower of the words is the model's tower, and what is wrong there is said once.
+        if path.startswith("model.") and path != "model.words.tower":
+            problems.extend(wrong_values(path, node, function))
+    problems.extend(wrong_model(config.get("model")))
     if problems:
         raise ConfigError(
             "\n  ".join([f"{len(problems)} option(s) cannot be used:", *problems]),

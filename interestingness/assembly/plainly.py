@@ -77,6 +77,12 @@ def check_numbers(cfg: DictConfig) -> None:
 
 def _refused(error: BaseException) -> ConfigError:
     said = str(error).strip().splitlines()
+    if is_out_of_memory(error):
+        return ConfigError(
+            f"memory is not enough to build the model ({said[0][:200]})",
+            expected="layers that fit in memory",
+            todo="smaller numbers in model.head and model.backbone: model.head.hidden=256",
+        )
     return ConfigError(
         said[0] if said else type(error).__name__,
         expected="values that optimiser and trainer take",

@@ -34,7 +34,7 @@ class ParameterGroups:
         """
         if not (backbone_lr > 0 and 0 < layer_decay <= 1):
             raise ConfigError(
-                f"backbone_lr={backbone_lr} and layer_decay={layer_decay}",
+                f"model.groups.backbone_lr={backbone_lr} model.groups.layer_decay={layer_decay}",
                 expected="backbone_lr above 0, and layer_decay above 0 and at most 1",
                 todo="model.groups.backbone_lr=0.01 model.groups.layer_decay=0.75",
             )

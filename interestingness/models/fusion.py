@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from interestingness.errors import ConfigError
-from interestingness.models.heads import HEADS, Head
+from interestingness.models.heads import HEADS, Head, check_layers
 
 
 class FusionHead(Head):
@@ -51,12 +51,7 @@ class FusionHead(Head):
                 expected="widths that add up to the row",
                 todo="correct model.modalities",
             )
-        if not 0 <= dropout < 1 or hidden < 1:
-            raise ConfigError(
-                f"model.head.dropout={dropout} model.head.hidden={hidden}",
-                expected="dropout in [0, 1), and at least one hidden unit",
-                todo="model.head.dropout=0.5 model.head.hidden=256",
-            )
+        check_layers(hidden, dropout)
         self.dim, self.widths, self.hidden = dim, dict(widths), hidden
         self.dropout, self.reduce = dropout, reduce
         least = min(self.widths.values())

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from interestingness.errors import WeightsError
+from interestingness.errors import ConfigError, WeightsError
+
+ACTIVATIONS = ("none", "relu")
 
 
 class Head(nn.Module, ABC):
@@ -94,8 +96,12 @@ class MLPHead(Head):
             dim: length of a feature vector.
             hidden: number of hidden units.
             dropout: share of hidden units switched off while training, in [0, 1).
+
+        Raises:
+            ConfigError: for no hidden unit, or a dropout outside [0, 1).
         """
         super().__init__()
+        check_layers(hidden, dropout)
         self.dim, self.hidden, self.dropout = dim, hidden, dropout
         self.layers = nn.Sequential(
             nn.Linear(dim, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, 1, bias=False)
@@ -131,8 +137,17 @@ class LayersHead(Head):
             dim: length of a feature vector.
             hidden: units of each hidden layer, from the feature on.
             activation: after each hidden layer: "none" (linear all through) or "relu".
+
+        Raises:
+            ConfigError: for another activation, or a layer without units.
         """
         super().__init__()
+        if activation not in ACTIVATIONS or any(units < 1 for units in hidden):
+            raise ConfigError(
+                f"model.head.hidden={list(hidden)} model.head.activation={activation}",
+                expected=f"one unit or more in each layer; {' or '.join(ACTIVATIONS)}",
+                todo="model.head.hidden=[64] model.head.activation=relu",
+            )
         self.dim, self.hidden, self.activation = dim, list(hidden), activation
         sizes = [dim, *self.hidden, 1]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
@@ -152,6 +167,26 @@ class LayersHead(Head):
     def options(self) -> dict[str, Any]:
         """``dim``, ``hidden`` and ``activation``."""
         return {"dim": self.dim, "hidden": self.hidden, "activation": self.activation}
+
+
+def check_layers(hidden: int, dropout: float) -> None:
+    """Refuse a hidden layer that cannot learn.
+
+    Raises:
+        ConfigError: for no hidden unit, or a dropout outside [0, 1).
+    """
+    if hidden < 1:
+        raise ConfigError(
+            f"model.head.hidden={hidden}",
+            expected="at least one hidden unit",
+            todo="model.head.hidden=64",
+        )
+    if not 0 <= dropout < 1:
+        raise ConfigError(
+            f"model.head.dropout={dropout}",
+            expected="dropout in [0, 1), a share of the units",
+            todo="model.head.dropout=0.1, or 0 for none",
+        )
 
 
 HEADS: dict[str, type[Head]] = {head.kind: head for head in (LinearHead, MLPHead, LayersHead)}

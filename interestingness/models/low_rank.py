@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from interestingness.errors import WeightsError
+from interestingness.errors import ConfigError, WeightsError
 from interestingness.models.blocks import inside
 
 
@@ -52,9 +52,22 @@ def add_low_rank(
         Names of the matrices.
 
     Raises:
+        ConfigError: for no target, or an alpha that is not above 0.
         WeightsError: for a target that no matrix has, with those that there are; for a rank that
             is no smaller than a matrix.
     """
+    if not targets:
+        raise ConfigError(
+            "model.tuning.targets=[]",
+            expected="at least one matrix to update",
+            todo="model.tuning.targets=[attn.in_proj_weight,attn.out_proj.weight]",
+        )
+    if not alpha > 0:
+        raise ConfigError(
+            f"model.tuning.alpha={alpha}",
+            expected="a number above 0: the updates count alpha / rank",
+            todo="model.tuning.alpha=16, twice the rank",
+        )
     matrices = {n: p for n, p in inside(network) if p.ndim == 2}
     there = sorted({_end(name) for name in matrices})
     for target in targets:
@@ -68,9 +81,9 @@ def add_low_rank(
     small = min((min(matrices[n].shape) for n in chosen), default=0)
     if not 1 <= rank < small:
         raise WeightsError(
-            f"low-rank updates of rank {rank} for matrices of {small} rows or columns",
-            expected=f"a rank from 1 to {small - 1}, and at least one target",
-            todo="model.tuning.rank=8, and see model.tuning.targets",
+            f"model.tuning.rank={rank}: low-rank updates for matrices of {small} rows or columns",
+            expected=f"a rank from 1 to {small - 1}",
+            todo="model.tuning.rank=8",
         )
     for name in chosen:
         path, _, tensor = name.rpartition(".")

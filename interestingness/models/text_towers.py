@@ -24,6 +24,7 @@ BATCH = 64
 LONGEST = 2000
 """Characters of a text that are read: a tower reads 77 tokens, and tokenising a word takes the
 square of its length."""
+OPTION = "text tower: weights"
 _NOT_TEXT = ("visual.", "logit_scale", "logit_bias")
 
 
@@ -57,7 +58,7 @@ class OpenClipText:
         """
         config, _ = model_config(architecture, pretrained)
         published = published_by(architecture, pretrained, licence)
-        found = resolve_weights(weights, published, name=architecture)
+        found = resolve_weights(weights, published, name=architecture, option=OPTION)
         name = Path(architecture).stem if architecture.endswith(".json") else architecture
         self._build(config, found, name, licence=licence)
 
@@ -128,7 +129,7 @@ class SceneClipText(OpenClipText):
         """
         config, _ = model_config(str(CONFIG), None)
         given = str(WEIGHTS) if weights == "embedded" else weights
-        found = resolve_weights(given, None, name=MODEL_NAME)
+        found = resolve_weights(given, None, name=MODEL_NAME, option=OPTION)
         if weights == "embedded":
             found = Weights(found.path, 0, "embedded in the package", published=True)
         self._build(config, found, MODEL_NAME, licence="Apache-2.0", domain=SYNTHETIC)

@@ -68,7 +68,7 @@ class LastBlocks(Tuning):
         total = len(find_blocks(network))
         if not 0 <= self.blocks <= total:
             raise WeightsError(
-                f"the last {self.blocks} blocks of {total}",
+                f"model.tuning.blocks={self.blocks}: the last {self.blocks} blocks of {total}",
                 expected=f"a number from 0 to {total}",
                 todo=f"model.tuning.blocks={total}, or model/tuning=full",
             )

@@ -24,6 +24,7 @@ PREFERRED = (
     "open_clip_pytorch_model.bin",
     "pytorch_model.bin",
 )
+BACKBONE = "model.backbone.weights"
 _NESTS = ("state_dict", "model_state_dict", "model")
 _HASHES: dict[tuple[str, int, int, int], str] = {}
 
@@ -45,13 +46,20 @@ class Weights:
     published: bool = False
 
 
-def resolve_weights(weights: str, published: Published | None, *, name: str) -> Weights:
+def resolve_weights(
+    weights: str,
+    published: Published | None,
+    *,
+    name: str,
+    option: str = BACKBONE,
+) -> Weights:
     """Turn the option ``weights`` into a file or a seed.
 
     Args:
         weights: "hub", "random", "random:<seed>", or the path of a file or of a folder with one.
         published: what "hub" stands for; None if nobody publishes these weights.
         name: of the network, for messages.
+        option: where the value comes from, for messages.
 
     Raises:
         WeightsError: if there is no such file, or the hub cannot give it.
@@ -70,13 +78,15 @@ def resolve_weights(weights: str, published: Published | None, *, name: str) -> 
         path = obtain(published)
         return Weights(path, 0, published.name, published=True)
     path = Path(weights).expanduser()
-    if path.is_dir():
+    if path.is_dir() and weights:
         path = _file_in(path)
     if not path.is_file():
         raise WeightsError(
-            f"model.backbone.weights={weights}: there is no such file",
+            f"{option}={weights}: there is no such file",
             expected="a file of weights, `hub` or `random`",
-            todo=LOCAL_ALTERNATIVES.format(file="weights.safetensors"),
+            todo=LOCAL_ALTERNATIVES.format(file="weights.safetensors")
+            if option == BACKBONE
+            else "name a file of the whole model",
         )
     return Weights(path, 0, str(path))
 

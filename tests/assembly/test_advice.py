@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from interestingness.assembly.advice import smaller_steps, with_own_advice
 from interestingness.assembly.plainly import plainly
-from interestingness.errors import DataError
+from interestingness.errors import ConfigError, DataError
 from interestingness.learning.learner import SMALLER_STEPS
 
 FUSION = {"scaling": "none", "modalities": ["image", "tags"]}
 PLAIN = {"scaling": "none"}
+ENDLESS = {"dim": 8, "hidden": 10**13, "dropout": 0.0}
 
 
 def config(model, *, source="features", clip=None):
@@ -49,3 +51,12 @@ def test_only_the_learners_advice_is_narrowed():
     assert raised.value.todo.endswith("; the last one is kept")
     other = DataError("a cut file", todo="obtain it again")
     assert with_own_advice(config(FUSION), other) is other
+
+
+def test_a_network_that_memory_cannot_hold_is_said_to_be_one():
+    with (
+        pytest.raises(ConfigError, match="not enough to build the model") as raised,
+        plainly(config(PLAIN)),
+    ):
+        instantiate({"_target_": "interestingness.models.heads.MLPHead"}, **ENDLESS)
+    assert "model.head.hidden" in raised.value.todo

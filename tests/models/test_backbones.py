@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from interestingness.errors import WeightsError
+from interestingness.errors import ConfigError, WeightsError
 from interestingness.models.backbones import (
     OpenClipBackbone,
     SceneClipBackbone,
@@ -171,6 +171,12 @@ def test_timm_checkpoints_load_at_another_size(tmp_path):
     assert small(torch.randn(2, 3, 96, 96)).shape == (2, small.dim)
     assert (small.contract.image_size, small.contract.resize_size) == (96, 101)
     assert small.fingerprint() != same.fingerprint()
+
+
+@pytest.mark.parametrize("size", [-1, 0, 17, 1_000_000])
+def test_timm_sees_no_image_of_such_a_size(size):
+    with pytest.raises(ConfigError, match=f"model.backbone.image_size={size}"):
+        TimmBackbone("test_vit.r160_in1k", weights="random", image_size=size, licence="none")
 
 
 def test_timm_is_prepared_by_its_data_config():

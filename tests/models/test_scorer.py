@@ -72,6 +72,27 @@ def test_what_can_shift_scores_a_feature_of_zeros_as_it_likes(head):
     assert (head.eval()(torch.zeros(1, DIM)).item() != 0) == head.can_shift
 
 
+def test_a_linear_head_that_shifts_starts_at_indifference_too():
+    head = LinearHead(DIM).shiftable()
+    assert head.can_shift and all((p == 0).all() for p in head.parameters())
+    assert mlp().shiftable().can_shift
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "said"),
+    [
+        (MLPHead, {"hidden": 0, "dropout": 0.1}, r"model\.head\.hidden=0"),
+        (MLPHead, {"hidden": 4, "dropout": 1}, r"model\.head\.dropout=1"),
+        (MLPHead, {"hidden": 4, "dropout": -0.1}, r"model\.head\.dropout=-0\.1"),
+        (LayersHead, {"hidden": [4, 0], "activation": "relu"}, r"model\.head\.hidden=\[4, 0\]"),
+        (LayersHead, {"hidden": [], "activation": "tanh"}, r"model\.head\.activation=tanh"),
+    ],
+)
+def test_layers_that_cannot_be(kind, options, said):
+    with pytest.raises(ConfigError, match=said):
+        kind(DIM, **options)
+
+
 def test_the_mlp_is_regularised_by_weights_not_biases():
     assert [tuple(p.shape) for p in mlp().weights()] == [(5, DIM), (1, 5)]
     assert len(list(mlp().parameters())) == 3

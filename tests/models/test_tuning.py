@@ -1,9 +1,11 @@
 """What is opened, what stays as it was, and what a checkpoint must hold."""
 
+from typing import Any
+
 import pytest
 import torch
 
-from interestingness.errors import WeightsError
+from interestingness.errors import ConfigError, WeightsError
 from interestingness.models.backbones import SceneClipBackbone, TorchvisionBackbone
 from interestingness.models.blocks import depths, find_blocks
 from interestingness.models.exchange import restore
@@ -127,8 +129,12 @@ def test_bad_options_are_refused_with_what_there_is() -> None:
         tune(backbone(), LowRank(rank=2, alpha=2.0, targets=["attn.qkv.weight"]))
     for there in ("attn.in_proj_weight", "attn.out_proj.weight", "mlp.c_fc.weight"):
         assert there in caught.value.expected
-    with pytest.raises(WeightsError, match="rank 160"):
+    with pytest.raises(WeightsError, match="rank=160"):
         tune(backbone(), LowRank(rank=160, alpha=2.0, targets=["attn.in_proj_weight"]))
+    for wrong, said in (({"alpha": 0.0}, "alpha=0.0"), ({"targets": []}, r"targets=\[\]")):
+        options: dict[str, Any] = {"rank": 2, "alpha": 2.0, "targets": ["attn.in_proj_weight"]}
+        with pytest.raises(ConfigError, match=rf"model\.tuning\.{said}"):
+            tune(backbone(), LowRank(**{**options, **wrong}))
     with pytest.raises(WeightsError, match="last 5 blocks of 4"):
         tune(backbone(), LastBlocks(blocks=5))
     with pytest.raises(WeightsError, match="tuned by 'adapter'"):

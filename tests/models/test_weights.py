@@ -133,6 +133,8 @@ def test_names_of_weights(tmp_path):
     assert resolve_weights("random:12", None, name="n").seed == 12
     save_file(STATE, tmp_path / "model.safetensors")
     assert resolve_weights(str(tmp_path), None, name="n").path == tmp_path / "model.safetensors"
+    with pytest.raises(WeightsError, match=r"^weights=: there is no such file"):
+        resolve_weights("", None, name="x", option="weights")
     with pytest.raises(WeightsError, match="no such file") as caught:
         resolve_weights(str(tmp_path / "absent.pt"), None, name="n")
     assert "model=cached_features" in str(caught.value)

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from interestingness.errors import WeightsError
+from interestingness.errors import ConfigError, WeightsError
 from interestingness.models.backbone import Backbone
 from interestingness.models.backbones.loading import (
     licence_of,
@@ -20,6 +20,9 @@ from interestingness.models.backbones.loading import (
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.hub import HubFile
 from interestingness.models.weights import resolve_weights, seeded
+
+SIZES = range(32, 4097)
+"""Heights and widths in pixels: a patch at least, and no more than memory has."""
 
 
 class TimmBackbone(Backbone):
@@ -39,9 +42,17 @@ class TimmBackbone(Backbone):
             licence: of the published weights.
 
         Raises:
+            ConfigError: for an image size that no network sees.
             WeightsError: for an unknown architecture, unusable weights or preprocessing.
         """
         import timm
+
+        if image_size is not None and image_size not in SIZES:
+            raise ConfigError(
+                f"model.backbone.image_size={image_size}",
+                expected=f"{SIZES[0]} to {SIZES[-1]} pixels, or null for the network's own",
+                todo="model.backbone.image_size=224",
+            )
 
         if not timm.is_model(architecture.split(".")[0]):
             raise WeightsError(
