@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from interestingness.assembly.waiting import Register, told_while_waiting
 from interestingness.data.part import Part
 from interestingness.errors import ConfigError, InterestingnessError
 
@@ -67,6 +68,7 @@ class Team:
     ranks: int = 1
     here: int = 1
     _group: ProcessGroup | None = None
+    _register: Register | None = None
 
     @property
     def first(self) -> bool:
@@ -79,21 +81,23 @@ class Team:
         return Part(self.rank, self.ranks)
 
     def agree(self, value: T) -> T:
-        """The value of rank 0, on all ranks."""
+        """The value of rank 0, on all ranks, once all of them are here."""
         if self._group is None:
             return value
         from torch import distributed
 
+        self.meet()
         box = [value]
         distributed.broadcast_object_list(box, src=0, group=self._group)
         return box[0]
 
     def meet(self) -> None:
-        """Wait until all ranks are here, however long that takes."""
-        if self._group is not None:
+        """Wait until all ranks are here, however long that takes; who is not is said meanwhile."""
+        if self._group is not None and self._register is not None:
             from torch import distributed
 
-            distributed.barrier(group=self._group)
+            with self._register.meeting():
+                distributed.barrier(group=self._group)
 
 
 def world_of(environment: Mapping[str, str] = os.environ) -> World | None:
@@ -141,6 +145,7 @@ def join(trainer: Mapping[str, Any], here: int) -> Team:
             todo="trainer=ddp trainer.devices=… trainer.num_nodes=… as they were started",
         )
     from torch import distributed
+    from torch.distributed.rendezvous import rendezvous
 
     if world.starter == "srun":
         _meeting_point()
@@ -148,17 +153,22 @@ def join(trainer: Mapping[str, Any], here: int) -> Team:
     # NCCL complains of groups that end with their process, and gloo's threads may abort it.
     atexit.register(_leave)
     strategy = trainer.get("strategy")
-    timeout = strategy.get("timeout_s") if isinstance(strategy, Mapping) else None
-    with lost_ranks(world):
+    given = strategy.get("timeout_s") if isinstance(strategy, Mapping) else None
+    timeout = timedelta(seconds=TIMEOUT_S if given is None else float(given))
+    waits = f"rank 0 of {world.ranks} waits for all of them to start" if world.rank == 0 else None
+    with lost_ranks(world), told_while_waiting(lambda: waits):
+        store, *_ = next(rendezvous("env://", world.rank, world.ranks, timeout=timeout))
         distributed.init_process_group(
             "gloo" if device is None else "nccl",
+            store=distributed.PrefixStore("training", store),
             rank=world.rank,
             world_size=world.ranks,
-            timeout=timedelta(seconds=TIMEOUT_S if timeout is None else float(timeout)),
+            timeout=timeout,
             device_id=device,
         )
         group: Any = distributed.new_group(backend="gloo", timeout=PATIENCE)
-    return Team(world.rank, world.ranks, here, group)
+    register = Register(distributed.PrefixStore("meetings", store), world.rank, world.ranks)
+    return Team(world.rank, world.ranks, here, group, register)
 
 
 def _meeting_point() -> None:
