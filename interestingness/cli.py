@@ -345,7 +345,9 @@ def _told(job: Callable[[], Any], folders: Sequence[str] = ()) -> Any:
         own = own_error(error) or disk_error(error, folders)
         if own is None:
             raise
-        print(f"error: {own}", file=sys.stderr)
+        from interestingness.assembly.said_once import say_once
+
+        say_once(f"error: {own}")
         raise SystemExit(own.exit_code) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
