@@ -4,17 +4,6 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from interestingness.errors import InterestingnessError
-from interestingness.learning.learner import SMALLER_STEPS
-
-
-def with_own_advice(cfg: DictConfig, error: InterestingnessError) -> InterestingnessError:
-    """The error, with the learner's advice for any model narrowed to this run's."""
-    if SMALLER_STEPS not in error.todo:
-        return error
-    todo = error.todo.replace(SMALLER_STEPS, smaller_steps(cfg))
-    return type(error)(error.found, expected=error.expected, todo=todo)
-
 
 def smaller_steps(cfg: DictConfig) -> str:
     """Ways to smaller steps that the config allows and does not go already."""

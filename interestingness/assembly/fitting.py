@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
+from interestingness.assembly.advice import smaller_steps
 from interestingness.assembly.checkpoints import load_checkpoint
 from interestingness.assembly.model import build_model
 from interestingness.assembly.plainly import check_numbers, plainly
@@ -62,6 +63,7 @@ def fit(
         loss=instantiate(cfg.loss),
         l2=model.l2,
         record=record,
+        smaller_steps=smaller_steps(cfg),
     )
     trainer = make_trainer(cfg, validates=bool(prepared.split.validation.any()))
     if trainer.is_global_zero:

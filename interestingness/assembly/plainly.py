@@ -9,7 +9,6 @@ from hydra.errors import InstantiationException
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
-from interestingness.assembly.advice import with_own_advice
 from interestingness.assembly.memory import is_out_of_memory, out_of_memory
 from interestingness.errors import ConfigError, InterestingnessError
 
@@ -19,11 +18,8 @@ def plainly(cfg: DictConfig) -> Iterator[None]:
     """Turn what training raises about its options into one error; anything else passes."""
     try:
         yield
-    except InterestingnessError as error:
-        told = with_own_advice(cfg, error)
-        if told is error:
-            raise
-        raise told from None
+    except InterestingnessError:
+        raise
     except InstantiationException as error:
         if isinstance(error.__cause__, InterestingnessError):
             raise error.__cause__ from None

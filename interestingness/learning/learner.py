@@ -25,10 +25,7 @@ from interestingness.models.sharding import shard
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 CHECKPOINT_KEY = "interestingness"
-SMALLER_STEPS = (
-    "lower the learning rate (optimizer.lr), clip gradients (trainer.gradient_clip_val=1), or "
-    "scale features (model.scaling=unit_sqrt_dim, or standardize on a frozen backbone)"
-)
+SMALLER_STEPS = "lower the learning rate, clip gradients, or scale features"
 
 
 class PreferenceLearner(L.LightningModule):
@@ -48,6 +45,7 @@ class PreferenceLearner(L.LightningModule):
         loss: PairLoss | None = None,
         l2: float = 0.0,
         record: Mapping[str, Any] | None = None,
+        smaller_steps: str = SMALLER_STEPS,
     ) -> None:
         """Put the parts together.
 
@@ -61,6 +59,7 @@ class PreferenceLearner(L.LightningModule):
                 what is logged as "loss" is always Bradley-Terry's, so that runs can be compared.
             l2: strength of L2 on the head's weights, added to the mean loss as ``l2 / 2 * |w|²``.
             record: plain values kept in every checkpoint (the effective config).
+            smaller_steps: what to do about a loss that is no number, for messages.
         """
         super().__init__()
         self.scorer = scorer
@@ -70,6 +69,7 @@ class PreferenceLearner(L.LightningModule):
         self.loss = BradleyTerryLoss() if loss is None else loss
         self.l2 = l2
         self.record = dict(record or {})
+        self._smaller_steps = smaller_steps
         self.train_scores = PairScores()
         self.validation_scores = PairScores()
         self.test_scores = PairScores()
@@ -128,7 +128,8 @@ class PreferenceLearner(L.LightningModule):
             f"(step {self.global_step}): {int(bad.sum())} of {len(scores)} scores are not finite"
             f"{where}",
             expected="a finite number",
-            todo=f"{SMALLER_STEPS}; the last good checkpoint, where an epoch was finished, is kept",
+            todo=f"{self._smaller_steps}; the last good checkpoint, where an epoch was finished, "
+            "is kept",
         )
 
     def validation_step(self, batch: PairBatch, batch_index: int) -> None:
@@ -209,7 +210,7 @@ class PreferenceLearner(L.LightningModule):
                 f"{len(broken)} weights are not finite at the end of epoch {self.current_epoch}, "
                 f"step {self.global_step}: {broken[0]}, …",
                 expected="finite weights",
-                todo=f"{SMALLER_STEPS}; the last good checkpoint, if there is one, is kept",
+                todo=f"{self._smaller_steps}; the last good checkpoint, if there is one, is kept",
             )
         checkpoint[CHECKPOINT_KEY] = {
             "scorer": self.scorer.spec(),

@@ -6,10 +6,9 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from interestingness.assembly.advice import smaller_steps, with_own_advice
+from interestingness.assembly.advice import smaller_steps
 from interestingness.assembly.plainly import plainly
-from interestingness.errors import ConfigError, DataError
-from interestingness.learning.learner import SMALLER_STEPS
+from interestingness.errors import ConfigError
 
 FUSION = {"scaling": "none", "modalities": ["image", "tags"]}
 PLAIN = {"scaling": "none"}
@@ -41,16 +40,6 @@ def test_what_is_done_already_is_not_named():
     assert (
         smaller_steps(config(FUSION, clip=2.0)) == "lower the learning rate (optimizer.lr, now 0.1)"
     )
-
-
-def test_only_the_learners_advice_is_narrowed():
-    lost = DataError("nan", expected="a number", todo=f"{SMALLER_STEPS}; the last one is kept")
-    with pytest.raises(DataError) as raised, plainly(config(FUSION)):
-        raise lost
-    assert "scaling" not in str(raised.value)
-    assert raised.value.todo.endswith("; the last one is kept")
-    other = DataError("a cut file", todo="obtain it again")
-    assert with_own_advice(config(FUSION), other) is other
 
 
 def test_a_network_that_memory_cannot_hold_is_said_to_be_one():

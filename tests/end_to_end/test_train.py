@@ -299,8 +299,9 @@ def test_the_run_says_how_it_failed(composed) -> None:
     cfg = composed(
         "train", "dataset.images=60", "model.backbone.weights=random", "optimizer.lr=1e37"
     )
-    with pytest.raises(DataError, match="the loss is"):
+    with pytest.raises(DataError, match="the loss is") as caught:
         train(cfg)
+    assert "optimizer.lr, now 1e+37" in caught.value.todo
     record = registry.read(Path(cfg.paths.run))
     assert record["status"] == "failed"
     assert "loss" in record["error"]
