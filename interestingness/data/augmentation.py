@@ -82,7 +82,7 @@ def enough_for(augmentation: Augmentation | None, short: int | None) -> int | No
     """Pixels of a picture's shorter side that suffice for a view of it.
 
     Half as many again as the network sees: what reduced decoding then changes is below one grey
-    level of 255 on average (``benchmarks/loading_profile.py`` prints it), and no two views are
+    level of 255 on average (``benchmarks/reduced_decoding.py`` prints it), and no two views are
     alike anyway.
 
     Args:
