@@ -9,7 +9,14 @@ from pathlib import Path
 
 from interestingness.assembly.scorers import NamedScorer, make_scorer
 from interestingness.errors import ConfigError
-from interestingness.models.exchange import ABOUT, ScorerCard, save_iccv, save_onnx, save_scorer
+from interestingness.models.exchange import (
+    ABOUT,
+    ScorerCard,
+    save_iccv,
+    save_onnx,
+    save_scorer,
+    tuning_of,
+)
 from interestingness.reports.model_card import write_model_card
 
 
@@ -52,7 +59,8 @@ def check_target(out: Path, *, folder: bool) -> None:
 def write_folder(out: Path, named: NamedScorer) -> None:
     """Tensors, JSON and a model card: what a model hub shows, and what ``rank`` reads."""
     save_scorer(out, named.scorer, named.card)
-    write_model_card(out / "README.md", named.card, named.scorer.embedding)
+    tuning = tuning_of(named.scorer)
+    write_model_card(out / "README.md", named.card, named.scorer.embedding, tuning)
 
 
 def measured(card: ScorerCard, run: Path) -> ScorerCard:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from interestingness.annotators.scorers.base import Material, TableScorer
 from interestingness.annotators.scorers.clip_linear import score_images
 from interestingness.assembly.checkpoints import load_checkpoint
-from interestingness.assembly.checks import check
+from interestingness.assembly.checks import OWN_PACKAGES, check, locate
 from interestingness.assembly.run import checkpoint_of
 from interestingness.errors import ConfigError, WeightsError
 from interestingness.learning.learner import CHECKPOINT_KEY
@@ -173,8 +174,23 @@ def _of_checkpoint(name: str, file: Path, weights: str | None) -> NamedScorer:
         unit="logits",
         licence="" if backbone is None else f"{backbone.licence} (backbone)",
         backbone=node if backbone is not None else {},
+        has_zero=_has_zero(record.get("loss") or {}),
     )
     return NamedScorer(card, scorer.eval())
+
+
+def _has_zero(loss: Mapping[str, Any]) -> bool:
+    """Whether the loss of a record gives scores a zero.
+
+    The class of a package that nobody trusted here is not imported for it.
+    """
+    target = str(loss.get("_target_"))
+    if target.partition(".")[0] not in (*OWN_PACKAGES, *plugin_packages()):
+        return False
+    try:
+        return bool(getattr(locate(target), "has_zero", False))
+    except (ImportError, AttributeError):
+        return False
 
 
 def _of_folder(name: str, folder: Path, weights: str | None) -> NamedScorer:

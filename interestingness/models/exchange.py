@@ -36,6 +36,8 @@ class ScorerCard:
         backbone: config node from which the backbone is built again; empty if nobody knows.
         figures: what was measured on held-out pairs, by name.
         simulated: the sentence of simulated raters, else "".
+        has_zero: whether a score above 0 says of the image alone that it is as asked
+            (``PairLoss.has_zero``); False where only differences mean something.
     """
 
     name: str
@@ -46,6 +48,7 @@ class ScorerCard:
     backbone: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, float] = field(default_factory=dict)
     simulated: str = ""
+    has_zero: bool = False
 
 
 def save_scorer(folder: str | Path, scorer: Scorer, card: ScorerCard) -> Path:
@@ -63,6 +66,13 @@ def save_scorer(folder: str | Path, scorer: Scorer, card: ScorerCard) -> Path:
     appear(folder / TENSORS, lambda path: save_file(tensors, path))
     appear(folder / ABOUT, lambda path: path.write_text(text, encoding="utf-8"))
     return folder
+
+
+def tuning_of(scorer: Scorer) -> dict[str, Any]:
+    """How the backbone was fine-tuned: ``{"kind": …, **options}``; empty for a frozen one."""
+    if scorer.backbone is None or not scorer.backbone.changed:
+        return {}
+    return scorer.backbone.tuning or {"kind": "full"}
 
 
 def learnt_sha256(scorer: Scorer) -> str:
@@ -158,9 +168,17 @@ def iccv_head(scorer: Scorer) -> dict[str, Tensor]:
     A standardisation becomes part of the layer: ``w / σ`` and ``−w·μ / σ``.
 
     Raises:
-        WeightsError: for a head with hidden layers, or features scaled to length 1: one linear
-            layer on raw features cannot be the same function.
+        WeightsError: for a head with hidden layers, features scaled to length 1, or a fine-tuned
+            backbone: one linear layer on published features cannot be the same function.
     """
+    tuned = tuning_of(scorer)
+    if tuned:
+        raise WeightsError(
+            f"a backbone that was fine-tuned ({tuned['kind']})",
+            expected="a frozen backbone: this format holds the head alone, and on the published "
+            "backbone's features such a head means nothing",
+            todo="export with --format folder or --format onnx, which keep what was learnt",
+        )
     head, scaler = scorer.head, scorer.scaler
     if isinstance(head, LinearHead):
         weight, bias = head.weight.detach().double(), torch.zeros((), dtype=torch.float64)

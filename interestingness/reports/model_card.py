@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from interestingness.disk import appear
 from interestingness.models.contract import EmbeddingContract
@@ -14,14 +16,22 @@ interestingness rank PHOTOS --scorer THIS_FOLDER
 ```"""
 
 
-def write_model_card(path: Path, card: ScorerCard, embedding: EmbeddingContract) -> Path:
+def write_model_card(
+    path: Path, card: ScorerCard, embedding: EmbeddingContract, tuning: Mapping[str, Any]
+) -> Path:
     """Write the card; it appears whole or not at all."""
-    text = model_card(card, embedding)
+    text = model_card(card, embedding, tuning)
     return appear(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def model_card(card: ScorerCard, embedding: EmbeddingContract) -> str:
-    """The card as Markdown with the front matter of model hubs."""
+def model_card(card: ScorerCard, embedding: EmbeddingContract, tuning: Mapping[str, Any]) -> str:
+    """The card as Markdown with the front matter of model hubs.
+
+    Args:
+        card: what is known of the scorer.
+        embedding: of its features.
+        tuning: from ``models.exchange.tuning_of``; empty for a frozen backbone.
+    """
     name, question = plain(card.name), plain(card.question)
     about = [
         f"# {name}",
@@ -30,7 +40,14 @@ def model_card(card: ScorerCard, embedding: EmbeddingContract) -> str:
     ]
     if card.simulated:
         about.append(f"**{plain(card.simulated)}**")
-    if card.unit.startswith("logits"):
+    if card.has_zero:
+        about.append(
+            f"A score is a logit: above 0 an image is called *{question}*, and `sigmoid(score)` is "
+            "the probability of that, where images are as often so as in training. The difference "
+            "of two scores is the logit of the probability that of two images, of which exactly "
+            "one is so, it is the first."
+        )
+    elif card.unit.startswith("logits"):
         about.append(
             "The difference of two scores is the logit of the probability that the first image is "
             "preferred. A score by itself has no unit and no meaning outside."
@@ -47,9 +64,32 @@ def model_card(card: ScorerCard, embedding: EmbeddingContract) -> str:
         f"{scaled}; weights {embedding.weights_sha256[:16]}. `scorer.json` holds all of it, and "
         "features of another network, size or preprocessing are refused.",
     ]
+    if tuning:
+        about.append(
+            f"The backbone was fine-tuned: {_tuned(tuning)}. What training changed of it is in "
+            "`scorer.safetensors`; these weights and that file make the network."
+        )
     if card.figures:
         rows = [f"| {plain(name)} | {100 * value:.1f} % |" for name, value in card.figures.items()]
         about += ["## Measured on held-out pairs", "\n".join(["| what | |", "|---|---|", *rows])]
     about += ["## Licence", plain(card.licence) or "Of the head: as its owner says."]
     front = "---\nlibrary_name: interestingness\ntags:\n- image-scoring\n- learning-to-rank\n---"
     return "\n\n".join([front, *about]) + "\n"
+
+
+def _tuned(tuning: Mapping[str, Any]) -> str:
+    """Which part was trained, in words; a kind that is not ours by its name and options."""
+    kind = tuning["kind"]
+    if kind == "full":
+        return "all of its parameters"
+    if kind == "last_blocks":
+        named = {0: "what follows its last block", 1: "its last block and what follows it"}
+        return named.get(
+            tuning["blocks"], f"its last {tuning['blocks']} blocks and what follows them"
+        )
+    if kind == "low_rank":
+        targets = ", ".join(f"`{plain(str(name))}`" for name in tuning["targets"])
+        return (
+            f"low-rank updates (LoRA, rank {tuning['rank']}, alpha {tuning['alpha']}) of {targets}"
+        )
+    return plain(", ".join(f"{name} {value}" for name, value in tuning.items()))

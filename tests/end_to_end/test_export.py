@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -11,6 +14,7 @@ import torch
 from PIL import Image
 
 from interestingness import cli
+from interestingness.learning.learner import CHECKPOINT_KEY
 
 NODE_TARGET = "interestingness.models.backbones.TorchvisionBackbone"
 
@@ -75,3 +79,61 @@ def test_a_strangers_folder_cannot_name_code(
     assert run("export", tmp_path / "mine", "--out", tmp_path / "again") == 2
     assert "not trusted" in capsys.readouterr().err
     assert not (tmp_path / "again").exists()
+
+
+def with_record(checkpoint: Path, file: Path, **more: Any) -> Path:
+    """A copy of a checkpoint whose record says more."""
+    kept = torch.load(checkpoint, weights_only=True)
+    kept[CHECKPOINT_KEY]["record"] |= more
+    torch.save(kept, file)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("loss", "zero"), [("BinaryLoss", True), ("BradleyTerryLoss", False), ("GoneLoss", False)]
+)
+def test_the_card_knows_whether_scores_have_a_zero(
+    planted_checkpoint: Path, tmp_path: Path, loss: str, zero: bool
+) -> None:
+    node = {"_target_": f"interestingness.learning.pair_losses.{loss}"}
+    file = with_record(planted_checkpoint, tmp_path / "made.ckpt", loss=node)
+    for source, out in ((file, "mine"), (tmp_path / "mine", "again")):
+        assert run("export", source, "--out", tmp_path / out) == 0
+        card = (tmp_path / out / "README.md").read_text()
+        assert ("`sigmoid(score)`" in card) == zero != ("no meaning outside" in card)
+
+
+def test_the_card_of_a_strangers_loss_imports_nothing(
+    planted_checkpoint: Path, tmp_path: Path
+) -> None:
+    node = {"_target_": "this.Loss"}
+    file = with_record(planted_checkpoint, tmp_path / "made.ckpt", loss=node)
+    assert run("export", file, "--out", tmp_path / "mine") == 0
+    assert "this" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("tuning", "said"),
+    [
+        ("full", "all of its parameters"),
+        ("last_blocks", "its last block and what follows it"),
+        ("lora", "low-rank updates (LoRA, rank 8, alpha 16.0) of `attn.in_proj_weight`, "),
+    ],
+)
+def test_a_fine_tuned_run(
+    trained: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    tuning: str,
+    said: str,
+) -> None:
+    more = ["model.tuning.blocks=1"] if tuning == "last_blocks" else []
+    made = trained("model=finetuned_clip", f"model/tuning={tuning}", "data.workers=0", *more)
+    assert run("export", made, "--out", tmp_path / "mine") == 0
+    assert f"fine-tuned: {said}" in (tmp_path / "mine" / "README.md").read_text()
+    capsys.readouterr()
+    for source in (made, tmp_path / "mine"):
+        assert run("export", source, "--format", "iccv", "--out", tmp_path / "RI.pth") == 2
+        said_of_it = capsys.readouterr().err
+        assert "fine-tuned" in said_of_it and "--format folder" in said_of_it
+    assert not (tmp_path / "RI.pth").exists()

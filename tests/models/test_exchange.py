@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from interestingness.models.exchange import (
 from interestingness.models.heads import LayersHead, LinearHead, MLPHead
 from interestingness.models.scaling import FeatureScaler
 from interestingness.models.scorer import Scorer
+from interestingness.models.tuning import FullTuning, tune
 
 CARD = ScorerCard("mine", "interesting", "votes of my friends", "logits", "MIT")
 OASIS = Path(__file__).parents[3] / "shared" / "data" / "oasis" / "images"
@@ -142,6 +144,21 @@ def test_the_notebooks_network_loads_it_unchanged(tmp_path: Path, head: str, mod
 def test_what_one_layer_cannot_be_is_refused(mode: str, head: str) -> None:
     with pytest.raises(WeightsError, match="--format folder"):
         iccv_head(scorer(mode, head=head))
+
+
+@pytest.mark.parametrize(
+    "tuned", [lambda: backbone().unfreeze(), lambda: tune(backbone(), FullTuning())]
+)
+def test_a_fine_tuned_backbone_is_more_than_the_notebooks_head(
+    tmp_path: Path, tuned: Callable[[], Backbone]
+) -> None:
+    network = tuned()
+    for one in (network, network.settle()):
+        with pytest.raises(WeightsError, match=r"fine-tuned \(full\)") as raised:
+            save_iccv(tmp_path / "RI.pth", scorer("none", with_backbone=True, network=one))
+        assert "--format folder or --format onnx" in raised.value.todo
+    assert not list(tmp_path.iterdir())
+    assert iccv_head(scorer("none", with_backbone=True))
 
 
 def photographs() -> list[Image.Image]:
