@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -76,16 +77,16 @@ class MarginLoss(PairLoss):
         """Width of the band.
 
         Args:
-            margin: in logits, above 0.
+            margin: in logits, above 0, finite.
 
         Raises:
             ConfigError: for another width.
         """
         super().__init__()
-        if margin <= 0:
+        if not 0 < margin < math.inf:
             raise ConfigError(
                 f"a margin of {margin}",
-                expected="a number above 0; at 0 equal scores for all images cost nothing",
+                expected="a finite number above 0; at 0 equal scores for all images cost nothing",
                 todo="loss.margin=1.0",
             )
         self.margin = margin
@@ -109,15 +110,17 @@ class SoftLabelLoss(PairLoss):
         """Strength of the prior.
 
         Args:
-            prior_votes: votes that are added, half for each side; 0 or more.
+            prior_votes: votes that are added, half for each side; 0 or more, finite.
 
         Raises:
-            ConfigError: for fewer.
+            ConfigError: for another number.
         """
         super().__init__()
-        if prior_votes < 0:
+        if not 0 <= prior_votes < math.inf:
             raise ConfigError(
-                f"{prior_votes} prior votes", expected="0 or more", todo="loss.prior_votes=1.0"
+                f"{prior_votes} prior votes",
+                expected="a finite number, 0 or more",
+                todo="loss.prior_votes=1.0",
             )
         self.prior_votes = prior_votes
 
@@ -143,15 +146,17 @@ class DavidsonLoss(PairLoss):
         """Where ``ν`` starts.
 
         Args:
-            tie: above 0; at 1 a tie is as likely as each side between equal images.
+            tie: above 0, finite; at 1 a tie is as likely as each side between equal images.
 
         Raises:
-            ConfigError: for 0 or less.
+            ConfigError: for another number.
         """
         super().__init__()
-        if tie <= 0:
+        if not 0 < tie < math.inf:
             raise ConfigError(
-                f"a tie parameter of {tie}", expected="a number above 0", todo="loss.tie=1.0"
+                f"a tie parameter of {tie}",
+                expected="a finite number above 0",
+                todo="loss.tie=1.0",
             )
         self.log_tie = nn.Parameter(torch.tensor(float(tie)).log())
 

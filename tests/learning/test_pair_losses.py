@@ -149,10 +149,19 @@ def test_binary_is_the_cross_entropy_of_both_sides() -> None:
     assert at_rest.item() == pytest.approx(math.log(2))
 
 
-def test_impossible_options() -> None:
+@pytest.mark.parametrize("number", [-1.0, math.inf, math.nan])
+def test_impossible_options(number: float) -> None:
+    with pytest.raises(ConfigError, match=f"margin of {number}"):
+        MarginLoss(margin=number)
+    with pytest.raises(ConfigError, match=f"{number} prior votes"):
+        SoftLabelLoss(prior_votes=number)
+    with pytest.raises(ConfigError, match=f"tie parameter of {number}"):
+        DavidsonLoss(tie=number)
+
+
+def test_where_0_is_possible() -> None:
     with pytest.raises(ConfigError, match="margin of 0"):
         MarginLoss(margin=0)
-    with pytest.raises(ConfigError, match="prior votes"):
-        SoftLabelLoss(prior_votes=-1)
-    with pytest.raises(ConfigError, match="tie parameter"):
+    with pytest.raises(ConfigError, match="tie parameter of 0"):
         DavidsonLoss(tie=0)
+    assert SoftLabelLoss(prior_votes=0).prior_votes == 0
