@@ -317,12 +317,13 @@ def _one_run_folder() -> Iterator[list[str]]:
         yield []
         return
     if {"-m", "--multirun"} & set(sys.argv):
-        print(
+        from interestingness.assembly.said_once import say_once
+
+        say_once(
             f"error: a sweep inside {world.starter}, which has started {world.ranks} processes\n"
             "  expected: one process that starts the jobs, and each job its ranks\n"
             f"  what to do: leave {world.starter} out and take trainer=ddp; for SLURM, "
-            "hydra/launcher=submitit_slurm",
-            file=sys.stderr,
+            "hydra/launcher=submitit_slurm"
         )
         raise SystemExit(2)
     if world.rank == 0:

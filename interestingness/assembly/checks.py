@@ -39,7 +39,9 @@ OUTSIDE_IDENTITY = (
     "resume",
     "skip_finished",
     "callbacks.progress",
-    # the same numbers, to rounding, with any number of ranks
+    "data.copy",
+    # the same numbers, to rounding, on any device and with any number of ranks
+    "trainer.accelerator",
     "trainer.devices",
     "trainer.num_nodes",
     "trainer.strategy",

@@ -44,6 +44,8 @@ def train(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _train(cfg: DictConfig, team: Team) -> dict[str, Any]:
+    if not team.first:  # it tells what all do
+        logging.getLogger("interestingness").setLevel(logging.WARNING)
     cfg.paths.run = team.agree(cfg.paths.run)
     config = plain(cfg)
     run, runs = Path(cfg.paths.run), Path(cfg.paths.runs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -132,7 +133,7 @@ def shards_root(
             told = progress and partial(progress, what="copying shards, MB")
             # All ranks share the work; a machine with a cache of its own then lacks the others'.
             for part in dict.fromkeys((team.part, Part(team.rank % team.here, team.here))):
-                named = str(copy_shards(cfg.data.shards, cache, part, progress=told))
+                named = str(copy_shards(cfg.data.shards, cache, part, progress=told, say=_say))
                 team.meet()
         return named
     # Other shards of the same pairs (another size, changed files) have a folder of their own.
@@ -147,6 +148,10 @@ def shards_root(
         max_bad_share=cfg.data.max_bad_share,
     )
     return str(root)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def worker_count(wanted: int | str, here: int) -> int:

@@ -231,5 +231,5 @@ def _about_others(error: RuntimeError) -> bool:
         return True
     trace = str(error).lower()
     return any(said in trace for said in _LOST) and any(
-        name in trace for name in ("gloo", "nccl", "processgroup", "store", "wait")
+        name in trace for name in ("gloo", "nccl", "processgroup", "store", "wait", "pair closure")
     )

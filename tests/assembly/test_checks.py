@@ -55,6 +55,8 @@ def test_effective_config_has_the_code_defaults_it_relies_on() -> None:
 def test_identity_ignores_where_files_lie_but_not_what_is_computed() -> None:
     base = {"seed": 0, "optimizer": ADAM, "paths": {"runs": "a"}, "logger": {"csv": {"x": 1}}}
     moved = {**base, "paths": {"runs": "b"}, "logger": {}, "skip_finished": True, "resume": "r"}
+    base["trainer"] = {"accelerator": "auto", "devices": 1, "precision": None}
+    moved["trainer"] = {"accelerator": "cpu", "devices": 2, "precision": None}
     prints = {"data": "d", "labels": "l"}
     assert identity(base, prints) == identity(moved, prints)
     assert identity(base, prints) != identity({**base, "seed": 1}, prints)

@@ -95,6 +95,7 @@ def test_several_machines_need_somebody_to_start_them(tmp_path: Path) -> None:
     [
         ("[gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:1", True),
         ("[gloo/transport/tcp/unbound_buffer.cc:78] Timed out waiting 10000ms for recv", True),
+        ("Application timeout caused pair closure", True),
         ("mat1 and mat2 shapes cannot be multiplied", False),
         ("CUDA out of memory while waiting", False),
     ],

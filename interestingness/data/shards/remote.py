@@ -1,4 +1,4 @@
-"""Streams shards from any URL that WebDataset opens; nothing else here imports webdataset.
+"""Streams shards from any URL that WebDataset opens.
 
 A stream cannot jump: every worker of every rank reads whole shards and keeps its own pairs, so
 that ranks × workers as many bytes travel as the shards have. They are not decoded, though.
@@ -11,9 +11,31 @@ import tarfile
 from collections.abc import Iterator
 
 from interestingness.data.shards.layout import VERIFY, Member, ShardFile, parse_member
+from interestingness.data.shards.opening import ERRORS, opened, passing, reason, shown
 from interestingness.errors import ShardError
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+
+
+class Unreachable(ShardError):
+    """A URL cannot be read.
+
+    Attributes:
+        passing: whether another try may go better.
+    """
+
+    passing = False
+
+    @classmethod
+    def of(cls, url: str, error: BaseException) -> Unreachable:
+        """For what ``opened`` raised."""
+        made = cls(
+            f"{shown(url)}: cannot be read ({reason(error)})",
+            expected="a file behind any URL that WebDataset opens",
+            todo="check the address, or name a local folder",
+        )
+        made.passing = passing(error)
+        return made
 
 
 def is_url(root: str) -> bool:
@@ -38,7 +60,7 @@ def read_url(url: str) -> bytes:
     """All bytes behind a URL.
 
     Raises:
-        ShardError: if it cannot be read.
+        Unreachable: if it cannot be read.
     """
     return b"".join(stream_bytes(url))
 
@@ -47,16 +69,14 @@ def stream_bytes(url: str) -> Iterator[bytes]:
     """What is behind a URL, as it arrives, in pieces of at most a megabyte.
 
     Raises:
-        ShardError: if it cannot be read.
+        Unreachable: if it cannot be read.
     """
-    from webdataset.gopen import gopen
-
     try:
-        with gopen(url, "rb") as stream:
+        with opened(url) as stream:
             while some := stream.read(1 << 20):
                 yield bytes(some)
-    except (OSError, ValueError) as error:
-        raise _unreachable(url, error) from None
+    except ERRORS as error:
+        raise Unreachable.of(url, error) from None
 
 
 def stream_members(url: str, shard: ShardFile) -> Iterator[tuple[Member, bytes]]:
@@ -69,12 +89,11 @@ def stream_members(url: str, shard: ShardFile) -> Iterator[tuple[Member, bytes]]
     Raises:
         ShardError: if it cannot be read, ends early, or holds a member that is not one of ours.
     """
-    from webdataset.gopen import gopen
     from webdataset.tariterators import tar_file_iterator
 
     pairs = 0
     try:
-        with gopen(url, "rb") as stream:
+        with opened(url) as stream:
             for sample in tar_file_iterator(stream, skip_meta=None):
                 member = parse_member(sample["fname"])
                 if member is None:
@@ -86,8 +105,10 @@ def stream_members(url: str, shard: ShardFile) -> Iterator[tuple[Member, bytes]]
                 pairs += member.role == "json"
                 yield member, sample["data"]
             _drain(stream)
-    except (tarfile.TarError, OSError, ValueError, EOFError) as error:
+    except (tarfile.TarError, EOFError) as error:
         raise _cut(url, str(error).splitlines()[0] if str(error) else "cut short") from None
+    except ERRORS as error:
+        raise Unreachable.of(url, error) from None
     if pairs != shard.pairs:
         raise _cut(url, f"ends after {pairs} pairs")
 
@@ -101,15 +122,7 @@ def _drain(stream: object) -> None:
 
 def _cut(url: str, what: str) -> ShardError:
     return ShardError(
-        f"{url}: {what}",
+        f"{shown(url)}: {what}",
         expected="a whole shard",
         todo=f"copy the folder and run `{VERIFY}` on the copy; upload what is damaged again",
-    )
-
-
-def _unreachable(url: str, error: Exception) -> ShardError:
-    return ShardError(
-        f"{url}: cannot be read ({error})",
-        expected="a file behind any URL that WebDataset opens",
-        todo="check the address, or name a local folder",
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from interestingness.data.part import Part
+from interestingness.data.shards import copying
 from interestingness.data.shards.copying import copy_shards
 from interestingness.data.shards.reader import PairShards
 from interestingness.data.shards.verify import verify_shards
@@ -28,6 +29,11 @@ class Bucket:
         return names
 
 
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "WAIT_S", 0.0)
+
+
 @pytest.fixture
 def bucket(root: Path, tmp_path: Path) -> Bucket:
     return Bucket(root, tmp_path / "asked.txt")
@@ -44,7 +50,8 @@ def test_a_copy_is_the_folder_and_is_made_once(bucket: Bucket, tmp_path: Path) -
     assert files(copy) == {p.name for p in bucket.root.iterdir()}
     assert all((copy / n).read_bytes() == (bucket.root / n).read_bytes() for n in files(copy))
     assert PairShards(copy).local is not None and not verify_shards(copy).problems
-    assert len(told) == len(files(copy)) - 1 and told[-1][0] == told[-1][1]
+    assert len(told) >= len(files(copy)) - 1 and told == sorted(told)
+    assert told[-1][0] == told[-1][1]
     assert copy_shards(bucket.url, tmp_path / "cache") == copy
     assert bucket.asked() == ["manifest.json"]
 
@@ -61,9 +68,14 @@ def test_parts_make_the_whole_and_nothing_travels_twice(bucket: Bucket, tmp_path
 def test_what_was_copied_before_an_error_stays(bucket: Bucket, tmp_path: Path) -> None:
     last = sorted(bucket.root.glob("*.tar"))[-1]
     whole = last.read_bytes()
-    for damaged in (whole[:-512], whole[:-1] + b"x", b""):
+    for damaged, said in (
+        (whole[:-512], f"ends after {len(whole) - 512} of {len(whole)} bytes"),
+        (b"", f"ends after 0 of {len(whole)} bytes"),
+        (whole[:-1] + b"x", "does not match its manifest"),
+        (whole + b"x", rf"does not match its manifest \({len(whole) + 1} bytes\)"),
+    ):
         last.write_bytes(damaged)
-        with pytest.raises(ShardError, match=rf"{last.name}.*\({len(damaged)} bytes\)"):
+        with pytest.raises(ShardError, match=rf"{last.name}.*{said}"):
             copy_shards(bucket.url, tmp_path / "cache")
     (copy,) = (tmp_path / "cache").glob("copy-*")
     assert files(copy) == {p.name for p in bucket.root.iterdir()} - {last.name, "manifest.json"}
@@ -102,3 +114,16 @@ def test_a_disk_without_room(
         copy_shards(bucket.url, tmp_path / "cache")
     assert "data.copy=false" in caught.value.todo
     assert set(bucket.asked()) == {"manifest.json"}
+
+
+def test_a_copy_serves_where_the_url_does_not_any_more(bucket: Bucket, tmp_path: Path) -> None:
+    said: list[str] = []
+    copy = copy_shards(bucket.url, tmp_path / "cache")
+    hidden = bucket.root.rename(tmp_path / "gone")
+    assert copy_shards(bucket.url, tmp_path / "cache", say=said.append) == copy
+    assert len(said) == 1 and "cannot be read" in said[0] and str(copy) in said[0]
+    (copy / "pairs-000000.tar").unlink()
+    with pytest.raises(ShardError, match="cannot be read"):
+        copy_shards(bucket.url, tmp_path / "cache")
+    hidden.rename(bucket.root)
+    assert not verify_shards(copy_shards(bucket.url, tmp_path / "cache")).problems
