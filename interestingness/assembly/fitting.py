@@ -24,7 +24,7 @@ from interestingness.assembly.reporting import announce, report
 from interestingness.assembly.team import Team
 from interestingness.errors import ConfigError
 from interestingness.learning.checkpoint_file import WholeCheckpoints
-from interestingness.learning.learner import CHECKPOINT_KEY, PreferenceLearner
+from interestingness.learning.learner import CHECKPOINT_KEY, PreferenceLearner, check_all_is_cut
 from interestingness.learning.metrics import GatheredScores
 from interestingness.learning.metrics_file import NAME, MetricsFile
 from interestingness.progress import ProgressLine
@@ -54,13 +54,16 @@ def fit(
     quiet_lightning()
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     with plainly(cfg):
+        loss = instantiate(cfg.loss)
+        if cuts_weights(cfg.trainer) and cfg.model.l2 != "auto":
+            check_all_is_cut(loss, float(cfg.model.l2))
         model = build_model(cfg, prepared, team, progress=ProgressLine() if team.first else None)
     learner = PreferenceLearner(
         model.scorer,
         optimizer=instantiate(cfg.optimizer),
         scheduler=instantiate(cfg.scheduler) if cfg.scheduler.get("_target_") else None,
         groups=instantiate(cfg.model.groups) if cfg.model.get("groups") else None,
-        loss=instantiate(cfg.loss),
+        loss=loss,
         l2=model.l2,
         record=record,
         smaller_steps=smaller_steps(cfg),
@@ -116,18 +119,18 @@ def check_strategy(cfg: DictConfig, ckpt: Path, record: Mapping[str, Any]) -> No
     Raises:
         ConfigError: for ``trainer=fsdp`` with a checkpoint of anything else.
     """
-
-    def cut(trainer: Any) -> bool:
-        strategy = trainer.get("strategy")
-        return not isinstance(strategy, str | None) and strategy["_target_"].endswith(".fsdp")
-
-    then = cut(record.get("trainer") or {})
-    if cut(cfg.trainer) and not then:
+    if cuts_weights(cfg.trainer) and not cuts_weights(record.get("trainer") or {}):
         raise ConfigError(
             f"{ckpt}: was written without trainer=fsdp, and its optimiser cannot be cut afterwards",
             expected="a checkpoint of trainer=fsdp, with any number of ranks",
             todo="go on with trainer=ddp, or start anew with trainer=fsdp",
         )
+
+
+def cuts_weights(trainer: Mapping[str, Any]) -> bool:
+    """Whether a config's ``trainer`` is fsdp."""
+    strategy = trainer.get("strategy")
+    return not isinstance(strategy, str | None) and strategy["_target_"].endswith(".fsdp")
 
 
 def quiet_lightning() -> None:

@@ -28,6 +28,20 @@ CHECKPOINT_KEY = "interestingness"
 SMALLER_STEPS = "lower the learning rate, clip gradients, or scale features"
 
 
+def check_all_is_cut(loss: PairLoss, l2: float) -> None:
+    """Refuse what ranks that each hold a part of the weights would compute differently.
+
+    Raises:
+        ConfigError: for L2, or a loss with parameters of its own.
+    """
+    if l2 > 0 or any(True for _ in loss.parameters()):
+        raise ConfigError(
+            f"trainer=fsdp with model.l2={l2:g} and {type(loss).__name__}",
+            expected="model.l2=0, and a loss that learns nothing itself",
+            todo="optimizer.weight_decay instead of L2, loss=bradley_terry; or trainer=ddp",
+        )
+
+
 class PreferenceLearner(L.LightningModule):
     """Scores both images of a pair with one scorer and learns from the difference.
 
@@ -86,12 +100,7 @@ class PreferenceLearner(L.LightningModule):
         """
         if self.device_mesh is None:
             return
-        if self.l2 > 0 or any(True for _ in self.loss.parameters()):
-            raise ConfigError(
-                f"trainer=fsdp with model.l2={self.l2:g} and {type(self.loss).__name__}",
-                expected="model.l2=0, and a loss that learns nothing itself",
-                todo="optimizer.weight_decay instead of L2, loss=bradley_terry; or trainer=ddp",
-            )
+        check_all_is_cut(self.loss, self.l2)
         shard(self.scorer, self.device_mesh["data_parallel"])
         # What stays frozen is not in our checkpoints.
         self.strict_loading = False

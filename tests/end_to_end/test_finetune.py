@@ -170,3 +170,15 @@ def test_another_head_than_the_checkpoints_is_refused(trained) -> None:
         )
     with pytest.raises(WeightsError, match="tuning"):
         trained(*FINE, "model/tuning=lora", f"resume={file}", run="lora")
+
+
+@pytest.mark.parametrize("option", ["loss=davidson", "model.l2=0.1"])
+def test_what_fsdp_would_not_cut_is_refused_before_any_image_is_read(
+    trained, cache: Path, option: str
+) -> None:
+    only = ["trainer=fsdp", "trainer.devices=1", "data.pairs_per_shard=13"]
+    before = set(cache.glob("shards/*"))
+    with pytest.raises(ConfigError, match=r"trainer=fsdp with model\.l2=") as caught:
+        trained("model=finetuned_clip", *only, option)
+    assert "trainer=ddp" in caught.value.todo
+    assert set(cache.glob("shards/*")) == before
