@@ -293,7 +293,7 @@ def _blame(run: Path, ranks: list[subprocess.Popen[bytes]], failed: list[int]) -
     own = [r for r in failed if ranks[r].returncode != RankLost.exit_code]
     rank = 0 if 0 in own else (own or failed)[0]
     code, count = ranks[rank].returncode, len(ranks)
-    said = _last_words(run / RANKS / f"{rank}.log")
+    said, expected, advice = _last_words(run / RANKS / f"{rank}.log")
     if rank == 0 and code > 0 and own:
         return SystemExit(code)  # it has said why, and noted it
     if own and code < 0:
@@ -308,9 +308,12 @@ def _blame(run: Path, ranks: list[subprocess.Popen[bytes]], failed: list[int]) -
         found = found.splitlines()[0]
     log, last = run / RANKS / f"{rank}.log", run / "checkpoints" / "last.ckpt"
     todo = f"resume={run} goes on from the last checkpoint" if last.is_file() else "start again"
+    if own and advice:
+        todo = f"{advice}; then {todo}"
     if rank and log.stat().st_size:
         todo += f"; {log} has all that it said"
-    error = RankFailed(found, expected="all ranks until the end", todo=todo)
+    expected = (expected if own else "") or "all ranks until the end"
+    error = RankFailed(found, expected=expected, todo=todo)
     if own and code == InterestingnessError.exit_code:
         error.exit_code = code
     if (registry.read(run) or {}).get("status") in {None, "running"} or own:
@@ -318,15 +321,17 @@ def _blame(run: Path, ranks: list[subprocess.Popen[bytes]], failed: list[int]) -
     return error
 
 
-def _last_words(log: Path) -> str:
-    """The error that a rank printed, else its last line."""
+def _last_words(log: Path) -> tuple[str, str, str]:
+    """The error that a rank printed, else its last line; what it expected; what it advised."""
     try:
         lines = log.read_bytes()[-20_000:].decode(errors="replace").rstrip().split("\n")
     except OSError:
-        return ""
+        return "", "", ""
     begins = [i for i, line in enumerate(lines) if line.startswith("error: ")]
     shown = lines[begins[-1] :] if begins else lines[-1:]
-    return "\n".join(shown).removeprefix("error: ")
+    text, _, todo = "\n".join(shown).partition("\n  what to do: ")
+    text, _, expected = text.partition("\n  expected: ")
+    return text.removeprefix("error: "), expected, todo
 
 
 @contextlib.contextmanager
