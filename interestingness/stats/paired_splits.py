@@ -32,7 +32,12 @@ class PairedDifference:
 
 
 def corrected_paired_t(
-    one: ArrayLike, other: ArrayLike, *, test_per_train: float, level: float = 0.95
+    one: ArrayLike,
+    other: ArrayLike,
+    *,
+    test_per_train: float,
+    level: float = 0.95,
+    most: float = np.inf,
 ) -> PairedDifference:
     """Student's paired t over splits, corrected for the overlap of their training sets.
 
@@ -49,6 +54,8 @@ def corrected_paired_t(
         other: of the other model.
         test_per_train: n_test / n_train.
         level: of the interval.
+        most: size of the largest difference that can be (1 of accuracies), where the interval ends
+            at the latest.
 
     Source:
         Nadeau and Bengio 2003, Inference for the generalization error, equation 9.
@@ -66,7 +73,8 @@ def corrected_paired_t(
     else:
         ratio = mean / spread
         p = float(2 * student.sf(abs(ratio), count - 1))
-    return PairedDifference(mean, mean - reach, mean + reach, ratio, p, count)
+    low, high = max(mean - reach, -most), min(mean + reach, most)
+    return PairedDifference(mean, low, high, ratio, p, count)
 
 
 def holm(p: Sequence[float]) -> NDArray[np.float64]:

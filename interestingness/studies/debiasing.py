@@ -320,7 +320,7 @@ class Debiasing(Study):
 
 
 def _points(difference: Array) -> Interval:
-    return mean_interval(100 * difference)
+    return mean_interval(100 * difference, most=100)
 
 
 def _worlds_table(judges: Sequence[Judge]) -> Table:

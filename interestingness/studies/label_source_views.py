@@ -397,7 +397,10 @@ def _by_reference(heads: SourceHeads, values: NDArray[np.float64]) -> dict[str, 
 
 def _difference(heads: SourceHeads, f: int, k: int, m: int, j: int) -> PairedDifference:
     return corrected_paired_t(
-        heads.accuracy[f, k, j], heads.accuracy[f, m, j], test_per_train=heads.test_per_train
+        heads.accuracy[f, k, j],
+        heads.accuracy[f, m, j],
+        test_per_train=heads.test_per_train,
+        most=1.0,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,18 @@ class LafinTable1(Study):
             epochs: of single images.
             pair_epochs: of pairs, of which there are more.
             lr, batch_size, hidden, dropout: see ``FusionRecipe``.
+
+        Raises:
+            ConfigError: for numbers that cannot be, all of them in one.
         """
+        counts = {
+            "splits": splits,
+            "epochs": epochs,
+            "pair_epochs": pair_epochs,
+            "batch_size": batch_size,
+            "hidden": hidden,
+        }
+        _check_numbers(counts, lr, dropout)
         self.label, self.source, self.weight, self.splits = label, source, weight, splits
         self.recipes = {
             pairs: FusionRecipe(lr, batch_size, count, hidden, dropout)
@@ -86,9 +97,10 @@ class LafinTable1(Study):
 
         Raises:
             LabelError: for a score or source that is not there.
-            ConfigError: if the model has no modalities.
+            ConfigError: if the model has no modalities, or options of its head were given.
             DataError: from a split without a validation side.
         """
+        _check_overrides(material.overrides)
         tables, features = material.tables, material.features
         if " + " not in features.embedding.architecture or features.embedding.family != "cached":
             raise ConfigError(
@@ -229,6 +241,40 @@ class LafinTable1(Study):
 TASKS = ("test", "pairs")
 
 
+def _check_numbers(counts: Mapping[str, object], lr: object, dropout: object) -> None:
+    wrong = {
+        name: "a whole number, 1 or more"
+        for name, value in counts.items()
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1
+    }
+    if not _is_number(lr) or not 0 < lr < np.inf:
+        wrong["lr"] = "a finite number above 0"
+    if not _is_number(dropout) or not 0 <= dropout < 1:
+        wrong["dropout"] = "a share in [0, 1)"
+    if wrong:
+        given = {**counts, "lr": lr, "dropout": dropout}
+        raise ConfigError(
+            " ".join(f"study.{name}={given[name]}" for name in wrong),
+            expected="; ".join(f"{name}: {what}" for name, what in wrong.items()),
+            todo=f"correct {', '.join(f'study.{name}' for name in wrong)}",
+        )
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_overrides(typed: Sequence[str]) -> None:
+    """The heads of the table are its own: what was asked of the model's would be ignored."""
+    ignored = [o for o in typed if o.lstrip("+~").startswith(("model.head.", "model.head="))]
+    if ignored:
+        raise ConfigError(
+            f"{' '.join(ignored)}: study=lafin_table1 trains heads of its own",
+            expected="options of the study",
+            todo="study.hidden=…, study.dropout=…; the table joins in both ways",
+        )
+
+
 def combinations_of(names: Sequence[str]) -> list[Combination]:
     """Every set of modalities, the largest also concatenated directly, then each modality that
     keeps leaking tags."""
@@ -324,7 +370,9 @@ def _verdict(rows: Sequence[Combination], found: Array, measure: int, ratio: flo
     if not alone or np.isnan(means[whole]):
         return f"{task}: no decided test example."
     best = max(alone, key=lambda at: means[at])
-    lead = corrected_paired_t(found[whole, measure], found[best, measure], test_per_train=ratio)
+    lead = corrected_paired_t(
+        found[whole, measure], found[best, measure], test_per_train=ratio, most=1.0
+    )
     return (
         f"{task}: all modalities together {means[whole]:.1%}, the best single one "
         f"({rows[best].names[0]}) {means[best]:.1%}; {_sure(lead)}"

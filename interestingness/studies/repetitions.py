@@ -22,12 +22,13 @@ def interval_note(repeats: int, over: str) -> str:
     return f"95 % over {over}"
 
 
-def mean_interval(values: Array, *, fewest: int = FEWEST) -> Interval:
+def mean_interval(values: Array, *, fewest: int = FEWEST, most: float = np.inf) -> Interval:
     """Mean over repetitions with Student's interval; NaN values are left out.
 
     Args:
         values: one number per repetition, shape (repeats,).
         fewest: repetitions below which there is no interval, 2 or more.
+        most: size of the largest value that can be, where the interval ends at the latest.
     """
     known = values[~np.isnan(values)]
     n = len(known)
@@ -37,7 +38,7 @@ def mean_interval(values: Array, *, fewest: int = FEWEST) -> Interval:
     if n < fewest:
         return Interval(mean, np.nan, np.nan, LEVEL, n)
     reach = float(stdtrit(n - 1, (1 + LEVEL) / 2) * known.std(ddof=1) / np.sqrt(n))
-    return Interval(mean, mean - reach, mean + reach, LEVEL, n)
+    return Interval(mean, max(mean - reach, -most), min(mean + reach, most), LEVEL, n)
 
 
 def calls_for(curve: Array, calls: Sequence[int], target: float) -> float:

@@ -50,6 +50,14 @@ def test_what_is_not_there() -> None:
     assert np.isnan(never.mean) and never.splits == 0
 
 
+def test_no_end_lies_where_no_difference_can_be() -> None:
+    one, other = [0.9, 0.4], [0.1, 0.2]
+    free = corrected_paired_t(one, other, test_per_train=1.0)
+    cut = corrected_paired_t(one, other, test_per_train=1.0, most=1.0)
+    assert free.low < -1 and free.high > 1
+    assert (cut.low, cut.high) == (-1, 1) and (cut.mean, cut.p) == (free.mean, free.p)
+
+
 def test_holm_by_hand() -> None:
     found = holm([0.01, np.nan, 0.04, 0.03])
     np.testing.assert_allclose(found, [0.03, np.nan, 0.06, 0.06])

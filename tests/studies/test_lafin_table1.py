@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -14,7 +15,12 @@ from interestingness.labels.tables import Tables
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.fusion import row_name
 from interestingness.stats.bootstrap import Interval
-from interestingness.studies.lafin_table1 import Combination, LafinTable1, combinations_of
+from interestingness.studies.lafin_table1 import (
+    Combination,
+    LafinTable1,
+    _verdict,
+    combinations_of,
+)
 from interestingness.studies.result import Spread
 from interestingness.studies.study import ImageFeatures, Material
 
@@ -113,3 +119,37 @@ def test_what_it_needs(synthetic_material: Material, material: Material) -> None
 def test_one_modality_is_no_table(synthetic_material: Material) -> None:
     with pytest.raises(ConfigError, match="at least two modalities"):
         LafinTable1(**SETTINGS).run(synthetic_material)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"splits": 0}, {"splits": "many"}, {"epochs": 0}, {"epochs": 1.5}, {"pair_epochs": -1},
+        {"batch_size": 0}, {"batch_size": True}, {"hidden": 0}, {"lr": 0}, {"lr": math.inf},
+        {"lr": None}, {"dropout": 2}, {"dropout": -0.1}, {"dropout": math.nan},
+        {"epochs": 0, "dropout": 1},
+    ],
+)  # fmt: skip
+def test_numbers_that_cannot_be(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        LafinTable1(**SETTINGS | wrong)
+    assert raised.value.found == " ".join(f"study.{name}={value}" for name, value in wrong.items())
+    assert all(f"study.{name}" in raised.value.todo for name in wrong)
+
+
+@pytest.mark.parametrize("typed", ["model.head.dropout=2", "+model.head.depth=2"])
+def test_the_models_head_is_not_the_tables(material: Material, typed: str) -> None:
+    def prepare() -> Tables:
+        raise AssertionError("the data set was asked for")
+
+    material.prepare, material.overrides = prepare, ("study.splits=1", typed)
+    with pytest.raises(ConfigError, match=re.escape(typed)) as raised:
+        LafinTable1(**SETTINGS).run(material)
+    assert "study.dropout" in raised.value.todo
+
+
+def test_no_lead_is_larger_than_100_points() -> None:
+    rows = [Combination(("image",)), Combination(("tags",)), Combination(("image", "tags"))]
+    found = np.zeros((3, 6, 2))
+    found[0], found[2] = [0.1, 0.2], [0.9, 0.4]
+    assert "[-100.0, +100.0] over 2 splits" in _verdict(rows, found, 2, 1.0)

@@ -71,3 +71,10 @@ def test_ends_beyond_the_measured_range_are_said_to_be_so() -> None:
     assert calls_text(calls_interval(reference - 0.5, reference, CALLS, at=1, seed=0), CALLS) == (
         "> 800 [> 800, > 800]"
     )
+
+
+def test_an_interval_ends_where_values_do() -> None:
+    values = np.array([100.0, -100.0, 100.0, 90.0, 100.0])
+    free, cut = mean_interval(values, fewest=2), mean_interval(values, fewest=2, most=100)
+    assert free.high > 100
+    assert (cut.low, cut.high) == (free.low, 100) and cut.estimate == free.estimate
