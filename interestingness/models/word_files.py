@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -154,7 +155,8 @@ def _short(text: str) -> str:
 
 def _json(path: Path) -> Rows:
     try:
-        content = json.loads(path.read_bytes())
+        # A whole number may have more digits than anything holds; as a float it is infinite.
+        content = json.loads(path.read_bytes(), parse_int=float)
     except json.JSONDecodeError as error:
         raise ValueError(f"no JSON: {error}") from None
     except RecursionError:
@@ -164,33 +166,31 @@ def _json(path: Path) -> Rows:
         table = content["vectors"]
     if not isinstance(table, dict):
         raise ValueError(f"JSON of type {type(table).__name__}, no object of words")
-    lengths = {len(v) if isinstance(v, list) else 0 for v in table.values()}
-    if len(lengths - {0}) > 1:
+    for word, vector in table.items():
+        if not _is_vector(vector):
+            raise ValueError(f"{_short(word)} has no list of numbers")
+    lengths = {len(vector) for vector in table.values()}
+    if len(lengths) > 1:
         raise ValueError(f"vectors of different lengths: {sorted(lengths)[:5]}")
-    try:
-        if 0 in lengths:
-            raise ValueError
-        with np.errstate(over="ignore"):  # what single precision cannot hold is said below
-            vectors = np.array(list(table.values()), dtype=np.float32)
-        if table and vectors.ndim != 2:
-            raise ValueError
-    except (ValueError, TypeError):
-        bad = next(word for word, vector in table.items() if not _is_vector(vector))
-        raise ValueError(f"{_short(bad)} has no list of numbers") from None
+    with np.errstate(over="ignore"):  # what single precision cannot hold is said of its word
+        vectors = np.array(list(table.values()), dtype=np.float32)
     yield from zip(table, vectors, strict=True)
 
 
 def _is_vector(value: Any) -> bool:
-    numbers = (int, float, type(None))  # null becomes NaN, which is refused by its word
-    return isinstance(value, list) and bool(value) and all(isinstance(x, numbers) for x in value)
+    # null becomes NaN, which is refused by its word; true and false are no numbers
+    return isinstance(value, list) and bool(value) and set(map(type, value)) <= {float, NoneType}
 
 
 def _text(path: Path) -> Rows:
     announced = dim = words = 0
     with path.open(encoding="utf-8-sig") as stream:
         for number, line in enumerate(stream, 1):
-            parts = line.rstrip().split(" ")
-            if number == 1 and len(parts) == 2 and all(part.isdecimal() for part in parts):
+            if not line.strip():
+                continue
+            parts = _columns(line.rstrip())
+            first = not (dim or words)
+            if first and len(parts) == 2 and all(part.isdecimal() for part in parts):
                 announced, dim = (int(part) for part in parts)
                 continue
             dim = dim or len(parts) - 1
@@ -205,13 +205,20 @@ def _text(path: Path) -> Rows:
                 )
             word = " ".join(parts[:-dim])
             try:
-                vector = np.array(parts[-dim:], dtype=np.float32)
+                with np.errstate(over="ignore"):  # what is too large is said of its word
+                    vector = np.array(parts[-dim:], dtype=np.float32)
             except ValueError:
                 raise ValueError(f"line {number}: not {dim} numbers after {_short(word)}") from None
             yield word, vector
             words += 1
     if announced and announced != words:
         raise ValueError(f"{words} words where the first line announces {announced}")
+
+
+def _columns(line: str) -> list[str]:
+    """A word and its numbers; a tab after the word tells where it ends, spaces or not."""
+    word, tab, numbers = line.partition("\t")
+    return [word, *numbers.split()] if tab else line.split(" ")
 
 
 def _is_number(text: str) -> bool:

@@ -69,13 +69,20 @@ CASES: list[tuple[str, bytes, str, str]] = [
     ("words.json", b'{"a": [NaN]}', "'a' is not finite", "another file"),
     ("words.json", b'{"a": [1, null]}', "'a' is not finite", "another file"),
     ("words.json", b'{"a": [1e300]}', "'a' is not finite", "another file"),
+    ("words.json", b'{"a": [1%b]}' % (b"0" * 400), "'a' is not finite", "another file"),
+    ("words.json", b'{"a": [1%b]}' % (b"0" * 5000), "'a' is not finite", "another file"),
+    ("words.json", b'{"a": [1], "b": [true]}', "'b' has no list of numbers", "another file"),
+    ("words.json", b'{"a": ["1.5"]}', "'a' has no list of numbers", "another file"),
     # text
     ("words.txt", b"2 3\nsky 0 1 2\ncat 3 4\n", "line 3: 2 numbers after 'cat', not 3", ""),
     ("words.txt", b"2 3\nsky 0 1 2\ncat 3 4 5 6\n", "line 3: 4 numbers after 'cat', not 3", ""),
     ("words.txt", b"2 5\nsky 0 1 2\ncat 3 4 5\n", "line 2: 3 numbers after 'sky', not 5", ""),
     ("words.txt", b"sky 0 1 2\ncat 3 4 5 6\n", "line 2: 4 numbers after 'cat', not 3", ""),
     ("words.txt", b"sky 1 2\ncat 1\n", "line 2: 1 numbers after 'cat', not 2", ""),
-    ("words.txt", b"sky 1 2\n\ncat 1 2\n", "line 2: 0 numbers after '', not 2", ""),
+    ("words.txt", b"sky 1 2\n\ncat 1\n", "line 3: 1 numbers after 'cat', not 2", ""),
+    ("words.txt", b"\n \n", "no words", ""),
+    ("words.txt", b"sky 1 2\ncat 1 1e300\n", "the vector of 'cat' is not finite", ""),
+    ("words.txt", b"sky\t1\t2\ncat\t1\n", "line 2: 1 numbers after 'cat', not 2", ""),
     ("words.txt", b"sky one two\n", "line 1: not 2 numbers after 'sky'", ""),
     ("words.txt", b"sky,1,2\n", "line 1: no numbers after 'sky,1,2'", ""),
     ("words.txt", b"x" * 1_000_000, "line 1: no numbers after 'xxx", ""),
@@ -113,6 +120,22 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     for path, found in ((tmp_path, "a folder"), (tmp_path / "absent.txt", "no such file")):
         with pytest.raises(DataError, match=found):
             read_words(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "sky 3 4\n\n  \nnew york 1 2\n\n",
+        "\nnew york\t1\t2\nsky\t3\t4\n",
+        "2\t2\nnew york\t1 2\nsky\t3 4\n\n",
+        "sky 3 4\n\nnew york\t1\t2",
+    ],
+)
+def test_empty_lines_and_tabs(tmp_path: Path, content: str) -> None:
+    (tmp_path / "words.txt").write_text(content)
+    table = read_words(tmp_path / "words.txt")
+    found = dict(zip(table.words, table.vectors.tolist(), strict=True))
+    assert found == {"new york": [1, 2], "sky": [3, 4]}
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
