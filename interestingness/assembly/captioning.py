@@ -30,6 +30,8 @@ from interestingness.progress import ProgressLine
 SHOWN = 3
 """Captions that are printed: whether they are any good is for the reader to see."""
 
+NOISE = "random weights: these captions are noise and say nothing of the images"
+
 
 def caption(cfg: DictConfig) -> dict[str, Any]:
     """Caption the images, write the table, and say how a model reads it.
@@ -44,9 +46,11 @@ def caption(cfg: DictConfig) -> dict[str, Any]:
         Images with a caption, how many images were captioned now, and the table.
 
     Raises:
+        ConfigError: for options that cannot be.
         DataError: if no image can be read.
     """
     check(plain(cfg), trusted=(*plugin_packages(), *cfg.trust))
+    skips = Skips(max_share=cfg.max_bad_share)
     cfg.paths.cache = str(writable_cache(cfg.paths.cache))
     line = ProgressLine("captioning")
     tables: Tables = instantiate(cfg.dataset, progress=line)
@@ -56,8 +60,9 @@ def caption(cfg: DictConfig) -> dict[str, Any]:
     unusual = check_domain(captioner, tables.manifest.domain)
     if unusual:
         print(f"note       {unusual}: its sentences may say little", flush=True)
+    if captioner.noise:
+        print(f"note       {NOISE}", flush=True)
     cache = FeatureCache(Path(cfg.paths.cache) / "features")
-    skips = Skips(max_share=cfg.max_bad_share)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     material = Material(tables, cache, device, skips, lambda done, total, _: line(done, total))
     try:
@@ -80,7 +85,8 @@ def caption(cfg: DictConfig) -> dict[str, Any]:
     name = f"texts-{slug(captioner.contract.architecture)}-{WRITTEN}.parquet"
     file = tables.root / ANNOTATIONS / name
     file.parent.mkdir(exist_ok=True)
-    write_table("texts", _table(tables, texts, captioner), file)
+    about = {"note": NOISE} if captioner.noise else None
+    write_table("texts", _table(tables, texts, captioner), file, about=about)
     _tell(tables, texts, cache.encoded, captioner, skips)
     print(file)
     return {"captioned": sum(map(bool, texts)), "new": cache.encoded, "table": str(file)}
@@ -129,4 +135,5 @@ def _tell(
         whose = ""
     photographs = tables.manifest.domain == PHOTOGRAPHS
     tower = " text_embedder@model.tower=clip_text" if photographs else ""
-    print(f"learn from them: model=tag_fusion model.modalities=[image,{WRITTEN}]{whose}{tower}")
+    then = "noise, good for trying things out" if captioner.noise else "learn from them"
+    print(f"{then}: model=tag_fusion model.modalities=[image,{WRITTEN}]{whose}{tower}")

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from interestingness.errors import DataError, ImageError
+from interestingness.errors import ConfigError, DataError, ImageError
 
 MAX_PIXELS = 100_000_000
 FORMATS = ("PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
@@ -135,10 +135,23 @@ class Skips:
     Attributes:
         max_share: share of unreadable images, in [0, 1], beyond which ``check`` refuses.
         reasons: why, by image id, in the order of discovery.
+
+    Raises:
+        ConfigError: for a share that is none.
     """
 
     max_share: float = 0.02
     reasons: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        share: object = self.max_share
+        good = isinstance(share, int | float) and not isinstance(share, bool) and 0 <= share <= 1
+        if not good:
+            raise ConfigError(
+                f"max_bad_share={share}",
+                expected="a share of the images, from 0 to 1",
+                todo="correct it; 0.02 is usual",
+            )
 
     def add(self, image_id: str, reason: str | ImageError) -> None:
         """Note one image; only the first reason is kept."""

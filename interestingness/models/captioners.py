@@ -53,6 +53,7 @@ class CocaCaptioner(nn.Module):
         origin: where the weights came from, for people.
         rater_id: who wrote, in the table ``texts``: the network and the beginning of its hash.
         batch_size: images that are captioned at a time.
+        noise: whether the weights are random, so that its sentences say nothing.
 
     Source:
         LaFin uses a captioning system that was never published; CoCa (Yu et al. 2022) as LAION
@@ -83,7 +84,7 @@ class CocaCaptioner(nn.Module):
             batch_size: images at a time; decoding waits for the longest sentence among them.
 
         Raises:
-            ConfigError: for a number of tokens that the network cannot write.
+            ConfigError: for a number of tokens that the network cannot write, or no batch size.
             WeightsError: for a network that is no CoCa with open_clip's tokeniser, or unusable
                 weights.
         """
@@ -91,6 +92,12 @@ class CocaCaptioner(nn.Module):
         from open_clip.tokenizer import SimpleTokenizer
 
         super().__init__()
+        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+            raise ConfigError(
+                f"captioner.batch_size={batch_size}",
+                expected="a whole number, 1 or more",
+                todo="captioner.batch_size=16",
+            )
         name = Path(architecture).stem if architecture.endswith(".json") else architecture
         self._tokens = SimpleTokenizer()
         with _in_our_options():
@@ -127,7 +134,8 @@ class CocaCaptioner(nn.Module):
             std=tuple(preprocessing["std"]),
         )
         self.transform = ResizeCropNormalise(self.contract)
-        self.domain = ANY if found.path is None else PHOTOGRAPHS
+        self.noise = found.path is None
+        self.domain = ANY if self.noise else PHOTOGRAPHS
         self.licence, self.origin = licence_of(found, licence), found.origin
         self.rater_id, self.batch_size = f"{name}-{sha[:12]}", batch_size
 

@@ -23,7 +23,7 @@ from interestingness.data.images import (
     orientation,
     read_image,
 )
-from interestingness.errors import DataError, ImageError
+from interestingness.errors import ConfigError, DataError, ImageError
 
 
 def encode(image: Image.Image, format: str, **options: Any) -> bytes:
@@ -380,3 +380,10 @@ def test_real_photographs_decode_as_pillow_does(shared_data: Path) -> None:
     assert len(paths) == 5
     for path in paths:
         assert difference(read_image(path), Image.open(path).convert("RGB")) == 0
+
+
+@pytest.mark.parametrize("share", [-0.1, 2, float("nan"), "many", True])
+def test_a_share_lies_between_0_and_1(share: Any) -> None:
+    with pytest.raises(ConfigError, match=f"max_bad_share={share}"):
+        Skips(max_share=share)
+    assert Skips(max_share=0).max_share == 0 and Skips(max_share=1).max_share == 1

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import torch
+from hydra.errors import InstantiationException
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -19,7 +20,7 @@ from interestingness.assembly.annotating import annotate
 from interestingness.assembly.captioning import caption
 from interestingness.assembly.prepare import prepare
 from interestingness.assembly.run import train
-from interestingness.errors import DataError
+from interestingness.errors import ConfigError, DataError
 from interestingness.labels.tables import Tables
 from interestingness.models.captioners import CocaCaptioner
 
@@ -79,7 +80,11 @@ def test_captions_become_a_modality(
     said = capsys.readouterr().out
     assert (result["captioned"], result["new"]) == (IMAGES, IMAGES)
     assert f"captioned  {IMAGES} of {IMAGES} images, {IMAGES} of them now" in said
-    assert "learn from them: model=tag_fusion model.modalities=[image,description]\n" in said
+    noise = "random weights: these captions are noise and say nothing of the images"
+    assert f"note       {noise}\n" in said and "learn from them" not in said
+    assert "trying things out: model=tag_fusion model.modalities=[image,description]\n" in said
+    about = pq.read_schema(result["table"]).metadata
+    assert about[b"interestingness.note"].decode() == noise
     assert Path(result["table"]) == scenes / "annotations" / "texts-tiny-description.parquet"
 
     rows = Tables(scenes).table("texts").to_pylist()
@@ -204,8 +209,10 @@ def test_weights_of_photographs_on_scenes_are_said(
     ).network  # fmt: skip
     save_file(network.state_dict(), tmp_path / "trained.safetensors")
     weights = f"captioner.weights={tmp_path / 'trained.safetensors'}"
-    caption(composed("caption", f"dataset.images={IMAGES}", *tiny, weights))
+    result = caption(composed("caption", f"dataset.images={IMAGES}", *tiny, weights))
     said = capsys.readouterr().out
+    assert "noise" not in said and "learn from them: " in said
+    assert b"interestingness.note" not in pq.read_schema(result["table"]).metadata
     assert "note       tiny was trained on photographs; the data set is synthetic" in said
     assert "licence    licence as its owner says" in said
 
@@ -216,6 +223,16 @@ def test_a_captioner_that_writes_nothing(
     monkeypatch.setattr(CocaCaptioner, "texts", lambda _, tokens: [""] * len(tokens))
     with pytest.raises(DataError, match="none of 60 images has got a caption"):
         caption(composed("caption", f"dataset.images={IMAGES}", *tiny))
+
+
+@pytest.mark.parametrize("option", ["captioner.batch_size=0", "max_bad_share=2"])
+def test_numbers_that_cannot_be(
+    composed: Callable[..., Any], tiny: tuple[str, ...], scenes: Path, option: str
+) -> None:
+    data = ("dataset=prepared", f"dataset.root={scenes}")
+    with pytest.raises((ConfigError, InstantiationException), match=option):
+        caption(composed("caption", *data, *tiny, option))
+    assert not (scenes / "annotations").exists()
 
 
 def test_the_door(

@@ -92,6 +92,7 @@ def test_what_it_says_of_itself(config: str, coca: CoCa, tmp_path: Path) -> None
     # open_clip wrote the scale of the contrastive loss as a list of one for a while
     torch.save({**coca.state_dict(), "logit_scale": torch.ones(1)}, file)
     captioner = built(config, str(file))
+    assert not captioner.noise and built(config, "random").noise
     assert captioner.domain == "photographs" and captioner.dim == MOST and not captioner.training
     assert captioner.rater_id == f"tiny-{captioner.contract.weights_sha256[:12]}"
     assert "a sentence of at most 12 tokens" in captioner.describe()
@@ -128,6 +129,12 @@ def test_as_many_tokens_as_it_can_write(config: str, most: int) -> None:
         built(config, "random", most_tokens=most)
     images = torch.randn(1, 3, 32, 32)
     assert built(config, "random", most_tokens=16)(images).shape == (1, 16)
+
+
+@pytest.mark.parametrize("size", [0, -3, 1.5, True, None])
+def test_as_many_images_as_there_can_be(config: str, size: Any) -> None:
+    with pytest.raises(ConfigError, match=f"captioner.batch_size={size}"):
+        built(config, "random", batch_size=size)
 
 
 @pytest.mark.parametrize("architecture", ["ViT-B-32", "coca_roberta-ViT-B-32"])
