@@ -43,9 +43,9 @@ def model_card(card: ScorerCard, embedding: EmbeddingContract, tuning: Mapping[s
     if card.has_zero:
         about.append(
             f"A score is a logit: above 0 an image is called *{question}*, and `sigmoid(score)` is "
-            "the probability of that, where images are as often so as in training. The difference "
-            "of two scores is the logit of the probability that of two images, of which exactly "
-            "one is so, it is the first."
+            "the probability of that where half of all images are so, as in the pairs that it "
+            "learnt from. The difference of two scores is the logit of the probability that the "
+            "first of two images is so, where exactly one of them is."
         )
     elif card.unit.startswith("logits"):
         about.append(
