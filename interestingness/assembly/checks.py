@@ -12,7 +12,8 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from interestingness.assembly.model_options import wrong_model, wrong_values
+from interestingness.assembly.model_keys import overrides_here, unread_options
+from interestingness.assembly.model_options import shown, wrong_model, wrong_values
 from interestingness.errors import ConfigError
 
 OWN_PACKAGES = ("interestingness", "torch", "lightning")
@@ -49,6 +50,21 @@ OUTSIDE_IDENTITY = (
 )
 
 
+# Groups of options that a training run reads, each with a choice that goes with all others.
+NEEDED = {
+    "data": "features",
+    "model": "frozen_clip_linear",
+    "label_source": "human",
+    "loss": "bradley_terry",
+    "optimizer": "adam",
+    "scheduler": "none",
+    "split": "half_by_image",
+    "trainer": "default",
+    "callbacks": "default",
+    "logger": "none",
+}
+
+
 def targets(node: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every mapping with a ``_target_`` that is not null, with its place in the config."""
     if isinstance(node, dict):
@@ -61,12 +77,15 @@ def targets(node: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]
             yield from targets(value, f"{path}[{i}]")
 
 
-def check(config: Mapping[str, Any], *, trusted: tuple[str, ...] = ()) -> None:
+def check(
+    config: Mapping[str, Any], *, trusted: tuple[str, ...] = (), recorded: bool = False
+) -> None:
     """Refuse untrusted classes, bind every node's arguments to its signature, look at the model's.
 
     Args:
         config: resolved plain containers.
         trusted: packages beside our own whose classes may be named (plugins and ``trust=[…]``).
+        recorded: whether it is a checkpoint's, which may hold options that nobody read then.
 
     Raises:
         ConfigError: one for all that is wrong, so that nobody fixes errors one at a time.
@@ -91,11 +110,25 @@ def check(config: Mapping[str, Any], *, trusted: tuple[str, ...] = ()) -> None:
         if path.startswith("model.") and path != "model.words.tower":
             problems.extend(wrong_values(path, node, function))
     problems.extend(wrong_model(config.get("model")))
+    if not recorded:
+        said = unread_options(config.get("model"), overrides_here(), checkpoint="ckpt" in config)
+        problems.extend(said)
+        problems.extend(absent_groups(config))
     if problems:
         raise ConfigError(
             "\n  ".join([f"{len(problems)} option(s) cannot be used:", *problems]),
             todo="`python train.py --cfg job` shows the composed config",
         )
+
+
+def absent_groups(config: Mapping[str, Any]) -> Iterator[str]:
+    """What a training run lacks because a group of options was left out."""
+    if "resume" not in config:  # a study, and commands that do not learn
+        return
+    for name in NEEDED:
+        if not isinstance(config.get(name), Mapping):
+            given = shown(config.get(name))
+            yield f"{name}={given}: expected an option of conf/{name}, like {name}={NEEDED[name]}"
 
 
 def locate(name: str) -> Callable[..., Any]:
@@ -124,8 +157,9 @@ def _binding(path: str, node: Mapping[str, Any], function: Callable[..., Any]) -
         for n, p in parameters.items()
         if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
     }
+    names = ", ".join(sorted(set(parameters) - supplied))
     problems = [
-        f"there is no option {name!r}; there are {', '.join(sorted(set(parameters) - supplied))}"
+        f"there is no option {name!r}; " + (f"there are {names}" if names else "there are none")
         for name in sorted(unknown)
     ]
     problems += [f"option {name!r} is missing" for name in sorted(required - given - supplied)]

@@ -18,12 +18,14 @@ from interestingness.assembly.reporting import announce, report
 from interestingness.assembly.team import ALONE, Team
 from interestingness.data.datamodule import PairDataModule
 from interestingness.data.images import Skips
-from interestingness.errors import WeightsError
+from interestingness.errors import ConfigError, DataError, WeightsError
 from interestingness.learning.learner import CHECKPOINT_KEY
 from interestingness.models.backbone import Backbone
 from interestingness.models.exchange import restore
 from interestingness.models.scorer import build_scorer
 
+WORDS = "model.words.path=…"
+"""What a message about a file of word vectors tells a training run to give."""
 ALL_TEST = {"_target_": "interestingness.data.splits.all_test", "_partial_": True}
 
 
@@ -45,7 +47,8 @@ def judge(
     checkpoint = load_checkpoint(file)
     own = checkpoint[CHECKPOINT_KEY]
     merged = merge(own["record"], cfg)
-    check(OmegaConf.to_container(merged, resolve=True), trusted=trusted)  # type: ignore[arg-type]
+    plain: Any = OmegaConf.to_container(merged, resolve=True)
+    check(plain, trusted=trusted, recorded=True)
     prepared = prepare(merged, learn=False)
     skips, notes = Skips(max_share=merged.data.max_bad_share), [f"judged from {file}"]
     scorer = build_scorer(own["scorer"])
@@ -64,6 +67,10 @@ def judge(
         backbone, embedding, features, present = image_features(
             merged, prepared.tables, skips, notes, team=team, ready=trained
         )
+    except DataError as error:
+        raise DataError(
+            error.found, expected=error.expected, todo=error.todo.replace(WORDS, "words=…")
+        ) from None
     except WeightsError as error:
         if "synthetic scenes only" not in error.found:
             raise
@@ -98,6 +105,9 @@ def merge(record: Mapping[str, Any], cfg: DictConfig) -> DictConfig:
     """The run's own config, with the data set, split, references and paths of this command.
 
     Another data set without a split of its own is tested as a whole.
+
+    Raises:
+        ConfigError: for word vectors where the run read none.
     """
     merged = OmegaConf.create(dict(record))
     if cfg.question is None:
@@ -122,6 +132,14 @@ def merge(record: Mapping[str, Any], cfg: DictConfig) -> DictConfig:
         merged["model"]["backbone"]["weights"] = asked["weights"]
     if asked.get("features"):
         merged["model"]["features"] = asked["features"]
+    if asked.get("words"):
+        if "path" not in (merged["model"].get("words") or {}):
+            raise ConfigError(
+                f"words={asked['words']}: the run read no file of word vectors",
+                expected="a run of model=tag_fusion model/words=file",
+                todo="leave words out",
+            )
+        merged["model"]["words"]["path"] = asked["words"]
     return merged
 
 

@@ -189,6 +189,14 @@ def image_features(
     return backbone, backbone.contract, features, present
 
 
+def features_of(model: DictConfig, embedding: EmbeddingContract) -> str:
+    """Where features come from that no backbone of the run made alone, for the print-out."""
+    file = model.get("features")
+    if model.get("modalities") is None:
+        return f"features from {file or embedding.architecture}"
+    return f"features from {embedding.architecture}" + (f" (image: {file})" if file else "")
+
+
 def few_steps(cfg: DictConfig, pairs: int) -> list[str]:
     """What is to be said where a batch takes all training pairs: a network learns in many steps."""
     if int(cfg.data.batch_size) <= pairs:
@@ -209,7 +217,9 @@ def make_backbone(cfg: DictConfig, tables: Tables, notes: list[str]) -> Backbone
     if not cfg.model.backbone.get("_target_"):
         raise ConfigError(
             "the model has neither a backbone nor features",
-            expected="model/backbone=… or model=cached_features model.features=FILE",
+            expected="model/backbone=… or "
+            + ("" if "modalities" in cfg.model else "model=cached_features ")
+            + "model.features=FILE",
             todo="choose one of them",
         )
     backbone: Backbone = instantiate(cfg.model.backbone)

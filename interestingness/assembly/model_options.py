@@ -28,12 +28,13 @@ NULLABLE = ("groups", "tuning", "augment")
 PLAIN: dict[str, Any] = {
     "gradient_checkpointing": bool,
     "compile": str | None,
+    "scaling": str,
     "features": str | None,
     "vocabulary": str | None,
-    "modalities": Sequence[str | None] | None,
+    "modalities": Sequence[str],
     "raters": Sequence[str] | None,
 }
-"""Options of ``model`` itself that the assembly reads; scaling is refused where it is built."""
+"""Options of ``model`` itself that the assembly reads; FeatureScaler says what scaling there is."""
 
 
 def wrong_values(path: str, node: Mapping[str, Any], function: Callable[..., Any]) -> Iterator[str]:
@@ -69,6 +70,10 @@ def wrong_model(model: Any) -> Iterator[str]:
     for name, kind in PLAIN.items():
         if name in model and (expected := unfit(model[name], kind)):
             yield f"model.{name}={shown(model[name])}: expected {expected}"
+    modalities = model.get("modalities")
+    generates = isinstance(modalities, list) and "generated_tags" in modalities
+    if generates and "vocabulary" in model and model["vocabulary"] is None:
+        yield "model.vocabulary=null: expected a column whose words generated_tags choose from"
     l2 = model.get("l2", 0)
     if l2 != "auto" and (unfit(l2, float) or l2 < 0):
         yield f"model.l2={shown(l2)}: expected a number, 0 or more, or auto"

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from interestingness.assembly.checks import plain
-from interestingness.assembly.model import Model, has_zero
+from interestingness.assembly.model import Model, features_of, has_zero
 from interestingness.assembly.outputs import write_tables
 from interestingness.assembly.prepare import RunTables
 from interestingness.data.images import read_image
@@ -55,7 +55,7 @@ def describe(cfg: DictConfig, prepared: RunTables, model: Model) -> RunDescripti
         weights=(
             model.backbone.describe()
             if model.backbone is not None
-            else f"features from {cfg.model.get('features') or model.scorer.embedding.architecture}"
+            else features_of(cfg.model, model.scorer.embedding)
         ),
         split=f"{split.rule}; usable: "
         + ", ".join(f"{len(rows):,} {side}" for side, rows in model.rows.items()),

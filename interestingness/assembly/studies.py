@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from interestingness.assembly import registry
 from interestingness.assembly.checks import check, effective, plain
+from interestingness.assembly.model import features_of as described
 from interestingness.assembly.model import image_features
 from interestingness.assembly.prepare import read_sources, writable_cache
 from interestingness.assembly.run import chosen, typed_overrides
@@ -86,9 +87,8 @@ def features_of(cfg: DictConfig, tables: Tables) -> ImageFeatures:
     backbone, embedding, values, present = image_features(
         cfg, tables, skips, notes, progress=ProgressLine("encoding images")
     )
-    source = cfg.model.get("features") or embedding.architecture
-    weights = f"features from {source}" if backbone is None else ""
-    note = "; ".join([weights or backbone.describe(), *notes])  # type: ignore[union-attr]
+    weights = described(cfg.model, embedding) if backbone is None else backbone.describe()
+    note = "; ".join([weights, *notes])
     return ImageFeatures(values, present, embedding, note, tuple(skips.reasons.items()))
 
 

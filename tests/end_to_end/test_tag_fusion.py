@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from interestingness.assembly.run import train
+from interestingness.assembly.run import evaluate, train
 from interestingness.cli import own_error
 from interestingness.errors import ConfigError, DataError, WeightsError
 
@@ -27,6 +27,7 @@ ODD = [
     "Cat, cat, CAT",
     "explore, Explored, inexplore27, expl\u200bored",
 ]
+RANDOM = ("model/backbone=torchvision_mobilenet_v2", "model.backbone.weights=random")
 NONE = ["", "  ", ",", ",,\t"]
 WORDS = {"sky": [1.0, 0.0], "cat": [0.0, 2.0], "👩‍💻": [3.0, 3.0], "👍": [4.0, 4.0]}
 
@@ -53,7 +54,7 @@ def fused(composed: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
                 *(f"dataset.scores={tmp_path / 'tags.csv'}", "label_source=scores"),
                 *("label_source.column=beauty", "model=tag_fusion", "model/words=file"),
                 f"model.words.path={tmp_path / 'words.json'}",
-                *("model/backbone=torchvision_mobilenet_v2", "model.backbone.weights=random"),
+                *(() if "model/backbone=none" in overrides else RANDOM),
                 *("trainer.max_epochs=1", "trainer.accelerator=cpu", *overrides),
             )
         )
@@ -70,6 +71,50 @@ def test_tags_as_people_write_them(
     # 2 of the first image, 2 emoji, 1 after a mark of direction, 1 cat, 2 of 31 plain images each
     assert "tags: 68 of 10,071 have a vector (10,003 distinct ones have none: " in said
     assert "5 images without one, 3 of them empty" in said
+
+
+def test_judging_with_word_vectors_that_were_moved(
+    fused: Callable[..., Any], composed: Callable[..., Any], tmp_path: Path
+) -> None:
+    run, words = fused([])["run"], tmp_path / "words.json"
+    words.rename(tmp_path / "moved.json")
+    with pytest.raises(DataError, match="there is no such file") as raised:
+        evaluate(composed("evaluate", f"ckpt={run}", run="a"))
+    assert raised.value.todo == "name another file: words=…"
+    moved = f"words={tmp_path / 'moved.json'}"
+    again = evaluate(composed("evaluate", f"ckpt={run}", moved, run="b"))
+    assert again["status"] == "finished"
+    words.write_text(json.dumps({**WORDS, "sky": [9.0, 9.0]}))
+    with pytest.raises(WeightsError, match="trained on other features"):
+        evaluate(composed("evaluate", f"ckpt={run}", f"words={words}", run="c"))
+
+
+def test_word_vectors_for_a_run_without(
+    trained: Callable[..., Path], composed: Callable[..., Any]
+) -> None:
+    for options in ([], ["model=tag_fusion"]):
+        run = trained(*options, "trainer.max_epochs=1")
+        with pytest.raises(ConfigError, match=r"words=a\.bin: the run read no file"):
+            evaluate(composed("evaluate", f"ckpt={run}", "words=a.bin", run="judged"))
+
+
+def test_features_of_a_file_beside_tags(
+    fused: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "vec.npz"
+    names = [f"{i:02}.png" for i in range(40)]
+    np.savez(file, features=np.random.default_rng(0).normal(size=(40, 3)), files=names)
+    given = [f"model.features={file}", "model/backbone=none"]
+    run = fused([], *given)
+    assert run["status"] == "finished"
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"weights features from image 3 + tags 2 (image: {file})" in said
+
+
+def test_without_a_backbone_fusion_stays_fusion(fused: Callable[..., Any]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        fused([], "model/backbone=none")
+    assert raised.value.expected == "model/backbone=… or model.features=FILE"
 
 
 def test_no_tag_at_all(fused: Callable[..., Any]) -> None:

@@ -1,0 +1,103 @@
+"""Options directly below ``model``: which of them something reads, and which exclude each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+ALL = ("backbone", "head", "l2", "scaling")
+FUSING = ("features", "modalities", "raters", "tower", "vocabulary", "words")
+LEARNING = ("augment", "compile", "gradient_checkpointing", "groups", "tuning")
+"""Options of every model, those of a fusion, those of a model whose backbone learns."""
+
+
+def unread_options(
+    model: Any, overrides: Sequence[str] | None, *, checkpoint: bool = False
+) -> Iterator[str]:
+    """What is wrong with options that nothing would read.
+
+    A file of a stranger's model may hold values of its own, which other values refer to; so only
+    what was added on the command line is judged.
+
+    Args:
+        model: plain ``model`` node of a config.
+        overrides: what was typed; None where nobody knows, and all options are judged.
+        checkpoint: whether the command's model is that of a checkpoint.
+    """
+    if not isinstance(model, Mapping):
+        return
+    added = added_options(model, overrides)
+    fuses = {"modalities", "words"} <= model.keys()
+    learns = set(LEARNING) - {"tuning"} <= model.keys() or bool(model.get("tuning"))
+    there = {*ALL, *(FUSING if fuses else ()), *(LEARNING if learns else ())}
+    if not (model.keys() - added) & {"head"} and overrides is not None:
+        there = {"backbone"}  # a command that has no model of its own
+    if not _has_backbone(model):
+        there.add("features")
+    for name in sorted(added - there):
+        yield f"model: there is no option {name!r}; " + _instead(name, there, checkpoint)
+    if learns and not model.get("tuning"):
+        yield (
+            "model.tuning=null: expected a tuning (last_blocks, lora, full); for a backbone that "
+            "stays as it is: model=frozen_clip_linear data=shards"
+        )
+    if fuses and model.get("features") is not None and _has_backbone(model):
+        yield (
+            f"model.features={model['features']}: expected no backbone beside a file of features "
+            "(add model/backbone=none)"
+        )
+
+
+def added_options(model: Mapping[str, Any], overrides: Sequence[str] | None) -> set[str]:
+    """Options directly below ``model`` that the command line alone made."""
+    if overrides is None:
+        return set(model) - {"features"}  # whose model may have a backbone that goes unused
+    parser = OverridesParser.create()
+    found = [parser.parse_override(o) for o in overrides if o.startswith(("+model", "++model"))]
+    paths = [p[1:] for o in found for p in _paths(o.get_key_element().lstrip("+"), o.value())]
+    inner = {name: {p[1] for p in paths if p[:1] == [name] and len(p) > 1} for name in model}
+    return {
+        name
+        for name, value in model.items()
+        if [name] in paths or (isinstance(value, Mapping) and value and set(value) <= inner[name])
+    }
+
+
+def overrides_here() -> list[str] | None:
+    """What was typed, without Hydra's own options; None where Hydra runs no job."""
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else None
+
+
+def _paths(key: str, value: Any) -> Iterator[list[str]]:
+    """Places of the values of an override, whether it names them by dots or in braces."""
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from _paths(f"{key}.{name}", inner)
+    else:
+        yield key.split(".")
+
+
+def _has_backbone(model: Mapping[str, Any]) -> bool:
+    backbone = model.get("backbone")
+    return isinstance(backbone, Mapping) and bool(backbone.get("_target_"))
+
+
+def _instead(name: str, there: set[str], checkpoint: bool) -> str:
+    if checkpoint:
+        return (
+            "the model is the checkpoint's; files that lie elsewhere by now are named by "
+            "weights=FILE, features=FILE, words=FILE"
+        )
+    said = f"there are {', '.join(sorted(there))}"
+    if "head" not in there:
+        return said
+    if name == "features":
+        return f"{said} (features are for model=cached_features)"
+    if name in FUSING:
+        return f"{said} ({name} is for model=tag_fusion)"
+    if name in LEARNING:
+        return f"{said} ({name} is for a backbone that learns: model=finetuned_clip)"
+    return said
