@@ -23,7 +23,7 @@ def plainly(cfg: DictConfig) -> Iterator[None]:
     except InstantiationException as error:
         if isinstance(error.__cause__, InterestingnessError):
             raise error.__cause__ from None
-        raise _refused(error.__cause__ or error) from None
+        raise _refused(error.__cause__ or error, node=_place(error)) from None
     except MisconfigurationException as error:
         raise _refused(error) from None
     except ValueError as error:
@@ -71,7 +71,13 @@ def check_numbers(cfg: DictConfig) -> None:
         )
 
 
-def _refused(error: BaseException) -> ConfigError:
+def _place(error: InstantiationException) -> str:
+    """The node whose class refused its values, as Hydra's message names it; else ""."""
+    last = str(error).strip().rpartition("\n")[2]
+    return last.removeprefix("full_key: ") if last.startswith("full_key: ") else ""
+
+
+def _refused(error: BaseException, *, node: str = "") -> ConfigError:
     said = str(error).strip().splitlines()
     if is_out_of_memory(error):
         return ConfigError(
@@ -79,8 +85,15 @@ def _refused(error: BaseException) -> ConfigError:
             expected="layers that fit in memory",
             todo="smaller numbers in model.head and model.backbone: model.head.hidden=256",
         )
+    found = said[0] if said else type(error).__name__
+    if node:
+        return ConfigError(
+            f"{node}: {found}",
+            expected=f"values that its class takes ({type(error).__name__})",
+            todo=f"look at {node} in `python train.py --cfg job`",
+        )
     return ConfigError(
-        said[0] if said else type(error).__name__,
+        found,
         expected="values that optimiser and trainer take",
         todo="look at optimizer, scheduler and trainer in `python train.py --cfg job`",
     )

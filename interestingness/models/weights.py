@@ -83,7 +83,7 @@ def resolve_weights(
     if not path.is_file():
         raise WeightsError(
             f"{option}={weights}: there is no such file",
-            expected="a file of weights, `hub` or `random`",
+            expected="a file of weights, `hub`, `random` or `random:<seed>` (0 or more)",
             todo=LOCAL_ALTERNATIVES.format(file="weights.safetensors")
             if option == BACKBONE
             else "name a file of the whole model",

@@ -61,6 +61,24 @@ OTHERS = {
 """First bytes of files that people take for word vectors, and what they are."""
 
 
+def named_file(path: str | Path) -> Path:
+    """The file that an option names.
+
+    Raises:
+        DataError: for no name at all, or an address, of which a path would keep half.
+    """
+    text = str(path)
+    if not text.strip():
+        raise _error("model.words.path", "it is empty")
+    if "://" in text:
+        raise DataError(
+            f"{text}: an address, and only files of this machine are read",
+            expected=FORMS,
+            todo="download it and name the file: model.words.path=…",
+        )
+    return Path(text).expanduser()
+
+
 def read_words(path: Path, *, wanted: Callable[[str], bool] | None = None) -> WordTable:
     """Words and their vectors.
 
@@ -143,7 +161,7 @@ def _refuse_others(path: Path, suffix: str, start: bytes) -> None:
             raise _error(path, kind)
 
 
-def _error(path: Path, found: str) -> DataError:
+def _error(path: Path | str, found: str) -> DataError:
     return DataError(
         f"{path}: {found[:200]}", expected=FORMS, todo="name another file: model.words.path=…"
     )

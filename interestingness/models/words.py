@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interestingness.errors import ConfigError
-from interestingness.models.word_files import read_words
+from interestingness.models.word_files import named_file, read_words
 
 Vectors = NDArray[np.float32]
 
@@ -116,9 +116,10 @@ class WordVectors(TextVectors):
                 keeps every word.
 
         Raises:
-            DataError: for a file that is absent, damaged or of another form.
+            DataError: for an empty name, an address, or a file that is absent, damaged or of
+                another form.
         """
-        self.path = Path(path).expanduser()
+        self.path = named_file(path)
         self._forms = (
             None if texts is None else {f for text in texts for f in _forms(cleaned(text))}
         )

@@ -138,8 +138,10 @@ def test_names_of_weights(tmp_path):
     with pytest.raises(WeightsError, match="no such file") as caught:
         resolve_weights(str(tmp_path / "absent.pt"), None, name="n")
     assert "model=cached_features" in str(caught.value)
-    with pytest.raises(WeightsError, match="no such file"):
-        resolve_weights("random:x", None, name="n")
+    for seed in ("x", "-1"):
+        with pytest.raises(WeightsError, match="no such file") as caught:
+            resolve_weights(f"random:{seed}", None, name="n")
+        assert "`random:<seed>` (0 or more)" in caught.value.expected
     with pytest.raises(WeightsError, match="no hub offers"):
         resolve_weights("hub", None, name="n")
     (tmp_path / "empty").mkdir()

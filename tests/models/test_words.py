@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from interestingness.errors import ConfigError
+from interestingness.errors import ConfigError, DataError
 from interestingness.models.text_towers import SceneClipText
 from interestingness.models.words import TowerVectors, WordVectors, cleaned, nearest_words
 
@@ -169,3 +169,17 @@ def test_nearest_words() -> None:
     assert found == [["right", "both"], ["up", "both"], []]
     with pytest.raises(ConfigError, match="both towers of one CLIP model"):
         nearest_words(images, np.ones((3, 5), np.float32), ["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("", "model.words.path: it is empty"),
+        ("  ", "model.words.path: it is empty"),
+        ("https://example.org/glove.txt", "https://example.org/glove.txt: an address"),
+    ],
+)
+def test_a_path_that_names_no_file(path: str, found: str) -> None:
+    with pytest.raises(DataError) as raised:
+        WordVectors(path)
+    assert raised.value.found.startswith(found) and "model.words.path=…" in raised.value.todo
