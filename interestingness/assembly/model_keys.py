@@ -44,6 +44,11 @@ def unread_options(
             "model.tuning=null: expected a tuning (last_blocks, lora, full); for a backbone that "
             "stays as it is: model=frozen_clip_linear data=shards"
         )
+    if model.get("tuning") and not {"compile", "gradient_checkpointing"} <= model.keys():
+        yield (
+            "model.tuning: expected a model whose backbone learns: model=finetuned_clip, then "
+            "model/tuning=lora without a +"
+        )
     if fuses and model.get("features") is not None and _has_backbone(model):
         yield (
             f"model.features={model['features']}: expected no backbone beside a file of features "
