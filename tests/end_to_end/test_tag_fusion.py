@@ -144,7 +144,7 @@ def test_a_batch_larger_than_the_data(
         (["model.head.hidden=0"], ConfigError, "at least one hidden unit"),
         (["model.head.dropout=1"], ConfigError, "dropout in [0, 1)"),
         (["model.l2=auto"], ConfigError, "a number for l2"),
-        (["+model/tuning=lora"], ConfigError, "a model whose backbone learns: model=finetuned_clip"),
+        (["+model/tuning=lora"], ConfigError, "a model whose backbone learns"),
         (
             ["model=finetuned_clip", "data=features"],
             ConfigError,
