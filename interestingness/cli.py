@@ -257,8 +257,9 @@ def collect_flickr(arguments: Sequence[str]) -> None:
 
 def rank_of_team(arguments: Sequence[str]) -> None:
     """One of several processes of a run; ``assembly.starting`` begins it, nobody else."""
-    from interestingness.assembly.environment import end_with_parent
+    from interestingness.assembly.environment import end_with_parent, hold_back_sigterm
 
+    hold_back_sigterm()  # before any other thread begins
     end_with_parent()  # before the imports, which take seconds
     from interestingness import plugins
     from interestingness.assembly.run import evaluate as judge

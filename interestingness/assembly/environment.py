@@ -20,6 +20,15 @@ def finding_us(environment: Mapping[str, str]) -> dict[str, str]:
     return {**environment, "PYTHONPATH": os.pathsep.join(paths)}
 
 
+def hold_back_sigterm() -> None:
+    """Leave SIGTERM to the thread that will wait for it, in all threads that are still to begin.
+
+    One thread that does not hold it back, of a library or ours, and the system may hand it there:
+    then whatever handler there is, Lightning's for one, runs instead.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
 def end_with_parent() -> None:
     """End this process if the one that started it is killed."""
 

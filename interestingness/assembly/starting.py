@@ -27,7 +27,7 @@ from hydra.core.utils import configure_log, setup_globals
 from omegaconf import DictConfig, OmegaConf
 
 from interestingness.assembly import registry
-from interestingness.assembly.environment import finding_us
+from interestingness.assembly.environment import finding_us, hold_back_sigterm
 from interestingness.assembly.prepare import writable_cache
 from interestingness.assembly.team import RankLost
 from interestingness.errors import ConfigError, InterestingnessError
@@ -204,7 +204,7 @@ def _end_when_told() -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     signal.signal(signal.SIGINT, once)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    hold_back_sigterm()
     threading.Thread(target=wait, daemon=True, name="told").start()
 
 
