@@ -293,6 +293,7 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
         return _told(lambda: job(cfg), [paths[n] for n in ("run", "cache") if n in paths])
 
     given = original[1:] if arguments is None else list(arguments)
+    _told(lambda: _check_groups(given))
     sys.argv = [original[0], *map(quoted, given)]
     try:
         with _one_run_folder() as more:
@@ -302,6 +303,24 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
     except BrokenPipeError:
         # The reader (`… --help | head`) has seen enough; nothing is to be flushed into its pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _check_groups(words: Sequence[str]) -> None:
+    """Refuse a group of options set to null, which ends in a traceback of Hydra's.
+
+    Raises:
+        ConfigError: naming the group and its options.
+    """
+    from interestingness.errors import ConfigError
+
+    for group, _, value in (word.partition("=") for word in words):
+        folder = conf_folder() / group
+        if value == "null" and folder.is_dir():
+            raise ConfigError(
+                f"{group}=null: a group of options is chosen by name",
+                expected=f"one of {', '.join(sorted(file.stem for file in folder.glob('*.yaml')))}",
+                todo=f"name one; ~{group} leaves the group out, where it may be left out",
+            )
 
 
 @contextlib.contextmanager

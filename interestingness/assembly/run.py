@@ -180,4 +180,4 @@ def chosen(*groups: str, seed: int) -> str | None:
     if not HydraConfig.initialized():
         return None
     choices = HydraConfig.get().runtime.choices
-    return " ".join([*(str(choices[group]) for group in groups), f"seed {seed}"])
+    return " ".join([*(str(choices.get(group)) for group in groups), f"seed {seed}"])

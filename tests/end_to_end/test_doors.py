@@ -73,3 +73,13 @@ def test_an_unknown_option_says_what_there_is(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "gpt4o" in done.stderr and "human" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("door", [["train"], ["evaluate", "ckpt=x"]])
+def test_a_group_of_null_is_refused_with_its_options(door: list[str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "interestingness", *door, "trainer=null"],
+        capture_output=True, text=True, cwd=tmp_path, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "error: trainer=null" in done.stderr and "ddp_cpu, default, fsdp" in done.stderr
