@@ -71,7 +71,7 @@ class Answer(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(copying, "WAIT_S", 0.0)
-    monkeypatch.setattr(opening, "SILENCE_S", 0.5)
+    monkeypatch.setattr(opening, "SILENCE_S", 1.5)
     made = Server(root)
     yield made
     made.shutdown()
@@ -92,14 +92,14 @@ def breaks_off(answer: Any, data: bytes, time: int) -> bool:
 def falls_silent(answer: Any, data: bytes, _: int) -> bool:
     breaks_off(answer, data, _)
     answer.wfile.flush()
-    time.sleep(2)
+    time.sleep(4)
     return True
 
 
 TROUBLES = {
     "the server answers 503 Service Unavailable": fails,
     "ends after 15360 of 30720 bytes": breaks_off,
-    "the server sends nothing for 0.5 s": falls_silent,
+    "the server sends nothing for 1.5 s": falls_silent,
 }
 
 
