@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,41 +19,46 @@ from interestingness.learning.checkpoint_file import WholeCheckpoints
 LIMIT = 20_000
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """Writing stops at a size, as it does on a full disk."""
+    """Writing stops at a size, as it does on a full disk.
+
+    No fixture, which would still hold when the test runner writes into its own log.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_checkpoint_is_whole_or_the_one_of_before(tmp_path: Path, small_files: None) -> None:
+def test_a_checkpoint_is_whole_or_the_one_of_before(tmp_path: Path) -> None:
     file, writer = tmp_path / "last.ckpt", WholeCheckpoints()
     writer.save_checkpoint({"weights": torch.ones(10)}, file)
-    with pytest.raises(OSError, match="File too large") as caught:
+    with pytest.raises(OSError, match="File too large") as caught, small_files():
         writer.save_checkpoint({"weights": torch.zeros(LIMIT)}, file)
     assert caught.value.filename == str(file)
     assert torch.equal(torch.load(file, weights_only=True)["weights"], torch.ones(10))
     assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
 
 
-def test_features_that_find_no_room_leave_none(tmp_path: Path, small_files: None) -> None:
+def test_features_that_find_no_room_leave_none(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path / "features", 4)
     keys = [bytes([i % 256, i // 256]) * 16 for i in range(LIMIT // 8)]
     # numpy says only that it wrote less than it should.
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(OSError) as caught, small_files():
         store.write(keys, np.ones((len(keys), 4), np.float32), {})
     told = disk_error(caught.value)
     assert told is not None and told.found.startswith(str(store.root))
     assert list(store.root.iterdir()) == []
 
 
-def test_a_memo_of_hashes_finds_no_room(tmp_path: Path, small_files: None) -> None:
+def test_a_memo_of_hashes_finds_no_room(tmp_path: Path) -> None:
     memo = HashMemo(tmp_path / "hashes.npz")
     for i in range(LIMIT // 50):
         memo.note(tmp_path / str(i), (0, 0, 0, 0), bytes(32))
-    with pytest.raises(OSError):
+    with pytest.raises(OSError), small_files():
         memo.save()
     assert not (tmp_path / "hashes.npz").exists()
 

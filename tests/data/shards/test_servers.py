@@ -150,7 +150,8 @@ def test_a_password_is_sent_and_never_said(server: Server, tmp_path: Path) -> No
     assert not verify_shards(copy).problems
 
 
-def test_nobody_listens(tmp_path: Path) -> None:
+def test_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "WAIT_S", 0.0)
     said: list[str] = []
     with pytest.raises(Unreachable, match=r"manifest\.json: cannot be read .*refused"):
         copy_shards("http://127.0.0.1:1", tmp_path / "cache", say=said.append)
