@@ -73,7 +73,7 @@ def copy_shards(
             raise
         say(f"{error.found}; the copy of before serves: {earlier}")
         return earlier
-    manifest = ShardManifest.from_json(text, where=where)
+    manifest = ShardManifest.from_json(text, where=shown(where))
     root = cache / f"copy-{hashlib.sha256(text).hexdigest()[:16]}"
     work = root.with_name(f".{root.name}")
     for folder in (root, work):

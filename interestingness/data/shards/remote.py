@@ -98,7 +98,7 @@ def stream_members(url: str, shard: ShardFile) -> Iterator[tuple[Member, bytes]]
                 member = parse_member(sample["fname"])
                 if member is None:
                     raise ShardError(
-                        f"{url}: a member named {sample['fname']!r}",
+                        f"{shown(url)}: a member named {sample['fname']!r}",
                         expected="<pair_id>.left.jpg, <pair_id>.right.jpg and <pair_id>.json only",
                         todo=f"`{VERIFY}` a local copy; do not unpack it",
                     )

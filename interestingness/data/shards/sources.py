@@ -9,6 +9,7 @@ import numpy as np
 from interestingness.data.plan import EpochPlan, PoolOrder
 from interestingness.data.shards.layout import Member
 from interestingness.data.shards.local import LocalShards, RawPairs
+from interestingness.data.shards.opening import shown
 from interestingness.data.shards.reader import PairShards
 from interestingness.data.shards.remote import stream_members
 from interestingness.errors import ShardError
@@ -99,7 +100,7 @@ class PooledSource:
                 found += 1
         if found != len(wanted):
             raise ShardError(
-                f"{url}: lacks {len(wanted) - found} pairs that the index has",
+                f"{shown(url)}: lacks {len(wanted) - found} pairs that the index has",
                 expected="a shard and an index that were written together",
                 todo="upload the folder again",
             )
@@ -108,7 +109,7 @@ class PooledSource:
     def _check(url: str, member: Member, found: int, expected: int) -> None:
         if found != expected:
             raise ShardError(
-                f"{url}: {member.role} of pair {member.pair_id} has {found} bytes",
+                f"{shown(url)}: {member.role} of pair {member.pair_id} has {found} bytes",
                 expected=f"{expected} bytes, as the index says",
                 todo="upload the folder again",
             )

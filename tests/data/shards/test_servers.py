@@ -21,6 +21,7 @@ from interestingness.data.shards.reader import PairShards
 from interestingness.data.shards.remote import Unreachable
 from interestingness.data.shards.stream import PairShardStream
 from interestingness.data.shards.verify import verify_shards
+from interestingness.errors import ShardError
 
 SHARD = "pairs-000001.tar"
 
@@ -146,6 +147,14 @@ def test_a_password_is_sent_and_never_said(server: Server, tmp_path: Path) -> No
     with pytest.raises(Unreachable, match="401") as caught:
         copy_shards(server.url("me:wrong@"), tmp_path / "cache")
     assert "wrong" not in str(caught.value)
+    manifest = server.root / "manifest.json"
+    text = manifest.read_text()
+    manifest.write_text(text[:-20])
+    for read in (PairShards, lambda url: copy_shards(url, tmp_path / "cache")):
+        with pytest.raises(ShardError, match="damaged manifest") as damaged:
+            read(server.url("me:secret@"))
+        assert "secret" not in str(damaged.value)
+    manifest.write_text(text)
     copy = copy_shards(server.url("me:secret@"), tmp_path / "cache")
     assert not verify_shards(copy).problems
 
