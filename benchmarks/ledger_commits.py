@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 
 from interestingness.annotators.ledger.store import Ledger
-from interestingness.annotators.types import Denied, Label, Reply, Task, Usage
+from interestingness.annotators.types import Answer, Denied, Reply, Task, Usage
 
 MODES = (("TRUNCATE", "EXTRA"), ("DELETE", "EXTRA"), ("PERSIST", "EXTRA"), ("WAL", "FULL"))
 SECONDS = 0.6
@@ -63,7 +63,7 @@ async def calls_per_second(path: Path, concurrency: int) -> float:
                     raise AssertionError(attempt)
                 await ledger.received(attempt.id, Reply(200, os.urandom(BODY)))
                 await ledger.judged(
-                    attempt.id, Label("first"), parser_version="1", cost_uusd=1, usage=Usage(1, 1)
+                    attempt.id, Answer("first"), parser_version="1", cost_uusd=1, usage=Usage(1, 1)
                 )
                 number += 1
                 done += 1

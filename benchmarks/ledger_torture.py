@@ -38,7 +38,7 @@ from typing import Any, Literal
 
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.ledger.verify import problems
-from interestingness.annotators.types import Denied, Label, Reject, Reply, Task, Usage
+from interestingness.annotators.types import Answer, Denied, Reject, Reply, Task, Usage
 
 RESERVE, COST, PARSER = 100, 60, "torture-1"
 DEFAULTS = {"kills": 500, "tasks": 12000, "concurrency": 16, "seed": 0, "longest_ms": 400}
@@ -101,12 +101,12 @@ def task(number: int) -> Task:
     return Task.of("pair", {"torture": number}, {"pair_id": f"{number:016x}", "first": "left"})
 
 
-def parse(task: Task, reply: Reply) -> tuple[Label | Reject, Usage, None, None]:
+def parse(task: Task, reply: Reply) -> tuple[Answer | Reject, Usage, None, None]:
     """The made-up answer."""
     what = json.loads(reply.body)["what"]
     usage = Usage(10, 5)
     if what in {"first", "second"}:
-        return Label(what, None, ""), usage, None, None
+        return Answer(what, None, ""), usage, None, None
     return Reject(what, "", terminal=what == "refused"), usage, None, None
 
 

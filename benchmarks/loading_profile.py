@@ -45,10 +45,10 @@ from lightning.pytorch.profilers import SimpleProfiler
 from omegaconf import DictConfig
 
 from interestingness.assembly.fitting import quiet_lightning
-from interestingness.assembly.model import Model, build_model
+from interestingness.assembly.model import build_model
+from interestingness.assembly.parts import Model
 from interestingness.assembly.prepare import RunTables, prepare
 from interestingness.assembly.shards import shards_root
-from interestingness.assembly.team import ALONE
 from interestingness.cli import conf_folder
 from interestingness.data.augmentation import enough_for, random_of
 from interestingness.data.batch import PairBatch
@@ -57,6 +57,7 @@ from interestingness.data.loader import EpochLoader
 from interestingness.data.shards.reader import PairShards
 from interestingness.data.shards.writer import write_shards
 from interestingness.learning.learner import PreferenceLearner
+from interestingness.runs.team import ALONE
 
 OASIS = Path(__file__).resolve().parents[2] / "shared" / "data" / "oasis"
 PHOTOGRAPHS = [

@@ -32,17 +32,17 @@ from feature_extraction import cycle, distinct, report, synthetic_jpegs, take_tu
 from PIL import Image
 from torch import Tensor, nn
 
-from interestingness.annotators.scoring import ImageScorer
 from interestingness.data.encoding import Picture, decode_all
 from interestingness.data.feature_cache import BATCH, FeatureCache
 from interestingness.data.images import Skips
-from interestingness.data.near_duplicates import NearDuplicates
 from interestingness.models.backbone import Backbone
 from interestingness.models.backbones import OpenClipBackbone
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.heads import LinearHead
 from interestingness.models.scaling import FeatureScaler
 from interestingness.models.scorer import Scorer
+from interestingness.scoring.image_scorer import ImageScorer
+from interestingness.scoring.near_duplicates import NearDuplicates
 
 FEATURE = 768 * 4
 """Bytes of one feature of ViT-L/14."""
@@ -127,9 +127,9 @@ def highest_memory(pictures: Path) -> str:
     """Rank a folder; bytes of its own memory at the highest, and bytes of a row of the table."""
     import pyarrow.parquet as pq
 
-    from interestingness.assembly import ranking
-    from interestingness.assembly.rank_options import rank_options
     from interestingness.assembly.scorers import NamedScorer
+    from interestingness.commands import rank as ranking
+    from interestingness.commands.rank_options import rank_options
     from interestingness.models.exchange import ScorerCard
 
     backbone = Repeated()

@@ -31,8 +31,8 @@ from interestingness.data.shards.layout import ShardManifest
 from interestingness.data.shards.reader import PairShards
 from interestingness.data.shards.stream import PairLoader, PairShardStream
 from interestingness.data.shards.writer import write_shards
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.schema import Pair
+from interestingness.tables.tables import Manifest, Tables
 
 SIDE = 64
 BATCH = 32

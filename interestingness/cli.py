@@ -39,7 +39,7 @@ USAGE = """usage: interestingness COMMAND …
 def main() -> None:
     """Entry point of the console script."""
     if sys.argv[1:2] == ["_job"]:  # of a sweep, whose launcher alone says so
-        from interestingness.assembly.environment import end_with_parent
+        from interestingness.runs.environment import end_with_parent
 
         end_with_parent()
         del sys.argv[1]
@@ -120,7 +120,7 @@ def audit(arguments: Sequence[str]) -> None:
     """``audit VOTES.csv … [--out FOLDER] [--question …]``: no images, no config."""
 
     def job() -> Any:
-        from interestingness.assembly.auditing import audit as run
+        from interestingness.commands.audit import audit as run
 
         return run(arguments)
 
@@ -131,7 +131,7 @@ def annotate(arguments: Sequence[str]) -> None:
     """Compose ``conf/annotate.yaml`` with overrides and ask a model."""
 
     def job(cfg: Any) -> Any:
-        from interestingness.assembly.annotating import annotate as run
+        from interestingness.commands.annotate import annotate as run
 
         return run(cfg)
 
@@ -142,7 +142,7 @@ def score(arguments: Sequence[str]) -> None:
     """Compose ``conf/score.yaml`` with overrides and score a data set's images."""
 
     def job(cfg: Any) -> Any:
-        from interestingness.assembly.data_scores import score as run
+        from interestingness.commands.score import score as run
 
         return run(cfg)
 
@@ -153,7 +153,7 @@ def caption(arguments: Sequence[str]) -> None:
     """Compose ``conf/caption.yaml`` with overrides and have a data set's images described."""
 
     def job(cfg: Any) -> Any:
-        from interestingness.assembly.captioning import caption as run
+        from interestingness.commands.caption import caption as run
 
         return run(cfg)
 
@@ -164,7 +164,7 @@ def features(arguments: Sequence[str]) -> None:
     """Compose ``conf/features.yaml`` with overrides and encode a data set's images."""
 
     def job(cfg: Any) -> Any:
-        from interestingness.assembly.extracting import extract
+        from interestingness.commands.features import extract
 
         return extract(cfg)
 
@@ -177,13 +177,13 @@ def shards(arguments: Sequence[str]) -> None:
     if action == "write":
 
         def job(cfg: Any) -> Any:
-            from interestingness.assembly.shard_commands import write
+            from interestingness.commands.shards import write
 
             return write(cfg)
 
         _hydra(job, "shards", rest)
     elif action == "verify" and len(rest) == 1 and not rest[0].startswith("-"):
-        from interestingness.assembly.shard_commands import verify
+        from interestingness.commands.shards import verify
 
         raise SystemExit(_told(lambda: verify(rest[0])))
     else:
@@ -199,7 +199,7 @@ def pairs(arguments: Sequence[str]) -> None:
         raise SystemExit(0 if arguments and arguments[0] in {"-h", "--help"} else 2)
 
     def job() -> None:
-        from interestingness.assembly.choosing import choose
+        from interestingness.commands.pairs import choose
 
         choose(arguments[1:])
 
@@ -208,19 +208,19 @@ def pairs(arguments: Sequence[str]) -> None:
 
 def ledger(arguments: Sequence[str]) -> None:
     """``ledger status|export|verify|recover LEDGER …``."""
-    from interestingness.annotators.ledger.commands import run
+    from interestingness.commands.ledger import run
 
     raise SystemExit(_told(lambda: run(arguments)))
 
 
 def rank(arguments: Sequence[str]) -> None:
     """``rank PHOTOS… --scorer NAME|RUN``."""
-    from interestingness.assembly.rank_options import rank_options
+    from interestingness.commands.rank_options import rank_options
 
     options = rank_options(arguments)
 
     def job() -> int:
-        from interestingness.assembly.ranking import rank as run
+        from interestingness.commands.rank import rank as run
 
         return run(options)
 
@@ -229,12 +229,12 @@ def rank(arguments: Sequence[str]) -> None:
 
 def export(arguments: Sequence[str]) -> None:
     """``export RUN --format folder|onnx|iccv --out PATH``."""
-    from interestingness.assembly.rank_options import export_options
+    from interestingness.commands.rank_options import export_options
 
     options = export_options(arguments)
 
     def job() -> int:
-        from interestingness.assembly.exporting import export as run
+        from interestingness.commands.export import export as run
 
         return run(options)
 
@@ -243,28 +243,28 @@ def export(arguments: Sequence[str]) -> None:
 
 def download(arguments: Sequence[str]) -> None:
     """``download TABLE URL_COLUMN --out FOLDER``: no config."""
-    from interestingness.datasets.download.command import main as run
+    from interestingness.commands.download import main as run
 
     raise SystemExit(_told(lambda: run(arguments)))
 
 
 def collect_flickr(arguments: Sequence[str]) -> None:
     """``collect-flickr --from DAY --to DAY --out FOLDER``: no config."""
-    from interestingness.datasets.flickr.command import main as run
+    from interestingness.commands.collect_flickr import main as run
 
     raise SystemExit(_told(lambda: run(arguments)))
 
 
 def rank_of_team(arguments: Sequence[str]) -> None:
     """One of several processes of a run; ``assembly.starting`` begins it, nobody else."""
-    from interestingness.assembly.environment import end_with_parent, hold_back_sigterm
+    from interestingness.runs.environment import end_with_parent, hold_back_sigterm
 
     hold_back_sigterm()  # before any other thread begins
     end_with_parent()  # before the imports, which take seconds
     from interestingness import plugins
     from interestingness.assembly.run import evaluate as judge
     from interestingness.assembly.run import train as run
-    from interestingness.assembly.starting import as_rank
+    from interestingness.runs.starting import as_rank
 
     plugins.register()
     _told(lambda: as_rank(Path(arguments[0]), {"train": run, "evaluate": judge}))
@@ -330,14 +330,14 @@ def _one_run_folder() -> Iterator[list[str]]:
     Raises:
         SystemExit: for a sweep, which every rank would run.
     """
-    from interestingness.assembly.team import world_of
+    from interestingness.runs.team import world_of
 
     world = world_of()
     if world is None:
         yield []
         return
     if {"-m", "--multirun"} & set(sys.argv):
-        from interestingness.assembly.said_once import say_once
+        from interestingness.runs.said_once import say_once
 
         say_once(
             f"error: a sweep inside {world.starter}, which has started {world.ranks} processes\n"
@@ -366,7 +366,7 @@ def _told(job: Callable[[], Any], folders: Sequence[str] = ()) -> Any:
         own = own_error(error) or disk_error(error, folders)
         if own is None:
             raise
-        from interestingness.assembly.said_once import say_once
+        from interestingness.runs.said_once import say_once
 
         say_once(f"error: {own}")
         raise SystemExit(own.exit_code) from None

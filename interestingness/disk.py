@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from interestingness.errors import DiskError
+from interestingness.errors import ConfigError, DiskError
 
 _FULL = ("room on the disk", "make room")
 _RIGHTS = ("a place where this user may read and write", "see to its rights")
@@ -111,6 +111,27 @@ def disk_error(
         expected=expected,
         todo=f"{advice}; {todo}" if todo else advice,
     )
+
+
+def writable_cache(folder: str) -> Path:
+    """The cache folder, made if need be.
+
+    Raises:
+        ConfigError: if it cannot be made or written to.
+    """
+    path = Path(folder).expanduser()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        usable = os.access(path, os.W_OK)
+    except OSError:
+        usable = False
+    if not usable:
+        raise ConfigError(
+            f"{path}: the cache folder cannot be made or written to",
+            expected="a folder for prepared data and features",
+            todo="set the environment variable INTERESTINGNESS_CACHE, or paths.cache=…",
+        )
+    return path
 
 
 def _number(error: BaseException) -> int:

@@ -10,11 +10,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from interestingness.errors import DataError
 
@@ -60,27 +59,6 @@ class Pair:
         return cls(pair_id(left, right), left, right)
 
 
-@dataclass(frozen=True, slots=True)
-class Vote:
-    """One answer of one rater to one pair in one order, to one question.
-
-    ``choice`` is "left", "right", "tie", or None where the rater gave no usable answer (a refusal).
-    ``first`` is the side that was shown first, or None where that is not known.
-    """
-
-    pair_id: str
-    rater_id: str
-    choice: str | None
-    first: Side | None = None
-    question: str = DEFAULT_QUESTION
-    rater_kind: str = "human"
-    reason: str | None = None
-    persona: str | None = None
-    sample: int = 0
-    time: datetime | None = None
-    provenance: str | None = None
-
-
 def pair_key(left: str, right: str) -> int:
     """A 64-bit identity of the unordered pair; ``left < right`` is the caller's duty."""
     digest = hashlib.blake2b(f"{left}\0{right}".encode(), digest_size=8).digest()
@@ -90,11 +68,6 @@ def pair_key(left: str, right: str) -> int:
 def pair_id(left: str, right: str) -> str:
     """The pair's name in tables and shards: 16 hexadecimal digits, free of dots and slashes."""
     return f"{pair_key(left, right):016x}"
-
-
-def swap(preference: ArrayLike) -> NDArray[np.float64]:
-    """The preference after left and right change places: p becomes 1 - p."""
-    return 1.0 - np.asarray(preference, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)

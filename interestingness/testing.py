@@ -24,8 +24,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from interestingness.labels.source import Labels, LabelSource
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.schema import Pair, Pairs
+from interestingness.tables.tables import Manifest, Tables
 
 if TYPE_CHECKING:
     import pytest

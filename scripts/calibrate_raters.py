@@ -20,7 +20,7 @@ from interestingness.datasets.synthetic.constants import CALIBRATED, Calibration
 from interestingness.datasets.synthetic.measure import TARGETS, measured, pair_agreements
 from interestingness.datasets.synthetic.simulate import (
     GPT,
-    World,
+    SyntheticWorld,
     make_world,
     pair_votes,
     simulated_tables,
@@ -41,7 +41,7 @@ def report(seeds: int, images: int, degree: int) -> None:
         print(f"| {key} | {target:.1f} | {mean:.1f} | {spread:.1f} | {mean - target:+.1f} |")
 
 
-Worlds = tuple[World, ...]
+Worlds = tuple[SyntheticWorld, ...]
 
 
 def _with(worlds: Worlds, **changes: object) -> Worlds:
@@ -49,7 +49,7 @@ def _with(worlds: Worlds, **changes: object) -> Worlds:
     return tuple(replace(world, constants=replace(world.constants, **changes)) for world in worlds)
 
 
-def _shares(world: World) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _shares(world: SyntheticWorld) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Share of left among people, and among GPT-4o's calls in either order."""
     votes = pair_votes(world, world.basis.seed)
     judge = votes[GPT].left

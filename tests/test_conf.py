@@ -182,7 +182,7 @@ def _numbers_with_two_homes(cfg: DictConfig) -> list[str]:
 
 
 def test_a_number_with_two_homes_is_noticed() -> None:
-    name = "interestingness.learning.evaluation.evaluate"
+    name = "interestingness.evaluation.evaluate.evaluate"
     cfg = OmegaConf.create({"x": {"_target_": name, "shown": 12, "resamples": 9, "main": None}})
     assert _numbers_with_two_homes(cfg) == [f"x.shown = 12 is the default of {name} too"]
 

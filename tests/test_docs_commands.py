@@ -45,15 +45,15 @@ from pages import (
 from PIL import Image
 
 from interestingness import plugins
-from interestingness.annotators.ledger.commands import OPTIONS as LEDGER_OPTIONS
-from interestingness.assembly import choosing
-from interestingness.assembly.auditing import parser
 from interestingness.assembly.checks import check, missing_keys, plain
-from interestingness.assembly.rank_options import export_options, rank_options
 from interestingness.cli import conf_folder, of_study, quoted
-from interestingness.datasets.download.command import parser as download_parser
-from interestingness.datasets.flickr.command import days_of
-from interestingness.datasets.flickr.command import parser as collect_parser
+from interestingness.commands import pairs as choosing
+from interestingness.commands.audit import parser
+from interestingness.commands.collect_flickr import days_of
+from interestingness.commands.collect_flickr import parser as collect_parser
+from interestingness.commands.download import parser as download_parser
+from interestingness.commands.ledger import OPTIONS as LEDGER_OPTIONS
+from interestingness.commands.rank_options import export_options, rank_options
 from interestingness.testing import BackboneContract, LabelSourceContract
 
 LANGUAGES = {"sh", "python", "yaml", "toml", "csv", "text"}

@@ -23,16 +23,16 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from interestingness.assembly import registry
-from interestingness.learning.predictions import metrics
-from interestingness.learning.results import Estimate, Evaluation, Histogram, ReferenceResult
+from interestingness.evaluation.predictions import metrics
+from interestingness.evaluation.results import Estimate, Evaluation, Histogram, ReferenceResult
+from interestingness.runs import registry
 from interestingness.sweeps import jobs, launcher, names, table
-from interestingness.sweeps.jobs import Job, Outcome, Status
+from interestingness.sweeps.jobs import JobOutcome, SweepJob, SweepStatus
 from interestingness.sweeps.live import Live
 
 FINISH = """
 import json, pathlib, sys
-from interestingness.assembly import registry
+from interestingness.runs import registry
 folder = pathlib.Path(sys.argv[1])
 registry.start(folder, "id", [])
 (folder / "metrics.json").write_text(sys.argv[2])
@@ -51,13 +51,13 @@ def _metrics(simulated: str = "", **accuracies: float) -> dict[str, Any]:
     return metrics(evaluation, simulated=simulated)
 
 
-def _job(folder: Path, code: str, *arguments: str, number: int = 0, name: str = "a") -> Outcome:
+def _job(folder: Path, code: str, *arguments: str, number: int = 0, name: str = "a") -> JobOutcome:
     folder = folder / f"{number:03d}_{name}"
     command = (sys.executable, "-c", code, str(folder), *arguments)
-    return Outcome(Job(number, name, {"option": name}, command, folder))
+    return JobOutcome(SweepJob(number, name, {"option": name}, command, folder))
 
 
-def _run(outcomes: list[Outcome], **options: Any) -> bool:
+def _run(outcomes: list[JobOutcome], **options: Any) -> bool:
     given = {"at_once": 1, "timeout_s": None, "ended": lambda o: None, **options}
     return jobs.run(outcomes, environment=dict(os.environ), **given)
 
@@ -121,7 +121,7 @@ def test_a_failed_or_killed_job_does_not_end_the_sweep(tmp_path: Path) -> None:
     seen: list[int] = []
     assert not _run(outcomes, ended=lambda o: seen.append(o.job.number))
     assert seen == [0, 1, 2, 3, 4]
-    assert [o.status for o in outcomes] == [Status.FAILED] * 4 + [Status.FINISHED]
+    assert [o.status for o in outcomes] == [SweepStatus.FAILED] * 4 + [SweepStatus.FINISHED]
     assert outcomes[0].error == "error: no tea"
     assert outcomes[1].error == "killed by SIGKILL (out of memory?)"
     assert outcomes[2].error == "ended without metrics.json"
@@ -135,11 +135,11 @@ def test_a_failed_or_killed_job_does_not_end_the_sweep(tmp_path: Path) -> None:
 
 
 def test_a_program_that_is_not_there_is_a_failed_job(tmp_path: Path) -> None:
-    lost = Outcome(Job(0, "a", {}, (str(tmp_path / "nothing"),), tmp_path / "0"))
+    lost = JobOutcome(SweepJob(0, "a", {}, (str(tmp_path / "nothing"),), tmp_path / "0"))
     good = _job(tmp_path, FINISH, "{}", number=1)
     _run([lost, good])
-    assert lost.status is Status.FAILED and "nothing" in lost.error
-    assert good.status is Status.FINISHED
+    assert lost.status is SweepStatus.FAILED and "nothing" in lost.error
+    assert good.status is SweepStatus.FINISHED
 
 
 def test_a_job_that_was_finished_before_is_skipped_with_the_old_results(tmp_path: Path) -> None:
@@ -148,12 +148,12 @@ def test_a_job_that_was_finished_before_is_skipped_with_the_old_results(tmp_path
     (old / "metrics.json").write_text(json.dumps(_metrics(human=0.7)))
     code = """
 import pathlib, sys
-from interestingness.assembly import registry
+from interestingness.runs import registry
 registry.skip(pathlib.Path(sys.argv[1]), "id", [], pathlib.Path(sys.argv[2]))
 """
     outcome = _job(tmp_path, code, str(old))
     _run([outcome])
-    assert outcome.status is Status.SKIPPED and outcome.results == old
+    assert outcome.status is SweepStatus.SKIPPED and outcome.results == old
     assert table.row_of(outcome).headline == 0.7
 
 
@@ -171,8 +171,8 @@ time.sleep(600)
 """
     slow, quick = _job(tmp_path, code), _job(tmp_path, FINISH, "{}", number=1)
     _run([slow, quick], timeout_s=1.5)
-    assert slow.status is Status.FAILED and "timeout_s=1.5" in slow.error
-    assert quick.status is Status.FINISHED
+    assert slow.status is SweepStatus.FAILED and "timeout_s=1.5" in slow.error
+    assert quick.status is SweepStatus.FINISHED
     assert _gone(int((slow.job.folder / "child").read_text()))
 
 
@@ -185,7 +185,7 @@ os.kill(os.getpid(), 9)
 """
     outcome = _job(tmp_path, code)
     _run([outcome])
-    assert outcome.status is Status.FAILED
+    assert outcome.status is SweepStatus.FAILED
     assert _gone(int((outcome.job.folder / "child").read_text()))
 
 
@@ -225,8 +225,8 @@ except KeyboardInterrupt:
     before = signal.getsignal(number)
     assert _run([done, going, waiting], tick=tick)
     assert signal.getsignal(number) is before
-    assert done.status is Status.FINISHED
-    assert (going.status, waiting.status) == (Status.INTERRUPTED, Status.INTERRUPTED)
+    assert done.status is SweepStatus.FINISHED
+    assert (going.status, waiting.status) == (SweepStatus.INTERRUPTED, SweepStatus.INTERRUPTED)
     assert "resume" in going.job.log.read_text()
     assert not waiting.job.folder.exists()
 
@@ -238,11 +238,11 @@ def test_as_many_jobs_at_once_as_asked(tmp_path: Path) -> None:
 
     def tick() -> None:
         nonlocal most
-        most = max(most, sum(o.status is Status.RUNNING for o in outcomes))
+        most = max(most, sum(o.status is SweepStatus.RUNNING for o in outcomes))
 
     _run(outcomes, at_once=2, tick=tick)
     assert most == 2
-    assert all(o.status is Status.FINISHED for o in outcomes)
+    assert all(o.status is SweepStatus.FINISHED for o in outcomes)
 
 
 def test_the_end_of_a_log(tmp_path: Path) -> None:
@@ -268,9 +268,9 @@ def _rows(folder: Path) -> list[table.Row]:
     finished.job.folder.mkdir(parents=True)
     written = _metrics("SIMULATION: planted", human=0.612, commonly_interesting=0.5)
     (finished.job.folder / "metrics.json").write_text(json.dumps(written))
-    finished.status, finished.results = Status.FINISHED, finished.job.folder
+    finished.status, finished.results = SweepStatus.FINISHED, finished.job.folder
     finished.seconds = 12.3
-    failed.status, failed.error, failed.seconds = Status.FAILED, "error: no votes [sic]", 1.0
+    failed.status, failed.error, failed.seconds = SweepStatus.FAILED, "error: no votes [sic]", 1.0
     return [table.row_of(o) for o in (finished, failed, waiting)]
 
 
@@ -343,11 +343,11 @@ def test_the_printed_table_fits_the_terminal(tmp_path: Path, width: int) -> None
 def test_the_live_line_counts_and_estimates(tmp_path: Path) -> None:
     outcomes = [_job(tmp_path, "", number=i, name=f"n{i}") for i in range(4)]
     live = Live(Console(file=sys.stdout), outcomes, 1)
-    outcomes[0].status = Status.RUNNING
+    outcomes[0].status = SweepStatus.RUNNING
     assert live.line() == "0 of 4 done · running 0 n0"
-    outcomes[0].status, outcomes[0].seconds = Status.FINISHED, 10.0
-    outcomes[1].status, outcomes[1].seconds = Status.SKIPPED, 1.0
-    outcomes[2].status = Status.RUNNING
+    outcomes[0].status, outcomes[0].seconds = SweepStatus.FINISHED, 10.0
+    outcomes[1].status, outcomes[1].seconds = SweepStatus.SKIPPED, 1.0
+    outcomes[2].status = SweepStatus.RUNNING
     assert live.line() == "about 20 s left · 2 of 4 done · running 2 n2"
     outcomes[2].seconds = 4.0
     assert live.line().startswith("about 16 s left")

@@ -12,7 +12,7 @@ from interestingness.annotators.backends import Backend
 from interestingness.annotators.canvas import canvas
 from interestingness.annotators.parsing import DOUBLE_CAP
 from interestingness.annotators.prompting import Prompt
-from interestingness.annotators.stimuli import Source
+from interestingness.annotators.stimuli import ImageSource
 from interestingness.annotators.types import Request, Task
 
 CANARY_CAP = 16
@@ -43,7 +43,7 @@ class Build:
 
     backend: Backend
     prompts: Mapping[str, Prompt]
-    sources: Mapping[str, Source]
+    sources: Mapping[str, ImageSource]
     structured: str
     stored: Stored = unstored
 
@@ -77,7 +77,7 @@ class Build:
             return [transcode.jpeg(canvas(first, second))]
         return [self._sent(self.sources[sha256]) for sha256 in hashes]
 
-    def _sent(self, source: Source) -> bytes:
+    def _sent(self, source: ImageSource) -> bytes:
         def make() -> bytes:
             return self.backend.transcode(source.bytes(), where=source.image_id)
 

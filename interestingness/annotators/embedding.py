@@ -20,7 +20,7 @@ from interestingness.annotators.engine.tally import Summary
 from interestingness.annotators.ledger.money import dollars, uusd
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.parsing import PARSER_VERSION, parse
-from interestingness.annotators.plan import Estimate, confirm
+from interestingness.annotators.plan import CostEstimate, confirm
 from interestingness.annotators.session import connected
 from interestingness.annotators.tasks import embedding_task
 from interestingness.annotators.types import Task
@@ -112,7 +112,7 @@ class ServiceEmbedder:
         cap = None if self.budget is None else uusd(self.budget)
         with Ledger.open(self.ledger, run=facts, cap_uusd=cap) as ledger:
             todo = ledger.need(tasks).todo
-            confirm(Estimate.of(todo, self.backend.meter()), budget=self.budget)
+            confirm(CostEstimate.of(todo, self.backend.meter()), budget=self.budget)
             ended = asyncio.run(self._ask(ledger, tasks)) if todo else None
             table = ledger.table("texts", tasks)
         found: dict[str, NDArray[np.float32]] = {}

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from interestingness.annotators.probabilities import LEAST_MASS, choice_probability
 from interestingness.annotators.prompting import CHOICES
 from interestingness.annotators.support import reason_supports
-from interestingness.annotators.types import JSON, Label, Reject, Reply, Task, Usage, Verdict
+from interestingness.annotators.types import JSON, Answer, Reject, Reply, Task, Usage, Verdict
 
 PARSER_VERSION = "1"
 """Raise it when the same bytes give another verdict: labels made by an older one are made anew."""
@@ -105,13 +105,13 @@ def _object(data: bytes) -> dict[str, Any]:
     return body
 
 
-def _answer(task: Task, body: Mapping[str, Any]) -> Label:
+def _answer(task: Task, body: Mapping[str, Any]) -> Answer:
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         _no("no_choices", json.dumps(choices)[:300])
     choice = choices[0]
     if task.kind == "canary_cap":
-        return Label(None, extra={"finish": clean(str(choice.get("finish_reason")), 40)})
+        return Answer(None, extra={"finish": clean(str(choice.get("finish_reason")), 40)})
     message = choice.get("message")
     if not isinstance(message, dict):
         _no("no_choices", "a choice without message")
@@ -128,7 +128,7 @@ def _answer(task: Task, body: Mapping[str, Any]) -> Label:
     words = ANSWERS.get(task.kind, ())
     if not words:
         plain, repaired = _unfenced(text)
-        return Label(None, extra={"text": clean(plain, 10_000), "repaired": repaired})
+        return Answer(None, extra={"text": clean(plain, 10_000), "repaired": repaired})
     return _judgment(task, text, words, (choice.get("logprobs") or {}))
 
 
@@ -145,7 +145,7 @@ def _unfenced(text: str) -> tuple[str, bool]:
     return (fenced[1].strip(), True) if fenced else (bare, False)
 
 
-def _judgment(task: Task, text: str, words: tuple[str, ...], logprobs: Any) -> Label:
+def _judgment(task: Task, text: str, words: tuple[str, ...], logprobs: Any) -> Answer:
     plain, repaired = _unfenced(text)
     try:
         answer = json.loads(plain, parse_constant=_no_constant, object_pairs_hook=_no_twice)
@@ -170,7 +170,7 @@ def _judgment(task: Task, text: str, words: tuple[str, ...], logprobs: Any) -> L
     if likely is not None:
         more["mass"] = round(likely.mass, 6)
     usable = likely is not None and likely.mass >= LEAST_MASS
-    return Label(choice, likely.p if likely and usable else None, reason, more)
+    return Answer(choice, likely.p if likely and usable else None, reason, more)
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -184,7 +184,7 @@ def _no_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _vector(task: Task, body: Mapping[str, Any]) -> Label:
+def _vector(task: Task, body: Mapping[str, Any]) -> Answer:
     """The vector of one text as base64 of little-endian float32."""
     data = body.get("data")
     if not isinstance(data, list) or len(data) != 1 or not isinstance(data[0], dict):
@@ -213,7 +213,7 @@ def _vector(task: Task, body: Mapping[str, Any]) -> Label:
         _no("bad_vector", "not finite")
     if not any(values):
         _no("bad_vector", "all zeros")
-    return Label(None, extra={"vector": base64.b64encode(raw).decode(), "dimensions": len(values)})
+    return Answer(None, extra={"vector": base64.b64encode(raw).decode(), "dimensions": len(values)})
 
 
 def _usage(usage: Any) -> Usage | None:

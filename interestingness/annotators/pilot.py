@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from interestingness.annotators.types import Task
 from interestingness.errors import ConfigError
 from interestingness.labels.aggregation import aggregate
-from interestingness.labels.tables import Tables
 from interestingness.schema import Pairs
 from interestingness.stats.bootstrap import Interval, accuracy_interval
+from interestingness.tables.tables import Tables
 
 
 def pilot_tasks(tasks: Sequence[Task], size: int, voted: Iterable[str]) -> list[Task]:

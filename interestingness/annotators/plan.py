@@ -11,10 +11,10 @@ from interestingness.annotators.asking import Stored
 from interestingness.annotators.backends import Backend
 from interestingness.annotators.ledger.money import dollars
 from interestingness.annotators.prices import Meter
-from interestingness.annotators.stimuli import Source, Transcode
+from interestingness.annotators.stimuli import ImageSource, Transcode
 from interestingness.annotators.types import Need, Task
 from interestingness.errors import ConfigError, DataError, ImageError
-from interestingness.labels.tables import Tables
+from interestingness.tables.tables import Tables
 
 CONFIRM_ABOVE_UUSD = 1_000_000
 """What may be spent, in millionths of a dollar, without a budget or a yes."""
@@ -24,7 +24,7 @@ CONFIRM_ABOVE_UUSD = 1_000_000
 class Images:
     """Image files by id, and why the others cannot be used."""
 
-    sources: dict[str, Source]
+    sources: dict[str, ImageSource]
     unreadable: dict[str, str]
 
     def check(self, max_bad_share: float) -> None:
@@ -49,9 +49,9 @@ def read_images(
     """Hash the files of images; absent, unreadable and empty ones are counted."""
     row_of = {name: row for row, name in enumerate(tables.image_ids.tolist())}
 
-    def read(image_id: str) -> Source | str:
+    def read(image_id: str) -> ImageSource | str:
         try:
-            return Source.read(image_id, tables.image_path(row_of[image_id]))
+            return ImageSource.read(image_id, tables.image_path(row_of[image_id]))
         except (ImageError, DataError) as error:
             return error.found
 
@@ -70,7 +70,7 @@ def checked(
         progress: told how far it is.
     """
 
-    def ready(image_id: str) -> Source | str:
+    def ready(image_id: str) -> ImageSource | str:
         source = images.sources[image_id]
 
         def make() -> bytes:
@@ -88,13 +88,13 @@ def checked(
 
 def _sorted_out(
     names: Sequence[str],
-    look: Callable[[str], Source | str],
+    look: Callable[[str], ImageSource | str],
     progress: Callable[[int, int], None],
 ) -> Images:
     images = Images({}, {})
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="image") as pool:
         for done, (name, found) in enumerate(zip(names, pool.map(look, names), strict=True), 1):
-            if isinstance(found, Source):
+            if isinstance(found, ImageSource):
                 images.sources[name] = found
             else:
                 images.unreadable[name] = found
@@ -103,7 +103,7 @@ def _sorted_out(
 
 
 @dataclass(frozen=True)
-class Estimate:
+class CostEstimate:
     """Cost of some tasks, in millionths of a dollar.
 
     Attributes:
@@ -119,7 +119,7 @@ class Estimate:
     @classmethod
     def of(
         cls, tasks: Sequence[Task], meter: Meter, completion_tokens: int | None = None
-    ) -> Estimate:
+    ) -> CostEstimate:
         """Add up reserves.
 
         Args:
@@ -145,7 +145,7 @@ class Estimate:
         return f"{self.calls:,} calls, about {dollars(self.expected)}, at most {dollars(self.most)}"
 
 
-def confirm(estimate: Estimate, *, budget: float | None, yes: bool = False) -> None:
+def confirm(estimate: CostEstimate, *, budget: float | None, yes: bool = False) -> None:
     """A budget or a yes is needed before more than a dollar can be spent, by a pilot too.
 
     Raises:

@@ -23,9 +23,9 @@ from interestingness.annotators.backends import Backend
 from interestingness.annotators.parsing import Parsed
 from interestingness.annotators.probabilities import LEAST_MASS
 from interestingness.annotators.prompting import Prompt, Template
-from interestingness.annotators.stimuli import Source, source_hash
+from interestingness.annotators.stimuli import ImageSource, source_hash
 from interestingness.annotators.tasks import identity
-from interestingness.annotators.types import Label, Reply, Task
+from interestingness.annotators.types import Answer, Reply, Task
 from interestingness.errors import InterestingnessError
 
 NEAR_DAYS = 30
@@ -71,7 +71,7 @@ class Canary:
     backend: Backend
     prompt: Prompt
     day: str
-    sources: dict[str, Source] = field(default_factory=dict)
+    sources: dict[str, ImageSource] = field(default_factory=dict)
 
     @classmethod
     def of(cls, backend: Backend, template: Template, *, today: date) -> Canary:
@@ -126,7 +126,7 @@ async def fitness(canary: Canary, ask: Ask) -> Fitness:
     for structured in canary.backend.structured:
         task, turned = canary.vision(structured)
         found, why = await ask(task)
-        if found is not None and isinstance(found[0], Label):
+        if found is not None and isinstance(found[0], Answer):
             break
         failed.append(f"{structured}: {why or (_said(found) if found else 'no answer')}")
     else:
@@ -166,7 +166,7 @@ def judged(
         PreflightError: see ``fitness``.
     """
     chosen = [
-        parsed[0].choice if isinstance(parsed[0], Label) else None for parsed in (second, first)
+        parsed[0].choice if isinstance(parsed[0], Answer) else None for parsed in (second, first)
     ]
     if chosen != ["second", "first"]:
         raise PreflightError(
@@ -248,20 +248,20 @@ def _cap_notes(
 
 
 def _mass(parsed: Parsed) -> float | None:
-    found = parsed[0].extra.get("mass") if isinstance(parsed[0], Label) else None
+    found = parsed[0].extra.get("mass") if isinstance(parsed[0], Answer) else None
     return float(found) if isinstance(found, int | float) else None
 
 
 def _said(parsed: Parsed) -> str:
     verdict = parsed[0]
-    return "" if isinstance(verdict, Label) else f"{verdict.kind} {verdict.detail}".strip()
+    return "" if isinstance(verdict, Answer) else f"{verdict.kind} {verdict.detail}".strip()
 
 
-def _square(side: int, colour: str) -> Source:
+def _square(side: int, colour: str) -> ImageSource:
     sink = BytesIO()
     Image.new("RGB", (side, side), colour).save(sink, "PNG")
     data = sink.getvalue()
-    return Source(f"a {colour} square", Path(colour), source_hash(data), data)
+    return ImageSource(f"a {colour} square", Path(colour), source_hash(data), data)
 
 
 def check_listing(backend: Backend, reply: Reply | None, *, today: date) -> list[str]:

@@ -20,7 +20,7 @@ from interestingness.annotators.engine.contract import Parse, Sender
 from interestingness.annotators.engine.ruling import rule
 from interestingness.annotators.engine.runner import Limits, run_tasks
 from interestingness.annotators.engine.stopping import Exit, Stop, on_signals
-from interestingness.annotators.engine.tally import Summary, Tally
+from interestingness.annotators.engine.tally import CallCounts, Summary
 from interestingness.annotators.engine.waiting import backoff
 from interestingness.annotators.ledger.export import KINDS
 from interestingness.annotators.ledger.store import Ledger
@@ -37,9 +37,9 @@ from interestingness.annotators.prices import Meter
 from interestingness.annotators.prompting import Prompt
 from interestingness.annotators.sentinel import Watch, again, earlier_tasks
 from interestingness.annotators.simulated import SimulatedJudge, SimulatedSender
-from interestingness.annotators.stimuli import Source
+from interestingness.annotators.stimuli import ImageSource
 from interestingness.annotators.transport import Transport
-from interestingness.annotators.types import Failure, Label, Reply, Request, Task
+from interestingness.annotators.types import Answer, Failure, Reply, Request, Task
 from interestingness.errors import InterestingnessError
 
 MOST_ATTEMPTS = 30
@@ -139,7 +139,7 @@ class Consistency:
         """`parsing.parse`, watched."""
         parsed = parse(task, reply)
         verdict, about = parsed[0], task.subject
-        if task.kind == "pair" and isinstance(verdict, Label):
+        if task.kind == "pair" and isinstance(verdict, Answer):
             first = about["first"]
             other = "right" if first == "left" else "left"
             winner = first if verdict.choice == "first" else other
@@ -174,7 +174,7 @@ class Session:
     ledger: Ledger
     server: Server
     prompts: Mapping[str, Prompt]
-    sources: Mapping[str, Source]
+    sources: Mapping[str, ImageSource]
     meter: Meter
     say: Callable[[str], None] = print
     _served: str | None = field(default=None, init=False)
@@ -318,7 +318,7 @@ class Session:
 
     def _choice(self, task: Task) -> str | None:
         parsed = self._parsed(task)
-        return parsed[0].choice if parsed is not None and isinstance(parsed[0], Label) else None
+        return parsed[0].choice if parsed is not None and isinstance(parsed[0], Answer) else None
 
     def _parsed(self, task: Task) -> Parsed | None:
         """What the last stored answer to a task says."""
@@ -333,7 +333,7 @@ class Session:
         tasks: Sequence[Task],
         fit: Fitness,
         *,
-        progress: Callable[[Tally, Consistency], None] = lambda tally, consistency: None,
+        progress: Callable[[CallCounts, Consistency], None] = lambda tally, consistency: None,
         in_batches: bool = False,
     ) -> Summary:
         """Ask what the ledger does not have; Ctrl-C ends it in order.
@@ -377,7 +377,7 @@ class Session:
         build: Build,
         read: Parse,
         stop: Stop,
-        progress: Callable[[Tally], None],
+        progress: Callable[[CallCounts], None],
     ) -> Summary:
         return await run_tasks(
             self.ledger,
@@ -416,7 +416,7 @@ def first_served(ledger: Ledger, backend: Backend) -> str | None:
     return min(found)[1] if found else None
 
 
-def progress_text(tally: Tally, consistency: Consistency, spend: Callable[[int], str]) -> str:
+def progress_text(tally: CallCounts, consistency: Consistency, spend: Callable[[int], str]) -> str:
     """One line: how far, how fast, what it cost and will cost, refusals, consistency."""
     seconds = (tally.total - tally.finished) / tally.rate if tally.finished else 0.0
     parts = [

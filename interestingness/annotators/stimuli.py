@@ -79,7 +79,7 @@ def source_hash(data: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageSource:
     """An image file and the hash of its bytes.
 
     Attributes:
@@ -95,7 +95,7 @@ class Source:
     drawn: bytes | None = None
 
     @classmethod
-    def read(cls, image_id: str, path: Path) -> Source:
+    def read(cls, image_id: str, path: Path) -> ImageSource:
         """Hash a file.
 
         Raises:

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from interestingness.annotators.support import CONTRADICTS, SUPPORTS
 from interestingness.labels.order_term import OrderTerm
-from interestingness.labels.tables import Votes
 from interestingness.stats.position_bias import PositionBias, position_bias
+from interestingness.tables.tables import Votes
 
 
 @dataclass(frozen=True)

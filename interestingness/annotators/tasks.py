@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from interestingness.annotators.backends import Backend
 from interestingness.annotators.prompting import Prompt
-from interestingness.annotators.stimuli import Source
+from interestingness.annotators.stimuli import ImageSource
 from interestingness.annotators.types import JSON, Task
 from interestingness.errors import ConfigError
 from interestingness.schema import Pair, Side
@@ -63,7 +63,7 @@ def pair_tasks(
     backend: Backend,
     rounds: Sequence[Round],
     pairs: Iterable[Pair],
-    sources: Mapping[str, Source],
+    sources: Mapping[str, ImageSource],
     *,
     orders: str = "both",
     samples: int = 1,
@@ -115,7 +115,7 @@ def _pair_task(
     backend: Backend,
     ask: Round,
     pair: Pair,
-    sources: Mapping[str, Source],
+    sources: Mapping[str, ImageSource],
     first: Side,
     sample: int,
 ) -> Task:
@@ -133,7 +133,7 @@ def image_tasks(
     backend: Backend,
     rounds: Sequence[Round],
     image_ids: Iterable[str],
-    sources: Mapping[str, Source],
+    sources: Mapping[str, ImageSource],
     *,
     samples: int = 1,
 ) -> Planned:

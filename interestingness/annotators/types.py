@@ -156,7 +156,7 @@ class Usage:
 
 
 @dataclass(frozen=True)
-class Label:
+class Answer:
     """A usable answer.
 
     Attributes:
@@ -191,7 +191,7 @@ class Reject:
     retry_with: str | None = None
 
 
-Verdict: TypeAlias = Label | Reject
+Verdict: TypeAlias = Answer | Reject
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from interestingness.errors import DataError
-from interestingness.labels.table_format import read_table, write_table
-from interestingness.labels.tables import ANNOTATIONS, Tables
+from interestingness.tables.table_format import read_table, write_table
+from interestingness.tables.tables import ANNOTATIONS, Tables
 
 TABLE_OF = {"pair": "votes", "image": "judgments", "description": "texts", "cupl": "texts"}
 """The ledger's table, by kind of task."""
@@ -22,7 +22,7 @@ LEDGER = "ledger"
 
 
 @dataclass(frozen=True)
-class Place:
+class VoteFile:
     """Where an annotator's answers to a question go, and what lies there already.
 
     Attributes:
@@ -47,7 +47,7 @@ class Place:
         question: str,
         ledger: Path,
         replace: bool = False,
-    ) -> Place:
+    ) -> VoteFile:
         """The place by its names.
 
         Args:

@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from interestingness.assembly.advice import smaller_steps
-from interestingness.assembly.checkpoints import load_checkpoint
 from interestingness.assembly.model import build_model
 from interestingness.assembly.plainly import check_numbers, plainly
 from interestingness.assembly.prepare import RunTables
 from interestingness.assembly.reporting import announce, report
-from interestingness.assembly.team import Team
 from interestingness.errors import ConfigError
 from interestingness.learning.checkpoint_file import WholeCheckpoints
 from interestingness.learning.learner import CHECKPOINT_KEY, PreferenceLearner, check_all_is_cut
 from interestingness.learning.metrics import GatheredScores
 from interestingness.learning.metrics_file import NAME, MetricsFile
 from interestingness.progress import ProgressLine
+from interestingness.runs.checkpoints import load_checkpoint
+from interestingness.runs.team import Team
 from interestingness.schema import Pairs
 
 

@@ -10,12 +10,11 @@ import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from interestingness.assembly.checkpoints import load_checkpoint
 from interestingness.assembly.checks import check
-from interestingness.assembly.model import Model, image_features, usable_rows
+from interestingness.assembly.model import image_features
+from interestingness.assembly.parts import Model, usable_rows
 from interestingness.assembly.prepare import prepare
 from interestingness.assembly.reporting import announce, report
-from interestingness.assembly.team import ALONE, Team
 from interestingness.data.datamodule import PairDataModule
 from interestingness.data.images import Skips
 from interestingness.errors import ConfigError, DataError, WeightsError
@@ -23,6 +22,8 @@ from interestingness.learning.learner import CHECKPOINT_KEY
 from interestingness.models.backbone import Backbone
 from interestingness.models.exchange import restore
 from interestingness.models.scorer import build_scorer
+from interestingness.runs.checkpoints import load_checkpoint
+from interestingness.runs.team import ALONE, Team
 
 WORDS = "model.words.path=…"
 """What a message about a file of word vectors tells a training run to give."""

@@ -26,13 +26,13 @@ from interestingness.datasets.image_texts import (
 )
 from interestingness.datasets.tags import LEAK, without_leak
 from interestingness.errors import ConfigError, DataError, WeightsError
-from interestingness.labels.tables import Tables
 from interestingness.models.backbone import Backbone
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.fusion import row_name
 from interestingness.models.one_model import check_one_model
 from interestingness.models.text_towers import OpenClipText
 from interestingness.models.words import TextVectors, TowerVectors, nearest_words
+from interestingness.tables.tables import Tables
 
 Features = tuple[Backbone | None, EmbeddingContract, NDArray[np.float32], NDArray[np.bool_]]
 

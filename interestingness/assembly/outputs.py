@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from interestingness.assembly.model import Model
+from interestingness.assembly.parts import Model
 from interestingness.assembly.prepare import RunTables
-from interestingness.labels.mix import MixSource
-from interestingness.learning.predictions import (
+from interestingness.evaluation.predictions import (
     image_predictions,
     pair_predictions,
     write_metrics,
     write_predictions,
 )
-from interestingness.learning.reference import Reference
-from interestingness.learning.results import Evaluation
+from interestingness.evaluation.reference import Reference
+from interestingness.evaluation.results import Evaluation
+from interestingness.labels.mix import MixSource
 
 
 def write_tables(

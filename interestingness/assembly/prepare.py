@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +15,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from interestingness.datasets.image_texts import reads_written
-from interestingness.errors import ConfigError, DataError, LabelError
+from interestingness.disk import writable_cache
+from interestingness.errors import DataError, LabelError
 from interestingness.labels.source import Labels, LabelSource
-from interestingness.labels.tables import Tables
 from interestingness.models.scene_clip import WEIGHTS
 from interestingness.schema import Pairs
+from interestingness.tables.tables import Tables
 
 if TYPE_CHECKING:
     from interestingness.data.splits import PairSplit
@@ -151,27 +151,6 @@ def _own_name(source: LabelSource, references: Mapping[str, LabelSource]) -> str
     other = references.get(source.name)
     same = other is None or other.fingerprint() == source.fingerprint()
     return source.name if same else f"{source.name}_as_learnt"
-
-
-def writable_cache(folder: str) -> Path:
-    """The cache folder, made if need be.
-
-    Raises:
-        ConfigError: if it cannot be made or written to.
-    """
-    path = Path(folder).expanduser()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        usable = os.access(path, os.W_OK)
-    except OSError:
-        usable = False
-    if not usable:
-        raise ConfigError(
-            f"{path}: the cache folder cannot be made or written to",
-            expected="a folder for prepared data and features",
-            todo="set the environment variable INTERESTINGNESS_CACHE, or paths.cache=…",
-        )
-    return path
 
 
 def _source(node: DictConfig, tables: Tables) -> LabelSource:

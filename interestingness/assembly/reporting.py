@@ -12,18 +12,19 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from interestingness.assembly.checks import plain
-from interestingness.assembly.model import Model, features_of, has_zero
+from interestingness.assembly.model import features_of
 from interestingness.assembly.outputs import write_tables
+from interestingness.assembly.parts import Model, has_zero
 from interestingness.assembly.prepare import RunTables
 from interestingness.data.images import read_image
 from interestingness.data.leaks import Leak, leak_report
 from interestingness.errors import DataError, ImageError
+from interestingness.evaluation.evaluate import evaluate
+from interestingness.evaluation.predictions import flat_metrics
+from interestingness.evaluation.reference import Reference
+from interestingness.evaluation.results import Evaluation
 from interestingness.labels.mix import MixSource
 from interestingness.labels.votes import VoteSource
-from interestingness.learning.evaluation import evaluate
-from interestingness.learning.predictions import flat_metrics
-from interestingness.learning.reference import Reference
-from interestingness.learning.results import Evaluation
 from interestingness.reports.agreement import agreement_map
 from interestingness.reports.console import describe_run, print_results, print_table
 from interestingness.reports.description import RunDescription

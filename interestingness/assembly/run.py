@@ -10,15 +10,15 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from interestingness.assembly import registry
 from interestingness.assembly.checks import check, effective, identity, plain
 from interestingness.assembly.prepare import prepare
-from interestingness.assembly.starting import processes_here, start
-from interestingness.assembly.team import Team, join, lost_ranks, world_of
 from interestingness.disk import disk_error
 from interestingness.errors import ConfigError, WeightsError
 from interestingness.plugins import plugin_packages
 from interestingness.progress import ProgressLine
+from interestingness.runs import registry
+from interestingness.runs.starting import processes_here, start
+from interestingness.runs.team import Team, join, lost_ranks, world_of
 
 log = logging.getLogger(__name__)
 

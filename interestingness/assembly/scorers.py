@@ -11,9 +11,6 @@ import numpy as np
 from hydra.utils import instantiate
 from numpy.typing import NDArray
 
-from interestingness.annotators.scorers.base import Material, TableScorer
-from interestingness.annotators.scorers.clip_linear import score_images
-from interestingness.assembly.checkpoints import load_checkpoint
 from interestingness.assembly.checks import OWN_PACKAGES, check, locate
 from interestingness.assembly.run import checkpoint_of
 from interestingness.errors import ConfigError, WeightsError
@@ -31,6 +28,9 @@ from interestingness.models.exchange import (
 from interestingness.models.published_heads import HEADS_ON_CLIP, published_head
 from interestingness.models.scorer import Scorer, build_scorer
 from interestingness.plugins import plugin_packages
+from interestingness.runs.checkpoints import load_checkpoint
+from interestingness.scoring.clip_linear import score_images
+from interestingness.scoring.table_scorer import ScorerMaterial, TableScorer
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class RunScorer(TableScorer):
         """Hashes of tensors and features."""
         return f"run {self._named.identity}"
 
-    def scores(self, material: Material) -> NDArray[np.float64]:
+    def scores(self, material: ScorerMaterial) -> NDArray[np.float64]:
         """In the unit of the scorer."""
         return score_images(self._named.scorer, material)
 

@@ -14,15 +14,8 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from interestingness.assembly.model import (
-    Model,
-    few_steps,
-    make_backbone,
-    make_head,
-    usable_rows,
-)
+from interestingness.assembly.parts import Model, few_steps, make_backbone, make_head, usable_rows
 from interestingness.assembly.prepare import RunTables
-from interestingness.assembly.team import ALONE, Team
 from interestingness.data.augmentation import enough_for
 from interestingness.data.batch import PairBatch
 from interestingness.data.datamodule import PairDataModule
@@ -40,6 +33,7 @@ from interestingness.models.backbone import Backbone
 from interestingness.models.scaling import FeatureScaler
 from interestingness.models.scorer import Scorer
 from interestingness.models.tuning import checkpoint_gradients, tune
+from interestingness.runs.team import ALONE, Team
 from interestingness.schema import lookup
 
 

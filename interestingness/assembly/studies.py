@@ -10,7 +10,6 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from interestingness.assembly import registry
 from interestingness.assembly.checks import check, effective, plain
 from interestingness.assembly.model import features_of as described
 from interestingness.assembly.model import image_features
@@ -19,11 +18,12 @@ from interestingness.assembly.run import chosen, typed_overrides
 from interestingness.data.images import ImageError, Skips, read_image
 from interestingness.data.splits import PairSplit
 from interestingness.errors import ConfigError, DataError
-from interestingness.labels.tables import Tables
 from interestingness.plugins import plugin_packages
 from interestingness.progress import ProgressLine
 from interestingness.reports.study import print_study, write_study
+from interestingness.runs import registry
 from interestingness.studies.study import ImageFeatures, Material, Picture, Sources, Study
+from interestingness.tables.tables import Tables
 
 
 def run_study(cfg: DictConfig) -> dict[str, Any]:

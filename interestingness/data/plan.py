@@ -21,7 +21,7 @@ _PAIRS, _SHARDS, _POOL = 0, 1, 2
 """Apart, so that no two permutations of an epoch draw the same numbers."""
 
 
-class Place(NamedTuple):
+class PlanPosition(NamedTuple):
     """Who handles a position of the order."""
 
     global_batch: int
@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 def place(
     position: int, *, batch_size: int, ranks: int, workers: int, start_batch: int = 0
-) -> Place:
+) -> PlanPosition:
     """Who handles a position of an epoch's order.
 
     Args:
@@ -42,7 +42,9 @@ def place(
         start_batch: first global batch of an epoch that is resumed in the middle.
     """
     global_batch, within = divmod(position, batch_size)
-    return Place(global_batch, within % ranks, (global_batch - start_batch) % max(workers, 1))
+    return PlanPosition(
+        global_batch, within % ranks, (global_batch - start_batch) % max(workers, 1)
+    )
 
 
 class Order(Protocol):

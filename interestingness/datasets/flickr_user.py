@@ -19,16 +19,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from interestingness.datasets.csv_stream import CsvStream, floats, open_stream
 from interestingness.datasets.download.outcome import Item
 from interestingness.datasets.folder_tables import pair_table
 from interestingness.datasets.pairing import random_regular_pairs
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
 from interestingness.datasets.url_images import UrlImages, find_images
 from interestingness.errors import ConfigError, DataError
-from interestingness.labels.table_format import write_batches
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.schema import Pairs
+from interestingness.tables.csv_stream import CsvStream, floats, open_stream
+from interestingness.tables.table_format import write_batches
+from interestingness.tables.tables import Manifest, Tables
 
 RULES = 1
 NAME = "flickr_user"

@@ -17,7 +17,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from interestingness.datasets.csv_tables import TextTable, existing_file
 from interestingness.datasets.folder_tables import (
     image_table,
     pair_table,
@@ -25,9 +24,7 @@ from interestingness.datasets.folder_tables import (
     star_table,
 )
 from interestingness.datasets.image_files import ImageFile, list_images
-from interestingness.datasets.image_names import ON_MISSING, ImageNames, KeyedNames, keyed
 from interestingness.datasets.image_tars import tar_files, unpacked
-from interestingness.datasets.label_studio import read_vote_table
 from interestingness.datasets.pairing import random_regular_pairs, shared_rater_pairs
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
 from interestingness.datasets.rating_files import (
@@ -41,8 +38,11 @@ from interestingness.datasets.star_ratings import read_ratings as read_star_rati
 from interestingness.datasets.star_ratings import sidecar_states
 from interestingness.datasets.vote_files import PairRows, read_pairs, read_votes
 from interestingness.errors import ConfigError, DataError
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.schema import Pairs
+from interestingness.tables.csv_tables import TextTable, existing_file
+from interestingness.tables.image_names import ON_MISSING, ImageNames, KeyedNames, keyed
+from interestingness.tables.label_studio import read_vote_table
+from interestingness.tables.tables import Manifest, Tables
 
 log = logging.getLogger(__name__)
 

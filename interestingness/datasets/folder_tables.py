@@ -15,10 +15,10 @@ from interestingness.datasets.image_files import (
     frame_sizes,
     hashes_of_possible_copies,
 )
-from interestingness.datasets.image_names import ImageNames
 from interestingness.datasets.preparing import Progress
 from interestingness.datasets.score_files import ImageColumns, as_arrow, merged_columns
 from interestingness.schema import Pairs
+from interestingness.tables.image_names import ImageNames
 
 log = logging.getLogger(__name__)
 

@@ -17,25 +17,8 @@ from PIL import Image
 
 from interestingness.datasets.preparing import Progress
 from interestingness.errors import DataError
+from interestingness.tables.image_names import SUFFIXES
 
-SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".webp",
-        ".gif",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".heic",
-        ".heif",
-        ".avif",
-    ]
-)
 _NEEDS_EXTRA = frozenset((".heic", ".heif", ".avif"))
 
 

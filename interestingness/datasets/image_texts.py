@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from interestingness.datasets.tags import tags_of
 from interestingness.errors import DataError
-from interestingness.labels.tables import Tables
+from interestingness.tables.tables import Tables
 
 LISTS = ("tag", "keyword")
 """A column of text whose name contains one of these holds many texts in a cell."""

@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from interestingness.datasets.csv_tables import TextTable, numbers, read_text_table
 from interestingness.datasets.download.outcome import Item
 from interestingness.datasets.folder_tables import pair_table
 from interestingness.datasets.pairing import crossed_pairs
@@ -24,8 +23,9 @@ from interestingness.datasets.preparing import Progress, input_key, prepare_once
 from interestingness.datasets.tags import LEAK, tags_of, without_leak
 from interestingness.datasets.url_images import UrlImages, find_images
 from interestingness.errors import ConfigError, DataError
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.schema import Pairs
+from interestingness.tables.csv_tables import TextTable, numbers, read_text_table
+from interestingness.tables.tables import Manifest, Tables
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from interestingness.datasets.folder_tables import pair_table
 from interestingness.datasets.pairing import random_regular_pairs
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
 from interestingness.errors import ConfigError, DataError
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.schema import Pairs
+from interestingness.tables.tables import Manifest, Tables
 
 RULES = 1
 NAME = "mediaeval"

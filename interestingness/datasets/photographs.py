@@ -18,8 +18,9 @@ from interestingness.data.encoding import Picture
 from interestingness.data.images import decode_image, read_bytes
 from interestingness.data.shards.index import ShardIndex
 from interestingness.data.shards.layout import INDEX, MANIFEST, read_manifest
-from interestingness.datasets.image_files import SUFFIXES, list_images
+from interestingness.datasets.image_files import list_images
 from interestingness.errors import DataError, ImageError
+from interestingness.tables.image_names import SUFFIXES
 
 Place = tuple[str] | tuple[str, int, int]
 """A file below the root; or a tar file below it, where a member's bytes begin, and how many."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from interestingness.errors import DataError
-from interestingness.labels.tables import Manifest, Tables
+from interestingness.tables.tables import Manifest, Tables
 
 DOMAINS = ("photographs", "synthetic")
 

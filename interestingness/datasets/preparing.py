@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 from filelock import FileLock
 
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.schema import FORMAT_VERSION
+from interestingness.tables.tables import Manifest, Tables
 
 log = logging.getLogger(__name__)
 

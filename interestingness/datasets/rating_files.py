@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from interestingness.datasets.csv_tables import TextTable, numbers
-from interestingness.datasets.image_names import COLUMNS, ImageNames, KeyedNames, missing_images
 from interestingness.datasets.vote_files import RATER_COLUMNS
 from interestingness.errors import DataError
 from interestingness.schema import Pairs
+from interestingness.tables.csv_tables import TextTable, numbers
+from interestingness.tables.image_names import COLUMNS, ImageNames, KeyedNames, missing_images
 
 EQUAL_RATINGS = ("drop", "tie")
 

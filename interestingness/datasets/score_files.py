@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from interestingness.datasets.csv_tables import Numbers, TextTable, numbers
-from interestingness.datasets.image_names import COLUMNS, ImageNames, missing_images
 from interestingness.errors import DataError
+from interestingness.tables.csv_tables import Numbers, TextTable, numbers
+from interestingness.tables.image_names import COLUMNS, ImageNames, missing_images
 
 log = logging.getLogger(__name__)
 

@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 
 from interestingness.datasets.archives import published_files
 from interestingness.datasets.download.outcome import Item
-from interestingness.datasets.list_cells import Rows, answer_of, list_cell, read_rows, whole_number
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
 from interestingness.datasets.url_images import UrlImages, find_images
 from interestingness.errors import DataError
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.schema import Pairs
+from interestingness.tables.list_cells import Rows, answer_of, list_cell, read_rows, whole_number
+from interestingness.tables.tables import Manifest, Tables
 
 VERSION = 2
 NAME = "visual_interestingness"
@@ -60,7 +60,7 @@ PUBLISHED = {
 NOT_PUBLISHED = "NOT THE PUBLISHED FILES: files of their layout with other content"
 
 
-class Answers(NamedTuple):
+class AnswerCells(NamedTuple):
     """The answers of one cell, as rows of a table to be.
 
     Attributes:
@@ -252,7 +252,7 @@ def _judgments(single: Rows) -> tuple[pa.Table, int]:
     return table, table["answer"].null_count
 
 
-def _answers(rows: Rows, at: int, prefix: str, before: int, words: tuple[str, ...]) -> Answers:
+def _answers(rows: Rows, at: int, prefix: str, before: int, words: tuple[str, ...]) -> AnswerCells:
     """One cell of answers with the reasons beside it.
 
     Args:
@@ -269,7 +269,7 @@ def _answers(rows: Rows, at: int, prefix: str, before: int, words: tuple[str, ..
     reasons = [text.strip() or None for text in why] if len(why) == len(given) else []
     places = range(before, before + len(given))
     people = prefix == PEOPLE
-    return Answers(
+    return AnswerCells(
         [f"person-{p + 1}" if people else RATERS.get(prefix, prefix.lower()) for p in places],
         given,
         reasons or [None] * len(given),

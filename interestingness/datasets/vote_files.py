@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from interestingness.datasets.csv_tables import TextTable, numbers
-from interestingness.datasets.image_names import ImageNames, KeyedNames, missing_images
 from interestingness.errors import DataError
 from interestingness.schema import Pairs
+from interestingness.tables.csv_tables import TextTable, numbers
+from interestingness.tables.image_names import ImageNames, KeyedNames, missing_images
 
 log = logging.getLogger(__name__)
 

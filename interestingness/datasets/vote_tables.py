@@ -10,13 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from interestingness.datasets.csv_tables import TextTable, existing_file
-from interestingness.datasets.image_names import ImageNames
-from interestingness.datasets.label_studio import read_vote_table
 from interestingness.datasets.vote_files import RATER_COLUMNS, UNNAMED, read_pairs, read_votes
 from interestingness.errors import DataError
-from interestingness.labels.tables import SPECS, Tables, check_table, keys_of, read_table
 from interestingness.schema import Pairs
+from interestingness.tables.csv_tables import TextTable, existing_file
+from interestingness.tables.image_names import ImageNames
+from interestingness.tables.label_studio import read_vote_table
+from interestingness.tables.tables import SPECS, Tables, check_table, keys_of, read_table
 
 MANIFEST = "dataset.json"
 

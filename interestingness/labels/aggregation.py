@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from interestingness.errors import ConfigError
 from interestingness.labels.order_term import OrderTerm, soft
 from interestingness.labels.source import Labels
-from interestingness.labels.tables import Votes
 from interestingness.schema import Pairs
 from interestingness.stats.agreement import consensus as consensus_of
 from interestingness.stats.columns import Array, exact_ties
 from interestingness.stats.position_bias import order_winners
+from interestingness.tables.tables import Votes
 
 
 @dataclass(frozen=True, eq=False)
-class Tally:
+class VoteTally:
     """Usable votes and their counts by pair.
 
     Attributes:
@@ -44,7 +44,7 @@ class Tally:
     refusals: int
 
     @classmethod
-    def of(cls, votes: Votes, pairs: Pairs) -> Tally:
+    def of(cls, votes: Votes, pairs: Pairs) -> VoteTally:
         """Look the votes up among the pairs; votes on other pairs are left out."""
         row = pairs.find(votes.key)
         asked = row >= 0
@@ -86,12 +86,12 @@ class Tally:
         )
 
 
-def majority(tally: Tally) -> Labels:
+def majority(tally: VoteTally) -> Labels:
     """1, 0, or 0.5 where as many votes go to either side."""
     return tally.labels(_side(tally.share))
 
 
-def consensus(tally: Tally, threshold: float) -> Labels:
+def consensus(tally: VoteTally, threshold: float) -> Labels:
     """The majority where at least ``threshold`` of the votes agree with it; NaN elsewhere.
 
     Source:
@@ -102,12 +102,12 @@ def consensus(tally: Tally, threshold: float) -> Labels:
     return tally.labels(np.where(agreed, _side(tally.share), np.nan))
 
 
-def share(tally: Tally) -> Labels:
+def share(tally: VoteTally) -> Labels:
     """Mean of the votes as a soft label, weighted by their number."""
     return tally.labels(tally.soft_share(), tally.number.astype(np.float64))
 
 
-def order_consistent(tally: Tally) -> Labels:
+def order_consistent(tally: VoteTally) -> Labels:
     """The winner where the majorities of both orders agree on it; NaN elsewhere.
 
     Pairs seen in one order only, or tied in an order, cannot be consistent.
@@ -129,21 +129,21 @@ def order_consistent(tally: Tally) -> Labels:
     )
 
 
-def order_corrected(tally: Tally, term: OrderTerm) -> Labels:
+def order_corrected(tally: VoteTally, term: OrderTerm) -> Labels:
     """What is left of the votes when each rater's preference for a place is taken out."""
     preference = term.preference(tally.votes, tally.row, len(tally.number))
     return tally.labels(preference, **term.facts())
 
 
 @dataclass(frozen=True)
-class Settings:
+class AggregationSettings:
     """What some of the rules need beside the votes."""
 
     threshold: float
     term: Callable[[], OrderTerm]
 
 
-RULES: Mapping[str, Callable[[Tally, Settings], Labels]] = {
+RULES: Mapping[str, Callable[[VoteTally, AggregationSettings], Labels]] = {
     "majority": lambda tally, _: majority(tally),
     "consensus": lambda tally, settings: consensus(tally, settings.threshold),
     "share": lambda tally, _: share(tally),
@@ -199,8 +199,8 @@ def aggregate(
         ConfigError: for an unknown rule or threshold.
     """
     check_rule(rule, threshold)
-    tally = Tally.of(votes, pairs)
-    settings = Settings(threshold, lambda: term or OrderTerm.fit(tally.votes))
+    tally = VoteTally.of(votes, pairs)
+    settings = AggregationSettings(threshold, lambda: term or OrderTerm.fit(tally.votes))
     return RULES[rule](tally, settings)
 
 

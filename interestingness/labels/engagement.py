@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
 from interestingness.errors import ConfigError, LabelError
-from interestingness.labels.score_file import read_scores
 from interestingness.labels.source import Labels, LabelSource
-from interestingness.labels.tables import Tables
 from interestingness.schema import Pairs
 from interestingness.stats.columns import Array, exact_ties
 from interestingness.stats.exposure import (
@@ -27,12 +25,14 @@ from interestingness.stats.exposure import (
     owner_effects,
     rate_residuals,
 )
+from interestingness.tables.score_file import read_scores
+from interestingness.tables.tables import Tables
 
 EXCESS = ("error", "skip")
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class Impressions:
     """What is known of each image of the tables, all of shape (images,).
 
     Attributes:
@@ -181,7 +181,7 @@ class EngagementSource(LabelSource):
         return state
 
     @cached_property
-    def _shown(self) -> Shown:
+    def _shown(self) -> Impressions:
         missing = self.missing()
         if missing is not None:
             raise LabelError(f"label source {self.name!r}: {missing}")
@@ -201,7 +201,7 @@ class EngagementSource(LabelSource):
             for cell in names:
                 number.setdefault(cell, len(number) - 1)
             owner = np.array([number[cell] for cell in names], dtype=np.int64)
-        return Shown(count, exposure, age, owner, int(excess.sum()))
+        return Impressions(count, exposure, age, owner, int(excess.sum()))
 
     def _named(self, error: LabelError, hint: str = "") -> LabelError:
         return LabelError(

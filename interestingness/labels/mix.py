@@ -15,7 +15,6 @@ from scipy.special import expit
 from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.signals import human_weight, signal
 from interestingness.labels.source import Labels, LabelSource
-from interestingness.labels.tables import Tables
 from interestingness.labels.votes import VoteSource
 from interestingness.schema import Pairs
 from interestingness.stats.agreement import accuracy
@@ -23,6 +22,7 @@ from interestingness.stats.calibration import log_loss
 from interestingness.stats.columns import Array, exact_ties
 from interestingness.stats.folds import image_disjoint_folds
 from interestingness.stats.logistic import antisymmetric_logistic, choose_ridge
+from interestingness.tables.tables import Tables
 
 MIN_HUMAN_PAIRS = 10
 RIDGES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
@@ -32,7 +32,7 @@ ROUNDS = 6
 
 
 @dataclass(frozen=True)
-class Reliability:
+class SourceReliability:
     """One line of ``MixSource.comparison``: what a source is worth against the human votes.
 
     Attributes:
@@ -67,7 +67,7 @@ class _Calibration:
     human: Pairs
     human_preference: Array
     human_votes: Array
-    comparison: tuple[Reliability, ...]
+    comparison: tuple[SourceReliability, ...]
 
 
 class MixSource(LabelSource):
@@ -274,7 +274,7 @@ def _calibrate(
             )
         )
     lines = [
-        Reliability(
+        SourceReliability(
             name,
             int(known[:, i].sum()),
             slope_alone[i],
@@ -285,7 +285,7 @@ def _calibrate(
         for i, name in enumerate(names)
     ]
     nan = float("nan")
-    lines.append(Reliability("mix", int(known.any(axis=1).sum()), nan, nan, nan, *scored[-1]))
+    lines.append(SourceReliability("mix", int(known.any(axis=1).sum()), nan, nan, nan, *scored[-1]))
     return _Calibration(
         scale,
         slope,

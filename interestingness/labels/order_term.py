@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from interestingness.labels.tables import Votes
 from interestingness.stats.columns import Array, exact_ties
 from interestingness.stats.order_effect import (
     OrderEffect,
     order_effect,
     order_effect_of_probabilities,
 )
+from interestingness.tables.tables import Votes
 
 CERTAINTY = 0.005
 """Probabilities are clipped to [0.005, 0.995]: some judges round to two decimals."""

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from interestingness.errors import ConfigError, LabelError
-from interestingness.labels.score_file import read_scores
 from interestingness.labels.source import Labels, LabelSource
-from interestingness.labels.tables import Tables
 from interestingness.schema import Pairs
+from interestingness.tables.score_file import read_scores
+from interestingness.tables.tables import Tables
 
 LINKS = ("order", "sigmoid")
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interestingness.errors import LabelError
-from interestingness.labels.tables import Tables
 from interestingness.schema import Pairs
+from interestingness.tables.tables import Tables
 
 
 @dataclass(frozen=True, eq=False)

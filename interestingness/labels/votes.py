@@ -14,8 +14,8 @@ from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.aggregation import aggregate, check_rule
 from interestingness.labels.order_term import OrderTerm
 from interestingness.labels.source import Labels, LabelSource
-from interestingness.labels.tables import Tables, Votes
 from interestingness.schema import DEFAULT_QUESTION, Pairs
+from interestingness.tables.tables import Tables, Votes
 
 KINDS = ("human", "model", "any")
 ORDERS = 2

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from interestingness.learning.reference import Reference
+from interestingness.evaluation.reference import Reference
 from interestingness.schema import Pairs
 from interestingness.stats.agreement import TIE, accuracy, agreement
 from interestingness.studies.result import HeatMap

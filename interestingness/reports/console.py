@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from interestingness.learning.results import Estimate, Evaluation, ReferenceResult
+from interestingness.evaluation.results import Estimate, Evaluation, ReferenceResult
 from interestingness.reports.description import RunDescription, number, percent, roles
 from interestingness.reports.text import plural
 

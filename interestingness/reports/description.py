@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from interestingness.learning.results import Evaluation
+from interestingness.evaluation.results import Evaluation
 
 
 @dataclass(frozen=True)

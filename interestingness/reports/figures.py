@@ -8,7 +8,7 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from interestingness.learning.results import (
+from interestingness.evaluation.results import (
     ConsensusLevel,
     Estimate,
     Evaluation,

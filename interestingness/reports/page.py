@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 from PIL import Image
 
-from interestingness.learning.results import Evaluation
+from interestingness.evaluation.results import Evaluation
 from interestingness.reports import figures
 from interestingness.reports.charts.heat_map import heat_map
 from interestingness.reports.description import RunDescription, number, percent, roles

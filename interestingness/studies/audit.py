@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from interestingness.errors import DataError
-from interestingness.labels.tables import Votes
 from interestingness.labels.votes import simulation_of
 from interestingness.schema import Pairs
 from interestingness.studies.audit_tables import (
@@ -27,6 +26,7 @@ from interestingness.studies.ballots import PEOPLE, Ballots, by_judge, kinds_of
 from interestingness.studies.result import Figure, StudyResult, Table
 from interestingness.studies.study import Material, Study
 from interestingness.studies.vote_ranking import ranking_chart, ranking_gallery, ranking_table
+from interestingness.tables.tables import Votes
 
 MOST_BIASED = 3
 """Judges named in the answer."""

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interestingness.labels.order_term import OrderTerm
-from interestingness.labels.tables import Votes
 from interestingness.schema import Pairs
 from interestingness.stats.bootstrap import Interval, bootstrap_over_images, share_interval
 from interestingness.stats.columns import Array
@@ -18,6 +17,7 @@ from interestingness.stats.krippendorff import Answers
 from interestingness.stats.position_bias import PositionBias, position_bias
 from interestingness.stats.rater_reliability import agrees_with_others, repetition_stability
 from interestingness.stats.shares import quick_share
+from interestingness.tables.tables import Votes
 
 PEOPLE = "people"
 LEVEL = 0.95

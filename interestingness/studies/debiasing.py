@@ -12,7 +12,6 @@ from interestingness.errors import ConfigError
 from interestingness.labels.aggregation import aggregate
 from interestingness.labels.order_term import CERTAINTY
 from interestingness.labels.source import Labels
-from interestingness.labels.tables import Votes
 from interestingness.schema import Pairs
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.columns import Array
@@ -24,9 +23,17 @@ from interestingness.studies.repetitions import (
     mean_interval,
 )
 from interestingness.studies.result import Cell, Column, Curve, Curves, StudyResult, Table
-from interestingness.studies.simulated_images import DIM, SIGNAL, UNSEEN, Scene, judged, rankers
-from interestingness.studies.simulated_judges import Calls, Judge, worlds
+from interestingness.studies.simulated_images import (
+    DIM,
+    SIGNAL,
+    UNSEEN,
+    SimulatedImages,
+    judged,
+    rankers,
+)
+from interestingness.studies.simulated_judges import Calls, PlantedJudge, worlds
 from interestingness.studies.study import Material, Study
+from interestingness.tables.tables import Votes
 
 QUICK = "A quick run: too few repetitions to conclude anything. "
 SIMULATED = (
@@ -149,13 +156,15 @@ class Debiasing(Study):
         line = material.progress("simulating judges")
         for repeat in range(self.repeats):
             rng = np.random.default_rng((material.seed, repeat))
-            scene = Scene.of(self.images, self.held_out, self.calls[-1], rng)
+            scene = SimulatedImages.of(self.images, self.held_out, self.calls[-1], rng)
             for world, judge in enumerate(judges):
                 found[world, :, repeat] = self._repetition(scene, judge, rng)
                 line(repeat * len(judges) + world + 1, self.repeats * len(judges))
         return self._result(judges, found, material.seed)
 
-    def _repetition(self, scene: Scene, judge: Judge, rng: np.random.Generator) -> Array:
+    def _repetition(
+        self, scene: SimulatedImages, judge: PlantedJudge, rng: np.random.Generator
+    ) -> Array:
         """Accuracy and Spearman, shape (rules, calls, 2)."""
         margin = scene.truth[scene.pairs.left] - scene.truth[scene.pairs.right]
         asked = Calls.of(judge, margin, rng)
@@ -176,7 +185,7 @@ class Debiasing(Study):
                     found[i, j] = judged(w, *held)
         return found
 
-    def _result(self, judges: Sequence[Judge], found: Array, seed: int) -> StudyResult:
+    def _result(self, judges: Sequence[PlantedJudge], found: Array, seed: int) -> StudyResult:
         at = self.calls.index(self.compare_at)
         notes = [
             f"{self.repeats} repetitions; intervals: {interval_note(self.repeats, 'repetitions')}. "
@@ -203,7 +212,7 @@ class Debiasing(Study):
             simulated=SIMULATED,
         )
 
-    def _summary(self, judges: Sequence[Judge], found: Array, at: int, seed: int) -> Table:
+    def _summary(self, judges: Sequence[PlantedJudge], found: Array, at: int, seed: int) -> Table:
         rows: list[dict[str, Cell]] = []
         for world, judge in enumerate(judges):
             for i, rule in enumerate(RULES):
@@ -237,7 +246,7 @@ class Debiasing(Study):
             rows,
         )
 
-    def _contrasts(self, judges: Sequence[Judge], found: Array) -> Table:
+    def _contrasts(self, judges: Sequence[PlantedJudge], found: Array) -> Table:
         row_of = {rule.name: i for i, rule in enumerate(RULES)}
         rows: list[dict[str, Cell]] = []
         for rule, other, tells in CONTRASTS:
@@ -261,7 +270,7 @@ class Debiasing(Study):
             rows,
         )
 
-    def _everything(self, judges: Sequence[Judge], found: Array) -> Table:
+    def _everything(self, judges: Sequence[PlantedJudge], found: Array) -> Table:
         rows: list[dict[str, Cell]] = [
             {
                 "world": judge.name,
@@ -293,7 +302,7 @@ class Debiasing(Study):
             rows,
         )
 
-    def _figure(self, judge: Judge, found: Array) -> Curves:
+    def _figure(self, judge: PlantedJudge, found: Array) -> Curves:
         x = np.array(self.calls, dtype=np.float64)
         curves = []
         for i, rule in enumerate(RULES):
@@ -323,7 +332,7 @@ def _points(difference: Array) -> Interval:
     return mean_interval(100 * difference, most=100)
 
 
-def _worlds_table(judges: Sequence[Judge]) -> Table:
+def _worlds_table(judges: Sequence[PlantedJudge]) -> Table:
     rows: list[dict[str, Cell]] = [
         {
             "world": judge.name,
@@ -352,7 +361,7 @@ def _worlds_table(judges: Sequence[Judge]) -> Table:
     )
 
 
-def _answer(judges: Sequence[Judge], found: Array, calls: Sequence[int], at: int) -> str:
+def _answer(judges: Sequence[PlantedJudge], found: Array, calls: Sequence[int], at: int) -> str:
     """Which rule is ahead where, in words, from this run's numbers."""
     accuracy_ = found[..., 0].mean(axis=2)
     gain = 100 * (accuracy_ - accuracy_[:, :1])

@@ -12,7 +12,6 @@ from interestingness.errors import ConfigError
 from interestingness.labels.engagement import EngagementSource
 from interestingness.labels.scores import ScoreSource
 from interestingness.labels.source import LabelSource
-from interestingness.labels.tables import Tables
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.columns import Array
 from interestingness.stats.correlation import spearman
@@ -21,6 +20,7 @@ from interestingness.studies.repetitions import mean_interval
 from interestingness.studies.result import Cell, Column, IntervalChart, StudyResult, Table
 from interestingness.studies.simulated_images import judged, ranker
 from interestingness.studies.study import Material, Study
+from interestingness.tables.tables import Tables
 
 MEASURES = ("accuracy", "quality", "popularity", "labels_quality", "labels_popularity")
 

@@ -14,7 +14,6 @@ from interestingness.data.splits import PairSplit
 from interestingness.datasets.image_texts import LISTS, texts_of_images
 from interestingness.datasets.tags import LEAK
 from interestingness.errors import ConfigError, LabelError
-from interestingness.labels.tables import Tables
 from interestingness.learning.fusion_fit import Examples, FusionRecipe, fit_fusion
 from interestingness.models.fusion import widths_of
 from interestingness.stats.agreement import correct
@@ -24,6 +23,7 @@ from interestingness.stats.paired_splits import PairedDifference, corrected_pair
 from interestingness.stats.tag_audit import predictive_tags
 from interestingness.studies.result import Cell, Column, IntervalChart, Spread, StudyResult, Table
 from interestingness.studies.study import Material, Study
+from interestingness.tables.tables import Tables
 
 LEAKY = "_with_leaks"
 MEASURES = ("train", "validation", "test", "precision", "recall", "pairs")

@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 
 from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.source import Labels, LabelSource
-from interestingness.labels.tables import Tables
 from interestingness.labels.votes import VoteSource
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.audit_tables import INTERVAL_NOTE, POSITION_COLUMNS, position_cells
@@ -27,6 +26,7 @@ from interestingness.studies.result import (
 )
 from interestingness.studies.source_heads import SourceHeads, Training, fit_heads
 from interestingness.studies.study import Material, Study
+from interestingness.tables.tables import Tables
 
 COSTS = (("dollars", "cost_uusd", 1e-6), ("seconds", "seconds", 1.0))
 """Cell, column of votes that carries it, and its unit."""

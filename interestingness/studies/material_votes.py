@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from interestingness.errors import DataError
-from interestingness.labels.tables import Votes
 from interestingness.studies.ballots import Ballots, by_judge, kinds_of
 from interestingness.studies.study import Material
+from interestingness.tables.tables import Votes
 
 
 def question_rows(material: Material) -> pa.Table:

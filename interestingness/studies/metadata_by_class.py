@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from interestingness.errors import LabelError
-from interestingness.labels.tables import Tables
 from interestingness.stats.columns import Array
 from interestingness.studies.result import Bars, Cell, Column, StudyResult, Table
 from interestingness.studies.study import Material, Study
+from interestingness.tables.tables import Tables
 
 LEAK = 0.9
 """From this AUC on we call metadata a leak."""

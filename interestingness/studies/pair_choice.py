@@ -21,7 +21,7 @@ from interestingness.studies.repetitions import (
 )
 from interestingness.studies.result import Cell, Column, Curve, Curves, StudyResult, Table
 from interestingness.studies.simulated_images import judged, pairs_of, ranker, truth_in_features
-from interestingness.studies.simulated_judges import Calls, Judge, worlds
+from interestingness.studies.simulated_judges import Calls, PlantedJudge, worlds
 from interestingness.studies.study import Material, Study
 
 WAYS = (("random", 1.0), ("active", 0.3), ("active only", 0.0))
@@ -31,7 +31,9 @@ TARGETS = (
     ("new", "held-out images, ranked by a linear ranker"),
 )
 JUDGES = ("logistic", "threshold")
-SHARP = Judge("sharp", "answers by chance, along a steep logistic curve without an order term", 6.0)
+SHARP = PlantedJudge(
+    "sharp", "answers by chance, along a steep logistic curve without an order term", 6.0
+)
 """Most random pairs are obvious to it: the world in which choosing should pay."""
 CALLS_PER_PAIR = 2
 """Each pair is asked in both orders, so that the order term is not in the way."""
@@ -113,7 +115,7 @@ class PairChoice(Study):
                 line(repeat * len(judges) + i + 1, self.repeats * len(judges))
         return self._result(judges, found, material.seed)
 
-    def _repetition(self, judge: Judge, share: float, rng: np.random.Generator) -> Array:
+    def _repetition(self, judge: PlantedJudge, share: float, rng: np.random.Generator) -> Array:
         """Spearman of asked and new images after each round, shape (2, rounds + 1)."""
         n = self.images
         features, truth = truth_in_features(n + self.held_out, rng)
@@ -150,7 +152,7 @@ class PairChoice(Study):
             found[1, round_] = judged(weights, features[n:], truth[n:])[1]
         return found
 
-    def _result(self, judges: Sequence[Judge], found: Array, seed: int) -> StudyResult:
+    def _result(self, judges: Sequence[PlantedJudge], found: Array, seed: int) -> StudyResult:
         notes = [
             f"{self.repeats} repetitions; intervals: {interval_note(self.repeats, 'repetitions')}. "
             f"{self.images} images to ask about, {self.held_out} held out. Each pair is asked "
@@ -177,7 +179,9 @@ class PairChoice(Study):
             simulated=SIMULATED,
         )
 
-    def _rows(self, judges: Sequence[Judge], found: Array, seed: int) -> list[dict[str, Cell]]:
+    def _rows(
+        self, judges: Sequence[PlantedJudge], found: Array, seed: int
+    ) -> list[dict[str, Cell]]:
         rows: list[dict[str, Cell]] = []
         at = self.compare_at
         for i, judge in enumerate(judges):
@@ -219,7 +223,7 @@ class PairChoice(Study):
             rows,
         )
 
-    def _everything(self, judges: Sequence[Judge], found: Array) -> Table:
+    def _everything(self, judges: Sequence[PlantedJudge], found: Array) -> Table:
         rows: list[dict[str, Cell]] = [
             {
                 "world": judge.name,
@@ -246,7 +250,7 @@ class PairChoice(Study):
             rows,
         )
 
-    def _figure(self, judge: Judge, found: Array, target: str, about: str) -> Curves:
+    def _figure(self, judge: PlantedJudge, found: Array, target: str, about: str) -> Curves:
         curves = []
         for way, (name, _) in enumerate(WAYS):
             points = [mean_interval(found[way, :, j]) for j in range(self.rounds + 1)]

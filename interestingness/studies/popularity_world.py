@@ -11,10 +11,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.schema import Pairs
 from interestingness.stats.columns import Array
 from interestingness.stats.pair_choice import next_pairs
+from interestingness.tables.tables import Manifest, Tables
 
 CONTENT, STYLE, NOISE = 16, 16, 16
 """Features that carry quality, features that an owner's images share, and features of nothing."""

@@ -25,7 +25,7 @@ STRENGTHS = (1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class SimulatedImages:
     """Images with features and a truth, and pairs of the first of them in the order of asking.
 
     Attributes:
@@ -39,7 +39,9 @@ class Scene:
     pairs: Pairs
 
     @classmethod
-    def of(cls, images: int, held_out: int, pairs: int, rng: np.random.Generator) -> Scene:
+    def of(
+        cls, images: int, held_out: int, pairs: int, rng: np.random.Generator
+    ) -> SimulatedImages:
         """Draw one."""
         features, truth = truth_in_features(images + held_out, rng)
         chosen = next_pairs(

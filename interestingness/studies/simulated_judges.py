@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from interestingness.labels.tables import Votes
 from interestingness.schema import Pairs
 from interestingness.stats.columns import Array
+from interestingness.tables.tables import Votes
 
 SECOND_TWICE = 0.36
 """Share of pairs on which GPT-4o answers "second" in both orders (Abdullahu and Grabner 2025)."""
@@ -26,7 +26,7 @@ _FEW = slice(None, None, 40)
 
 
 @dataclass(frozen=True)
-class Judge:
+class PlantedJudge:
     """P(left) of a call = σ(slope · margin + s · b of the pair), s = ±1: left shown first or not.
 
     Attributes:
@@ -94,7 +94,7 @@ class Judge:
         }
         return {name: float(_DENSITY @ values @ weight) for name, values in mean.items()}
 
-    def with_order_term(self, second_twice: float = SECOND_TWICE) -> Judge:
+    def with_order_term(self, second_twice: float = SECOND_TWICE) -> PlantedJudge:
         """The same judge with the b that makes it answer "second" twice on this share of pairs."""
 
         def excess(b: float) -> float:
@@ -103,24 +103,30 @@ class Judge:
         return replace(self, b=float(brentq(excess, -40 * self.slope, 0.0, xtol=1e-6)))
 
 
-def worlds() -> tuple[Judge, ...]:
+def worlds() -> tuple[PlantedJudge, ...]:
     """The judges that rules are tried on, all with GPT-4o's share of "second" in both orders."""
     calm = 1.5
     steady = float(
         brentq(
-            lambda k: Judge("", "", k).with_order_term().expected()["repeats"] - REPEATS_ITSELF,
+            lambda k: (
+                PlantedJudge("", "", k).with_order_term().expected()["repeats"] - REPEATS_ITSELF
+            ),
             1.0,
             60.0,
             xtol=1e-4,
         )
     )
     judges = (
-        Judge("logistic", "answers by chance, along a logistic curve with one order term", calm),
-        Judge("threshold", "is nearly deterministic, with one threshold of place", steady),
-        Judge(
+        PlantedJudge(
+            "logistic", "answers by chance, along a logistic curve with one order term", calm
+        ),
+        PlantedJudge("threshold", "is nearly deterministic, with one threshold of place", steady),
+        PlantedJudge(
             "lapses", "is as threshold; one call in five is about other images", steady, lapse=0.2
         ),
-        Judge("varying", "is as threshold; each pair has its own order term", steady, b_spread=1.0),
+        PlantedJudge(
+            "varying", "is as threshold; each pair has its own order term", steady, b_spread=1.0
+        ),
     )
     return tuple(judge.with_order_term() for judge in judges)
 
@@ -142,7 +148,7 @@ class Calls:
     order: NDArray[np.int8]
 
     @classmethod
-    def of(cls, judge: Judge, margin: Array, rng: np.random.Generator) -> Calls:
+    def of(cls, judge: PlantedJudge, margin: Array, rng: np.random.Generator) -> Calls:
         """Ask the judge about each pair once in each order."""
         one = np.ones(len(margin), dtype=np.int8)
         own = rng.normal(size=len(margin))

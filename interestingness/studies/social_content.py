@@ -114,7 +114,7 @@ class SocialContent(Study):
         self,
         name: str,
         labels: Mapping[str, Labels],
-        numbers: Mapping[str, Numbers],
+        numbers: Mapping[str, ContentNumbers],
         students: SourceHeads | None,
         material: Material,
     ) -> dict[str, Cell]:
@@ -144,7 +144,7 @@ class SocialContent(Study):
 
 
 @dataclass(frozen=True, eq=False)
-class Numbers:
+class ContentNumbers:
     """One number per image.
 
     Attributes:
@@ -161,20 +161,20 @@ class Numbers:
         return int(self.group.max(initial=-1)) + 1
 
 
-def image_numbers(source: LabelSource, labels: Labels, material: Material) -> Numbers:
+def image_numbers(source: LabelSource, labels: Labels, material: Material) -> ContentNumbers:
     """The source's own number of each image, else Bradley–Terry utilities of its labels."""
     own = source.image_scores()
     if own is not None:
-        return Numbers(own, np.where(np.isnan(own), -1, 0))
+        return ContentNumbers(own, np.where(np.isnan(own), -1, 0))
     pairs, known = material.pairs, labels.known
     fit = bradley_terry(
         pairs.left[known], pairs.right[known], labels.preference[known],
         images=len(pairs.image_ids), ridge=RIDGE, standard_errors=False,
     )  # fmt: skip
-    return Numbers(fit.utility, fit.component)
+    return ContentNumbers(fit.utility, fit.component)
 
 
-def rank_correlation(x: Numbers, y: Numbers, seed: int) -> Interval:
+def rank_correlation(x: ContentNumbers, y: ContentNumbers, seed: int) -> Interval:
     """Spearman's over the images that both know, with its interval.
 
     Where images fall into groups that cannot be compared, ranks are shares of the own group.
@@ -189,7 +189,7 @@ def rank_correlation(x: Numbers, y: Numbers, seed: int) -> Interval:
     )
 
 
-def comparable(x: Numbers, y: Numbers) -> tuple[Array, Array]:
+def comparable(x: ContentNumbers, y: ContentNumbers) -> tuple[Array, Array]:
     """Numbers of the images that both know; of several groups, ranks within them, in (0, 1)."""
     known = (x.group >= 0) & (y.group >= 0)
     one, other = x.value[known], y.value[known]
@@ -228,7 +228,7 @@ def _table(rows: list[dict[str, Cell]], content: str) -> Table:
     )  # fmt: skip
 
 
-def _correlations(numbers: Mapping[str, Numbers], material: Material) -> Table:
+def _correlations(numbers: Mapping[str, ContentNumbers], material: Material) -> Table:
     names = list(numbers)
     rows: list[dict[str, Cell]] = []
     for i, one in enumerate(names):
@@ -281,7 +281,7 @@ def _crossed_map(crossed: Array, names: Sequence[str]) -> HeatMap:
 
 
 def _figures(
-    rows: list[dict[str, Cell]], numbers: Mapping[str, Numbers], content: str
+    rows: list[dict[str, Cell]], numbers: Mapping[str, ContentNumbers], content: str
 ) -> list[Figure]:
     known = [
         (str(row["signal"]), row["agreement"])
@@ -328,7 +328,7 @@ def _used(
     return found
 
 
-def _notes(absent: Sequence[str], numbers: Mapping[str, Numbers]) -> list[str]:
+def _notes(absent: Sequence[str], numbers: Mapping[str, ContentNumbers]) -> list[str]:
     found = [f"Nothing to read for: {', '.join(absent)}."] if absent else []
     return found + [
         f"The labels of {name} leave {n.groups} groups of images apart: its rank correlations are "

@@ -15,12 +15,12 @@ from PIL import Image
 
 from interestingness.data.splits import PairSplit
 from interestingness.labels.source import LabelSource
-from interestingness.labels.tables import Tables
 from interestingness.labels.votes import simulation_of
 from interestingness.models.contract import EmbeddingContract
 from interestingness.progress import ProgressLine
 from interestingness.schema import Pairs
 from interestingness.studies.result import StudyResult
+from interestingness.tables.tables import Tables
 
 
 class Sources(NamedTuple):

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from interestingness.datasets.image_texts import OBTAINING, WRITTEN, written_descriptions
 from interestingness.errors import DataError, LabelError
-from interestingness.labels.tables import Tables, keys_of
 from interestingness.labels.votes import VoteSource
+from interestingness.tables.tables import Tables, keys_of
 
 LONGEST = 2000
 """Characters of a text that are read; a reason is a sentence or two."""

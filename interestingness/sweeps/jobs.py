@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from interestingness.assembly import registry
+from interestingness.runs import registry
 
 LOG = "job.log"
 GRACE_S = 10.0
@@ -24,7 +24,7 @@ _POLL_S = 0.05
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-class Status(StrEnum):
+class SweepStatus(StrEnum):
     """How far a job has come."""
 
     WAITING = "waiting"
@@ -37,11 +37,11 @@ class Status(StrEnum):
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen to the job."""
-        return self not in {Status.WAITING, Status.RUNNING}
+        return self not in {SweepStatus.WAITING, SweepStatus.RUNNING}
 
 
 @dataclass(frozen=True)
-class Job:
+class SweepJob:
     """One process of a sweep.
 
     Attributes:
@@ -65,7 +65,7 @@ class Job:
 
 
 @dataclass
-class Outcome:
+class JobOutcome:
     """What became of a job.
 
     Attributes:
@@ -74,8 +74,8 @@ class Outcome:
         seconds: wall time of the process; None before it ran.
     """
 
-    job: Job
-    status: Status = Status.WAITING
+    job: SweepJob
+    status: SweepStatus = SweepStatus.WAITING
     error: str = ""
     results: Path | None = None
     seconds: float | None = None
@@ -83,18 +83,18 @@ class Outcome:
 
 @dataclass
 class _Running:
-    outcome: Outcome
+    outcome: JobOutcome
     process: subprocess.Popen[bytes]
     began: float = field(default_factory=time.monotonic)
 
 
 def run(
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[JobOutcome],
     *,
     at_once: int,
     timeout_s: float | None,
     environment: Mapping[str, str],
-    ended: Callable[[Outcome], None],
+    ended: Callable[[JobOutcome], None],
     tick: Callable[[], None] = lambda: None,
 ) -> bool:
     """Run waiting jobs to their ends; one that fails or is killed does not stop the others.
@@ -111,7 +111,7 @@ def run(
         Whether Ctrl-C or SIGTERM ended it: children are stopped then, and all jobs without an end
         are "interrupted".
     """
-    waiting = [o for o in outcomes if o.status is Status.WAITING]
+    waiting = [o for o in outcomes if o.status is SweepStatus.WAITING]
     running: list[_Running] = []
     with _interruptions() as interrupted:
         while (waiting or running) and not interrupted:
@@ -130,15 +130,17 @@ def run(
         _stop([entry.process for entry in running], interrupted)
     for entry in running:
         entry.outcome.seconds = time.monotonic() - entry.began
-        _give_up(entry.outcome, Status.INTERRUPTED, "interrupted")
+        _give_up(entry.outcome, SweepStatus.INTERRUPTED, "interrupted")
     for outcome in waiting:
-        outcome.status, outcome.error = Status.INTERRUPTED, "never started"
+        outcome.status, outcome.error = SweepStatus.INTERRUPTED, "never started"
     return bool(interrupted)
 
 
-def seconds_left(outcomes: Sequence[Outcome], at_once: int) -> float | None:
+def seconds_left(outcomes: Sequence[JobOutcome], at_once: int) -> float | None:
     """Estimate from the jobs that finished so far; None while none has."""
-    took = [o.seconds for o in outcomes if o.status is Status.FINISHED and o.seconds is not None]
+    took = [
+        o.seconds for o in outcomes if o.status is SweepStatus.FINISHED and o.seconds is not None
+    ]
     if not took:
         return None
     mean = sum(took) / len(took)
@@ -159,7 +161,7 @@ def last_lines(log: Path, *, most: int = 6) -> str:
     return "\n".join(lines[begins[-1] :][:most] if begins else lines[-most:])
 
 
-def _start(outcome: Outcome, environment: Mapping[str, str]) -> _Running | None:
+def _start(outcome: JobOutcome, environment: Mapping[str, str]) -> _Running | None:
     job = outcome.job
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
@@ -175,9 +177,9 @@ def _start(outcome: Outcome, environment: Mapping[str, str]) -> _Running | None:
                 start_new_session=True,
             )
     except OSError as error:
-        outcome.status, outcome.error = Status.FAILED, str(error)
+        outcome.status, outcome.error = SweepStatus.FAILED, str(error)
         return None
-    outcome.status = Status.RUNNING
+    outcome.status = SweepStatus.RUNNING
     return _Running(outcome, process)
 
 
@@ -189,24 +191,24 @@ def _over(entry: _Running, timeout_s: float | None) -> bool:
         if timeout_s is None or seconds < timeout_s:
             return False
         _stop([entry.process], [])
-        _give_up(outcome, Status.FAILED, f"stopped after timeout_s={timeout_s:g} seconds")
+        _give_up(outcome, SweepStatus.FAILED, f"stopped after timeout_s={timeout_s:g} seconds")
         return True
     _let_go(entry.process)
     _conclude(outcome, entry.process.returncode)
-    if outcome.status is Status.FAILED:
+    if outcome.status is SweepStatus.FAILED:
         # A killed rank 0 leaves its other ranks behind.
         _signal(entry.process, signal.SIGKILL)
     return True
 
 
-def _conclude(outcome: Outcome, code: int) -> None:
+def _conclude(outcome: JobOutcome, code: int) -> None:
     folder = outcome.job.folder
     record = registry.read(folder) or {}
     if code == 0 and record.get("status") == "skipped":
-        outcome.status, outcome.results = Status.SKIPPED, Path(str(record.get("of")))
+        outcome.status, outcome.results = SweepStatus.SKIPPED, Path(str(record.get("of")))
         return
     if code == 0 and (folder / registry.METRICS).is_file():
-        outcome.status, outcome.results = Status.FINISHED, folder
+        outcome.status, outcome.results = SweepStatus.FINISHED, folder
         return
     tail = last_lines(outcome.job.log) or str(record.get("error") or "")
     if code < 0:
@@ -216,10 +218,10 @@ def _conclude(outcome: Outcome, code: int) -> None:
         error = f"ended without {registry.METRICS}\n{tail}".rstrip()
     else:
         error = tail or f"exit status {code}"
-    _give_up(outcome, Status.FAILED, error)
+    _give_up(outcome, SweepStatus.FAILED, error)
 
 
-def _give_up(outcome: Outcome, status: Status, error: str) -> None:
+def _give_up(outcome: JobOutcome, status: SweepStatus, error: str) -> None:
     """Note how it ended, in the run's folder too if the job could not do so itself."""
     outcome.status, outcome.error = status, error
     if (registry.read(outcome.job.folder) or {}).get("status") in {None, "running"}:

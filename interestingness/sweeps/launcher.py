@@ -16,11 +16,11 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 from typing_extensions import override
 
-from interestingness.assembly.environment import finding_us
 from interestingness.disk import disk_error
 from interestingness.errors import InterestingnessError
+from interestingness.runs.environment import finding_us
 from interestingness.sweeps import jobs, names, table
-from interestingness.sweeps.jobs import Job, Outcome, Status
+from interestingness.sweeps.jobs import JobOutcome, SweepJob, SweepStatus
 from interestingness.sweeps.live import Live
 
 DOORS = {"train": "train", "evaluate": "evaluate", "study": "evaluate"}
@@ -73,7 +73,7 @@ class Sweep:
         self.at_once, self.timeout_s = at_once, timeout_s
         self.folder = Path(str(config.hydra.sweep.dir))
         self.command = command or job_command(config)
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[JobOutcome] = []
         context.callbacks.callbacks.append(_End(self))
 
     def launch(self, overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
@@ -111,7 +111,7 @@ class Sweep:
         self.outcomes += batch
         with Live(console, self.outcomes, self.at_once) as live:
 
-            def ended(outcome: Outcome) -> None:
+            def ended(outcome: JobOutcome) -> None:
                 with contextlib.suppress(OSError):  # others still run; at the end it is an error
                     table.write(self._rows(), self.folder)
                 live.ended(table.row_of(outcome))
@@ -146,7 +146,7 @@ class Sweep:
     def _rows(self) -> list[table.Row]:
         return [table.row_of(outcome) for outcome in self.outcomes]
 
-    def _outcomes(self, overrides: Sequence[Sequence[str]], first: int) -> list[Outcome]:
+    def _outcomes(self, overrides: Sequence[Sequence[str]], first: int) -> list[JobOutcome]:
         found = []
         command_line = list(self.config.hydra.overrides.task)
         for i, job in enumerate(overrides, start=first):
@@ -160,14 +160,16 @@ class Sweep:
                 f"hydra.job.num={i}",
                 f"hydra.job.id={i}",
             ]
-            found.append(Outcome(Job(i, name, choice, tuple(self.command(arguments)), folder)))
+            found.append(
+                JobOutcome(SweepJob(i, name, choice, tuple(self.command(arguments)), folder))
+            )
         return found
 
-    def _return(self, overrides: Sequence[str], outcome: Outcome) -> JobReturn:
+    def _return(self, overrides: Sequence[str], outcome: JobOutcome) -> JobReturn:
         made = JobReturn(overrides=list(overrides), working_dir=str(Path.cwd()))
         # The basic sweeper stops at the first job that failed; others have their own rules.
         tolerant = str(OmegaConf.select(self.config, "hydra.sweeper._target_")) == BASIC_SWEEPER
-        if outcome.status is Status.FAILED and not tolerant:
+        if outcome.status is SweepStatus.FAILED and not tolerant:
             made.status = JobStatus.FAILED
             made.return_value = JobFailed(outcome.error, todo=f"see {outcome.job.log}")
         else:

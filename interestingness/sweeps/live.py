@@ -11,16 +11,16 @@ from rich.console import Console
 from rich.live import Live as RichLive
 from rich.text import Text
 
-from interestingness.sweeps.jobs import Outcome, Status, seconds_left
+from interestingness.sweeps.jobs import JobOutcome, SweepStatus, seconds_left
 from interestingness.sweeps.table import Row, percent
 
-STYLES = {Status.FINISHED: "green", Status.SKIPPED: "cyan", Status.FAILED: "red"}
+STYLES = {SweepStatus.FINISHED: "green", SweepStatus.SKIPPED: "cyan", SweepStatus.FAILED: "red"}
 
 
 class Live:
     """Shows a batch; where the output is no terminal only the lines that stay are printed."""
 
-    def __init__(self, console: Console, outcomes: Sequence[Outcome], at_once: int) -> None:
+    def __init__(self, console: Console, outcomes: Sequence[JobOutcome], at_once: int) -> None:
         """Begin to show at ``__enter__``.
 
         Args:
@@ -54,7 +54,7 @@ class Live:
 
     def line(self) -> str:
         """The changing line: "running 3 gpt4o · 2 of 8 done · about 40 s left"."""
-        running = [o.job for o in self.outcomes if o.status is Status.RUNNING]
+        running = [o.job for o in self.outcomes if o.status is SweepStatus.RUNNING]
         done = sum(o.status.ended for o in self.outcomes)
         parts = ["running " + ", ".join(f"{job.number} {job.name}" for job in running)]
         parts.append(f"{done} of {len(self.outcomes)} done")
@@ -70,7 +70,7 @@ class Live:
         line.append(str(outcome.status), STYLES.get(outcome.status, ""))
         if row.headline is not None:
             line.append(f"  {row.main or next(iter(row.accuracies))} {percent(row.headline)} %")
-        if outcome.status is Status.FINISHED and outcome.seconds is not None:
+        if outcome.status is SweepStatus.FINISHED and outcome.seconds is not None:
             line.append(f"  {outcome.seconds:.0f} s")
         if outcome.error:
             line.append(f"  {outcome.error.splitlines()[0]}")

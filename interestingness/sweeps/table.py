@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from interestingness.assembly import registry
 from interestingness.disk import appearing
+from interestingness.runs import registry
 from interestingness.sweeps import names
-from interestingness.sweeps.jobs import Outcome, Status
+from interestingness.sweeps.jobs import JobOutcome, SweepStatus
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,7 +42,7 @@ class Accuracy:
 class Row:
     """One job in the table."""
 
-    outcome: Outcome
+    outcome: JobOutcome
     accuracies: Mapping[str, Accuracy] = field(default_factory=dict)
     main: str | None = None
     simulated: str = ""
@@ -54,7 +54,7 @@ class Row:
         return None if found is None else found.value
 
 
-def row_of(outcome: Outcome) -> Row:
+def row_of(outcome: JobOutcome) -> Row:
     """Read a job's results; a file that is not as expected leaves the cells empty."""
     if outcome.results is None:
         return Row(outcome)
@@ -121,7 +121,7 @@ def simulation(rows: Sequence[Row]) -> str:
 def summary(rows: Sequence[Row]) -> str:
     """How many jobs there are and how they ended: "8 jobs: 7 finished, 1 failed"."""
     counts = Counter(row.outcome.status for row in rows)
-    parts = [f"{counts[status]} {status}" for status in Status if counts[status]]
+    parts = [f"{counts[status]} {status}" for status in SweepStatus if counts[status]]
     return f"{len(rows)} job{'s' * (len(rows) != 1)}: {', '.join(parts)}"
 
 
@@ -162,9 +162,9 @@ def markdown(rows: Sequence[Row], folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def failures(rows: Sequence[Row]) -> list[Outcome]:
+def failures(rows: Sequence[Row]) -> list[JobOutcome]:
     """Outcomes of jobs that failed."""
-    return [row.outcome for row in rows if row.outcome.status is Status.FAILED]
+    return [row.outcome for row in rows if row.outcome.status is SweepStatus.FAILED]
 
 
 def records(rows: Sequence[Row], folder: Path) -> dict[str, list[Any]]:
@@ -260,7 +260,7 @@ def show(rows: Sequence[Row], console: Console, folder: Path) -> None:
     console.print(f"{summary(rows)}; {folder / STEM}.md", highlight=False, soft_wrap=True)
 
 
-def _label(outcome: Outcome) -> str:
+def _label(outcome: JobOutcome) -> str:
     """The job in the printed table, where the option's name stands in the head."""
     return f"{outcome.job.number} {names.label(outcome.job.choices)}".strip()
 
@@ -302,5 +302,5 @@ def _long(found: Accuracy | None) -> str:
     return f"{text} [{percent(found.low)}, {percent(found.high)}]"
 
 
-def _seconds(outcome: Outcome) -> str:
+def _seconds(outcome: JobOutcome) -> str:
     return "–" if outcome.seconds is None else f"{outcome.seconds:.0f}"

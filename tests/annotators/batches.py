@@ -14,7 +14,7 @@ from interestingness.annotators.batch.machine import BatchLimits
 from interestingness.annotators.batch.runner import run_batches
 from interestingness.annotators.credentials import Secret
 from interestingness.annotators.engine.stopping import Exit, Stop
-from interestingness.annotators.engine.tally import Summary, Tally
+from interestingness.annotators.engine.tally import CallCounts, Summary
 from interestingness.annotators.parsing import PARSER_VERSION, parse
 from interestingness.annotators.transport import Transport
 from interestingness.annotators.types import Request, Task
@@ -44,7 +44,7 @@ class Batches:
         """Ask in batches; after some ``looks`` at them somebody wants to stop."""
         stop, seen = Stop(), count(1)
 
-        def progress(_: Tally) -> None:
+        def progress(_: CallCounts) -> None:
             if next(seen) == looks:
                 stop.ask(Exit.INTERRUPTED, "test")
 

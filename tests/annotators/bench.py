@@ -21,7 +21,7 @@ from interestingness.annotators.engine.tally import Summary
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.parsing import PARSER_VERSION, parse
 from interestingness.annotators.transport import Transport
-from interestingness.annotators.types import JSON, Label, Reply, Request, Task, Usage
+from interestingness.annotators.types import JSON, Answer, Reply, Request, Task, Usage
 
 KEY = "bench-key-0123456789"
 CAP = 20
@@ -150,7 +150,7 @@ class Bench:
             stored = self.rows(f"SELECT http, body FROM reply WHERE attempt = '{attempt_id}'")[0]
             task = pairs(1)[0]
             verdict = parse(task, Reply(stored[0], zlib.decompress(stored[1])))[0]
-            assert isinstance(verdict, Label)
+            assert isinstance(verdict, Answer)
             assert (verdict.choice, verdict.reason) == (choice, reason), "I6"
         for file in self.path.parent.rglob("*"):
             if file.is_file():

@@ -12,10 +12,10 @@ from PIL import Image
 
 from interestingness.annotators.backends import Backend
 from interestingness.annotators.prompting import Template
-from interestingness.annotators.stimuli import Source
+from interestingness.annotators.stimuli import ImageSource
 from interestingness.annotators.tasks import Round
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.schema import Pair
+from interestingness.tables.tables import Manifest, Tables
 
 SIMULATED = {"seed": 0, "sharpness": 1.0, "order_term": -1.0}
 
@@ -44,10 +44,10 @@ def rounds(kind: str = "pair", *, question: str = "interesting", **more: Any) ->
     return [Round(prompt, question, more.get("persona"))]
 
 
-def source(name: str) -> Source:
+def source(name: str) -> ImageSource:
     """An image that lies in no file."""
     data = name.encode()
-    return Source(name, Path(name), hashlib.sha256(data).hexdigest(), data)
+    return ImageSource(name, Path(name), hashlib.sha256(data).hexdigest(), data)
 
 
 def photographs(folder: Path, number: int, *, seed: int = 0) -> dict[str, Path]:

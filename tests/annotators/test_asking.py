@@ -14,7 +14,7 @@ from PIL import Image
 
 from interestingness.annotators.asking import Build
 from interestingness.annotators.canvas import GAP
-from interestingness.annotators.stimuli import Source
+from interestingness.annotators.stimuli import ImageSource
 from interestingness.annotators.tasks import embedding_task, image_tasks, pair_tasks, text_tasks
 from interestingness.annotators.types import Task
 from interestingness.errors import ImageError
@@ -27,7 +27,7 @@ class Asked:
     def __init__(self, folder: Path, **changes: Any) -> None:
         self.backend = backend(**changes)
         files = photographs(folder, 2)
-        self.sources = {n: Source.read(n, path) for n, path in files.items()}
+        self.sources = {n: ImageSource.read(n, path) for n, path in files.items()}
         self.by_hash = {s.sha256: s for s in self.sources.values()}
         self.pair = Pair.of(*self.sources)
 

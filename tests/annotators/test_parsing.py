@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interestingness.annotators.parsing import clean, parse
-from interestingness.annotators.types import Label, Reject, Reply, Task, Usage
+from interestingness.annotators.types import Answer, Reject, Reply, Task, Usage
 
 TASK = pair_task()
 
@@ -30,7 +30,7 @@ def kind(reply: Reply, task: Task = TASK) -> str:
 
 def test_a_good_answer() -> None:
     found, usage, served, fingerprint = parse(TASK, chat(answer("second", "A rare bird.")))
-    assert isinstance(found, Label)
+    assert isinstance(found, Answer)
     assert (found.choice, found.p_first, found.reason) == ("second", None, "A rare bird.")
     assert found.extra == {"repaired": False, "reason_supports": "unclear"}
     assert usage == Usage(320, 40)
@@ -50,7 +50,7 @@ def test_a_good_answer() -> None:
 )
 def test_fences_and_white_space_are_repaired(text: str) -> None:
     found = verdict(chat(text))
-    assert isinstance(found, Label) and found.choice == "first"
+    assert isinstance(found, Answer) and found.choice == "first"
     assert found.extra["repaired"] is ("```" in text)
 
 
@@ -198,7 +198,7 @@ def test_a_vector_is_kept_as_float32_whichever_way_it_comes() -> None:
     raw = struct.pack("<3f", 0.25, -1.5, 3.0)
     for given_ in ([0.25, -1.5, 3], base64.b64encode(raw).decode()):
         found = verdict(embedded(given_), EMBED_3)
-        assert isinstance(found, Label)
+        assert isinstance(found, Answer)
         assert base64.b64decode(str(found.extra["vector"])) == raw
         assert found.extra["dimensions"] == 3
 
@@ -252,4 +252,4 @@ _json = st.recursive(
 @given(_json, st.sampled_from([TASK, EMBED]))
 def test_no_json_whatever_raises(value: Any, task: Task) -> None:
     found = parse(task, Reply(200, json.dumps(value).encode()))
-    assert isinstance(found[0], Reject | Label)
+    assert isinstance(found[0], Reject | Answer)

@@ -12,11 +12,11 @@ from material import backend, data_set, photographs, ring, rounds
 from interestingness.annotators import plan
 from interestingness.annotators.asking import unstored
 from interestingness.annotators.pilot import agreement_with_people, human_preference, pilot_tasks
-from interestingness.annotators.plan import Estimate
-from interestingness.annotators.stimuli import Source
+from interestingness.annotators.plan import CostEstimate
+from interestingness.annotators.stimuli import ImageSource
 from interestingness.annotators.tasks import image_tasks, pair_tasks
 from interestingness.annotators.types import Need, Task
-from interestingness.annotators.votes import Place
+from interestingness.annotators.votes import VoteFile
 from interestingness.errors import ConfigError, DataError
 
 
@@ -52,30 +52,30 @@ def test_broken_images_are_found_before_anything_is_asked(tmp_path: Path) -> Non
 
 def tasks(folder: Path, number: int = 6) -> list[Task]:
     files = photographs(folder, number)
-    sources = {n: Source.read(n, p) for n, p in files.items()}
+    sources = {n: ImageSource.read(n, p) for n, p in files.items()}
     return pair_tasks(backend(), rounds(), ring(list(files)), sources).tasks
 
 
 def test_an_estimate_is_a_bound_until_tokens_were_measured(tmp_path: Path) -> None:
     some = tasks(tmp_path)
     meter = backend(cap=100).meter([rounds()[0].prompt])
-    before = Estimate.of(some, meter)
+    before = CostEstimate.of(some, meter)
     assert before.calls == 12 and before.expected is None
     assert "at most" in str(before) and "about" not in str(before)
     meter.measured["pair"] = 300
-    after = Estimate.of(some, meter, completion_tokens=40)
+    after = CostEstimate.of(some, meter, completion_tokens=40)
     assert after.expected == 12 * (300 * 2.5 + 40 * 10)
     assert after.expected < after.most < before.most
-    assert "free of charge" in str(Estimate(12, 0))
+    assert "free of charge" in str(CostEstimate(12, 0))
 
 
 def test_more_than_a_dollar_wants_a_budget_or_a_yes() -> None:
-    dear = Estimate(10_000, 30_000_000)
+    dear = CostEstimate(10_000, 30_000_000)
     with pytest.raises(ConfigError, match="there is no budget"):
         plan.confirm(dear, budget=None)
     plan.confirm(dear, budget=5.0)
     plan.confirm(dear, budget=None, yes=True)
-    plan.confirm(Estimate(10, 30_000), budget=None)
+    plan.confirm(CostEstimate(10, 30_000), budget=None)
 
 
 def test_what_leaves_the_machine_is_said(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_pilot_takes_voted_pairs_first_and_a_larger_one_holds_a_smaller(tmp_pa
     assert len(pilot_tasks(some, 999, voted)) == 40
     with pytest.raises(ConfigError):
         pilot_tasks(some, 0, voted)
-    sources = {n: Source.read(n, p) for n, p in photographs(tmp_path, 5).items()}
+    sources = {n: ImageSource.read(n, p) for n, p in photographs(tmp_path, 5).items()}
     images = image_tasks(backend(), rounds("image"), sources, sources).tasks
     assert len(pilot_tasks(images, 2, [])) == 2
 
@@ -143,7 +143,7 @@ def test_answers_are_read_with_the_votes_of_the_data_set(tmp_path: Path) -> None
     row = {"pair_id": bare.pairs.pair_ids[:1], "rater_id": ["m"], "choice": ["left"]}
     answers = pa.table({**row, "rater_kind": ["model"], "first": ["right"], "cost_uusd": [12]})
     assert not bare.has("votes")
-    place = Place.of(
+    place = VoteFile.of(
         bare, "pair", annotator="my judge", question="safe / calm", ledger=tmp_path / "a.sqlite"
     )
     assert place.write(answers) is None

@@ -17,7 +17,7 @@ from interestingness.annotators.preflight import Fitness
 from interestingness.annotators.sentinel import Watch, again, earlier_tasks
 from interestingness.annotators.session import Session
 from interestingness.annotators.simulated import SimulatedJudge, SimulatedSender
-from interestingness.annotators.stimuli import Source
+from interestingness.annotators.stimuli import ImageSource
 from interestingness.annotators.tasks import pair_tasks
 from interestingness.annotators.types import Task
 
@@ -32,7 +32,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.backend = backend()
-        sources = {n: Source.read(n, p) for n, p in photographs(folder / "p", 30).items()}
+        sources = {n: ImageSource.read(n, p) for n, p in photographs(folder / "p", 30).items()}
         self.by_hash = {s.sha256: s for s in sources.values()}
         self.ways = rounds()
         self.tasks = pair_tasks(self.backend, self.ways, ring(list(sources)), sources).tasks

@@ -14,7 +14,7 @@ from answers import answer, chat
 from material import SIMULATED, backend, photographs, ring, rounds
 
 from interestingness.annotators.engine.stopping import Exit
-from interestingness.annotators.engine.tally import Summary, Tally
+from interestingness.annotators.engine.tally import CallCounts, Summary
 from interestingness.annotators.ledger.money import dollars
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.preflight import Canary, PreflightError
@@ -22,7 +22,7 @@ from interestingness.annotators.prompting import Template
 from interestingness.annotators.session import Consistency, Session, connected, progress_text
 from interestingness.annotators.simulated import SimulatedJudge, SimulatedSender
 from interestingness.annotators.simulated_server import SimulatedServer
-from interestingness.annotators.stimuli import Source
+from interestingness.annotators.stimuli import ImageSource
 from interestingness.annotators.tasks import pair_tasks
 from interestingness.annotators.types import Reply, Request, Task
 from interestingness.errors import ConfigError
@@ -34,7 +34,7 @@ def whole_session(folder: Path, url: str, seen: list[str], **more: Any) -> tuple
     """Preflight and eight pairs over a socket; what came of it, and rows of votes."""
     judge = backend(base_url=url, model="simulated-judge", **more)
     canary = Canary.of(judge, Template.load("pair-1"), today=TODAY)
-    sources = {n: Source.read(n, p) for n, p in photographs(folder / "p", 8).items()}
+    sources = {n: ImageSource.read(n, p) for n, p in photographs(folder / "p", 8).items()}
     ways = rounds()
     tasks = pair_tasks(judge, ways, ring(list(sources)), sources).tasks
     meter = judge.meter([canary.prompt])
@@ -79,7 +79,7 @@ class Renamed(SimulatedSender):
 
 
 def test_another_model_is_noticed_in_the_next_process_too(tmp_path: Path) -> None:
-    sources = {n: Source.read(n, p) for n, p in photographs(tmp_path / "p", 8).items()}
+    sources = {n: ImageSource.read(n, p) for n, p in photographs(tmp_path / "p", 8).items()}
     ways = rounds()
 
     def session(name: str, day: date, n: int, **more: Any) -> Summary:
@@ -167,9 +167,9 @@ def test_consistency_counts_pairs_with_the_same_winner_in_both_orders() -> None:
 
 
 def test_the_line_of_progress_tells_what_goes_wrong() -> None:
-    tally = Tally(total=100, labelled=40, refused=3, rejected={"invalid_json": 2}, in_doubt=1)
+    tally = CallCounts(total=100, labelled=40, refused=3, rejected={"invalid_json": 2}, in_doubt=1)
     tally.spent_uusd = 900_000
     said = progress_text(tally, Consistency(same=3, both=4), dollars)
     for part in ("46 of 100", "$0.90 so far", "$1.08 to come", "3 refused", "3 unusable", "75%"):
         assert part in said, part
-    assert "$" not in progress_text(Tally(total=5), Consistency(), dollars)
+    assert "$" not in progress_text(CallCounts(total=5), Consistency(), dollars)

@@ -18,10 +18,10 @@ from interestingness.annotators.asking import Build
 from interestingness.annotators.parsing import parse
 from interestingness.annotators.simulated import SimulatedJudge, SimulatedSender
 from interestingness.annotators.simulated_server import SimulatedServer
-from interestingness.annotators.stimuli import Source
+from interestingness.annotators.stimuli import ImageSource
 from interestingness.annotators.tasks import embedding_task, image_tasks, pair_tasks, text_tasks
 from interestingness.annotators.transport import Transport
-from interestingness.annotators.types import Label, Reject, Reply, Request, Task
+from interestingness.annotators.types import Answer, Reject, Reply, Request, Task
 
 
 class World:
@@ -30,7 +30,7 @@ class World:
     def __init__(self, folder: Path, number: int = 30, **judge: Any) -> None:
         self.backend = backend()
         files = photographs(folder, number)
-        self.sources = {n: Source.read(n, p) for n, p in files.items()}
+        self.sources = {n: ImageSource.read(n, p) for n, p in files.items()}
         self.utility = dict(zip(files, np.linspace(-1.5, 1.5, number), strict=True))
         shas = {
             hashlib.sha256(self.backend.transcode(s.bytes(), where=n)).hexdigest(): n
@@ -86,7 +86,7 @@ def test_planted_faults_come_as_often_as_planted(tmp_path: Path) -> None:
     found = [world.verdict(task) for task in world.tasks()]
     kinds = Counter(v.kind if isinstance(v, Reject) else "label" for v in found)
     assert 20 < kinds["refused"] < 60 and 6 < kinds["invalid_json"] < 32
-    words = Counter(v.extra["reason_supports"] for v in found if isinstance(v, Label))
+    words = Counter(v.extra["reason_supports"] for v in found if isinstance(v, Answer))
     assert 0.2 < words["contradicts"] / sum(words.values()) < 0.4
 
 
@@ -113,7 +113,7 @@ def test_texts_yes_or_no_and_vectors(tmp_path: Path) -> None:
     for kind in ("image", "description"):
         made = image_tasks(world.backend, rounds(kind), world.sources, world.sources).tasks
         found = [world.verdict(task) for task in made]
-        assert all(isinstance(v, Label) for v in found)
+        assert all(isinstance(v, Answer) for v in found)
         assert {v.choice for v in found} <= ({"yes", "no"} if kind == "image" else {None})
     text = world.verdict(text_tasks(world.backend, rounds("cupl")[0], samples=1).tasks[0])
     assert "simulated" in text.extra["text"]

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from interestingness.annotators.canvas import GAP, canvas
-from interestingness.annotators.stimuli import Source, Transcode
+from interestingness.annotators.stimuli import ImageSource, Transcode
 from interestingness.errors import ConfigError, ImageError
 
 SMALL = Transcode(max_side=64)
@@ -103,16 +103,16 @@ def test_cmyk_is_sent_as_rgb() -> None:
 def test_a_source_is_the_file_that_was_hashed(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(saved(picture()))
-    source = Source.read("a.jpg", path)
+    source = ImageSource.read("a.jpg", path)
     assert source.bytes() == path.read_bytes()
     path.write_bytes(saved(picture(seed=1)))
     with pytest.raises(ImageError, match="changed"):
         source.bytes()
     path.write_bytes(b"")
     with pytest.raises(ImageError, match="empty"):
-        Source.read("a.jpg", path)
+        ImageSource.read("a.jpg", path)
     with pytest.raises(ImageError):
-        Source.read("b.jpg", tmp_path / "b.jpg")
+        ImageSource.read("b.jpg", tmp_path / "b.jpg")
 
 
 def test_the_canvas_shows_the_first_on_the_left() -> None:

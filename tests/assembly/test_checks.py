@@ -82,7 +82,7 @@ def test_weights_are_known_by_content_not_by_name(tmp_path) -> None:
 
 
 def test_a_cache_that_cannot_be_made_is_one_error(tmp_path) -> None:
-    from interestingness.assembly.prepare import writable_cache
+    from interestingness.disk import writable_cache
 
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="cannot be made"):

@@ -17,13 +17,13 @@ from interestingness.assembly.modalities import Features, fused_features
 from interestingness.datasets.folder_tables import pair_table
 from interestingness.datasets.image_texts import texts_of_images
 from interestingness.errors import ConfigError, DataError, WeightsError
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.models.backbone import Backbone
 from interestingness.models.backbones import SceneClipBackbone
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.fusion import widths_of
 from interestingness.models.text_towers import SceneClipText
 from interestingness.schema import Pairs
+from interestingness.tables.tables import Manifest, Tables
 
 IDS = ["a", "b", "c", "d"]
 TOWER = {"_target_": "interestingness.models.text_towers.SceneClipText", "weights": "random:0"}

@@ -16,8 +16,8 @@ from interestingness.labels.engagement import EngagementSource
 from interestingness.labels.mix import MixSource
 from interestingness.labels.scores import ScoreSource
 from interestingness.labels.source import LabelSource
-from interestingness.labels.tables import Tables
 from interestingness.labels.votes import VoteSource
+from interestingness.tables.tables import Tables
 from interestingness.testing import LabelSourceContract
 
 

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from interestingness.datasets.download import run as download_run
-from interestingness.datasets.download.settings import Settings
+from interestingness.datasets.download.settings import DownloadSettings
 from interestingness.datasets.folder import prepare_folder
-from interestingness.labels.tables import Tables
+from interestingness.tables.tables import Tables
 
 OPTIONS: dict[str, Any] = {
     "question": "interesting",
@@ -97,7 +97,7 @@ def host(misbehaving: ModuleType) -> Iterator[Any]:
 @pytest.fixture
 def from_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Data sets may fetch images from this machine, and lose no time."""
-    quick = partial(Settings, loopback=True, pause_s=0, backoff_s=0.01)
+    quick = partial(DownloadSettings, loopback=True, pause_s=0, backoff_s=0.01)
     monkeypatch.setattr(download_run, "Settings", quick)
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from interestingness.datasets import csv_stream
 from interestingness.datasets.flickr_user import (
     PHOTO_ID,
     equally_over,
@@ -22,7 +21,8 @@ from interestingness.datasets.flickr_user import (
 from interestingness.datasets.prepared import prepare_prepared
 from interestingness.errors import ConfigError, DataError
 from interestingness.labels.scores import ScoreSource
-from interestingness.labels.tables import Tables
+from interestingness.tables import csv_stream
+from interestingness.tables.tables import Tables
 
 
 @pytest.fixture

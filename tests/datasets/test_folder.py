@@ -18,7 +18,7 @@ from PIL import Image
 
 from interestingness.datasets import folder as folder_module
 from interestingness.datasets.folder import prepare_folder
-from interestingness.labels.tables import SPECS, Tables, read_table
+from interestingness.tables.tables import SPECS, Tables, read_table
 
 Write = Callable[[str, str], Path]
 Prepare = Callable[..., Tables]

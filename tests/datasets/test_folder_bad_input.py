@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from interestingness.errors import ConfigError, DataError, InterestingnessError
-from interestingness.labels.tables import Tables
+from interestingness.tables.tables import Tables
 
 Write = Callable[[str, str], Path]
 Prepare = Callable[..., Tables]

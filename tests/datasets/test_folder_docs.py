@@ -17,8 +17,8 @@ import yaml
 from PIL import Image
 
 from interestingness.datasets.folder import prepare_folder
-from interestingness.labels.tables import SPECS, Manifest
 from interestingness.schema import FORMAT_VERSION
+from interestingness.tables.tables import SPECS, Manifest
 
 WORDS = {
     pa.string(): "text",

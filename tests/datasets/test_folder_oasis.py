@@ -15,7 +15,7 @@ from interestingness.data.leaks import leak_report
 from interestingness.data.splits import by_fold, by_group, by_image
 from interestingness.datasets.folder import prepare_folder
 from interestingness.errors import DataError
-from interestingness.labels.tables import Tables
+from interestingness.tables.tables import Tables
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 
 from interestingness.data.images import read_image
 from interestingness.errors import DataError
-from interestingness.labels.tables import Tables
+from interestingness.tables.tables import Tables
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from interestingness.datasets.image_texts import (
     written_descriptions,
 )
 from interestingness.errors import DataError
-from interestingness.labels.table_format import write_table
-from interestingness.labels.tables import ANNOTATIONS, Manifest, Tables
 from interestingness.schema import Pairs
 from interestingness.studies.texts import descriptions
+from interestingness.tables.table_format import write_table
+from interestingness.tables.tables import ANNOTATIONS, Manifest, Tables
 
 IDS = ["a", "b", "c"]
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from interestingness.datasets.label_studio import file_name
 from interestingness.datasets.vote_tables import read_vote_files
 from interestingness.errors import DataError
-from interestingness.labels.tables import Tables
+from interestingness.tables.label_studio import file_name
+from interestingness.tables.tables import Tables
 
 NAMES = ["a.jpg", "b.JPG", "c.png", "Zürich 1.jpg", "trip/d.jpg", "trip/e.webp"]
 

@@ -18,7 +18,7 @@ from interestingness.datasets.prepared import prepare_prepared
 from interestingness.datasets.tags import tags_of, without_leak
 from interestingness.errors import ConfigError, DataError
 from interestingness.labels.scores import ScoreSource
-from interestingness.labels.tables import Tables
+from interestingness.tables.tables import Tables
 
 
 @pytest.fixture

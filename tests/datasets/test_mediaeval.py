@@ -15,7 +15,7 @@ from interestingness.datasets.mediaeval import prepare_mediaeval
 from interestingness.datasets.prepared import prepare_prepared
 from interestingness.errors import ConfigError, DataError
 from interestingness.labels.scores import ScoreSource
-from interestingness.labels.tables import Tables
+from interestingness.tables.tables import Tables
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 
 from interestingness.datasets.prepared import prepare_prepared
 from interestingness.errors import DataError
-from interestingness.labels.tables import Tables
 from interestingness.schema import pair_id
+from interestingness.tables.tables import Tables
 
 
 @pytest.fixture

@@ -28,8 +28,8 @@ from interestingness.datasets.visual_interestingness import (
 )
 from interestingness.errors import DataError
 from interestingness.labels.scores import ScoreSource
-from interestingness.labels.tables import Tables
 from interestingness.labels.votes import VoteSource
+from interestingness.tables.tables import Tables
 
 GENERATOR = Path(__file__).parents[1] / "raw" / "visual_interestingness" / "data.py"
 

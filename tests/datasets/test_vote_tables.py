@@ -11,8 +11,8 @@ import pytest
 
 from interestingness.datasets.vote_tables import read_vote_files
 from interestingness.errors import DataError
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.schema import Pair
+from interestingness.tables.tables import Manifest, Tables
 
 
 def read(*paths: Path, question: str | None = None):

@@ -16,13 +16,13 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from interestingness import cli
-from interestingness.assembly.annotating import annotate
-from interestingness.assembly.captioning import caption
 from interestingness.assembly.prepare import prepare
 from interestingness.assembly.run import train
+from interestingness.commands.annotate import annotate
+from interestingness.commands.caption import caption
 from interestingness.errors import ConfigError, DataError
-from interestingness.labels.tables import Tables
 from interestingness.models.captioners import CocaCaptioner
+from interestingness.tables.tables import Tables
 
 SIZE = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
 TINY = {

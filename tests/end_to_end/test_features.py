@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from interestingness.assembly.extracting import extract
 from interestingness.assembly.run import train
+from interestingness.commands.features import extract
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.errors import ConfigError
 

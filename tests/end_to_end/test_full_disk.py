@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from interestingness.assembly import registry
-from interestingness.assembly.checkpoints import load_checkpoint
+from interestingness.runs import registry
+from interestingness.runs.checkpoints import load_checkpoint
 
 SMALL = ["dataset.images=60", "model.backbone.weights=random", "trainer.accelerator=cpu"]
 

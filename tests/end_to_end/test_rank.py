@@ -27,8 +27,8 @@ from interestingness import cli
 from interestingness.data.shards.writer import write_shards
 from interestingness.datasets.photographs import find_photographs
 from interestingness.errors import DataError
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.schema import Pair
+from interestingness.tables.tables import Manifest, Tables
 
 
 @pytest.fixture()
@@ -239,7 +239,7 @@ def test_the_model_of_synthetic_scenes_is_refused(
 
 KILLED = """
 import sys
-from interestingness.annotators import scoring
+from interestingness.scoring import image_scorer as scoring
 scoring.PART = 8  # a kill costs what was not yet written
 from interestingness import cli
 cli.rank(sys.argv[1:])

@@ -16,8 +16,8 @@ import psutil
 import pytest
 import torch
 
-from interestingness.assembly import registry
 from interestingness.assembly.run import evaluate
+from interestingness.runs import registry
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from interestingness import cli
-from interestingness.assembly.data_scores import score
+from interestingness.commands.score import score
 from interestingness.errors import ConfigError
 from interestingness.labels.scores import ScoreSource
-from interestingness.labels.tables import Tables
+from interestingness.tables.tables import Tables
 
 SMALL = ("dataset.images=60", "scorer.architecture=scene_clip")
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from interestingness.assembly.shard_commands import write
+from interestingness.commands.shards import write
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from interestingness.assembly import registry
+from interestingness.runs import registry
 
 SMALL = [
     "dataset.images=60",

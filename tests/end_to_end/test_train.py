@@ -14,9 +14,9 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from interestingness.assembly import registry
 from interestingness.assembly.run import evaluate, train
 from interestingness.errors import ConfigError, DataError, LabelError, WeightsError
+from interestingness.runs import registry
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*LeafSpec.*",  # Lightning 2.6 with torch 2.15 (2026-11)

@@ -9,8 +9,8 @@ from scipy.special import expit, logit
 from interestingness.errors import ConfigError
 from interestingness.labels.aggregation import RULES, aggregate
 from interestingness.labels.order_term import OrderTerm
-from interestingness.labels.tables import Votes
 from interestingness.schema import Pairs
+from interestingness.tables.tables import Votes
 
 PAIRS, _, _ = Pairs.from_ids(["a", "a", "b", "c"], ["b", "c", "c", "d"])
 

@@ -12,9 +12,9 @@ import pytest
 
 from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.engagement import EngagementSource
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.schema import Pair, Pairs
 from interestingness.stats.correlation import spearman
+from interestingness.tables.tables import Manifest, Tables
 
 
 def prepared(

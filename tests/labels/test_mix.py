@@ -10,10 +10,10 @@ from interestingness.labels.mix import MixSource
 from interestingness.labels.scores import ScoreSource
 from interestingness.labels.signals import human_weight, normal_scores, signal
 from interestingness.labels.source import LabelSource
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.labels.votes import VoteSource
 from interestingness.schema import Pair, Pairs
 from interestingness.stats.agreement import accuracy
+from interestingness.tables.tables import Manifest, Tables
 
 IMAGES, PAIRS = 200, 500
 NOISE = {"good": 1.0, "fair": 1.5, "opposite": 1.5, "noise": 50.0}

@@ -7,8 +7,8 @@ import pytest
 
 from interestingness.errors import ConfigError, DataError, LabelError
 from interestingness.labels.scores import ScoreSource
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.schema import Pairs
+from interestingness.tables.tables import Manifest, Tables
 
 IMAGES = ["p/a.jpg", "p/b.jpg", "q/a.jpg", "q/d.jpg"]
 PAIRS, _, _ = Pairs.from_ids(

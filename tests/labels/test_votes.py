@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 
 from interestingness.errors import ConfigError, DataError, LabelError
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.labels.votes import VoteSource
 from interestingness.schema import Pair, pair_id
+from interestingness.tables.tables import Manifest, Tables
 from interestingness.testing import contract_tables
 
 PAIRS = [Pair.of(*p) for p in ("ab", "bc", "cd")]

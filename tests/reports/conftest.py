@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from interestingness.evaluation.evaluate import evaluate
+from interestingness.evaluation.reference import Reference
 from interestingness.labels.source import Labels
-from interestingness.learning.evaluation import evaluate
-from interestingness.learning.reference import Reference
 from interestingness.reports.description import RunDescription
 from interestingness.reports.page import PageContent
 from interestingness.reports.reasons import Reason

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from interestingness.evaluation.reference import Reference
 from interestingness.labels.source import Labels
-from interestingness.learning.reference import Reference
 from interestingness.reports.agreement import FEWEST, agreement_map
 from interestingness.schema import Pairs
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from interestingness.learning.results import (
+from interestingness.evaluation.results import (
     Ceiling,
     Estimate,
     Evaluation,

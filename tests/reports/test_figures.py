@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from interestingness.learning.results import (
+from interestingness.evaluation.results import (
     Ceiling,
     ConsensusLevel,
     Estimate,

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from interestingness.errors import ImageError
-from interestingness.learning.results import (
+from interestingness.evaluation.results import (
     Estimate,
     Evaluation,
     Histogram,

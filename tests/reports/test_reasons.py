@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from interestingness.labels.tables import check_table
 from interestingness.reports.reasons import Reason, reasons_of
+from interestingness.tables.tables import check_table
 
 
 def test_reasons_by_pair_question_and_without_repeats() -> None:

@@ -15,11 +15,11 @@ from interestingness.data.splits import by_image
 from interestingness.datasets.synthetic.prepare import prepare_synthetic
 from interestingness.labels.scores import ScoreSource
 from interestingness.labels.source import LabelSource
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.labels.votes import VoteSource
 from interestingness.models.contract import EmbeddingContract
 from interestingness.schema import DEFAULT_QUESTION, Pairs, pair_key
 from interestingness.studies.study import ImageFeatures, Material, Sources
+from interestingness.tables.tables import Manifest, Tables
 
 VOTED: Mapping[str, tuple[str, str, str]] = {
     "human": ("*", "human", "majority"),

@@ -20,7 +20,7 @@ from interestingness.studies.debiasing import (
     mean_logit,
 )
 from interestingness.studies.result import Curves, StudyResult
-from interestingness.studies.simulated_images import Scene, judged, pairs_of, ranker
+from interestingness.studies.simulated_images import SimulatedImages, judged, pairs_of, ranker
 from interestingness.studies.simulated_judges import Calls, worlds
 from interestingness.studies.study import Material
 
@@ -100,7 +100,7 @@ def test_the_seed_decides(repository: Path, quick: StudyResult) -> None:
 
 def test_every_rule_spends_the_same_calls() -> None:
     rng = np.random.default_rng(0)
-    scene = Scene.of(40, 10, 200, rng)
+    scene = SimulatedImages.of(40, 10, 200, rng)
     calls = Calls.of(worlds()[0], rng.normal(size=200), rng)
     for rule in RULES:
         pairs = scene.pairs[: 100 // 2 if rule.both else 100]
@@ -127,7 +127,7 @@ def test_mean_logit_is_half_the_difference_of_the_orders() -> None:
 
 def test_a_ranker_of_perfect_labels_is_limited_by_what_features_show_only() -> None:
     rng = np.random.default_rng(3)
-    scene = Scene.of(300, 300, 6000, rng)
+    scene = SimulatedImages.of(300, 300, 6000, rng)
     margin = scene.truth[scene.pairs.left] - scene.truth[scene.pairs.right]
     labels = Labels.of((margin > 0).astype(float))
     found, rank = judged(

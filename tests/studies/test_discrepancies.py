@@ -7,7 +7,6 @@ from PIL import Image
 from scipy.special import expit
 
 from interestingness.errors import ConfigError, DataError, LabelError, WeightsError
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.text_towers import SceneClipText
 from interestingness.reports.study import write_study
@@ -15,6 +14,7 @@ from interestingness.schema import Pairs
 from interestingness.studies.discrepancies import Discrepancies
 from interestingness.studies.embedding import TfidfEmbedder
 from interestingness.studies.study import ImageFeatures
+from interestingness.tables.tables import Manifest, Tables
 from tests.studies.conftest import material_of
 
 KINDS = ("boat on the sea", "cat in a room", "car in a street", "tree on a hill")

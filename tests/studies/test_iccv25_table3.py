@@ -13,7 +13,6 @@ import pytest
 from interestingness.errors import DataError
 from interestingness.labels.scores import ScoreSource
 from interestingness.labels.source import LabelSource
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.labels.votes import VoteSource
 from interestingness.studies.iccv25_table3 import (
     ACCURACY,
@@ -24,6 +23,7 @@ from interestingness.studies.iccv25_table3 import (
 )
 from interestingness.studies.result import Spread
 from interestingness.studies.study import Material, Sources
+from interestingness.tables.tables import Manifest, Tables
 
 SETTINGS: dict[str, Any] = {
     "splits": 3,

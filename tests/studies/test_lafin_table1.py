@@ -11,7 +11,6 @@ import pytest
 
 from interestingness.data.splits import by_image
 from interestingness.errors import ConfigError, DataError, LabelError
-from interestingness.labels.tables import Tables
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.fusion import row_name
 from interestingness.stats.bootstrap import Interval
@@ -23,6 +22,7 @@ from interestingness.studies.lafin_table1 import (
 )
 from interestingness.studies.result import Spread
 from interestingness.studies.study import ImageFeatures, Material
+from interestingness.tables.tables import Tables
 
 SETTINGS: dict[str, Any] = {
     "label": "lafin", "source": "true_utility", "weight": None, "splits": 2, "epochs": 30,

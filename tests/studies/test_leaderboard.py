@@ -12,12 +12,12 @@ from sklearn.linear_model import LogisticRegression
 from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.scores import ScoreSource
 from interestingness.labels.source import LabelSource
-from interestingness.labels.tables import ANNOTATIONS, Tables, write_table
 from interestingness.labels.votes import VoteSource
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.leaderboard import Leaderboard
 from interestingness.studies.result import Cell, IntervalChart, Spread, StudyResult
 from interestingness.studies.study import Material, Sources
+from interestingness.tables.tables import ANNOTATIONS, Tables, write_table
 
 
 def by_source(result: StudyResult) -> dict[str, Mapping[str, Cell]]:

@@ -14,12 +14,12 @@ from interestingness.data.splits import by_pair
 from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.mix import MixSource
 from interestingness.labels.scores import ScoreSource
-from interestingness.labels.tables import Tables
 from interestingness.labels.votes import VoteSource
 from interestingness.studies.label_parts import Parts
 from interestingness.studies.learning_curve import LearningCurve, Points
 from interestingness.studies.result import Spread, StudyResult
 from interestingness.studies.study import Material, Sources
+from interestingness.tables.tables import Tables
 
 PRICE = 0.05
 ADVICE = {"stop", "go on", "cannot tell", "no sign of learning"}

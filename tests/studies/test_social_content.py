@@ -13,7 +13,7 @@ from interestingness.labels.scores import ScoreSource
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.result import Cell, Spread, StudyResult
 from interestingness.studies.social_content import (
-    Numbers,
+    ContentNumbers,
     SocialContent,
     comparable,
     rank_correlation,
@@ -75,14 +75,14 @@ def test_groups_that_cannot_be_compared_are_ranked_apart() -> None:
     group = np.repeat([0, 1, 2], 40)
     truth = rng.normal(size=120)
     # a level of their own in each group: without groups the order would be lost
-    apart = Numbers(truth + 10.0 * (2 - group), group)
-    score = Numbers(truth + 0.1 * group, np.where(np.arange(120) < 3, -1, 0))
+    apart = ContentNumbers(truth + 10.0 * (2 - group), group)
+    score = ContentNumbers(truth + 0.1 * group, np.where(np.arange(120) < 3, -1, 0))
     found = rank_correlation(apart, score, 0)
     each = [spearmanr(truth[group == g], truth[group == g]).statistic for g in range(3)]
     assert found.estimate == pytest.approx(np.mean(each), abs=0.01)
     assert spearmanr(apart.value, score.value).statistic < 0.7
     assert len(comparable(apart, score)[0]) == 117
-    same = rank_correlation(Numbers(truth, np.zeros(120, dtype=int)), score, 0)
+    same = rank_correlation(ContentNumbers(truth, np.zeros(120, dtype=int)), score, 0)
     assert same.estimate == pytest.approx(spearmanr(truth[3:], score.value[3:]).statistic)
 
 

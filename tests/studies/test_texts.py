@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 
 from interestingness.errors import DataError, LabelError
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.studies.texts import clean, descriptions, reasons
+from interestingness.tables.tables import Manifest, Tables
 
 
 def with_columns(root, **columns):

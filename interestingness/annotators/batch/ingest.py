@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from interestingness.annotators.batch.lines import Line, Unreadable, answer_lines
-from interestingness.annotators.engine.judging import Judge, Judged
+from interestingness.annotators.engine.judging import AnswerReader, Judged
 from interestingness.annotators.engine.ruling import rule
-from interestingness.annotators.engine.tally import Tally
+from interestingness.annotators.engine.tally import CallCounts
 from interestingness.annotators.ledger.batches import Shard
 from interestingness.annotators.ledger.store import Ledger
-from interestingness.annotators.types import Label, Reject
+from interestingness.annotators.types import Answer, Reject
 
 T = TypeVar("T")
 CHUNK = 500
@@ -110,7 +110,7 @@ async def _take(
         await ledger.free(line.attempt_id, ruling.detail)
 
 
-async def judge_stored(ledger: Ledger, judge: Judge, tally: Tally) -> dict[str, str]:
+async def judge_stored(ledger: Ledger, judge: AnswerReader, tally: CallCounts) -> dict[str, str]:
     """Parse every reply that was stored and not judged.
 
     Returns:
@@ -127,9 +127,9 @@ async def judge_stored(ledger: Ledger, judge: Judge, tally: Tally) -> dict[str, 
     return changes
 
 
-def _count(tally: Tally, judged: Judged) -> None:
+def _count(tally: CallCounts, judged: Judged) -> None:
     verdict = judged.verdict
-    if isinstance(verdict, Label):
+    if isinstance(verdict, Answer):
         tally.labelled += 1
     elif verdict.terminal:
         tally.refused += 1

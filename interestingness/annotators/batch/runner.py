@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from interestingness.annotators.batch.ingest import judge_stored
 from interestingness.annotators.batch.machine import BatchLimits, Machine
 from interestingness.annotators.batch.remote import Carrier, Remote, RemoteError
-from interestingness.annotators.engine.contract import Build, Parse, Prices
-from interestingness.annotators.engine.judging import Judge
+from interestingness.annotators.engine.contract import BuildRequest, Parse, Prices
+from interestingness.annotators.engine.judging import AnswerReader
 from interestingness.annotators.engine.stopping import Exit, Stop
-from interestingness.annotators.engine.tally import Summary, Tally
+from interestingness.annotators.engine.tally import CallCounts, Summary
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.types import Attempt, Denied, Request, Task
 from interestingness.errors import InterestingnessError
@@ -27,7 +27,7 @@ OVERHEAD = 200
 async def run_batches(
     ledger: Ledger,
     tasks: Iterable[Task],
-    build: Build,
+    build: BuildRequest,
     parse: Parse,
     carrier: Carrier,
     *,
@@ -36,7 +36,7 @@ async def run_batches(
     limits: BatchLimits | None = None,
     stop: Stop | None = None,
     wait: bool = True,
-    progress: Callable[[Tally], None] = lambda tally: None,
+    progress: Callable[[CallCounts], None] = lambda tally: None,
     say: Callable[[str], None] = lambda text: None,
     seed: int = 0,
 ) -> Summary:
@@ -61,8 +61,8 @@ async def run_batches(
     stop, limits = stop or Stop(), limits or BatchLimits()
     remote = Remote(carrier, stop, random.Random(seed))
     machine = Machine(ledger, remote, limits, stop, say)
-    judge = Judge(ledger, parse, parser_version, prices)
-    run = _Run(ledger, machine, judge, list(tasks), build, prices, Tally(), progress)
+    judge = AnswerReader(ledger, parse, parser_version, prices)
+    run = _Run(ledger, machine, judge, list(tasks), build, prices, CallCounts(), progress)
     await asyncio.to_thread(ledger.renew, parse, parser_version)
     try:
         await run.all_rounds(wait=wait)
@@ -81,12 +81,12 @@ class _Run:
         self,
         ledger: Ledger,
         machine: Machine,
-        judge: Judge,
+        judge: AnswerReader,
         tasks: list[Task],
-        build: Build,
+        build: BuildRequest,
         prices: Prices,
-        tally: Tally,
-        progress: Callable[[Tally], None],
+        tally: CallCounts,
+        progress: Callable[[CallCounts], None],
     ) -> None:
         self.ledger, self.machine, self.judge = ledger, machine, judge
         self.tasks, self.build, self.prices = tasks, build, prices

@@ -10,7 +10,7 @@ Parsed: TypeAlias = tuple[Verdict, Usage | None, str | None, str | None]
 """Verdict, tokens, name of the model that answered, its fingerprint; None where not told."""
 
 
-class Build(Protocol):
+class BuildRequest(Protocol):
     """Makes the bytes of a task just before they are sent; runs in a thread."""
 
     def __call__(self, task: Task, retry_with: str | None = None) -> Request:

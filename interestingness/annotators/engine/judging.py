@@ -28,7 +28,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Judge:
+class AnswerReader:
     """Parses, prices and stores.
 
     Attributes:

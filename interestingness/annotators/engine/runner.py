@@ -17,19 +17,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from interestingness.annotators.engine.breaker import Breaker
-from interestingness.annotators.engine.contract import Build, Parse, Prices, Sender
+from interestingness.annotators.engine.contract import BuildRequest, Parse, Prices, Sender
 from interestingness.annotators.engine.gate import Gate
-from interestingness.annotators.engine.judging import Judge
+from interestingness.annotators.engine.judging import AnswerReader
 from interestingness.annotators.engine.ruling import Ruling, rule
 from interestingness.annotators.engine.stopping import Exit, Stop
-from interestingness.annotators.engine.tally import Summary, Tally
+from interestingness.annotators.engine.tally import CallCounts, Summary
 from interestingness.annotators.engine.waiting import backoff
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.types import (
+    Answer,
     Attempt,
     Denied,
     Failure,
-    Label,
     Reject,
     Reply,
     Request,
@@ -62,7 +62,7 @@ class Limits:
 async def run_tasks(
     ledger: Ledger,
     tasks: Iterable[Task],
-    build: Build,
+    build: BuildRequest,
     parse: Parse,
     transport: Sender,
     *,
@@ -71,7 +71,7 @@ async def run_tasks(
     prices: Prices,
     limits: Limits | None = None,
     stop: Stop | None = None,
-    progress: Callable[[Tally], None] = lambda tally: None,
+    progress: Callable[[CallCounts], None] = lambda tally: None,
     say: Callable[[str], None] = lambda text: None,
     seed: int = 0,
 ) -> Summary:
@@ -128,24 +128,24 @@ class _Run:
     def __init__(
         self,
         ledger: Ledger,
-        build: Build,
+        build: BuildRequest,
         parse: Parse,
         transport: Sender,
         parser_version: str,
         prices: Prices,
         limits: Limits,
         stop: Stop,
-        progress: Callable[[Tally], None],
+        progress: Callable[[CallCounts], None],
         say: Callable[[str], None],
         concurrency: int,
         rng: random.Random,
     ) -> None:
         self.ledger, self.build, self.transport = ledger, build, transport
         self.prices, self.limits = prices, limits
-        self.judge = Judge(ledger, parse, parser_version, prices)
+        self.judge = AnswerReader(ledger, parse, parser_version, prices)
         self.stop, self.progress, self.say = stop, progress, say
         self.rng = rng
-        self.tally, self.breaker = Tally(), Breaker()
+        self.tally, self.breaker = CallCounts(), Breaker()
         self.gate = Gate(concurrency, stop, rng=rng)
         self.error: Exception | None = None
 
@@ -331,7 +331,7 @@ class _Run:
             self.stop.ask(Exit.IO, self.ledger.stopped)
         verdict, tokens = await self._judge(task, attempt.id, reply, reserve_uusd=reserve)
         self.gate.fine(reply.headers, tokens)
-        if isinstance(verdict, Label):
+        if isinstance(verdict, Answer):
             self.tally.labelled += 1
             self.breaker.good()
             return "settled"
@@ -344,7 +344,7 @@ class _Run:
 
     async def _judge(
         self, task: Task, attempt_id: str, reply: Reply, *, reserve_uusd: int
-    ) -> tuple[Label | Reject, int]:
+    ) -> tuple[Answer | Reject, int]:
         """Parse a stored reply and store the verdict; also the tokens that it used, if told."""
         judged = await self.judge(task, attempt_id, reply)
         self.tally.unpriced += judged.cost_uusd is None

@@ -9,7 +9,7 @@ from interestingness.annotators.engine.stopping import Exit
 
 
 @dataclass
-class Tally:
+class CallCounts:
     """Counts of one run; the engine changes it, everybody may read it.
 
     Attributes:
@@ -84,6 +84,6 @@ class Summary:
         reason: why it ended early; empty if it did not.
     """
 
-    tally: Tally
+    tally: CallCounts
     exit_code: Exit
     reason: str

@@ -11,7 +11,7 @@ from interestingness.annotators.ledger.money import dollars
 
 
 @dataclass(frozen=True)
-class Status:
+class LedgerStatus:
     """Counts and sums of one ledger.
 
     Attributes:
@@ -51,7 +51,7 @@ class Status:
         return sum(self.states.get(state, (0, 0))[1] for state in unsure)
 
 
-def status(db: sqlite3.Connection, path: Path, tries: int) -> Status:
+def status(db: sqlite3.Connection, path: Path, tries: int) -> LedgerStatus:
     """Read the figures; nothing is changed.
 
     Args:
@@ -68,7 +68,7 @@ def status(db: sqlite3.Connection, path: Path, tries: int) -> Status:
     runs, ended = db.execute("SELECT count(*), count(ended) FROM run").fetchone()
     free = "SELECT coalesce(sum(reserve_uusd), 0) FROM attempt WHERE state = 'failed_free'"
     untold = "SELECT count(*) FROM event WHERE kind = 'cost_not_told'"
-    return Status(
+    return LedgerStatus(
         standing=count(
             "SELECT CASE WHEN standing = 'askable' AND rejects >= ? THEN 'given up'"
             " ELSE standing END, count(*) FROM standing GROUP BY 1 ORDER BY 1",
@@ -87,7 +87,7 @@ def status(db: sqlite3.Connection, path: Path, tries: int) -> Status:
     )
 
 
-def lines(found: Status) -> list[str]:
+def lines(found: LedgerStatus) -> list[str]:
     """The figures as people read them."""
     told = [_counts("tasks", found.standing)]
     told.append(_counts("attempts", {state: n for state, (n, _) in found.states.items()}))

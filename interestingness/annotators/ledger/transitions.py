@@ -18,9 +18,9 @@ from interestingness.annotators.ledger.money import dollars, enough
 from interestingness.annotators.ledger.redaction import cleaned, cleaned_json, kept_headers
 from interestingness.annotators.types import (
     JSON,
+    Answer,
     Attempt,
     Denied,
-    Label,
     Reply,
     Task,
     Usage,
@@ -267,7 +267,7 @@ def add_verdict(
     db: sqlite3.Connection, key: str, attempt_id: str, verdict: Verdict, parser_version: str
 ) -> None:
     """The row that can be made again; a key keeps the label of its first labelled attempt."""
-    if isinstance(verdict, Label):
+    if isinstance(verdict, Answer):
         db.execute(
             "INSERT INTO label VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
             (

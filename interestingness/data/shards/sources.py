@@ -15,7 +15,7 @@ from interestingness.data.shards.remote import stream_members
 from interestingness.errors import ShardError
 
 
-class Source(Protocol):
+class ShardSource(Protocol):
     """Gives the undecoded pairs of batches, asked for in ascending order."""
 
     def fetch(self, batch: int) -> RawPairs:

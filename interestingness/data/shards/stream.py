@@ -18,7 +18,7 @@ from interestingness.data.images import MAX_PIXELS, Skips, decode_image
 from interestingness.data.plan import EpochPlan, PoolOrder
 from interestingness.data.shards.local import RawPairs
 from interestingness.data.shards.reader import PairShards
-from interestingness.data.shards.sources import OffsetSource, PooledSource, Source
+from interestingness.data.shards.sources import OffsetSource, PooledSource, ShardSource
 from interestingness.data.shards.targets import JoinedTargets, PairTargets
 from interestingness.errors import ConfigError, DataError, ImageError, InterestingnessError
 
@@ -135,7 +135,7 @@ class PairShardStream(IterableDataset[PairBatch]):
         worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
         order, plan = self._plan()
         batches = plan.batches(worker, workers, start_batch=self.start_batch)
-        source: Source
+        source: ShardSource
         if self.shards.local is not None:
             source = OffsetSource(self.shards.local, plan, self.rank)
         else:

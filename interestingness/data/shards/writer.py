@@ -30,8 +30,8 @@ from interestingness.data.shards.layout import (
 from interestingness.data.shards.members import StoredImage, prepare_image
 from interestingness.disk import naming
 from interestingness.errors import ConfigError, DataError, ImageError, ShardError
-from interestingness.labels.tables import Tables
 from interestingness.schema import Pair
+from interestingness.tables.tables import Tables
 
 
 def write_shards(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from interestingness.data.images import decode_image, image_kind
 from interestingness.datasets.download.outcome import Kind
 from interestingness.datasets.download.placeholders import Placeholders
-from interestingness.datasets.download.settings import Settings
+from interestingness.datasets.download.settings import DownloadSettings
 from interestingness.errors import ImageError
 
 SUFFIX = {
@@ -18,7 +18,7 @@ SUFFIX = {
 
 
 @dataclass(frozen=True)
-class Picture:
+class DownloadedPicture:
     """Bytes that may be kept.
 
     Attributes:
@@ -43,8 +43,8 @@ class Refusal:
 
 
 def examine(
-    data: bytes, *, settings: Settings, placeholders: Placeholders, sha256: str = ""
-) -> Picture | Refusal:
+    data: bytes, *, settings: DownloadSettings, placeholders: Placeholders, sha256: str = ""
+) -> DownloadedPicture | Refusal:
     """Decode a file and judge it.
 
     What the host calls it does not count: web pages come as ``image/jpeg`` and photographs as
@@ -73,7 +73,7 @@ def examine(
     except ImageError as error:
         text = error.found.removeprefix("file: ")
         return Refusal("too large" if text.startswith("too large") else "not an image", text)
-    return Picture(SUFFIX[kind], found, *image.size)
+    return DownloadedPicture(SUFFIX[kind], found, *image.size)
 
 
 def _is_text(data: bytes) -> bool:

@@ -21,7 +21,7 @@ from interestingness.datasets.download.addresses import (
 )
 from interestingness.datasets.download.outcome import Kind
 from interestingness.datasets.download.placeholders import Placeholders
-from interestingness.datasets.download.settings import Settings
+from interestingness.datasets.download.settings import DownloadSettings
 
 _CHUNK = 1 << 16
 _GONE = (404, 410)
@@ -29,7 +29,7 @@ _MOVED = (301, 302, 303, 307, 308)
 
 
 @dataclass(frozen=True)
-class Answer:
+class FetchAnswer:
     """What one request came to.
 
     Attributes:
@@ -49,7 +49,7 @@ class Answer:
     wait_s: float = math.nan
 
 
-def open_session(settings: Settings) -> aiohttp.ClientSession:
+def open_session(settings: DownloadSettings) -> aiohttp.ClientSession:
     """Connections that lead to public addresses only, without cookies, proxies or credentials."""
     connector = aiohttp.TCPConnector(
         limit=settings.connections,
@@ -72,8 +72,12 @@ def open_session(settings: Settings) -> aiohttp.ClientSession:
 
 
 async def fetch(
-    session: aiohttp.ClientSession, url: str, *, settings: Settings, placeholders: Placeholders
-) -> Answer:
+    session: aiohttp.ClientSession,
+    url: str,
+    *,
+    settings: DownloadSettings,
+    placeholders: Placeholders,
+) -> FetchAnswer:
     """Ask once, following redirects; never raises for what a host or a URL does."""
     at = url
     try:
@@ -85,31 +89,31 @@ async def fetch(
                 return answer
             at = redirected(at, answer.detail)
             if placeholders.by_address(at):
-                return Answer(None, "placeholder", f"redirected to {at}", at, answer.status)
+                return FetchAnswer(None, "placeholder", f"redirected to {at}", at, answer.status)
             if at in seen:
-                return Answer(None, "redirects", f"in a circle: {at}", at, answer.status)
+                return FetchAnswer(None, "redirects", f"in a circle: {at}", at, answer.status)
             seen.add(at)
-        return Answer(None, "redirects", f"more than {settings.redirects}", at, answer.status)
+        return FetchAnswer(None, "redirects", f"more than {settings.redirects}", at, answer.status)
     except AddressRefusedError as error:
-        return Answer(None, "address", str(error), at)
+        return FetchAnswer(None, "address", str(error), at)
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-        return Answer(None, "address", f"no URL: {error}", at)
+        return FetchAnswer(None, "address", f"no URL: {error}", at)
     except TimeoutError:
-        return Answer(None, "unreachable", "too slow", at)
+        return FetchAnswer(None, "unreachable", "too slow", at)
     except (aiohttp.ClientError, OSError, ValueError) as error:
         # ValueError: headers that the parser lets through and aiohttp then trips over
         cause = error.__cause__
         if isinstance(cause, AddressRefusedError):
-            return Answer(None, "address", str(cause), at)
-        return Answer(None, "unreachable", _said(error), at)
+            return FetchAnswer(None, "address", str(cause), at)
+        return FetchAnswer(None, "unreachable", _said(error), at)
 
 
-async def _ask(session: aiohttp.ClientSession, url: str, settings: Settings) -> Answer:
+async def _ask(session: aiohttp.ClientSession, url: str, settings: DownloadSettings) -> FetchAnswer:
     """One exchange. For a redirect, ``detail`` of the answer is where it leads."""
     async with session.get(URL(url), allow_redirects=False) as response:
         status = response.status
         if status in _MOVED:
-            return Answer(None, None, response.headers.get("Location", ""), url, status)
+            return FetchAnswer(None, None, response.headers.get("Location", ""), url, status)
         if status != 200:
             return _unusable(url, status, response.headers)
         if (response.content_length or 0) > settings.max_bytes:
@@ -120,14 +124,14 @@ async def _ask(session: aiohttp.ClientSession, url: str, settings: Settings) -> 
             if size > settings.max_bytes:
                 return _too_large(url, "more bytes", settings)
             parts.append(part)
-        return Answer(b"".join(parts), None, "", url, status)
+        return FetchAnswer(b"".join(parts), None, "", url, status)
 
 
-def _too_large(url: str, found: str, settings: Settings) -> Answer:
-    return Answer(None, "too large", f"{found}, {settings.max_bytes:,} allowed", url, 200)
+def _too_large(url: str, found: str, settings: DownloadSettings) -> FetchAnswer:
+    return FetchAnswer(None, "too large", f"{found}, {settings.max_bytes:,} allowed", url, 200)
 
 
-def _unusable(url: str, status: int, headers: Mapping[str, str]) -> Answer:
+def _unusable(url: str, status: int, headers: Mapping[str, str]) -> FetchAnswer:
     kind: Kind = "refused"
     wait = math.nan
     if status in _GONE:
@@ -136,7 +140,7 @@ def _unusable(url: str, status: int, headers: Mapping[str, str]) -> Answer:
         kind, wait = "busy", retry_after(headers.get("Retry-After", ""), now=time.time())
     elif status >= 500 or status in (408, 425):
         kind = "server error"
-    return Answer(None, kind, f"HTTP {status}", url, status, wait)
+    return FetchAnswer(None, kind, f"HTTP {status}", url, status, wait)
 
 
 def retry_after(text: str, *, now: float) -> float:

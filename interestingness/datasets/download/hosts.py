@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 from interestingness.datasets.download.addresses import host_of
 from interestingness.datasets.download.outcome import Item
-from interestingness.datasets.download.settings import Settings
+from interestingness.datasets.download.settings import DownloadSettings
 
 
 @dataclass
-class Task:
+class HostTask:
     """An item, and how often it was tried."""
 
     item: Item
@@ -37,7 +37,7 @@ class Host:
     """
 
     name: str
-    tasks: deque[Task] = field(default_factory=deque)
+    tasks: deque[HostTask] = field(default_factory=deque)
     paused_until: float = 0.0
     silent: int = 0
     dead: str = ""
@@ -46,7 +46,7 @@ class Host:
 class Hosts:
     """All hosts of a run."""
 
-    def __init__(self, items: Iterable[Item], settings: Settings) -> None:
+    def __init__(self, items: Iterable[Item], settings: DownloadSettings) -> None:
         """Sort items into queues; call inside a running loop."""
         self._settings = settings
         self._loop = asyncio.get_running_loop()
@@ -55,7 +55,7 @@ class Hosts:
         self.left = 0
         for item in items:
             name = host_of(item.url)
-            hosts.setdefault(name, Host(name)).tasks.append(Task(item))
+            hosts.setdefault(name, Host(name)).tasks.append(HostTask(item))
             self.left += 1
         for place in range(settings.per_host):
             for host in hosts.values():
@@ -64,7 +64,7 @@ class Hosts:
         if not self.left:
             self._end()
 
-    async def take(self) -> tuple[Host, Task] | None:
+    async def take(self) -> tuple[Host, HostTask] | None:
         """The next image whose host may be asked; None when nothing is left."""
         while True:
             host = await self._ready.get()
@@ -84,7 +84,7 @@ class Hosts:
         if not self.left:
             self._end()
 
-    def again(self, host: Host, task: Task, wait_s: float) -> None:
+    def again(self, host: Host, task: HostTask, wait_s: float) -> None:
         """An image is to be tried again, later and after all others of its host."""
         host.tasks.append(task)
         self._give_back(host, wait_s)

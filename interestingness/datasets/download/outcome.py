@@ -50,7 +50,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DownloadOutcome:
     """What became of one item.
 
     Attributes:

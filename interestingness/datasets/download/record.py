@@ -11,24 +11,24 @@ from typing import Any, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from interestingness.datasets.download.outcome import Outcome
+from interestingness.datasets.download.outcome import DownloadOutcome
 from interestingness.errors import DataError
 
 TABLE = "downloads.parquet"
 JOURNAL = ".downloads.jsonl"
 _TYPES = {"bytes": pa.int64(), "width": pa.int32(), "height": pa.int32(), "status": pa.int32()}
 _TYPES |= {"attempts": pa.int32(), "final": pa.bool_()}
-SCHEMA = pa.schema([(f.name, _TYPES.get(f.name, pa.string())) for f in fields(Outcome)])
+SCHEMA = pa.schema([(f.name, _TYPES.get(f.name, pa.string())) for f in fields(DownloadOutcome)])
 """Columns of ``downloads.parquet``: the attributes of an outcome."""
 
 
-def read_outcomes(folder: Path) -> dict[str, Outcome]:
+def read_outcomes(folder: Path) -> dict[str, DownloadOutcome]:
     """What earlier runs found, by image id; the journal of a run that was killed included.
 
     Raises:
         DataError: if the table is damaged or another program's.
     """
-    found: dict[str, Outcome] = {}
+    found: dict[str, DownloadOutcome] = {}
     table = folder / TABLE
     if table.is_file():
         try:
@@ -39,7 +39,7 @@ def read_outcomes(folder: Path) -> dict[str, Outcome]:
                 expected="the table that `interestingness download` writes",
                 todo="move it away: files that are there are then used as they are",
             ) from None
-        found |= {row["image_id"]: Outcome(**row) for row in rows}
+        found |= {row["image_id"]: DownloadOutcome(**row) for row in rows}
     journal = folder / JOURNAL
     if journal.is_file():
         with journal.open(encoding="utf-8") as stream:
@@ -50,11 +50,11 @@ def read_outcomes(folder: Path) -> dict[str, Outcome]:
     return found
 
 
-def _parsed(line: str) -> Outcome | None:
+def _parsed(line: str) -> DownloadOutcome | None:
     """A line of the journal; None for the one that was being written when all ended."""
     try:
         values: Mapping[str, Any] = json.loads(line)
-        return Outcome(**values)
+        return DownloadOutcome(**values)
     except (ValueError, TypeError):
         return None
 
@@ -70,7 +70,7 @@ class Journal:
         if torn:
             self._stream.write("\n")
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: DownloadOutcome) -> None:
         """Write one line."""
         self._stream.write(json.dumps(asdict(outcome)) + "\n")
         self._stream.flush()
@@ -80,7 +80,7 @@ class Journal:
         self._stream.close()
 
 
-def write_outcomes(folder: Path, outcomes: Iterable[Outcome]) -> Path:
+def write_outcomes(folder: Path, outcomes: Iterable[DownloadOutcome]) -> Path:
     """Write the table whole, then remove the journal."""
     path, unfinished = folder / TABLE, folder / f".{TABLE}.part"
     rows = [asdict(outcome) for outcome in outcomes]

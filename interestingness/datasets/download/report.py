@@ -6,26 +6,26 @@ from collections import Counter
 from collections.abc import Sequence
 
 from interestingness.datasets.download.addresses import host_of
-from interestingness.datasets.download.outcome import MEANING, PASSING, Kind, Outcome
+from interestingness.datasets.download.outcome import MEANING, PASSING, DownloadOutcome, Kind
 
 SAME = 5
 """So many images of one content are probably a placeholder that we do not know."""
 
 
-def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
+def counts(outcomes: Sequence[DownloadOutcome]) -> dict[str, int]:
     """Images by what became of them, without those that happened to none."""
     found = Counter(outcome.kind for outcome in outcomes)
     return {kind: found[kind] for kind in MEANING if found[kind]}
 
 
-def repeated(outcomes: Sequence[Outcome], least: int = SAME) -> list[tuple[str, int, str]]:
+def repeated(outcomes: Sequence[DownloadOutcome], least: int = SAME) -> list[tuple[str, int, str]]:
     """Contents that several images share: hash, number of images, one of their files."""
     groups = Counter(o.sha256 for o in outcomes if o.kept and o.sha256)
     file = {o.sha256: o.file for o in reversed(outcomes) if o.sha256}
     return [(sha, count, file[sha]) for sha, count in groups.most_common() if count >= least]
 
 
-def report(outcomes: Sequence[Outcome], *, examples: int = 3) -> str:
+def report(outcomes: Sequence[DownloadOutcome], *, examples: int = 3) -> str:
     """Losses by kind with examples, licences, contents that look like placeholders."""
     kept = [o for o in outcomes if o.kept]
     size = sum(o.bytes for o in kept)
@@ -53,7 +53,7 @@ def report(outcomes: Sequence[Outcome], *, examples: int = 3) -> str:
     return "\n".join(lines)
 
 
-def _hosts(outcomes: Sequence[Outcome]) -> list[str]:
+def _hosts(outcomes: Sequence[DownloadOutcome]) -> list[str]:
     """Hosts that lose most, where there are several."""
     asked = [(host_of(o.url), o.kept) for o in outcomes if o.url and o.kind != "address"]
     lost = Counter(host for host, kept in asked if not kept)
@@ -64,7 +64,7 @@ def _hosts(outcomes: Sequence[Outcome]) -> list[str]:
     return [f"lost by host: {', '.join(worst)}"]
 
 
-def _licenses(outcomes: Sequence[Outcome]) -> list[str]:
+def _licenses(outcomes: Sequence[DownloadOutcome]) -> list[str]:
     if not any(o.license for o in outcomes):
         return ["licences: the table states none; whoever took a photograph has its rights"]
     kept = Counter(o.license or "none stated" for o in outcomes if o.kept)

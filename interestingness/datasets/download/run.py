@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from interestingness.datasets.download.addresses import AddressRefusedError, checked_url
 from interestingness.datasets.download.content import Refusal, examine
-from interestingness.datasets.download.fetch import Answer, close, fetch, open_session
+from interestingness.datasets.download.fetch import FetchAnswer, close, fetch, open_session
 from interestingness.datasets.download.files import (
     present,
     remove_unfinished,
@@ -21,11 +21,11 @@ from interestingness.datasets.download.files import (
     stem_of,
     write_whole,
 )
-from interestingness.datasets.download.hosts import Host, Hosts, Task
-from interestingness.datasets.download.outcome import PASSING, Item, Outcome
+from interestingness.datasets.download.hosts import Host, Hosts, HostTask
+from interestingness.datasets.download.outcome import PASSING, DownloadOutcome, Item
 from interestingness.datasets.download.placeholders import Placeholders
 from interestingness.datasets.download.record import Journal, read_outcomes, write_outcomes
-from interestingness.datasets.download.settings import Settings
+from interestingness.datasets.download.settings import DownloadSettings
 from interestingness.errors import DataError
 
 Progress = Callable[[int, int], None]
@@ -36,12 +36,12 @@ def download_images(
     out: str | Path,
     *,
     have: Sequence[str | Path] = (),
-    settings: Settings | None = None,
+    settings: DownloadSettings | None = None,
     placeholders: Placeholders | None = None,
     again: bool = False,
     verify: bool = False,
     progress: Progress | None = None,
-) -> list[Outcome]:
+) -> list[DownloadOutcome]:
     """Obtain images; safe to interrupt and to call again.
 
     A file appears whole or not at all, named after its image and its content's format. Files that
@@ -64,7 +64,7 @@ def download_images(
     Raises:
         DataError: two items of one id, another process at work in the folder, a damaged record.
     """
-    settings, known = settings or Settings(), placeholders or Placeholders()
+    settings, known = settings or DownloadSettings(), placeholders or Placeholders()
     folder = Path(out).expanduser()
     stems = _stems(items)
     folder.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ class _Job:
     """One run: its state, and what its workers share."""
 
     folder: Path
-    settings: Settings
+    settings: DownloadSettings
     placeholders: Placeholders
     progress: Progress
     total: int
@@ -154,12 +154,12 @@ class _Job:
                 try:
                     self.todo.append(replace(item, url=checked_url(item.url)))
                 except AddressRefusedError as error:
-                    settled = Outcome(item.image_id, item.url, "address", str(error))
+                    settled = DownloadOutcome(item.image_id, item.url, "address", str(error))
             if settled is not None:
                 self.note(replace(settled, license=item.license))
         self.done = self.total - len(self.todo)
 
-    def note(self, outcome: Outcome) -> None:
+    def note(self, outcome: DownloadOutcome) -> None:
         """Write an outcome down, unless it is known."""
         if self.outcomes.get(outcome.image_id) != outcome:
             self.outcomes[outcome.image_id] = outcome
@@ -181,7 +181,9 @@ class _Job:
         while (taken := await hosts.take()) is not None:
             host, task = taken
             if host.dead:
-                self.end(hosts, host, self.lost(task, Answer(None, "unreachable", host.dead, "")))
+                self.end(
+                    hosts, host, self.lost(task, FetchAnswer(None, "unreachable", host.dead, ""))
+                )
                 continue
             task.attempts += 1
             answer = await fetch(
@@ -196,7 +198,7 @@ class _Job:
             else:
                 self.end(hosts, host, self.lost(task, answer))
 
-    def listen(self, hosts: Hosts, host: Host, answer: Answer, usual_s: float) -> None:
+    def listen(self, hosts: Hosts, host: Host, answer: FetchAnswer, usual_s: float) -> None:
         """What an answer says about its host: pauses asked for, and silence."""
         host.silent = host.silent + 1 if answer.kind == "unreachable" and not answer.status else 0
         if host.silent >= self.settings.dead_after:
@@ -207,23 +209,23 @@ class _Job:
                 host.dead = f"{host.name} asks to come back in {wait:.0f} s"
             hosts.pause(host, min(wait, self.settings.longest_wait_s))
 
-    def end(self, hosts: Hosts, host: Host, outcome: Outcome) -> None:
+    def end(self, hosts: Hosts, host: Host, outcome: DownloadOutcome) -> None:
         """One image is done with."""
         self.note(outcome)
         hosts.finished(host)
         self.done += 1
         self.progress(self.done, self.total)
 
-    def lost(self, task: Task, answer: Answer) -> Outcome:
+    def lost(self, task: HostTask, answer: FetchAnswer) -> DownloadOutcome:
         """The outcome of an image that is not to be had."""
         kind = answer.kind or "unreachable"
-        return Outcome(
+        return DownloadOutcome(
             task.item.image_id, task.item.url, kind, answer.detail,
             final_url=answer.url, status=answer.status, attempts=task.attempts,
             license=task.item.license, final=kind not in PASSING,
         )  # fmt: skip
 
-    def keep(self, task: Task, answer: Answer) -> Outcome:
+    def keep(self, task: HostTask, answer: FetchAnswer) -> DownloadOutcome:
         """Judge bytes and store them; in a thread, for decoding takes its time."""
         data, item = answer.data or b"", task.item
         found = examine(
@@ -233,7 +235,7 @@ class _Job:
             return self.lost(task, replace(answer, kind=found.kind, detail=found.detail))
         path = self.folder / (self.stems[item.image_id] + found.suffix)
         write_whole(path, data)
-        return Outcome(
+        return DownloadOutcome(
             item.image_id, item.url, "downloaded", "", path.name, found.sha256, len(data),
             found.width, found.height, answer.url, answer.status, task.attempts, item.license,
         )  # fmt: skip
@@ -247,11 +249,11 @@ class _Job:
 def _settled(
     item: Item,
     path: Path | None,
-    before: Mapping[str, Outcome],
+    before: Mapping[str, DownloadOutcome],
     folder: Path,
     again: bool,
     verify: bool,
-) -> Outcome | None:
+) -> DownloadOutcome | None:
     """What needs no request: a file that is there, or a loss that is final."""
     known = before.get(item.image_id)
     if path is not None:
@@ -262,7 +264,7 @@ def _settled(
             return None
         if known is not None and ours and path.stat().st_size == known.bytes:
             return known
-        return Outcome(
+        return DownloadOutcome(
             item.image_id, item.url, "already there", "", name, bytes=path.stat().st_size
         )
     if known is not None and not known.kept and known.final and not again:

@@ -10,7 +10,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "HEIC", "AVIF")
 
 
 @dataclass(frozen=True)
-class Settings:
+class DownloadSettings:
     """Limits of a download; the defaults suit a photo host that one wants to be welcome at.
 
     Attributes:

@@ -7,9 +7,9 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from interestingness.datasets.csv_tables import TextTable, read_text_table
 from interestingness.datasets.download.outcome import Item
 from interestingness.errors import DataError
+from interestingness.tables.csv_tables import TextTable, read_text_table
 
 IDS = ("image_id", "ImageID", "photo_id", "id", "key")
 LICENSES = ("license", "licence", "photo_license", "license_name")

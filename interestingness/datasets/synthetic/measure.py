@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from interestingness.labels.tables import Votes, keys_of
+from interestingness.tables.tables import Votes, keys_of
 
 TARGETS: dict[str, float] = {
     "second in both orders": 36.0,

@@ -16,7 +16,7 @@ from interestingness.datasets.synthetic.graph import check_regular
 from interestingness.datasets.synthetic.scenes import synthetic_scenes
 from interestingness.datasets.synthetic.simulate import SIMULATION, image_id, simulated_tables
 from interestingness.errors import DataError
-from interestingness.labels.tables import Manifest, Tables
+from interestingness.tables.tables import Manifest, Tables
 
 GENERATOR_VERSION = 1
 """Raised whenever the same settings would give other pictures or other votes."""

@@ -19,8 +19,8 @@ from interestingness.datasets.synthetic.reasons import long_reason, pick, short_
 from interestingness.datasets.synthetic.scenes import Scene, synthetic_scenes
 from interestingness.datasets.synthetic.sources import Basis, ImageSources, image_sources
 from interestingness.datasets.synthetic.words import caption, description, tags
-from interestingness.labels.tables import check_table
 from interestingness.schema import Pairs
+from interestingness.tables.tables import check_table
 
 SIMULATION = "SIMULATION: raters calibrated to the paper; agreement is by construction"
 PLANTED = "planted: the simulation's truth (interestingness.datasets.synthetic.tastes.TRUTH)"
@@ -37,7 +37,7 @@ _STREAM = {"pairs": 11, "human": 12, GPT: 13, LLAMA: 14, DEEPSEEK: 15, "single":
 
 
 @dataclass(frozen=True, eq=False)
-class World:
+class SyntheticWorld:
     """Everything simulated, as arrays: what fitting needs, without the cost of tables.
 
     Attributes:
@@ -74,7 +74,9 @@ def image_id(index: int) -> str:
     return f"scene-{index:06d}"
 
 
-def make_world(images: int, degree: int, seed: int, constants: Calibration = CALIBRATED) -> World:
+def make_world(
+    images: int, degree: int, seed: int, constants: Calibration = CALIBRATED
+) -> SyntheticWorld:
     """Scenes, pairs and numbers per image.
 
     Raises:
@@ -85,10 +87,10 @@ def make_world(images: int, degree: int, seed: int, constants: Calibration = CAL
     ids = tuple(image_id(i) for i in range(images))
     one, other = ([ids[i] for i in column] for column in rows.T.tolist())
     pairs, _, _ = Pairs.from_ids(one, other, ids)
-    return World(scenes, ids, pairs, Basis.of(scenes), constants)
+    return SyntheticWorld(scenes, ids, pairs, Basis.of(scenes), constants)
 
 
-def pair_votes(world: World, seed: int) -> dict[str, PairVotes]:
+def pair_votes(world: SyntheticWorld, seed: int) -> dict[str, PairVotes]:
     """Votes of the crowd ("human") and of three judges, by rater."""
     basis, constants = world.basis, world.constants
     tastes = np.stack(list(basis.own.values()), axis=1)
@@ -143,7 +145,7 @@ def simulated_tables(
     }
 
 
-def _image_table(world: World, seed: int) -> pa.Table:
+def _image_table(world: SyntheticWorld, seed: int) -> pa.Table:
     rng, sources = stream(seed, "tags"), world.sources
     words = [tags(scene, rng) for scene in world.scenes]
     for row, flagged in enumerate(sources.scores["lafin"] > 0):
@@ -170,7 +172,7 @@ def _image_table(world: World, seed: int) -> pa.Table:
     return pa.table(columns)
 
 
-def _vote_table(world: World, name: str, votes: PairVotes, seed: int) -> pa.Table:
+def _vote_table(world: SyntheticWorld, name: str, votes: PairVotes, seed: int) -> pa.Table:
     pairs, samples = votes.left.shape
     favoured = np.where(votes.favoured, world.pairs.left[:, None], world.pairs.right[:, None])
     rows = favoured.ravel().tolist()
@@ -202,7 +204,7 @@ def _sides(left: NDArray[np.bool_]) -> pa.Array:
     return pa.array(np.where(left.ravel(), "left", "right"), type=pa.string())
 
 
-def _judgment_table(world: World, seed: int) -> pa.Table:
+def _judgment_table(world: SyntheticWorld, seed: int) -> pa.Table:
     rng, sources = stream(seed, "single"), world.sources
     workers = raters.distinct_workers(len(world.scenes), SINGLE_WORKERS, rng)
     ids = np.repeat(np.array(world.image_ids, dtype=object), SAMPLES)
@@ -228,7 +230,7 @@ def _judgment_table(world: World, seed: int) -> pa.Table:
     return pa.concat_tables(parts)
 
 
-def _score_table(world: World) -> pa.Table:
+def _score_table(world: SyntheticWorld) -> pa.Table:
     parts: Sequence[pa.Table] = [
         pa.table(
             {

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from interestingness.annotators.ledger.store import Ledger
-from interestingness.annotators.types import Label, Reject, Reply, Task, Usage
+from interestingness.annotators.types import Answer, Reject, Reply, Task, Usage
 
 PRICES = {"p": {"input": 1, "output": 2}}
 
@@ -42,11 +42,16 @@ class Kit:
         return Reply(status, body, {"Date": "x", "Authorization": "Bearer abc"}, f"r{salt}", 0.5)
 
     @staticmethod
-    def parse(task: Task, reply: Reply) -> tuple[Label | Reject, Usage | None, str, None]:
+    def parse(task: Task, reply: Reply) -> tuple[Answer | Reject, Usage | None, str, None]:
         what = json.loads(reply.body)["what"]
         usage = Usage(10, 5)
         if what in {"first", "second"}:
-            return Label(what, 0.75 if what == "first" else 0.25, "because"), usage, "judge-1", None
+            return (
+                Answer(what, 0.75 if what == "first" else 0.25, "because"),
+                usage,
+                "judge-1",
+                None,
+            )
         return Reject(what, "no label", terminal=what == "refused"), usage, "judge-1", None
 
     @staticmethod

@@ -22,7 +22,7 @@ PRELUDE = """
     import asyncio, os, signal, sys
     from interestingness.annotators.ledger import rows, transitions
     from interestingness.annotators.ledger.store import Ledger
-    from interestingness.annotators.types import Label, Reply, Task
+    from interestingness.annotators.types import Answer, Reply, Task
 
     def die():
         os.kill(os.getpid(), signal.SIGKILL)
@@ -84,7 +84,7 @@ POINTS = {
             attempt = await reserve(ledger)
             await ledger.received(attempt.id, Reply(200, b"{}"))
             transitions.add_verdict = lambda *_: die()
-            await ledger.judged(attempt.id, Label("first"), parser_version="1", cost_uusd=1)
+            await ledger.judged(attempt.id, Answer("first"), parser_version="1", cost_uusd=1)
         """,
         "received",
         1,
@@ -94,7 +94,7 @@ POINTS = {
         async def story(ledger):
             attempt = await reserve(ledger)
             await ledger.received(attempt.id, Reply(200, b"{}"))
-            await ledger.judged(attempt.id, Label("first"), parser_version="1", cost_uusd=1)
+            await ledger.judged(attempt.id, Answer("first"), parser_version="1", cost_uusd=1)
             die()
         """,
         "judged",

@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 
-from interestingness.annotators.ledger import commands, opening, spill
+from interestingness.annotators.ledger import opening, spill
 from interestingness.annotators.ledger import recover as recover_module
 from interestingness.annotators.ledger.errors import LedgerError, LedgerStorageError
 from interestingness.annotators.ledger.recover import recover
 from interestingness.annotators.ledger.verify import problems
 from interestingness.annotators.types import Reply
+from interestingness.commands import ledger as commands
 
 TABLES = ("task", "subject", "attempt", "reply", "label", "reject", "stimulus")
 

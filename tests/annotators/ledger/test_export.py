@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow.csv
 import pytest
 
-from interestingness.annotators.ledger import commands
 from interestingness.annotators.ledger.errors import LedgerError
-from interestingness.annotators.types import Label, Task
-from interestingness.labels.table_format import check_table, read_table
+from interestingness.annotators.types import Answer, Task
+from interestingness.commands import ledger as commands
 from interestingness.schema import pair_id
+from interestingness.tables.table_format import check_table, read_table
 
 
 def pair_task(first: str, sample: int = 0, left: str = "a", images: str = "same") -> Task:
@@ -50,8 +50,8 @@ def bought(kit: Any) -> Any:
         image = Task.of("image", {"image": 1}, {"image_id": "a", "rater_id": "judge"})
         text = Task.of("description", {"image": 2}, {"image_id": "a", "rater_id": "judge"})
         for task, label in (
-            (image, Label("no", 0.2, "dull")),
-            (text, Label(None, None, "", {"text": "A duck."})),
+            (image, Answer("no", 0.2, "dull")),
+            (text, Answer(None, None, "", {"text": "A duck."})),
         ):
             attempt = await ledger.reserve(task, reserve_uusd=5, price_id="p")
             await ledger.received(attempt.id, kit.reply())

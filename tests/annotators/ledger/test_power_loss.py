@@ -31,14 +31,14 @@ STORY = textwrap.dedent(
     """
     import asyncio, os, sys
     from interestingness.annotators.ledger.store import Ledger
-    from interestingness.annotators.types import Label, Reply, Task
+    from interestingness.annotators.types import Answer, Reply, Task
 
     async def buy(ledger, number):
         task = Task.of("pair", {"i": number}, {})
         attempt = await ledger.reserve(task, reserve_uusd=10, price_id="p")
         await ledger.received(attempt.id, Reply(200, os.urandom(3000)))
         os.write(1, f"stored {attempt.id}\\n".encode())
-        await ledger.judged(attempt.id, Label("first"), parser_version="1", cost_uusd=5)
+        await ledger.judged(attempt.id, Answer("first"), parser_version="1", cost_uusd=5)
 
     async def story(ledger):
         for start in range(0, 60, 6):

@@ -13,7 +13,7 @@ import pytest
 from interestingness.annotators.ledger import store
 from interestingness.annotators.ledger.errors import LedgerError
 from interestingness.annotators.ledger.store import Ledger
-from interestingness.annotators.types import Attempt, Denied, Label, Reject, Task
+from interestingness.annotators.types import Answer, Attempt, Denied, Reject, Task
 
 
 def rows_of(ledger: Ledger, query: str) -> list[tuple[Any, ...]]:
@@ -139,7 +139,7 @@ def test_the_cap_is_exact_with_64_at_once(kit: Any) -> None:
         spends.append(rows_of(ledger, "SELECT sum(charge_uusd) FROM attempt")[0][0])
         await asyncio.sleep(0.001)
         await ledger.received(attempt.id, kit.reply())
-        await ledger.judged(attempt.id, Label("first"), parser_version="1", cost_uusd=30)
+        await ledger.judged(attempt.id, Answer("first"), parser_version="1", cost_uusd=30)
         spends.append(rows_of(ledger, "SELECT sum(charge_uusd) FROM attempt")[0][0])
         return "bought"
 
@@ -253,7 +253,7 @@ def test_the_first_reply_stands_and_later_ones_are_kept(kit: Any) -> None:
     async def story(ledger: Ledger) -> None:
         attempt_id = await kit.buy(ledger, kit.task(0))
         assert not await ledger.received(attempt_id, kit.reply("second", salt=7))
-        assert not await ledger.judged(attempt_id, Label("second"), parser_version="1")
+        assert not await ledger.judged(attempt_id, Answer("second"), parser_version="1")
         assert rows_of(ledger, "SELECT choice FROM label") == [("first",)]
         assert rows_of(ledger, "SELECT kind, body IS NULL FROM event") == [
             ("late_reply", 0),
@@ -401,8 +401,8 @@ def test_images_are_made_once_whatever_the_encoder_becomes(kit: Any) -> None:
 
 
 def test_a_new_parser_reads_the_stored_answers_again(kit: Any) -> None:
-    def kinder(task: Task, reply: Any) -> tuple[Label, None, None, None]:
-        return Label("second", None, "read by the new one"), None, None, None
+    def kinder(task: Task, reply: Any) -> tuple[Answer, None, None, None]:
+        return Answer("second", None, "read by the new one"), None, None, None
 
     with kit.open() as ledger:
         asyncio.run(kit.buy(ledger, kit.task(0), "first"))
@@ -456,7 +456,7 @@ def test_strange_texts_are_stored(kit: Any) -> None:
     async def story(ledger: Ledger) -> None:
         attempt = await ledger.reserve(kit.task(0), reserve_uusd=10, price_id="p")
         await ledger.received(attempt.id, kit.reply())  # type: ignore[union-attr]
-        label = Label("first", None, "lone \ud800, nul \x00, ‮", {"text": "\udfff"})
+        label = Answer("first", None, "lone \ud800, nul \x00, ‮", {"text": "\udfff"})
         await ledger.judged(attempt.id, label, parser_version="1")  # type: ignore[union-attr]
         assert rows_of(ledger, "SELECT reason FROM label") == [("lone \\ud800, nul \x00, ‮",)]
 

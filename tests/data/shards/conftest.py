@@ -17,8 +17,8 @@ from torch import Tensor
 
 from interestingness.data.shards.reader import PairShards
 from interestingness.data.shards.writer import write_shards
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.schema import Pair
+from interestingness.tables.tables import Manifest, Tables
 
 MakeTables = Callable[..., Tables]
 

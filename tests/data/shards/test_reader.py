@@ -18,7 +18,7 @@ from interestingness.data.shards.reader import PairShards
 from interestingness.data.shards.targets import PairTargets, join
 from interestingness.data.shards.writer import write_shards
 from interestingness.errors import LabelError, ShardError
-from interestingness.labels.tables import Tables
+from interestingness.tables.tables import Tables
 
 MakeTables = Callable[..., Tables]
 

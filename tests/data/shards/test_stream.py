@@ -29,8 +29,8 @@ from interestingness.data.shards.stream import PairLoader, PairShardStream
 from interestingness.data.shards.targets import PairTargets
 from interestingness.data.shards.writer import write_shards
 from interestingness.errors import ConfigError, DataError, ShardError
-from interestingness.labels.tables import Tables
 from interestingness.schema import Pairs
+from interestingness.tables.tables import Tables
 
 MakeTables = Callable[..., Tables]
 Transform = Callable[[Image.Image], Tensor]

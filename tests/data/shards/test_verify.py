@@ -18,8 +18,8 @@ from interestingness.data.shards.index import SCHEMA
 from interestingness.data.shards.layout import read_manifest
 from interestingness.data.shards.verify import ShardReport, verify_shards
 from interestingness.data.shards.writer import write_shards
-from interestingness.labels.tables import Manifest, Tables
 from interestingness.schema import Pair
+from interestingness.tables.tables import Manifest, Tables
 
 Member = tuple[tarfile.TarInfo, bytes]
 FIRST = "pairs-000000.tar"

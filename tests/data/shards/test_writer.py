@@ -23,7 +23,7 @@ from interestingness.data.shards.reader import PairShards
 from interestingness.data.shards.verify import verify_shards
 from interestingness.data.shards.writer import write_shards
 from interestingness.errors import ConfigError, DataError, ShardError
-from interestingness.labels.tables import Tables
+from interestingness.tables.tables import Tables
 
 MakeTables = Callable[..., Tables]
 

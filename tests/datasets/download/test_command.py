@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from interestingness.datasets.download.command import main
+from interestingness.commands.download import main
 from interestingness.datasets.download.record import JOURNAL, TABLE
 from interestingness.datasets.download.table import read_items
 from interestingness.errors import ConfigError, DataError

@@ -18,7 +18,7 @@ from interestingness.datasets.download.outcome import Item
 from interestingness.datasets.download.placeholders import with_own
 from interestingness.datasets.download.record import JOURNAL, TABLE, Journal
 from interestingness.datasets.download.run import download_images
-from interestingness.datasets.download.settings import Settings
+from interestingness.datasets.download.settings import DownloadSettings
 from interestingness.errors import DataError
 
 ENDINGS = {
@@ -56,7 +56,7 @@ def items(host: Any, paths: list[str]) -> list[Item]:
 
 
 def test_every_misbehaviour_has_its_own_ending(
-    host: Any, settings: Settings, tmp_path: Path
+    host: Any, settings: DownloadSettings, tmp_path: Path
 ) -> None:
     found = download_images(items(host, list(ENDINGS)), tmp_path / "images", settings=settings)
     assert {o.url.removeprefix(f"{host.url}/"): o.kind for o in found} == ENDINGS
@@ -81,7 +81,7 @@ def test_every_misbehaviour_has_its_own_ending(
 
 
 def test_one_in_ten_dead_politely_and_with_progress(
-    host: Any, settings: Settings, tmp_path: Path
+    host: Any, settings: DownloadSettings, tmp_path: Path
 ) -> None:
     paths = [f"gone/{k}" if k % 10 == 3 else f"ok/{k}.jpg" for k in range(100)]
     seen: list[tuple[int, int]] = []
@@ -98,7 +98,7 @@ def test_one_in_ten_dead_politely_and_with_progress(
 
 
 def test_a_second_run_asks_only_for_what_may_have_passed(
-    host: Any, settings: Settings, tmp_path: Path
+    host: Any, settings: DownloadSettings, tmp_path: Path
 ) -> None:
     paths = ["ok/1.jpg", "gone/1", "error/1", "html/1"]
     first = download_images(items(host, paths), tmp_path, settings=settings)
@@ -111,7 +111,7 @@ def test_a_second_run_asks_only_for_what_may_have_passed(
 
 
 def test_the_record_keeps_images_of_other_tables(
-    host: Any, settings: Settings, tmp_path: Path
+    host: Any, settings: DownloadSettings, tmp_path: Path
 ) -> None:
     download_images(items(host, ["ok/1.jpg"]), tmp_path, settings=settings)
     download_images(items(host, ["ok/2.jpg"]), tmp_path, settings=settings)
@@ -120,7 +120,7 @@ def test_the_record_keeps_images_of_other_tables(
 
 
 def test_a_killed_run_leaves_a_journal_that_the_next_one_reads(
-    host: Any, settings: Settings, tmp_path: Path
+    host: Any, settings: DownloadSettings, tmp_path: Path
 ) -> None:
     paths = ["ok/1.jpg", "gone/1", "ok/2.jpg"]
     done = download_images(items(host, paths[:2]), tmp_path, settings=settings)
@@ -138,7 +138,7 @@ def test_a_killed_run_leaves_a_journal_that_the_next_one_reads(
 
 
 def test_files_of_ones_own_are_used_as_they_are(
-    host: Any, settings: Settings, tmp_path: Path
+    host: Any, settings: DownloadSettings, tmp_path: Path
 ) -> None:
     out, other = tmp_path / "out", tmp_path / "other"
     for folder in (out, other):
@@ -155,7 +155,9 @@ def test_files_of_ones_own_are_used_as_they_are(
     assert set(host.asked) == {"/ok/3.jpg"}
 
 
-def test_verify_fetches_changed_files_again(host: Any, settings: Settings, tmp_path: Path) -> None:
+def test_verify_fetches_changed_files_again(
+    host: Any, settings: DownloadSettings, tmp_path: Path
+) -> None:
     wanted = items(host, ["ok/1.jpg", "ok/2.jpg"])
     first = download_images(wanted, tmp_path, settings=settings)
     path = tmp_path / first[0].file
@@ -169,7 +171,7 @@ def test_verify_fetches_changed_files_again(host: Any, settings: Settings, tmp_p
 
 
 def test_a_hash_that_was_promised(
-    host: Any, misbehaving: ModuleType, settings: Settings, tmp_path: Path
+    host: Any, misbehaving: ModuleType, settings: DownloadSettings, tmp_path: Path
 ) -> None:
     right = hashlib.sha256(misbehaving.picture(1)).hexdigest()
     wanted = [
@@ -181,7 +183,7 @@ def test_a_hash_that_was_promised(
 
 
 def test_placeholders_of_ones_own(
-    host: Any, misbehaving: ModuleType, settings: Settings, tmp_path: Path
+    host: Any, misbehaving: ModuleType, settings: DownloadSettings, tmp_path: Path
 ) -> None:
     wanted = items(host, ["placeholder/1", "ok/1.jpg"])
     example = tmp_path / "example.png"
@@ -198,7 +200,7 @@ def test_placeholders_of_ones_own(
 
 
 def test_this_machine_is_refused_unless_a_test_allows_it(
-    host: Any, settings: Settings, tmp_path: Path
+    host: Any, settings: DownloadSettings, tmp_path: Path
 ) -> None:
     port = host.server_address[1]
     urls = [f"http://{name}:{port}/ok/1.jpg" for name in ("127.0.0.1", "localhost", "2130706433")]
@@ -212,7 +214,7 @@ def test_this_machine_is_refused_unless_a_test_allows_it(
 
 
 def test_a_public_name_that_resolves_to_a_private_address(
-    host: Any, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: Any, settings: DownloadSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def resolve(name: str, port: int, *args: Any, **options: Any) -> list[Any]:
         assert name == "photos.example.org"
@@ -226,7 +228,7 @@ def test_a_public_name_that_resolves_to_a_private_address(
 
 
 def test_a_dead_host_does_not_hold_up_the_others(
-    host: Any, settings: Settings, tmp_path: Path
+    host: Any, settings: DownloadSettings, tmp_path: Path
 ) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -240,7 +242,7 @@ def test_a_dead_host_does_not_hold_up_the_others(
 
 
 def test_a_host_that_wants_to_be_left_alone_is(
-    host: Any, settings: Settings, tmp_path: Path
+    host: Any, settings: DownloadSettings, tmp_path: Path
 ) -> None:
     wanted = items(host, [f"later/{k}" for k in range(30)])
     found = download_images(wanted, tmp_path, settings=replace(settings, per_host=1))
@@ -249,7 +251,9 @@ def test_a_host_that_wants_to_be_left_alone_is(
     assert "asks to come back in 86400 s" in found[-1].detail
 
 
-def test_a_host_that_does_not_say_how_long(host: Any, settings: Settings, tmp_path: Path) -> None:
+def test_a_host_that_does_not_say_how_long(
+    host: Any, settings: DownloadSettings, tmp_path: Path
+) -> None:
     wanted = items(host, ["crowded/1", *(f"ok/{k}.jpg" for k in range(8))])
     patient = replace(settings, per_host=2, backoff_s=0.3)
     found = download_images(wanted, tmp_path, settings=patient)
@@ -260,7 +264,9 @@ def test_a_host_that_does_not_say_how_long(host: Any, settings: Settings, tmp_pa
     assert min(later) >= 0.25
 
 
-def test_bad_addresses_are_counted_and_never_asked(settings: Settings, tmp_path: Path) -> None:
+def test_bad_addresses_are_counted_and_never_asked(
+    settings: DownloadSettings, tmp_path: Path
+) -> None:
     urls = ["", "not a url", "ftp://example.org/a.jpg", "http://", "http://u:p@example.org/a.jpg"]
     urls += ["file:///etc/passwd", "http://[::1", "http://example.org:99999/a.jpg"]
     found = download_images(
@@ -270,7 +276,9 @@ def test_bad_addresses_are_counted_and_never_asked(settings: Settings, tmp_path:
 
 
 @pytest.mark.parametrize("ids", [["a", "a"], ["a", "A"]])
-def test_ids_that_would_be_one_file(ids: list[str], settings: Settings, tmp_path: Path) -> None:
+def test_ids_that_would_be_one_file(
+    ids: list[str], settings: DownloadSettings, tmp_path: Path
+) -> None:
     wanted = [Item(name, f"http://example.org/{at}") for at, name in enumerate(ids)]
     with pytest.raises(DataError, match=r"occurs twice|would be one file"):
         download_images(wanted, tmp_path / "out", settings=settings)
@@ -278,7 +286,7 @@ def test_ids_that_would_be_one_file(ids: list[str], settings: Settings, tmp_path
 
 
 def test_ids_that_are_paths_stay_in_the_folder(
-    host: Any, settings: Settings, tmp_path: Path
+    host: Any, settings: DownloadSettings, tmp_path: Path
 ) -> None:
     names = ["../../evil", "/etc/passwd", ".hidden", "a/b", "Zürich 1", "x" * 300]
     wanted = [Item(name, f"{host.url}/ok/{at}.jpg") for at, name in enumerate(names)]
@@ -288,7 +296,9 @@ def test_ids_that_are_paths_stay_in_the_folder(
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
-def test_two_downloads_into_one_folder(host: Any, settings: Settings, tmp_path: Path) -> None:
+def test_two_downloads_into_one_folder(
+    host: Any, settings: DownloadSettings, tmp_path: Path
+) -> None:
     from filelock import FileLock
 
     with (
@@ -299,7 +309,7 @@ def test_two_downloads_into_one_folder(host: Any, settings: Settings, tmp_path: 
     assert not host.asked
 
 
-def test_a_damaged_record_is_one_clear_error(settings: Settings, tmp_path: Path) -> None:
+def test_a_damaged_record_is_one_clear_error(settings: DownloadSettings, tmp_path: Path) -> None:
     (tmp_path / TABLE).write_bytes(b"no parquet")
     with pytest.raises(DataError, match=r"downloads\.parquet: cannot be read"):
         download_images([Item("a", "http://example.org/a")], tmp_path, settings=settings)

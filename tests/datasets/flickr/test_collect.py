@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from interestingness.commands.collect_flickr import main
 from interestingness.datasets.flickr.api import KEY, Flickr
 from interestingness.datasets.flickr.collect import collect
-from interestingness.datasets.flickr.command import main
 from interestingness.datasets.lafin import prepare_lafin
 from interestingness.errors import ConfigError, DataError
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from interestingness.datasets.synthetic import prepare_synthetic
 from interestingness.errors import DataError
-from interestingness.labels.tables import Tables
+from interestingness.tables.tables import Tables
 
 SMALL = {"images": 12, "degree": 3, "image_size": 24, "seed": 0}
 

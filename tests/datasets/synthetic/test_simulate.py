@@ -22,7 +22,7 @@ from interestingness.datasets.synthetic.simulate import (
 )
 from interestingness.datasets.synthetic.sources import Basis, image_sources
 from interestingness.datasets.synthetic.tastes import TRUTH
-from interestingness.labels.tables import check_table, table_fingerprint
+from interestingness.tables.tables import check_table, table_fingerprint
 
 Simulated = Mapping[str, pa.Table]
 

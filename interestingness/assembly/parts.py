@@ -1,0 +1,166 @@
+"""What a model is made of, whether its images come from features or from shards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from hydra.utils import instantiate
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+
+from interestingness.assembly.prepare import RunTables
+from interestingness.data.datamodule import PairDataModule
+from interestingness.data.images import Skips
+from interestingness.errors import ConfigError, DataError
+from interestingness.learning.pair_losses import PairLoss
+from interestingness.models.backbone import Backbone, check_domain
+from interestingness.models.contract import EmbeddingContract
+from interestingness.models.fusion import widths_of
+from interestingness.models.heads import Head
+from interestingness.models.scorer import Scorer
+from interestingness.tables.tables import Tables
+
+
+@dataclass(eq=False)
+class Model:
+    """What is trained, and on what.
+
+    Attributes:
+        scorer: image or feature → score.
+        data: loaders of the three sides.
+        l2: strength of L2.
+        backbone: None for features that somebody else computed.
+        rows: usable pairs of each side, rows of the data set's pairs, by side.
+        notes: sentences for the run's print-out (L2 chosen, images skipped, unusual weights).
+        skips: images that could not be read.
+    """
+
+    scorer: Scorer
+    data: PairDataModule
+    l2: float
+    backbone: Backbone | None
+    rows: dict[str, NDArray[np.int64]]
+    notes: list[str] = field(default_factory=list)
+    skips: Skips | None = None
+
+
+def few_steps(cfg: DictConfig, pairs: int) -> list[str]:
+    """What is to be said where a batch takes all training pairs: a network learns in many steps."""
+    if int(cfg.data.batch_size) <= pairs:
+        return []
+    return [
+        f"data.batch_size={cfg.data.batch_size} is more than the {pairs} training pairs: one step "
+        f"an epoch, {cfg.trainer.max_epochs} in all"
+    ]
+
+
+def make_backbone(cfg: DictConfig, tables: Tables, notes: list[str]) -> Backbone:
+    """The config's backbone, if it may see such images.
+
+    Raises:
+        ConfigError: if the config has none.
+        WeightsError: for weights that are absent or refused on this kind of image.
+    """
+    if not cfg.model.backbone.get("_target_"):
+        raise ConfigError(
+            "the model has neither a backbone nor features",
+            expected="model/backbone=… or "
+            + ("" if "modalities" in cfg.model else "model=cached_features ")
+            + "model.features=FILE",
+            todo="choose one of them",
+        )
+    backbone: Backbone = instantiate(cfg.model.backbone)
+    unusual = check_domain(backbone, tables.manifest.domain)
+    if unusual:
+        notes.append(unusual)
+    return backbone
+
+
+def make_head(cfg: DictConfig, embedding: EmbeddingContract) -> Head:
+    """The config's head, for the backbone's features.
+
+    Raises:
+        ConfigError: if the config names another width, or a loss that the head cannot learn.
+    """
+    given = cfg.model.head.get("dim")
+    if given is not None and given != embedding.dim:
+        raise ConfigError(
+            f"model.head.dim={given}: {embedding.architecture} gives {embedding.dim} numbers",
+            expected=f"a head for {embedding.dim}",
+            todo="leave model.head.dim out, or choose the backbone that the head is for",
+        )
+    more = {}
+    if "modalities" in cfg.model:
+        if cfg.model.modalities is None:
+            raise ConfigError(
+                "model.modalities=null",
+                expected="a list of modalities",
+                todo="model.modalities=[image,tags], or another model for images alone",
+            )
+        more["widths"] = widths_of(embedding.architecture)
+    head: Head = instantiate(cfg.model.head, dim=embedding.dim, **more)
+    if not has_zero(cfg):
+        return head
+    head = head.shiftable()
+    if not head.can_shift:
+        raise ConfigError(
+            f"{cfg.loss._target_.rpartition('.')[2]} with a {type(head).__name__}, which has no "
+            "bias: where its scores are 0 is not learnt",
+            expected="a head that can shift all scores, because this loss asks for their sign",
+            todo="model=frozen_clip_linear, finetuned_clip, frozen_clip_mlp or tag_fusion; or "
+            "loss=bradley_terry for pairs",
+        )
+    return head
+
+
+def has_zero(cfg: DictConfig) -> bool:
+    """Whether the run's loss gave scores a zero: above it an image is interesting."""
+    loss: PairLoss = instantiate(cfg.loss)
+    return loss.has_zero
+
+
+def usable_rows(
+    prepared: RunTables,
+    present: NDArray[np.bool_] | None,
+    *,
+    there: NDArray[np.bool_] | None = None,
+    learn: bool = True,
+) -> dict[str, NDArray[np.int64]]:
+    """Pairs of each side whose images can be used; for training and validation also labelled.
+
+    Args:
+        prepared: tables, labels and split.
+        present: which images can be used, shape (images,); None takes all.
+        there: which pairs can be used, shape (pairs,); None takes all.
+        learn: whether training follows, so that there must be training pairs.
+
+    Raises:
+        DataError: if no training pair or no test pair is left.
+    """
+    pairs, split = prepared.pairs, prepared.split
+    ok = np.ones(len(pairs), dtype=bool) if there is None else there.copy()
+    if present is not None:
+        ok &= present[pairs.left] & present[pairs.right]
+    learnable = ok & prepared.labels.known & (prepared.labels.weight > 0)
+    masks = {
+        "train": split.train & learnable,
+        "validation": split.validation & learnable,
+        "test": split.test & ok,
+    }
+    rows = {name: np.flatnonzero(mask) for name, mask in masks.items()}
+    for name in ("train", "test") if learn else ("test",):
+        dealt = int(getattr(split, name).sum())
+        if not dealt:
+            raise DataError(
+                f"the {name} side of the split is empty ({split.rule})",
+                expected="pairs to learn from and pairs to judge by",
+                todo=f"give it a share: split.{name}=0.5",
+            )
+        if not len(rows[name]):
+            raise DataError(
+                f"no {name} pair has both images and, to learn from, a label",
+                expected=f"at least one of the split's {dealt} pairs",
+                todo="check the images and labels, or choose another split",
+            )
+    return rows

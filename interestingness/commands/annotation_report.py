@@ -1,0 +1,161 @@
+"""What ``interestingness annotate`` says: before, between and after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from interestingness.annotators import plan
+from interestingness.annotators.engine.tally import Summary
+from interestingness.annotators.ledger.money import dollars
+from interestingness.annotators.pilot import agreement_with_people
+from interestingness.annotators.plan import CostEstimate
+from interestingness.annotators.preflight import Fitness
+from interestingness.annotators.simulated import SENTENCE
+from interestingness.annotators.summary import summarise
+from interestingness.annotators.types import Need
+from interestingness.commands.annotation_job import AnnotationJob
+from interestingness.labels.aggregation import aggregate
+from interestingness.tables.tables import Votes
+
+
+def announce(job: AnnotationJob, need: Need, estimate: CostEstimate, spent: int) -> None:
+    """Who is asked what, what is there, what the rest costs, and which photographs leave."""
+    backend, whole = job.backend, job.whole
+    print(f"annotator  {backend.name}: {backend.model} at {backend.host}")
+    if "simulated" in backend.model:
+        print(f"           {SENTENCE}")
+    asked = f"{job.cfg.what}, {job.cfg.question}, prompt {job.template.name}"
+    print(f"asks       {asked}: {len(whole.tasks):,} answers in all" + _pilot_words(job))
+    print(f"ledger     {job.path}: {plan.there_already(need)}; spent {dollars(spent)}")
+    print(f"to ask     {estimate}")
+    print(f"photos     {plan.leaving(backend, need.todo)}")
+    if whole.same_image:
+        pair = whole.same_image[0]
+        print(
+            f"left out   {len(whole.same_image):,} pairs of two files with the same content, "
+            f"the first {pair.left} and {pair.right}"
+        )
+    if job.images.unreadable:
+        name, why = next(iter(job.images.unreadable.items()))
+        bad = len(job.images.unreadable)
+        print(f"left out   {whole.left_out:,} with one of {bad} unreadable images: {name}: {why}")
+
+
+def _pilot_words(job: AnnotationJob) -> str:
+    return f", {len(job.chosen):,} of them in this pilot" if job.cfg.pilot is not None else ""
+
+
+def say_fit(job: AnnotationJob, fit: Fitness, estimate: CostEstimate) -> None:
+    """What the preflight found, and the cost by its measures."""
+    if job.canary is not None:
+        tokens = f"{fit.prompt_tokens:,} tokens" if fit.prompt_tokens is not None else "no count"
+        sure = "with" if fit.probabilities else "without"
+        print(
+            f"preflight  sees both images in order; {fit.structured}, {tokens} a prompt, "
+            f"{sure} probabilities"
+        )
+    for note in fit.notes:
+        print(f"           {note}")
+    print(f"now        {estimate}")
+
+
+def report(
+    job: AnnotationJob,
+    table: pa.Table,
+    path: Path,
+    kept: int | None,
+    summary: Summary | None,
+    left: Need,
+    spent: int,
+) -> None:
+    """What was done, what the votes say of the judge, what remains, and where the table is.
+
+    Args:
+        job: what was asked.
+        table: all answers to it, of this and earlier runs.
+        path: where the table lies.
+        kept: rows of an earlier table that stays there because it has more; None if replaced.
+        summary: of this run; None if nothing was to be asked.
+        left: what remains of the whole.
+        spent: by the ledger so far, in millionths of a dollar.
+    """
+    if summary is not None:
+        tally = summary.tally
+        print(
+            f"done       {tally.labelled:,} answers in {tally.seconds:.0f} s for "
+            f"{dollars(tally.spent_uusd)}"
+            + (f", {tally.skipped:,} could not be asked" if tally.skipped else "")
+            + (f", {tally.in_doubt:,} in doubt" if tally.in_doubt else "")
+            + (f", {tally.unreachable:,} not reached" if tally.unreachable else "")
+        )
+    if job.template.kind == "pair" and table.num_rows:
+        for judge in summarise(table):
+            print("\n".join(judge.lines()))
+        _compare(job, table)
+    elif table.num_rows:
+        print(f"answers    {_answers(table)}")
+    for lacking in plan.without_answer(left):
+        print(f"no answer  {lacking}")
+    if left.todo:
+        print(f"remaining  {_remaining(left, table, spent)}")
+    rows = f"{table.num_rows if kept is None else kept:,} rows"
+    if kept is not None:
+        rows += f" of an earlier run, kept: now there are {table.num_rows:,}; replace=true replaces"
+    print(f"table      {path} ({rows}); ledger {job.path}, spent {dollars(spent)}")
+    if job.template.kind == "pair" and not left.todo:
+        print(f"learn from it: python train.py {_learn(job)}")
+
+
+def _answers(table: pa.Table) -> str:
+    """Judgments or texts in one line."""
+    if "answer" in table.column_names:
+        answers = table["answer"].to_pylist()
+        counts = {word: answers.count(value) for word, value in (("yes", True), ("no", False))}
+        return ", ".join(f"{number:,} {word}" for word, number in counts.items())
+    texts = [text for text in table["text"].to_pylist() if text is not None]
+    return f"{len(texts):,} texts, {len(set(texts)):,} of them distinct"
+
+
+def _compare(job: AnnotationJob, table: pa.Table) -> None:
+    """Agreement with people's votes, where there are any."""
+    own = table.filter(pc.is_null(table["persona"]))
+    votes = Votes.from_table(own)
+    if not len(votes):
+        return
+    judge = aggregate("share", votes, job.tables.pairs).preference
+    found, pairs = agreement_with_people(job.tables, job.tables.pairs, judge, job.cfg.question)
+    if pairs:
+        print(
+            f"  people        agree on {found.estimate:.1%} [{found.low:.1%}, {found.high:.1%}] of "
+            f"{pairs:,} pairs (95 % interval over images; chance is 50 %)"
+        )
+    else:
+        print("  people        no votes of people on these pairs to compare with")
+
+
+def _remaining(left: Need, table: pa.Table, spent: int) -> str:
+    """What the rest costs if its answers cost what these did."""
+    number = len(left.todo)
+    costs = [cost for cost in table["cost_uusd"].to_pylist() if cost is not None]
+    if not costs or not spent:
+        return f"{number:,} answers"
+    return f"{number:,} answers, about {dollars(round(sum(costs) / len(costs) * number))}"
+
+
+def _learn(job: AnnotationJob) -> str:
+    """The command line that trains on these votes."""
+    own = [word for word in _overrides() if word.startswith(("dataset", "question", "paths"))]
+    if job.backend.label_source is not None:
+        return " ".join([*own, f"label_source={job.backend.label_source}"])
+    pattern = f'label_source.raters=["{job.backend.model}*"]'
+    return " ".join([*own, "label_source=judge", f"'{pattern}'"])
+
+
+def _overrides() -> Sequence[str]:
+    from hydra.core.hydra_config import HydraConfig
+
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []

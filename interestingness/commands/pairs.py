@@ -1,0 +1,166 @@
+"""``interestingness pairs choose``: votes so far → a table of the pairs to ask about next."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from interestingness.datasets.image_files import list_images
+from interestingness.datasets.vote_tables import VoteFiles, read_vote_files
+from interestingness.disk import appearing
+from interestingness.errors import ConfigError, DataError
+from interestingness.labels.aggregation import aggregate
+from interestingness.schema import DEFAULT_QUESTION
+from interestingness.stats.columns import Array
+from interestingness.stats.pair_choice import ChosenPairs, next_pairs
+from interestingness.tables.image_names import ImageNames
+from interestingness.tables.tables import Votes
+
+Rows = NDArray[np.int64]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    found = argparse.ArgumentParser(
+        prog="interestingness pairs choose",
+        description="Choose the pairs to ask about next: some at random, the others where the "
+        "votes so far leave most open. The table goes into dataset.pairs=… or a labelling tool.",
+    )
+    found.add_argument(
+        "votes", nargs="*",
+        help="CSV or Parquet left,right,choice; or a folder of a prepared data set; none at first",
+    )  # fmt: skip
+    found.add_argument("--images", help="folder or glob pattern; else the images voted on")
+    found.add_argument("-n", type=int, default=200, help="how many pairs (default: %(default)s)")
+    found.add_argument("--out", default="next_pairs.csv", help="table (default: %(default)s)")
+    found.add_argument(
+        "--random-share", type=float, default=0.3,
+        help="at least this share at random: only these are fit to judge by (%(default)s)",
+    )  # fmt: skip
+    found.add_argument("--repeat", action="store_true", help="asked pairs may be asked again")
+    found.add_argument("--question", help="which question, where the votes are on several")
+    found.add_argument("--seed", type=int, default=0, help="of all that is random (%(default)s)")
+    return found
+
+
+def choose(arguments: Sequence[str]) -> Path:
+    """Read, choose, write, print.
+
+    Returns:
+        The table: columns left, right (in random order, so that it may be shown as it is), chosen.
+
+    Raises:
+        InterestingnessError: for votes or images that cannot be read, or more pairs than there are.
+    """
+    given = parser().parse_args(list(arguments))
+    if not given.votes and not given.images:
+        raise ConfigError(
+            "neither votes nor images",
+            expected="a table of votes, or --images for the first pairs",
+            todo="interestingness pairs choose votes.csv --images photos/",
+        )
+    files = None
+    if given.votes:
+        files = read_vote_files(
+            given.votes, question=given.question, default_question=DEFAULT_QUESTION
+        )
+    names, left, right, preference, weight = _asked(files, given.images)
+    chosen = next_pairs(
+        left,
+        right,
+        preference,
+        images=len(names),
+        pairs=given.n,
+        seed=given.seed,
+        weight=weight,
+        random_share=given.random_share,
+        repeat=given.repeat,
+    )
+    out = Path(given.out).expanduser()
+    _write(out, names, chosen, seed=given.seed)
+    print(_told(names, left, right, preference, chosen, out))
+    return out
+
+
+def _asked(
+    files: VoteFiles | None, images: str | None
+) -> tuple[list[str], Rows, Rows, Array, Array]:
+    """Image names, and rows, share of votes for left and number of votes of the asked pairs."""
+    nothing = np.empty(0, np.int64)
+    folder, names = None, []
+    if images is not None:
+        folder, found = list_images(images)
+        names = [file.image_id for file in found]
+    if files is None:
+        return names, nothing, nothing, np.empty(0), np.empty(0)
+    if not files.images_known:
+        raise DataError(
+            "the votes name pairs but not their images",
+            expected="columns left and right, or pairs.parquet beside the votes",
+            todo="name the folder of the prepared data set instead",
+        )
+    labels = aggregate("share", Votes.from_table(files.table), files.pairs)
+    voted = files.pairs.image_ids.tolist()
+    if folder is None:
+        place = np.arange(len(voted))
+        names = voted
+    else:
+        place = ImageNames(names, folder).rows(voted)
+        if (place < 0).any():
+            lost = voted[int(np.argmax(place < 0))]
+            raise DataError(
+                f"{int((place < 0).sum())} images with votes are not in --images, "
+                f"the first {lost!r}",
+                expected=f"images of {folder}, such as {names[0]!r}",
+                todo="name the folder that holds them, or leave --images out",
+            )
+    left, right = place[files.pairs.left], place[files.pairs.right]
+    return names, left, right, labels.preference, labels.weight
+
+
+def _write(out: Path, names: Sequence[str], chosen: ChosenPairs, *, seed: int) -> None:
+    turned = np.random.default_rng(seed).random(len(chosen)) < 0.5
+    one = np.where(turned, chosen.right, chosen.left)
+    other = np.where(turned, chosen.left, chosen.right)
+    rows = zip(one.tolist(), other.tolist(), chosen.random.tolist(), strict=True)
+    try:
+        with appearing(out) as part, part.open("w", newline="", encoding="utf-8") as stream:
+            table = csv.writer(stream)
+            table.writerow(["left", "right", "chosen"])
+            table.writerows(
+                [names[a], names[b], "random" if drawn else "informative"] for a, b, drawn in rows
+            )
+    except OSError as error:
+        raise DataError(
+            f"{out}: cannot be written ({error})",
+            expected="a place for the table",
+            todo="choose another one: --out …",
+        ) from None
+
+
+def _told(
+    names: Sequence[str], left: Rows, right: Rows, preference: Array, chosen: ChosenPairs, out: Path
+) -> str:
+    known = ~np.isnan(preference)
+    before = _groups(left[known], right[known], len(names))
+    after = _groups(np.r_[left[known], chosen.left], np.r_[right[known], chosen.right], len(names))
+    seen = len(np.unique(np.r_[left[known], right[known]]))
+    drawn = int(chosen.random.sum())
+    return (
+        f"{out}: {len(chosen):,} pairs of {len(names):,} images, {drawn:,} at random and "
+        f"{len(chosen) - drawn:,} informative\n"
+        f"asked so far: {int(known.sum()):,} pairs of {seen:,} images; groups of images that no "
+        f"pair joins: {before:,} so far, {after:,} with the new pairs"
+    )
+
+
+def _groups(left: Rows, right: Rows, images: int) -> int:
+    graph = coo_matrix((np.ones(len(left)), (left, right)), shape=(images, images))
+    return int(connected_components(graph, directed=False)[0])

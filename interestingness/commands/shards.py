@@ -1,0 +1,59 @@
+"""``interestingness shards write`` and ``verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from interestingness.assembly.checks import check, plain
+from interestingness.data.shards.verify import verify_shards
+from interestingness.data.shards.writer import write_shards
+from interestingness.disk import writable_cache
+from interestingness.errors import ShardError
+from interestingness.plugins import plugin_packages
+from interestingness.progress import ProgressLine
+from interestingness.tables.tables import Tables
+
+
+def write(cfg: DictConfig) -> dict[str, Any]:
+    """Write the pair shards of a data set and say what is in them.
+
+    Args:
+        cfg: composed ``conf/shards.yaml``.
+    """
+    check(plain(cfg), trusted=(*plugin_packages(), *cfg.trust))
+    cfg.paths.cache = str(writable_cache(cfg.paths.cache))
+    tables: Tables = instantiate(cfg.dataset, progress=ProgressLine("preparing the data set"))
+    out = Path(cfg.out).expanduser()
+    manifest = write_shards(
+        tables,
+        out,
+        pairs_per_shard=cfg.pairs_per_shard,
+        max_side=cfg.max_side,
+        progress=ProgressLine("pairs written"),
+        max_bad_share=cfg.max_bad_share,
+    )
+    print(f"{manifest.pairs:,} pairs in {len(manifest.shards):,} shards: {out}")
+    print(f"train on them: python train.py data=shards data.shards={out} …")
+    return {"out": str(out), "pairs": manifest.pairs}
+
+
+def verify(root: str) -> int:
+    """Check a folder of shards, print the report, and return its exit status.
+
+    Raises:
+        ShardError: if there is no such folder.
+    """
+    folder = Path(root).expanduser()
+    if not folder.is_dir():
+        raise ShardError(
+            f"{root}: no such folder",
+            expected="a folder of pair shards",
+            todo="name the folder that `interestingness shards write out=…` made",
+        )
+    report = verify_shards(folder, progress=ProgressLine("pairs checked"))
+    print(report)
+    return report.exit_status

@@ -1,0 +1,4 @@
+"""Scores against references: accuracy, intervals, predictions.
+
+NumPy only. Nothing is trained here.
+"""

@@ -1,0 +1,99 @@
+"""Who judges: a label source read once for all pairs, or the reason why it cannot be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interestingness.errors import DataError, LabelError
+from interestingness.labels.source import Labels, LabelSource
+from interestingness.schema import Pairs
+from interestingness.tables.tables import Votes
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What a label source says of all pairs.
+
+    Attributes:
+        labels: one row per pair; None where the source cannot be read.
+        reason: why it cannot be read, one sentence; "" where it can.
+        image_scores: one number per image of the pairs' vocabulary, shape (images,), NaN where
+            there is none; None if the source speaks of pairs only.
+        votes: the single human votes behind the labels, from which a human ceiling is computed;
+            None where there are none.
+        learnt: whether the model was trained on this very source.
+    """
+
+    labels: Labels | None
+    reason: str = ""
+    image_scores: NDArray[np.float64] | None = None
+    votes: Votes | None = None
+    learnt: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        source: LabelSource | Labels,
+        pairs: Pairs,
+        *,
+        train: NDArray[np.bool_] | NDArray[np.integer] | None = None,
+        image_scores: NDArray[np.float64] | None = None,
+        votes: Votes | None = None,
+        learnt: bool = False,
+    ) -> Reference:
+        """Read a source for these pairs; a source that cannot be read keeps its reason.
+
+        Args:
+            source: a label source, or labels for ``pairs`` that are there already.
+            pairs: all pairs of the data set.
+            train: rows that the source may estimate its own parameters from; None takes it as it
+                is (fitted already, or without parameters).
+            image_scores: instead of the source's own, shape (images,).
+            votes: single human votes, for the ceiling.
+            learnt: whether the model was trained on it.
+
+        Raises:
+            LabelError: if labels that are given are not one per pair, or scores not one per image.
+        """
+        if isinstance(source, Labels):
+            labels = source
+        else:
+            missing = source.missing()
+            if missing is not None:
+                return cls(None, reason=missing, learnt=learnt)
+            try:
+                fitted = source if train is None else source.fit(pairs[train])
+                labels = fitted.labels(pairs)
+                if image_scores is None:
+                    image_scores = _by_image(fitted, pairs)
+            except (DataError, LabelError) as error:
+                return cls(None, reason=" ".join(str(error).split()), learnt=learnt)
+        _check_length("labels", len(labels), len(pairs), "pairs")
+        if image_scores is not None:
+            _check_length("image scores", len(image_scores), len(pairs.image_ids), "images")
+        return cls(labels, image_scores=image_scores, votes=votes, learnt=learnt)
+
+
+def _by_image(source: LabelSource, pairs: Pairs) -> NDArray[np.float64] | None:
+    """The source's image scores in the order of the pairs' images."""
+    scores = source.image_scores()
+    if scores is None:
+        return None
+    known = source.tables.image_ids
+    if len(known) == len(pairs.image_ids) and (known == pairs.image_ids).all():
+        return scores
+    row_of = {name: row for row, name in enumerate(known.tolist())}
+    rows = np.array([row_of.get(name, -1) for name in pairs.image_ids.tolist()], dtype=np.int64)
+    return np.where(rows >= 0, scores[rows], np.nan)
+
+
+def _check_length(what: str, found: int, expected: int, unit: str) -> None:
+    if found != expected:
+        raise LabelError(
+            f"{found} {what} for {expected} {unit}",
+            expected=f"one for each of the {unit}, in their order",
+            todo="compute them for the same pairs",
+        )

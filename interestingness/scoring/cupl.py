@@ -1,0 +1,197 @@
+"""``scorer=cupl``: zero-shot. Sentences → text tower → mean → cosine with the image."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interestingness.errors import DataError
+from interestingness.models.backbone import Backbone
+from interestingness.models.backbones import OpenClipBackbone, SceneClipBackbone
+from interestingness.models.text_towers import OpenClipText, SceneClipText
+from interestingness.scoring.table_scorer import ScorerMaterial, TableScorer
+from interestingness.tables.tables import Tables
+
+SHIPPED = "shipped"
+DATASET = "dataset"
+SCENES = "scene_clip"
+
+
+class Cupl(TableScorer):
+    """Cosine of an image with the mean of sentences about what such an image looks like.
+
+    Each sentence's vector gets length 1, the mean of them too, and so does the image's. With a
+    contrast the cosine with the mean of its sentences is taken off.
+
+    Source:
+        Pratt et al. 2023 (CuPL), with one class as in Abdullahu and Grabner 2025; the contrast is
+        our addition.
+    """
+
+    def __init__(
+        self,
+        *,
+        question: str,
+        contrast: str | None,
+        prompts: str,
+        alike: float,
+        column: str,
+        architecture: str,
+        weights: str,
+        pretrained: str | None = "openai",
+        licence: str = "MIT",
+    ) -> None:
+        """Load both towers of one CLIP model.
+
+        Args:
+            question: the quality whose sentences count for an image.
+            contrast: the quality whose sentences count against it, "uninteresting" say; None
+                takes one pole, as the paper does.
+            prompts: "shipped" (sentences of our own), "dataset" (what ``interestingness annotate
+                what=cupl`` wrote, for each of the two questions), or a CSV file with the columns
+                ``question`` and ``text``.
+            alike: cosine of two sentences from which the later one is left out as a copy; 1 leaves
+                out equal ones only.
+            column: name of the score.
+            architecture: a CLIP model that open_clip knows, or "scene_clip", the small one in this
+                package, for synthetic scenes.
+            weights: "hub", the path of a checkpoint of the whole model, or "random[:seed]".
+            pretrained: tag of the published weights.
+            licence: of these.
+
+        Raises:
+            WeightsError: for an unknown model or unusable weights.
+        """
+        self.question, self.contrast, self.prompts = question, contrast, prompts
+        self.alike, self.column = alike, column
+        self._image: Backbone
+        self._text: OpenClipText
+        if architecture == SCENES:
+            self._image, self._text = (
+                SceneClipBackbone(weights="embedded"),
+                SceneClipText(weights="embedded"),
+            )
+        else:
+            self._image = OpenClipBackbone(
+                architecture, pretrained=pretrained, weights=weights, licence=licence
+            )
+            self._text = OpenClipText(
+                architecture, pretrained=pretrained, weights=weights, licence=licence
+            )
+        self.licence = self._image.licence
+        self._used: dict[str, list[str]] = {}
+
+    def describe(self) -> str:
+        """Poles, prompts, tower."""
+        against = f" against {self.contrast!r}" if self.contrast else ""
+        return f"sentences ({self.prompts}) on {self.question!r}{against}; {self._text.describe()}"
+
+    def identity(self) -> str:
+        """Hash of towers, rule and the sentences that were used last."""
+        text = repr([self._used, self.alike, self._text.fingerprint(), self._image.fingerprint()])
+        return f"cupl {hashlib.sha256(text.encode()).hexdigest()}"
+
+    def scores(self, material: ScorerMaterial) -> NDArray[np.float64]:
+        """Cosines, or differences of two cosines, in [−1, 1] or [−2, 2]."""
+        poles = [self.question, *([self.contrast] if self.contrast else [])]
+        direction = np.zeros(self._text.dim)
+        self._used = {}
+        for pole, sign in zip(poles, (1.0, -1.0), strict=False):
+            texts = read_prompts(self.prompts, pole, material.tables)
+            mean, self._used[pole] = mean_direction(texts, self._text.embed(texts), self.alike)
+            direction += sign * mean
+        features, present = material.features(self._image)
+        return np.where(present, unit(features.astype(np.float64)) @ direction, np.nan)
+
+    @property
+    def facts(self) -> dict[str, int]:
+        """Sentences that were used last, by pole."""
+        return {pole: len(texts) for pole, texts in self._used.items()}
+
+
+def mean_direction(
+    texts: Sequence[str], vectors: NDArray[np.floating], alike: float
+) -> tuple[NDArray[np.float64], list[str]]:
+    """The direction of several sentences, and those that were not left out as copies.
+
+    Args:
+        texts: shape (texts,).
+        vectors: of any length, shape (texts, dim).
+        alike: cosine from which a later sentence is a copy of an earlier one.
+
+    Returns:
+        Vector of length 1, shape (dim,), and the sentences that it is made of.
+    """
+    rows = unit(np.asarray(vectors, dtype=np.float64))
+    kept: list[int] = []
+    seen: set[str] = set()
+    for i, text in enumerate(texts):
+        words = " ".join(text.casefold().split()).rstrip(".")
+        if words in seen or (alike < 1 and kept and (rows[kept] @ rows[i] >= alike).any()):
+            continue
+        seen.add(words)
+        kept.append(i)
+    return unit(rows[kept].mean(axis=0)[None])[0], [texts[i] for i in kept]
+
+
+def read_prompts(prompts: str, question: str, tables: Tables) -> list[str]:
+    """Sentences about one quality, in the order of their table.
+
+    Raises:
+        DataError: if there is none, or the file is no table of them.
+    """
+    if prompts == DATASET:
+        found = _of_dataset(tables, question)
+        todo = f"interestingness annotate what=cupl question={question} annotator=gpt4o"
+    else:
+        shipped = files("interestingness.annotators").joinpath("prompts", "cupl_sentences.csv")
+        file = Path(str(shipped)) if prompts == SHIPPED else Path(prompts).expanduser()
+        found = _of_file(file, question)
+        todo = f"scorer.prompts=dataset with sentences on {question!r}, or add them to the file"
+    if not found:
+        raise DataError(
+            f"{prompts}: no sentence on {question!r}",
+            expected="what such an image looks like, one sentence a row",
+            todo=todo,
+        )
+    return found
+
+
+def _of_file(file: Path, question: str) -> list[str]:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            f"{file}: cannot be read ({error})",
+            expected="a CSV file with the columns question and text",
+            todo="scorer.prompts=shipped, or correct the path",
+        ) from None
+    if rows and not {"question", "text"} <= rows[0].keys():
+        raise DataError(
+            f"{file}: columns {', '.join(map(str, rows[0]))}",
+            expected="the columns question and text",
+            todo="rename them",
+        )
+    texts = [row["text"] for row in rows if row["question"] == question]
+    return [text.strip() for text in texts if text and text.strip()]
+
+
+def _of_dataset(tables: Tables, question: str) -> list[str]:
+    if not tables.has("texts"):
+        return []
+    columns = ("kind", "question", "text")
+    rows = zip(*(tables.table("texts")[name].to_pylist() for name in columns), strict=True)
+    return [text for kind, about, text in rows if (kind, about) == ("cupl", question) and text]
+
+
+def unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows of length 1; a row of zeros stays."""
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(length > 0, length, 1.0))

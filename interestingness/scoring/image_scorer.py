@@ -1,0 +1,137 @@
+"""Pictures → one number each, in parts: memory stays flat, and what was encoded is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from interestingness.data.encoding import Picture
+from interestingness.data.feature_cache import FeatureCache
+from interestingness.data.images import Skips
+from interestingness.data.part import ALL, Part
+from interestingness.errors import WeightsError
+from interestingness.models.scorer import Scorer
+from interestingness.scoring.near_duplicates import NearDuplicates
+
+PART = 16_384
+"""Images whose features are in memory at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What came of the pictures.
+
+    Attributes:
+        scores: in the unit of the head, NaN where a picture cannot be read, shape (pictures,).
+        near: number of the first earlier picture that shows nearly the same, −1 for none, shape
+            (pictures,).
+        encoded: distinct pictures that went through the network; the others were in the cache.
+    """
+
+    scores: NDArray[np.float64]
+    near: NDArray[np.int64]
+    encoded: int
+
+
+class ImageScorer:
+    """A scorer with a backbone, over pictures and through the feature cache.
+
+    Stopped and started again it goes on where it was: features are on disk, and a score is a
+    product of one of them.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        cache: FeatureCache,
+        *,
+        device: str = "cpu",
+        workers: int | str = "auto",
+        part: Part = ALL,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            scorer: backbone, scaling and head.
+            cache: where features are kept.
+            device: where the backbone computes.
+            workers: threads that decode; "auto" takes one per core.
+            part: whose pictures are scored, where other processes score the others.
+
+        Raises:
+            WeightsError: if the scorer has no backbone.
+        """
+        if scorer.backbone is None:
+            raise WeightsError(
+                "a scorer of cached features was asked to score image files",
+                expected="a scorer with a backbone",
+                todo="train with model/backbone=…, or use evaluate.py on the features",
+            )
+        self.cache, self.backbone = cache, scorer.backbone
+        # In double precision, and rounded to single: copies of a picture tie, in whatever batch
+        # each of them is.
+        scaler, head = deepcopy(scorer.scaler), deepcopy(scorer.head)
+        self._head = Scorer(None, scaler, head, embedding=scorer.embedding).double().eval()
+        self.device, self.workers = device, workers
+        self._writer = part.name
+
+    @torch.inference_mode()
+    def score(
+        self,
+        pictures: Sequence[Path | Picture],
+        *,
+        skips: Skips,
+        near: NearDuplicates | None = None,
+        progress: Any = None,
+    ) -> Scored:
+        """One score per picture.
+
+        Args:
+            pictures: image files, or pictures from elsewhere.
+            skips: takes those that cannot be read; too many of them stop it.
+            near: looks for near-duplicates; None looks for none.
+            progress: called with what is done, the total, and what it is.
+
+        Raises:
+            DataError: if more pictures than ``skips`` allows cannot be read.
+        """
+        scores = np.full(len(pictures), np.nan)
+        alike = np.full(len(pictures), -1, dtype=np.int64)
+        before = self.cache.encoded
+        for start in range(0, len(pictures), PART):
+            part = slice(start, min(start + PART, len(pictures)))
+            told = _shifted(progress, start, len(pictures))
+            # The share of unreadable files is judged over all files, not within a part.
+            bad = Skips(max_share=1.0)
+            rows, there = self.cache.features(
+                pictures[part],
+                self.backbone,
+                workers=self.workers,
+                device=self.device,
+                progress=told,
+                skips=bad,
+                writer=self._writer,
+            )
+            skips.update(bad.reasons)
+            score = self._head.score(torch.from_numpy(np.array(rows, dtype=np.float64)))
+            scores[part] = np.where(there, score.float().double().cpu().numpy(), np.nan)
+            if near is not None:
+                alike[part] = near.add(rows)
+        skips.check(len(pictures))
+        return Scored(scores, alike, self.cache.encoded - before)
+
+
+def _shifted(
+    told: Callable[[int, int, str], None] | None, start: int, total: int
+) -> Callable[[int, int, str], None] | None:
+    """Progress of a part as progress of the whole."""
+    if told is None:
+        return None
+    return lambda done, _, what: told(start + done, total, what)

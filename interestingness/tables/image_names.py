@@ -1,0 +1,244 @@
+"""Names of images in users' tables, matched to image files."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interestingness.errors import DataError
+from interestingness.tables.csv_tables import TextTable
+
+SUFFIXES = frozenset(
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".webp",
+        ".gif",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".heic",
+        ".heif",
+        ".avif",
+    ]
+)
+"""What image files end with, in lower case."""
+
+COLUMNS = ("image", "image_id", "file", "filename", "file_name", "path")
+"""Under these names a column that names images is looked for, best first."""
+
+ON_MISSING = ("error", "skip")
+
+
+class ImageNames:
+    """Finds the row of an image by its name.
+
+    A name is the file's path below the image folder. A path that begins with the folder itself
+    (``photos/a.jpg`` for ``dataset.images=photos``), backslashes and a bare file name that only one
+    image has are understood as well; letter case and extension must be right.
+    """
+
+    def __init__(self, image_ids: Sequence[str], root: Path) -> None:
+        """Index the ids.
+
+        Args:
+            image_ids: distinct ids; rows count from 0 in this order.
+            root: absolute folder that the ids are relative to.
+        """
+        self.image_ids = list(image_ids)
+        self.root = root
+        self._row = {name: row for row, name in enumerate(self.image_ids)}
+        self._bare: dict[str, int] = {}
+        for row, name in enumerate(self.image_ids):
+            bare = name.rpartition("/")[2]
+            self._bare[bare] = -1 if bare in self._bare else row
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def row(self, name: str) -> int:
+        """Row of the image, or -1."""
+        name = unicodedata.normalize("NFC", name)
+        if name in self._row:
+            return self._row[name]
+        name = os.path.normpath(name.replace("\\", "/")).replace(os.sep, "/")
+        if name in self._row:
+            return self._row[name]
+        absolute = Path(os.path.abspath(name)).as_posix()
+        for path, folder in ((absolute, self.root.as_posix()), (name, self.root.name)):
+            if path.startswith(f"{folder}/") and path[len(folder) + 1 :] in self._row:
+                return self._row[path[len(folder) + 1 :]]
+        return self._bare.get(name, -1)
+
+    def rows(self, names: Iterable[str | None]) -> NDArray[np.int64]:
+        """Rows of many images, -1 where a name is empty or unknown."""
+        known: dict[str | None, int] = {None: -1}
+        found = []
+        for name in names:
+            if name not in known:
+                known[name] = self.row(name or "")
+            found.append(known[name])
+        return np.asarray(found, dtype=np.int64)
+
+    def guess(self, name: str) -> str | None:
+        """An image that may have been meant: other case, other extension, or a typing slip."""
+        name = unicodedata.normalize("NFC", name).replace("\\", "/")
+        same_bare = PurePosixPath(name).name.casefold()
+        tests: tuple[Callable[[str], bool], ...] = (
+            lambda i: i.casefold() == name.casefold(),
+            lambda i: _stem(i) == _stem(name),
+            lambda i: PurePosixPath(i).name.casefold() == same_bare,
+            lambda i: _stem(PurePosixPath(i).name) == _stem(same_bare),
+        )
+        for test in tests:
+            for image_id in self.image_ids:
+                if test(image_id):
+                    return image_id
+        few = self.image_ids[:20_000]
+        return next(iter(difflib.get_close_matches(name, few, n=1, cutoff=0.8)), None)
+
+
+def _stem(name: str) -> str:
+    # Numbers with a decimal point are not names with an extension, so only real suffixes go.
+    path = PurePosixPath(name)
+    return str(path.with_suffix("") if path.suffix[1:].isalnum() else path).casefold()
+
+
+def keyed(names: ImageNames, table: TextTable, key: str, rows: NDArray[np.int64]) -> KeyedNames:
+    """Names of another kind (a number, say): a column of a table whose rows are images.
+
+    Raises:
+        DataError: if a key is given to two images.
+    """
+    row_of: dict[str, int] = {}
+    for cell, row in zip(table.cells(key), rows.tolist(), strict=True):
+        if cell is None:
+            continue
+        cell = _plain_number(cell)
+        if row_of.setdefault(cell, row) != row:
+            raise DataError(
+                f"{table.path}: {key} {cell!r} names two images",
+                expected=f"another {key} for each image",
+                todo="correct the table, or choose another dataset.image_key",
+            )
+    return KeyedNames(names, key, row_of)
+
+
+class KeyedNames:
+    """Finds the row of an image by a key of its own; the counterpart of ``ImageNames``."""
+
+    def __init__(self, names: ImageNames, key: str, row_of: Mapping[str, int]) -> None:
+        """Keep the map.
+
+        Args:
+            names: the images.
+            key: name of the key's column.
+            row_of: row of the image by key; -1 for a known key whose image is absent.
+        """
+        self.image_ids = names.image_ids
+        self.key = key
+        self._row_of = row_of
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def rows(self, names: Iterable[str | None]) -> NDArray[np.int64]:
+        """Rows of many images, -1 where a key is empty, unknown or of an absent image."""
+        found = [self._row_of.get(_plain_number(n), -1) if n else -1 for n in names]
+        return np.asarray(found, dtype=np.int64)
+
+    def guess(self, name: str) -> str | None:
+        """Keys are not guessed."""
+        return None
+
+
+def _plain_number(key: str) -> str:
+    # A column of whole numbers that once had an empty cell is often saved as 4.0.
+    return key[:-2] if key.endswith(".0") and key[:-2].isdigit() else key
+
+
+def missing_images(
+    names: ImageNames | KeyedNames,
+    table: TextTable,
+    columns: Mapping[str, str],
+    rows: Sequence[NDArray[np.int64]],
+    on_missing: str,
+) -> NDArray[np.bool_]:
+    """Where rows of a table name images that are not there.
+
+    Args:
+        names: what the columns were looked up in.
+        table: the user's table.
+        columns: the columns that hold images, by what they mean (image, left, right).
+        rows: what ``names.rows`` gave for each.
+        on_missing: "error", or "skip" to leave such rows out (the caller counts them).
+
+    Returns:
+        Mask of rows to leave out, shape (rows of the table,).
+
+    Raises:
+        DataError: if there are any and ``on_missing`` is "error"; if nothing would be left; if a
+            cell is empty.
+    """
+    absent = np.zeros(len(table), dtype=bool)
+    strange: dict[str, None] = {}
+    for column, at in zip(columns.values(), rows, strict=True):
+        empty = ~np.asarray(table.columns[column].is_valid())
+        if empty.any():
+            raise DataError(
+                f"{table.path}: column {column!r} is empty in {int(empty.sum())} rows "
+                f"({table.lines(empty)})",
+                expected="an image in every row",
+                todo="fill the cells or remove the rows",
+            )
+        absent |= at < 0
+        cells = table.cells(column)
+        strange.update(dict.fromkeys(str(cells[i]) for i in np.flatnonzero(at < 0)))
+    if not absent.any() or (on_missing == "skip" and not absent.all()):
+        return absent
+    listed = [_described(names, name) for name in list(strange)[:3]]
+    more = ", …" if len(strange) > 3 else ""
+    raise DataError(
+        f"{table.path}: {int(absent.sum())} of {len(table)} rows name images that are not there "
+        f"({len(strange)} images): {', '.join(listed)}{more}",
+        expected=_expected(names),
+        todo=_todo(names, table, columns, bool(absent.all())),
+    )
+
+
+def _described(names: ImageNames | KeyedNames, name: str) -> str:
+    guess = names.guess(name)
+    return f"{name!r}" + (f" (did you mean {guess!r}?)" if guess else "")
+
+
+def _expected(names: ImageNames | KeyedNames) -> str:
+    if isinstance(names, KeyedNames):
+        return f"values of the column {names.key!r} whose images are in dataset.images"
+    return f"names of the {len(names)} images below {names.root}, such as {names.image_ids[0]!r}"
+
+
+def _todo(
+    names: ImageNames | KeyedNames,
+    table: TextTable,
+    columns: Mapping[str, str],
+    all_absent: bool,
+) -> str:
+    if not all_absent:
+        return "correct the names or add the images; dataset.on_missing=skip leaves such rows out"
+    if isinstance(names, KeyedNames):
+        return "choose another dataset.image_key"
+    for other in table.columns:
+        if other not in columns.values() and (names.rows(table.cells(other)) >= 0).any():
+            meaning = next(iter(columns))
+            return f"column {other!r} holds names of images: dataset.columns.{meaning}={other}"
+    return "check that dataset.images and the table belong together"
