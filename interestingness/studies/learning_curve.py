@@ -18,8 +18,8 @@ from interestingness.schema import Pairs
 from interestingness.stats.agreement import accuracy
 from interestingness.stats.columns import Array
 from interestingness.stats.power_law import Doubling, doubling
+from interestingness.stats.repetitions import mean_interval
 from interestingness.studies.label_parts import Parts
-from interestingness.studies.repetitions import mean_interval
 from interestingness.studies.result import (
     Cell,
     Column,
