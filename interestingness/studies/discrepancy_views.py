@@ -11,10 +11,10 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from interestingness.stats.clusters import typical
-from interestingness.studies.columns import Field, table_of
 from interestingness.studies.discrepancy_clusters import ClusterFacts, Sides, decided
 from interestingness.studies.result import Column, IntervalChart, Scatter, Table
 from interestingness.studies.study import Material
+from interestingness.studies.table_columns import Field, table_of
 from interestingness.studies.texts import Texts
 
 Array = NDArray[np.float64]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from typing import Generic, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.panel import Ballots
-from interestingness.studies.result import Cell, Column, Spread, Table
+from interestingness.studies.result import Cell, Column, Figure, IntervalChart, Spread, Table
 
 Item = TypeVar("Item")
 INTERVAL_NOTE = "Brackets: 95 % intervals from resampled images."
@@ -83,16 +86,54 @@ def write_p(p: float) -> str:
 
 
 def percent_text(cell: Interval | Spread | float | None) -> str:
-    """A share in percent for a sentence: "80.8 %", "80.8 ± 1.2 %", "80.8 % [76.7, 84.5]"."""
+    """A share in percent for a sentence: "80.8 %", "80.8 % [76.7, 84.5]", "80.8 ± 1.2 % over …"."""
     if cell is None:
         return "–"
     if isinstance(cell, Spread):
-        sd = f" ± {100 * cell.sd:.1f}" if cell.repeats > 1 else ""
-        return f"{100 * cell.mean:.1f}{sd} %"
+        if cell.repeats < 2:
+            return f"{100 * cell.mean:.1f} % on 1 split"
+        return f"{100 * cell.mean:.1f} ± {100 * cell.sd:.1f} % over {cell.repeats} splits"
     if isinstance(cell, Interval):
         ends = "" if isnan(cell.low) else f" [{100 * cell.low:.1f}, {100 * cell.high:.1f}]"
         return "–" if isnan(cell.estimate) else f"{100 * cell.estimate:.1f} %{ends}"
     return "–" if isnan(cell) else f"{100 * cell:.1f} %"
+
+
+def describe_range(numbers: NDArray[np.int64]) -> str:
+    """Least and largest count in words: "24", or "24 to 1,030"."""
+    low, high = int(numbers.min()), int(numbers.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def interval_charts(
+    name: str,
+    title: str,
+    caption: str,
+    rows: Iterable[tuple[str, Cell]],
+    lines: Mapping[str, float],
+    *,
+    fewest: int = 1,
+) -> list[Figure]:
+    """A chart of the rows that have an estimate; none where there are too few.
+
+    Args:
+        name, title, caption: see ``IntervalChart``.
+        rows: labels and cells; cells without an estimate are left out.
+        lines: what to compare with, by label; NaN is left out.
+        fewest: rows of a chart.
+    """
+    known = [(label, cell) for label, cell in rows if has_estimate(cell)]
+    if len(known) < fewest:
+        return []
+    drawn = {label: value for label, value in lines.items() if not isnan(value)}
+    return [IntervalChart(name, title, caption, known, drawn)]  # type: ignore[arg-type]
+
+
+def has_estimate(cell: Cell) -> bool:
+    """Whether a cell is an interval or a spread with a number in it."""
+    if isinstance(cell, Interval):
+        return not isnan(cell.estimate)
+    return isinstance(cell, Spread) and cell.repeats > 0
 
 
 def position_cells(ballots: Ballots) -> dict[str, Cell]:
