@@ -209,9 +209,8 @@ def _agreements(labels: Mapping[str, Labels], within: NDArray[np.bool_], thresho
                 "published": percent / 100,
             }
             if source in labels and reference in labels:
-                one, other = labels[reference].preference, labels[source].preference
-                p = np.where(clear, one, np.nan)
-                ours = agreement(p, other)
+                one, other = labels[reference], labels[source]
+                ours = agreement(np.where(clear, one.preference, np.nan), other.preference)
                 row |= {
                     "ours": ours,
                     "difference": 100 * ours - percent,
