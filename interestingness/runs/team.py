@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from interestingness.runs.waiting import Register, told_while_waiting
 from interestingness.data.part import Part
 from interestingness.errors import ConfigError, InterestingnessError
+from interestingness.runs.waiting import Register, told_while_waiting
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
