@@ -11,8 +11,8 @@ from typing import Any
 
 from interestingness.annotators.ledger import rows
 from interestingness.annotators.ledger.errors import LedgerError
-from interestingness.annotators.ledger.redaction import cleaned_json
 from interestingness.annotators.ledger.transitions import Rules, reserve
+from interestingness.annotators.redaction import redacted_json
 from interestingness.annotators.types import Attempt, Denied, Task
 
 
@@ -90,7 +90,7 @@ def move_shard(
             state,
             file_id or known.file_id,
             batch_id or known.batch_id,
-            json.dumps({**known.facts, **cleaned_json(facts or {})}, allow_nan=False),
+            json.dumps({**known.facts, **redacted_json(facts or {})}, allow_nan=False),
             rows.now(),
             name,
         ),

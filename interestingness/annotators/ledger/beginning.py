@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from interestingness.annotators.ledger import rows, spill, transitions
-from interestingness.annotators.ledger.redaction import cleaned_json
+from interestingness.annotators.redaction import redacted_json
 from interestingness.annotators.types import JSON
 
 
@@ -25,7 +25,7 @@ def begin(
         Number of the run.
     """
     db.execute("BEGIN IMMEDIATE")
-    facts = json.dumps(cleaned_json(run), allow_nan=False)
+    facts = json.dumps(redacted_json(run), allow_nan=False)
     number = db.execute(
         "INSERT INTO run (began, cap_uusd, policy, facts) VALUES (?, ?, ?, ?)",
         (rows.now(), cap_uusd, policy, facts),

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from interestingness.annotators.ledger import rows
 from interestingness.annotators.ledger.errors import LedgerError
 from interestingness.annotators.ledger.money import dollars, enough
-from interestingness.annotators.ledger.redaction import cleaned, cleaned_json, kept_headers
+from interestingness.annotators.redaction import kept_headers, redacted, redacted_json
 from interestingness.annotators.types import (
     JSON,
     Answer,
@@ -287,7 +287,7 @@ def add_verdict(
                 attempt_id,
                 key,
                 verdict.kind,
-                cleaned(storable(verdict.detail)),
+                redacted(storable(verdict.detail)),
                 int(verdict.terminal),
                 verdict.retry_with,
                 parser_version,
@@ -301,7 +301,7 @@ def free(db: sqlite3.Connection, rules: Rules, attempt_id: str, detail: str) -> 
     if row["state"] not in {"open", "in_doubt"}:
         event(db, rules, "free_ignored", attempt_id, {"state": row["state"], "detail": detail})
         return False
-    note = cleaned(storable(detail))
+    note = redacted(storable(detail))
     rows.change_attempt(db, row, state="failed_free", charge_uusd=0, detail=note)
     return True
 
@@ -312,7 +312,7 @@ def doubt(db: sqlite3.Connection, rules: Rules, attempt_id: str, detail: str) ->
     if row["state"] != "open":
         event(db, rules, "doubt_ignored", attempt_id, {"state": row["state"], "detail": detail})
         return False
-    rows.change_attempt(db, row, state="in_doubt", detail=cleaned(storable(detail)))
+    rows.change_attempt(db, row, state="in_doubt", detail=redacted(storable(detail)))
     return True
 
 
@@ -340,7 +340,7 @@ def event(
             rules.run if rules else None,
             kind,
             attempt_id,
-            json.dumps(cleaned_json(data or {}), allow_nan=False),
+            json.dumps(redacted_json(data or {}), allow_nan=False),
             body,
         ),
     )
