@@ -6,7 +6,6 @@ docs/data_format.md; docs/add/dataset.md shows what the input files may look lik
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -37,12 +36,13 @@ from interestingness.datasets.score_files import ImageColumns, read_image_column
 from interestingness.datasets.star_ratings import read_ratings as read_star_ratings
 from interestingness.datasets.star_ratings import sidecar_states
 from interestingness.datasets.vote_files import PairRows, read_pairs, read_votes
+from interestingness.disk import sha256_of
 from interestingness.errors import ConfigError, DataError
 from interestingness.schema import Pairs
-from interestingness.tables.csv_tables import TextTable, existing_file
 from interestingness.tables.image_names import ON_MISSING, ImageNames, KeyedNames, keyed
 from interestingness.tables.label_studio import read_vote_table
 from interestingness.tables.tables import Manifest, Tables
+from interestingness.tables.user_tables import TextTable, existing_file, read_user_table
 
 log = logging.getLogger(__name__)
 
@@ -137,19 +137,26 @@ def prepare_folder(
             "rules": _RULES,
             "root": str(folder),
             "images": [[f.image_id, f.size, f.modified] for f in files],
-            "tables": {kind: [path.name, _sha256(path)] for kind, path in paths.items()},
+            "tables": {kind: [path.name, sha256_of(path)] for kind, path in paths.items()},
             "options": asdict(options),
             **({"sidecars": sidecar_states(photos)} if stars else {}),
         }
     )
 
     def build(_: Path) -> tuple[Manifest, Mapping[str, pa.Table]]:
-        tables = {kind: read_vote_table(path, mapping) for kind, path in paths.items()}
+        tables = {kind: _read_table(kind, path, mapping) for kind, path in paths.items()}
         _check_mapping(mapping, tables)
         rated = read_star_ratings(photos, progress) if stars else None
         return _build(folder, files, tables, options, progress, rated)
 
     return prepare_once(root, f"folder-{key}", build)
+
+
+def _read_table(kind: str, path: Path, mapping: Mapping[str, str]) -> TextTable:
+    option = "dataset.columns"
+    if kind == "votes":
+        return read_vote_table(path, mapping, columns_option=option)
+    return read_user_table(path, columns_option=option)
 
 
 @dataclass(frozen=True)
@@ -383,8 +390,3 @@ def _name(folder: Path) -> str:
 
 def _sentence(counts: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in counts.items())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -6,7 +6,6 @@ label and tags does, first of all the one that ``interestingness collect-flickr`
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,10 +21,11 @@ from interestingness.datasets.pairing import crossed_pairs
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
 from interestingness.datasets.tags import LEAK, tags_of, without_leak
 from interestingness.datasets.url_images import UrlImages, find_images
+from interestingness.disk import sha256_of
 from interestingness.errors import ConfigError, DataError
 from interestingness.schema import Pairs
-from interestingness.tables.csv_tables import TextTable, numbers, read_text_table
 from interestingness.tables.tables import Manifest, Tables
+from interestingness.tables.user_tables import TextTable, numbers, read_user_table
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def prepare_lafin(
         raise ConfigError(
             f"dataset.columns.{unknown[0]}", expected=f"one of {', '.join(COLUMNS)}", todo="rename"
         )
-    table = read_text_table(photos)
+    table = read_user_table(photos, columns_option="dataset.columns")
     names = {
         key: table.need(key, aliases, mapping)
         if key in ("image", "url", "interesting", "tags")
@@ -116,7 +116,7 @@ def prepare_lafin(
     pictures = find_images(images, items, download=download, progress=progress)
     inputs = {
         "rules": RULES,
-        "photos": hashlib.sha256(table.path.read_bytes()).hexdigest(),
+        "photos": sha256_of(table.path),
         "images": pictures.key,
         "options": [sorted(features), leaking_tags, pairs_per_image, seed, sorted(mapping.items())],
         "tags": [tag_separator, least_tags],

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interestingness.errors import DataError
-from interestingness.stats.columns import Array
+from interestingness.schema import Array
 from interestingness.stats.shares import exact_share
 from interestingness.studies.agreement import agreement_map
 from interestingness.studies.panel import PEOPLE, Ballots, Mask, agreement_of, read_ballots
