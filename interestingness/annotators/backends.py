@@ -15,7 +15,7 @@ from interestingness.annotators.credentials import host_of, is_loopback
 from interestingness.annotators.ledger.export import CHECKS
 from interestingness.annotators.prices import Meter, Price
 from interestingness.annotators.prompting import Prompt
-from interestingness.annotators.stimuli import Transcode
+from interestingness.annotators.sent_images import Transcode
 from interestingness.errors import ConfigError
 
 STRUCTURED = ("json_schema", "json_object_schema", "guided_json", "json_object", "prompt")

@@ -16,8 +16,17 @@ from typing import Any, NoReturn
 
 from interestingness.annotators.probabilities import LEAST_MASS, choice_probability
 from interestingness.annotators.prompting import CHOICES
-from interestingness.annotators.support import reason_supports
-from interestingness.annotators.types import JSON, Answer, Reject, Reply, Task, Usage, Verdict
+from interestingness.annotators.reason_support import reason_supports
+from interestingness.annotators.types import (
+    JSON,
+    Answer,
+    Parsed,
+    Reject,
+    Reply,
+    Task,
+    Usage,
+    Verdict,
+)
 
 PARSER_VERSION = "1"
 """Raise it when the same bytes give another verdict: labels made by an older one are made anew."""
@@ -29,8 +38,6 @@ LONGEST_REASON = 2000
 
 _FENCE = re.compile(r"\A```[A-Za-z]*[ \t]*\r?\n(.*?)\r?\n?```\Z", re.DOTALL)
 _UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-Parsed = tuple[Verdict, Usage | None, str | None, str | None]
 
 
 def parse(task: Task, reply: Reply) -> Parsed:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from interestingness.annotators.backends import Backend
 from interestingness.annotators.prompting import Template
-from interestingness.annotators.stimuli import ImageSource
+from interestingness.annotators.sent_images import ImageSource
 from interestingness.annotators.tasks import Round
 from interestingness.schema import Pair
 from interestingness.tables.tables import Manifest, Tables

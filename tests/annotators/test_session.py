@@ -12,17 +12,18 @@ from typing import Any
 import pytest
 from answers import answer, chat
 from material import SIMULATED, backend, photographs, ring, rounds
+from servers.simulated import SimulatedServer
 
-from interestingness.annotators.engine.stopping import Exit
-from interestingness.annotators.engine.tally import CallCounts, Summary
+from interestingness.annotators.engine.run_state import CallCounts, Exit, Summary
 from interestingness.annotators.ledger.money import dollars
 from interestingness.annotators.ledger.store import Ledger
+from interestingness.annotators.parsing import parse
 from interestingness.annotators.preflight import Canary, PreflightError
 from interestingness.annotators.prompting import Template
-from interestingness.annotators.session import Consistency, Session, connected, progress_text
+from interestingness.annotators.sent_images import ImageSource
+from interestingness.annotators.session import Session, connect
 from interestingness.annotators.simulated import SimulatedJudge, SimulatedSender
-from interestingness.annotators.simulated_server import SimulatedServer
-from interestingness.annotators.stimuli import ImageSource
+from interestingness.annotators.summary import Consistency, progress_text
 from interestingness.annotators.tasks import pair_tasks
 from interestingness.annotators.types import Reply, Request, Task
 from interestingness.errors import ConfigError
@@ -41,7 +42,7 @@ def whole_session(folder: Path, url: str, seen: list[str], **more: Any) -> tuple
     facts: Mapping[str, Any] = {"prices": {meter.price_id: judge.price_list.table()}}
 
     async def go(ledger: Ledger) -> Summary:
-        async with connected(judge) as server:
+        async with connect(judge) as server:
             prompts = {way.prompt.id: way.prompt for way in ways}
             by_hash = {s.sha256: s for s in sources.values()}
             session = Session(judge, ledger, server, prompts, by_hash, meter)
@@ -136,7 +137,7 @@ def test_a_key_is_asked_for_before_anything_is_sent(monkeypatch: pytest.MonkeyPa
     keyed = backend(base_url="https://a.example/v1", model="m", key_env="TEST_KEY", hosts=["b"])
 
     async def go() -> None:
-        async with connected(keyed):
+        async with connect(keyed):
             raise AssertionError("connected without a key")
 
     with pytest.raises(ConfigError, match="the environment has no TEST_KEY"):
@@ -152,7 +153,7 @@ def pair(pair_id: str, first: str, **more: Any) -> Task:
 
 
 def test_consistency_counts_pairs_with_the_same_winner_in_both_orders() -> None:
-    watch = Consistency()
+    watch = Consistency(parse)
     for task, choice in (
         (pair("a", "left"), "first"),
         (pair("b", "left"), "second"),
@@ -163,13 +164,13 @@ def test_consistency_counts_pairs_with_the_same_winner_in_both_orders() -> None:
         assert watch(task, chat(answer(choice)))[0].choice == choice  # type: ignore[union-attr]
     watch(pair("c", "left"), chat("nonsense"))
     assert (watch.same, watch.both) == (1, 2)
-    assert str(watch) == "consistent 50%" and str(Consistency()) == ""
+    assert str(watch) == "consistent 50%" and str(Consistency(parse)) == ""
 
 
 def test_the_line_of_progress_tells_what_goes_wrong() -> None:
     tally = CallCounts(total=100, labelled=40, refused=3, rejected={"invalid_json": 2}, in_doubt=1)
     tally.spent_uusd = 900_000
-    said = progress_text(tally, Consistency(same=3, both=4), dollars)
+    said = progress_text(tally, Consistency(parse, same=3, both=4), dollars)
     for part in ("46 of 100", "$0.90 so far", "$1.08 to come", "3 refused", "3 unusable", "75%"):
         assert part in said, part
-    assert "$" not in progress_text(CallCounts(total=5), Consistency(), dollars)
+    assert "$" not in progress_text(CallCounts(total=5), Consistency(parse), dollars)

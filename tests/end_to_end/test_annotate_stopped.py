@@ -12,9 +12,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from servers.simulated import SimulatedServer
 
 from interestingness.annotators.simulated import SimulatedJudge
-from interestingness.annotators.simulated_server import SimulatedServer
 
 PREFLIGHT, PAIRS = 3, 50
 

@@ -15,8 +15,8 @@ from bench import build as plain_build
 from servers.cutter import Cutter, Mode
 from servers.scripted import Action, Answer, Hang, ScriptedServer, Seen, completion, error
 
+from interestingness.annotators.engine.run_state import Exit, Stop
 from interestingness.annotators.engine.runner import Limits
-from interestingness.annotators.engine.stopping import Exit, Stop
 from interestingness.annotators.types import Request, Task
 from interestingness.errors import ImageError
 
@@ -245,10 +245,10 @@ def test_another_model_than_before_pauses_the_run(bench: Bench, server: Scripted
     assert len(server.journal) == 4
     served = bench.rows("SELECT served_model FROM attempt ORDER BY rowid")
     assert served == [("judge-1",)] * 3 + [("judge-2",)]
-    bench.limits = Limits(served="judge-1")
+    bench.names = {"served": "judge-1"}
     assert bench.run(server.base_url, pairs(20), concurrency=1).exit_code == Exit.LATER
     assert len(server.journal) == 5, "a new process knows the name, too"
-    bench.limits = Limits(models=frozenset({"judge-1", "judge-2"}))
+    bench.names = {"models": frozenset({"judge-1", "judge-2"})}
     assert bench.run(server.base_url, pairs(20)).exit_code == Exit.DONE
 
 

@@ -187,25 +187,6 @@ def test_an_answer_replayed_by_a_proxy_is_not_taken_for_the_next_one(
     ]
 
 
-def test_an_upload_is_a_form(server: ScriptedServer) -> None:
-    async def run() -> Reply | Failure:
-        async with Transport(server.base_url, Secret(KEY), connections=1) as transport:
-            return await transport.upload(
-                "/files",
-                name="abc.jsonl",
-                content=b'{"line": 1}\n',
-                fields={"purpose": "batch"},
-                deadline_s=5,
-            )
-
-    assert isinstance(asyncio.run(run()), Reply)
-    seen = server.journal[0]
-    assert seen.headers["content-type"].startswith("multipart/form-data; boundary=")
-    assert b'name="purpose"\r\n\r\nbatch' in seen.body
-    assert b'filename="abc.jsonl"' in seen.body
-    assert b'{"line": 1}\n' in seen.body
-
-
 def test_the_key_is_in_nothing_that_comes_back(
     server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:

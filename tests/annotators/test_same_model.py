@@ -14,10 +14,10 @@ from scipy.stats import binom
 
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.preflight import Fitness
-from interestingness.annotators.sentinel import Watch, again, earlier_tasks
+from interestingness.annotators.same_model import Repetition, pick_earlier_tasks, repeat_tasks
+from interestingness.annotators.sent_images import ImageSource
 from interestingness.annotators.session import Session
 from interestingness.annotators.simulated import SimulatedJudge, SimulatedSender
-from interestingness.annotators.stimuli import ImageSource
 from interestingness.annotators.tasks import pair_tasks
 from interestingness.annotators.types import Task
 
@@ -50,11 +50,11 @@ class World:
     def label(self) -> None:
         self.go(lambda session: session.ask(self.tasks, FIT))
 
-    def watch(self, today: date, size: int = 20, **judge: Any) -> tuple[Watch | None, int]:
+    def watch(self, today: date, size: int = 20, **judge: Any) -> tuple[Repetition | None, int]:
         """What the sentinel finds, and rows of votes after it."""
 
-        async def look(session: Session) -> tuple[Watch | None, int]:
-            found = await session.sentinel(self.tasks, FIT, size=size, today=today)
+        async def look(session: Session) -> tuple[Repetition | None, int]:
+            found = await session.ask_again(self.tasks, FIT, size=size, today=today)
             return found, session.ledger.table("votes").num_rows
 
         return self.go(look, **judge)  # type: ignore[no-any-return]
@@ -77,21 +77,21 @@ def test_the_same_tasks_are_asked_every_day(tmp_path: Path) -> None:
     world.label()
 
     async def chosen(session: Session) -> Sequence[Task]:
-        return earlier_tasks(session.ledger, world.tasks[::-1] + world.tasks, 5, TOMORROW)
+        return pick_earlier_tasks(session.ledger, world.tasks[::-1] + world.tasks, 5, TOMORROW)
 
     first, second = world.go(chosen), world.go(chosen)
     assert [t.key for t in first] == [t.key for t in second] and len(first) == 5
-    days = [{t.key for t in again(first, day)} for day in (TODAY, TOMORROW)]
+    days = [{t.key for t in repeat_tasks(first, day)} for day in (TODAY, TOMORROW)]
     assert not days[0] & days[1]
-    assert {t.key for t in again(first, TODAY)} == days[0]
+    assert {t.key for t in repeat_tasks(first, TODAY)} == days[0]
 
 
 @pytest.mark.parametrize(("same", "alarm"), [(20, False), (14, False), (13, True), (0, True)])
 def test_the_alarm_is_a_binomial_test(same: int, alarm: bool) -> None:
-    watch = Watch(20, same)
+    watch = Repetition(20, same)
     assert watch.alarm is alarm
     assert watch.p_value == pytest.approx(binom.cdf(same, 20, 0.9))
 
 
 def test_nothing_asked_is_no_alarm() -> None:
-    assert not Watch(0, 0).alarm
+    assert not Repetition(0, 0).alarm
