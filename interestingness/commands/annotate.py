@@ -25,10 +25,9 @@ from interestingness.annotators.session import Session, connect
 from interestingness.annotators.summary import Consistency, progress_text
 from interestingness.annotators.types import JSON, Need, Task
 from interestingness.annotators.votes import TABLE_OF, VoteFile
-from interestingness.assembly.checks import check, plain
+from interestingness.assembly.opening import check_config
 from interestingness.commands.annotation_job import AnnotationJob, plan_job
 from interestingness.commands.annotation_report import announce, nothing_to_ask, report, say_fit
-from interestingness.plugins import plugin_packages
 from interestingness.progress import ProgressLine
 
 
@@ -41,7 +40,7 @@ def annotate(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         SystemExit: with the exit status of a run that ended early; what was bought is kept.
     """
-    check(plain(cfg), trusted=(*plugin_packages(), *cfg.trust))
+    check_config(cfg)
     for library in ("httpx", "httpx2", "openai"):  # a line for every request otherwise
         logging.getLogger(library).setLevel(logging.WARNING)
     job = plan_job(cfg)

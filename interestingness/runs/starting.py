@@ -26,11 +26,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import configure_log, setup_globals
 from omegaconf import DictConfig, OmegaConf
 
+from interestingness.disk import writable_cache
+from interestingness.errors import ConfigError, InterestingnessError
 from interestingness.runs import registry
 from interestingness.runs.environment import finding_us, hold_back_sigterm
-from interestingness.disk import writable_cache
 from interestingness.runs.team import RankLost
-from interestingness.errors import ConfigError, InterestingnessError
 
 RANKS = "ranks"
 """Folder inside the run's: what ranks beside the first have said."""

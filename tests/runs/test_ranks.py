@@ -11,10 +11,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from interestingness.errors import ConfigError
 from interestingness.runs import registry, starting
 from interestingness.runs.starting import RankFailed, processes_here, start
-from interestingness.runs.team import ALONE, RankLost, Launch, join, lost_ranks, world_of
-from interestingness.errors import ConfigError
+from interestingness.runs.team import ALONE, Launch, RankLost, join, lost_ranks, world_of
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "1", "RANK": "3", "LOCAL_RANK": "1", "WORLD_SIZE": "4"}
 SRUN = {"SLURM_NTASKS": "4", "SLURM_PROCID": "2", "SLURM_LOCALID": "0"}

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import openai
 from openai.types import Batch, FileObject
 
-from interestingness.annotators.credentials import redacted
 from interestingness.annotators.engine.replies import ReplyClass, classify
 from interestingness.annotators.engine.run_state import Exit
+from interestingness.annotators.redaction import redacted
 from interestingness.annotators.types import Reply
 from interestingness.errors import InterestingnessError
 
@@ -166,7 +166,7 @@ def _failure(what: str, error: Exception) -> BatchError:
     found = _classed(error)
     if found is None:
         cause = error.__cause__ or error
-        detail = redacted(f"{type(cause).__name__}: {cause}")
+        detail = redacted(f"{type(cause).__name__}: {cause}", longest=300)
         return BatchError(f"{what}: {detail}", todo="run the same command again later")
     if found.kind == "not_found":
         return BatchError(

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from interestingness.annotators.credentials import redacted
 from interestingness.annotators.engine.run_state import Exit
+from interestingness.annotators.redaction import redacted
 from interestingness.annotators.types import Reply
 from interestingness.http_waits import read_wait
 
@@ -54,7 +54,7 @@ def classify(reply: Reply) -> ReplyClass:
     if 200 <= status < 300:
         return ReplyClass("parse", "")
     code, message = _error(reply.body)
-    detail = redacted(f"{status} {code} {message}")
+    detail = redacted(f"{status} {code} {message}", longest=300)
     signature = f"{status} {code}".strip()
     if 300 <= status < 400:
         where = reply.headers.get("location", "elsewhere")
