@@ -65,16 +65,14 @@ class Transport:
         *,
         connections: int,
         connect_s: float = 10.0,
-        proxy: str | None = None,
     ) -> None:
         """Open nothing yet.
 
         Args:
-            base_url: e.g. ``https://api.openai.com/v1``; the environment is not asked.
+            base_url: e.g. ``https://api.openai.com/v1``; nothing of the environment counts.
             secret: the key, or None for a server that wants none.
             connections: the most at a time.
             connect_s: for opening one connection, in seconds.
-            proxy: URL of a proxy, if one is wanted; those of the environment are not used.
         """
         self.host = host_of(base_url)
         self._secret = secret
@@ -83,7 +81,6 @@ class Transport:
         self._network = httpx2.AsyncClient(
             trust_env=False,
             follow_redirects=False,
-            proxy=proxy,
             limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=0),
             event_hooks={"request": [self._check_request]},
         )

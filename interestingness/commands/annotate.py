@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from importlib.metadata import version
 from typing import Any
 
@@ -65,9 +64,8 @@ def annotate(cfg: DictConfig) -> dict[str, Any]:
         return {"todo": len(need.todo), "most_uusd": estimate.most}
     confirm(estimate, budget=cfg.budget, yes=cfg.yes)
     cap = uusd(cfg.budget) if cfg.budget is not None else spent + _slack(job) + estimate.most
-    with Ledger.open(
-        job.path, run=_facts(job), cap_uusd=cap, policy=cfg.in_doubt
-    ) as ledger:  # fmt: skip
+    facts = _facts(job)
+    with Ledger.open(job.path, run=facts, cap_uusd=cap, policy=cfg.in_doubt) as ledger:
         job = _with_checked_images(job, ledger)
         summary = asyncio.run(_ask(job, ledger))
         table = _answers(job, ledger)
@@ -183,7 +181,7 @@ async def _ask(job: AnnotationJob, ledger: Ledger) -> Summary | None:
         def progress(tally: CallCounts, consistency: Consistency) -> None:
             line.write(progress_text(tally, consistency, dollars))
 
-        with _closing(line):
+        with closing(line):
             return await session.ask(job.chosen, fit, progress=progress, in_batches=job.in_batches)
 
 
@@ -205,14 +203,6 @@ async def _watch(job: AnnotationJob, session: Session, fit: Fitness) -> None:
             expected="the judge that labelled the others",
             todo="label everything anew in a ledger of its own (ledger=…), or sentinel=0 to go on",
         )
-
-
-@contextmanager
-def _closing(line: ProgressLine) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        line.close()
 
 
 def _answers(job: AnnotationJob, ledger: Ledger) -> pa.Table:

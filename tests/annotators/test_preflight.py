@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from material import SIMULATED, backend
+from material import SIMULATED, backend, in_session
 
-from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.preflight import (
     Canary,
     Fitness,
@@ -49,17 +46,14 @@ def preflight(folder: Path, server: Server, **changes: Any) -> Fitness:
     """The preflight, through a ledger."""
     judge = backend(**changes)
     canary = Canary.of(judge, Template.load("pair-1"), today=TODAY)
-    meter = judge.meter([canary.prompt])
-    facts: Mapping[str, Any] = {"prices": {meter.price_id: judge.price_list.table()}}
 
-    async def go(ledger: Ledger) -> Fitness:
-        return await Session(judge, ledger, server, {}, {}, meter).preflight(canary, today=TODAY)
-
-    with Ledger.open(folder / "ledger.sqlite", run=facts, cap_uusd=None) as ledger:
-        found = asyncio.run(go(ledger))
-        tables = [ledger.table(kind).num_rows for kind in ("votes", "judgments")]
+    async def examine(session: Session) -> Fitness:
+        found = await session.preflight(canary, today=TODAY)
+        tables = [session.ledger.table(kind).num_rows for kind in ("votes", "judgments")]
         assert tables == [0, 0], "the preflight leaves no votes"
         return found
+
+    return in_session(folder / "ledger.sqlite", judge, server, examine, measured=[canary.prompt])
 
 
 def test_a_fit_judge(tmp_path: Path) -> None:

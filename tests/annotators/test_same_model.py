@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from material import SIMULATED, backend, photographs, ring, rounds
+from material import SIMULATED, backend, in_session, photographs, ring, rounds
 from scipy.stats import binom
 
-from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.preflight import Fitness
 from interestingness.annotators.same_model import Repetition, pick_earlier_tasks, repeat_tasks
 from interestingness.annotators.sent_images import ImageSource
@@ -32,20 +30,17 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.backend = backend()
-        sources = {n: ImageSource.read(n, p) for n, p in photographs(folder / "p", 30).items()}
-        self.by_hash = {s.sha256: s for s in sources.values()}
+        files = photographs(folder / "p", 30)
+        self.sources = {n: ImageSource.read(n, p) for n, p in files.items()}
         self.ways = rounds()
-        self.tasks = pair_tasks(self.backend, self.ways, ring(list(sources)), sources).tasks
+        self.tasks = pair_tasks(self.backend, self.ways, ring(list(files)), self.sources).tasks
 
     def go(self, what: Any, **judge: Any) -> Any:
         """Run ``what(session)`` with this judge."""
-        meter = self.backend.meter([way.prompt for way in self.ways])
-        facts: Mapping[str, Any] = {"prices": {meter.price_id: self.backend.price_list.table()}}
         sender = SimulatedSender(SimulatedJudge(**{**SIMULATED, "sharpness": 9.0, **judge}))
-        prompts = {way.prompt.id: way.prompt for way in self.ways}
-        with Ledger.open(self.folder / "l.sqlite", run=facts, cap_uusd=None) as ledger:
-            session = Session(self.backend, ledger, sender, prompts, self.by_hash, meter)
-            return asyncio.run(what(session))
+        prompts = [way.prompt for way in self.ways]
+        material = {"prompts": prompts, "sources": self.sources}
+        return in_session(self.folder / "l.sqlite", self.backend, sender, what, **material)
 
     def label(self) -> None:
         self.go(lambda session: session.ask(self.tasks, FIT))

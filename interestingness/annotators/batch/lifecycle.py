@@ -21,7 +21,6 @@ from typing import Any
 from interestingness.annotators.batch.intake import NEVER_RUN, in_chunks, read_stored, take_in
 from interestingness.annotators.batch.lines import PREFIX, request_line
 from interestingness.annotators.batch.provider import (
-    Batch,
     BatchError,
     BatchProvider,
     BatchRefusedError,
@@ -41,7 +40,6 @@ CREATE_TRIES = 3
 
 FINISHED = frozenset({"done", "abandoned", "failed"})
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
-FILES_LAST_DAYS, WARN_AFTER_DAYS = 30, 20
 
 
 @dataclass(frozen=True)
@@ -275,7 +273,6 @@ class BatchRun:
         """created → ended, or back to uploaded if too much was waiting at the provider."""
         assert part.batch_id is not None
         batch = await self.provider.look_up(part.batch_id)
-        self._warn_of_age(batch)
         if batch.status not in ENDED:
             self.not_before[part.name] = time.monotonic() + self.limits.poll_s
             return False
@@ -295,12 +292,6 @@ class BatchRun:
         }
         await self.ledger.move_shard(part.name, "ended", facts=facts)
         return True
-
-    def _warn_of_age(self, batch: Batch) -> None:
-        created = getattr(batch, "created_at", None)
-        if isinstance(created, int) and time.time() - created > WARN_AFTER_DAYS * 86400:
-            days = f"{WARN_AFTER_DAYS} days; its files last {FILES_LAST_DAYS}"
-            self.asking.say(f"batch {batch.id} is older than {days}")
 
     async def _take_in(self, part: Part) -> bool:
         """ended → done; the provider's own count is held against ours."""
@@ -327,14 +318,12 @@ class BatchRun:
 
 def _differences(part: Part, counts: dict[str, int]) -> list[str]:
     """What the provider counts otherwise than we do."""
-    wrong = []
-    if counts["unknown"]:
-        wrong.append(f"{counts['unknown']} answers with ids that are not ours")
-    if counts["unreadable"]:
-        wrong.append(f"{counts['unreadable']} lines that cannot be read")
-    theirs = part.facts.get("completed")
-    if theirs is not None and theirs != counts["answered"]:
-        wrong.append(f"{theirs} answers by its count, {counts['answered']} are there")
-    if part.facts["status"] == "completed" and counts["missing"]:
-        wrong.append(f"{counts['missing']} requests without an answer: held, in doubt")
-    return wrong
+    theirs, ours = part.facts.get("completed"), counts["answered"]
+    missing = counts["missing"] if part.facts["status"] == "completed" else 0
+    told = (
+        (counts["unknown"], f"{counts['unknown']} answers with ids that are not ours"),
+        (counts["unreadable"], f"{counts['unreadable']} lines that cannot be read"),
+        (theirs not in {None, ours}, f"{theirs} answers by its count, {ours} are there"),
+        (missing, f"{missing} requests without an answer: held, in doubt"),
+    )
+    return [text for holds, text in told if holds]

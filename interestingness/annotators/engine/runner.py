@@ -63,7 +63,7 @@ class _Call:
 
 
 async def run_tasks(
-    asking: Asking, tasks: Iterable[Task], sender: Sender, limits: Limits, *, seed: int = 0
+    asking: Asking, tasks: Iterable[Task], sender: Sender, limits: Limits
 ) -> Summary:
     """Ask what the ledger does not have yet.
 
@@ -72,12 +72,11 @@ async def run_tasks(
         tasks: in the order in which they are asked; those that are done are left out.
         sender: the way to the model.
         limits: see `Limits`.
-        seed: of the jitter.
 
     Returns:
         Counts, exit status and reason. Nothing is in flight any more.
     """
-    run = _Run(asking, sender, limits, random.Random(seed))
+    run = _Run(asking, sender, limits, random.Random(0))
     await asking.renew()
     for attempt_id, task, reply in asking.ledger.unjudged():  # stored just before a crash
         await asking.read(task, attempt_id, reply)

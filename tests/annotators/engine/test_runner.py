@@ -96,7 +96,7 @@ def test_the_deadline_is_for_the_whole_exchange(
     bench: Bench, server: ScriptedServer, action: Action
 ) -> None:
     """Row 26: silence, and one byte now and then."""
-    bench.limits = Limits(deadline_s=0.3)
+    bench.limits = Limits(deadline_s=1.5)
     server.follow([action])
     summary = bench.run(server.base_url, pairs(3), concurrency=1)
     assert (summary.tally.in_doubt, summary.tally.labelled) == (1, 2)
@@ -374,7 +374,7 @@ def test_stopping_waits_for_what_is_in_flight(bench: Bench, server: ScriptedServ
             await asyncio.sleep(0.005)
         stop.ask(Exit.INTERRUPTED, "stopped by test")
 
-    server.script = lambda seen: Answer(body=completion(), delay_s=0.3)
+    server.script = lambda seen: Answer(body=completion(), delay_s=1.5)
     summary = bench.run(server.base_url, pairs(50), meanwhile=interrupt)
     assert summary.exit_code == Exit.INTERRUPTED
     assert summary.tally.labelled == len(server.answered) == 8

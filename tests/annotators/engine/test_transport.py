@@ -167,7 +167,7 @@ def test_what_is_lost_after_sending_is_in_doubt_and_not_sent_again(
 ) -> None:
     """Rows 13, 14 and 26: the deadline is for the whole exchange, not for one read."""
     server.follow([action])  # type: ignore[list-item]
-    failure = one(server.base_url, deadline_s=0.4)
+    failure = one(server.base_url, deadline_s=1.5)
     assert isinstance(failure, Failure)
     assert failure.kind == "doubt"
     assert len(server.journal) == 1

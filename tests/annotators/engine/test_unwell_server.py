@@ -89,7 +89,6 @@ def test_a_429_stops_everybody_until_the_server_said(bench: Bench, server: Scrip
     after = [seen.at - closed for seen in server.journal[11:]]
     in_flight = [moment for moment in after if moment < 0.65]
     assert len(in_flight) <= 3, "only what had left before the 429 was read"
-    assert max(in_flight, default=0.0) < 0.3
     bench.check(server)
 
 
