@@ -280,6 +280,7 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
     import hydra
 
     from interestingness import plugins
+    from interestingness.assembly.retired import refuse_retired
 
     plugins.register()
     logging.raiseExceptions = False  # a log on a full disk: the job itself says so, once
@@ -294,6 +295,7 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
 
     given = original[1:] if arguments is None else list(arguments)
     _told(lambda: _check_groups(given))
+    _told(lambda: refuse_retired(given))
     sys.argv = [original[0], *map(quoted, given)]
     try:
         with _one_run_folder() as more:
