@@ -23,8 +23,13 @@ from typing import Any, Self
 import httpx2
 import openai
 
-from interestingness.annotators.credentials import Secret, hide_keys_in_logs, host_of
-from interestingness.annotators.redaction import kept_headers, redacted
+from interestingness.annotators.credentials import host_of
+from interestingness.annotators.redaction import (
+    Secret,
+    hide_keys_in_logs,
+    kept_headers,
+    redacted,
+)
 from interestingness.annotators.types import Failure, Reply, Request
 
 SENT_HEADERS = frozenset(

@@ -12,8 +12,8 @@ from bench import KEY, Bench, build, make_asking
 
 from interestingness.annotators.batch.lifecycle import BatchLimits, run_batches
 from interestingness.annotators.batch.provider import BatchProvider
-from interestingness.annotators.credentials import Secret
 from interestingness.annotators.engine.run_state import CallCounts, Exit, Stop, Summary
+from interestingness.annotators.redaction import Secret
 from interestingness.annotators.transport import Transport
 from interestingness.annotators.types import Request, Task
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from servers.scripted import ScriptedServer, Seen
 
-from interestingness.annotators.credentials import Secret
 from interestingness.annotators.engine.asking import Asking, Sender
 from interestingness.annotators.engine.run_state import Stop, Summary
 from interestingness.annotators.engine.runner import Limits, run_tasks
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.parsing import PARSER_VERSION, parse
+from interestingness.annotators.redaction import Secret
 from interestingness.annotators.transport import Transport
 from interestingness.annotators.types import JSON, Answer, Reply, Request, Task, Usage
 

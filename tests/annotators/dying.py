@@ -13,10 +13,10 @@ from pathlib import Path
 
 from bench import KEY, Bench, make_asking, pairs
 
-from interestingness.annotators.credentials import Secret
 from interestingness.annotators.engine.asking import Sender
 from interestingness.annotators.engine.run_state import Exit, Stop, stop_on_signals
 from interestingness.annotators.engine.runner import Limits, run_tasks
+from interestingness.annotators.redaction import Secret
 from interestingness.annotators.transport import Transport
 from interestingness.annotators.types import Failure, Reply, Request
 

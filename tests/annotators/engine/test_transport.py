@@ -12,7 +12,7 @@ import pytest
 from servers.cutter import Cutter
 from servers.scripted import Answer, Cut, Hang, ScriptedServer, Seen, completion, error
 
-from interestingness.annotators.credentials import Secret
+from interestingness.annotators.redaction import Secret
 from interestingness.annotators.transport import Transport
 from interestingness.annotators.types import Failure, Reply, Request
 
