@@ -1,4 +1,4 @@
-"""From the bytes of an answer to a verdict; pure, so that labels can be made anew at any time.
+"""From the bytes of an answer to a verdict; pure, so that answers can be read anew at any time.
 
 The only repairs are a code fence and white space around the JSON object. Whatever else is wrong is
 a reject with its kind, never a guess.
@@ -29,7 +29,7 @@ from interestingness.annotators.types import (
 )
 
 PARSER_VERSION = "1"
-"""Raise it when the same bytes give another verdict: labels made by an older one are made anew."""
+"""Raise it when the same bytes give another verdict: what an older one read is read anew."""
 
 DOUBLE_CAP = "double_cap"
 ANSWERS = {**CHOICES, "canary": CHOICES["pair"], "sentinel": CHOICES["pair"]}
