@@ -23,8 +23,9 @@ KEPT_BACK = 0.15
 class Pacer:
     """Additive increase, multiplicative decrease; a 429 pauses everybody.
 
-    A worker calls `enter` before it reserves and `leave` once the reply is stored, so that no more
-    than the limit are in doubt if the process is killed.
+    A worker calls `enter` before it reserves and `place` before it sends. A quarter more may be
+    inside than have places, so that committing to disk does not keep places empty; and no more than
+    that, since whatever is inside is in doubt if the process is killed.
 
     Many requests are out when a server has a bad moment, and they all fail. That is one event:
     tickets tell which requests left before the pacer learnt of it.
@@ -50,7 +51,7 @@ class Pacer:
         """
         self.limit = limit
         self.width = float(limit)
-        self.out = 0
+        self.inside = self.out = 0
         self._stop, self._rng, self._clock = stop, rng, clock
         self._changed = asyncio.Event()
         self._resumes_at = self._spread = 0.0
@@ -63,19 +64,33 @@ class Pacer:
         """Seconds until requests may leave again; 0 if they may."""
         return max(self._resumes_at - self._clock(), 0.0)
 
-    async def enter(self) -> int | None:
-        """Wait until one may reserve and send; the caller calls `leave` afterwards.
+    async def enter(self) -> bool:
+        """Wait until one may reserve; the caller calls `leave` afterwards.
 
         Returns:
-            A ticket for `busy` and `failed`; None if the run should end.
+            False if the run should end.
         """
         pause, mine = -1, 0.0
         while not self._stop.wanted:
             if pause != self._pauses:
                 pause = self._pauses
                 mine = self._resumes_at + self._rng.uniform(0.0, self._spread)
+            wait = mine - self._clock()
+            if wait <= 0.0 and self.inside < self._places + self._places // 4:
+                self.inside += 1
+                return True
+            await self._until_changed(wait if wait > 0.0 else None)
+        return False
+
+    async def place(self) -> int | None:
+        """Wait until one may send; the caller calls `vacate` afterwards.
+
+        Returns:
+            A ticket for `busy` and `failed`; None if the run should end or a pause has begun.
+        """
+        while not self._stop.wanted and self.paused_for == 0.0:
             now = self._clock()
-            wait = max(mine, self._next_at) - now
+            wait = self._next_at - now
             if wait <= 0.0 and self.out < self._places:
                 self.out += 1
                 self._next_at = max(now, self._next_at) + self._spacing
@@ -83,9 +98,14 @@ class Pacer:
             await self._until_changed(wait if wait > 0.0 else None)
         return None
 
-    def leave(self) -> None:
-        """The reply is stored, or there is none."""
+    def vacate(self) -> None:
+        """Give the place back: the reply is here."""
         self.out -= 1
+        self._wake()
+
+    def leave(self) -> None:
+        """The reply is stored."""
+        self.inside -= 1
         self._wake()
 
     @property

@@ -156,8 +156,7 @@ class _Run:
             self.ledger.event("not_built", {"task": task.key, "why": error.found})
             self.tally.skipped += 1
             return "settled"
-        ticket = await self.pacer.enter()
-        if ticket is None:
+        if not await self.pacer.enter():
             return "later"
         try:
             prices = self.asking.prices
@@ -167,13 +166,17 @@ class _Run:
             )
             if isinstance(attempt, Denied):
                 return self._denied(attempt)
-            if self.stop.wanted or self.pacer.paused_for > 0.0:
+            ticket = await self.pacer.place()
+            if ticket is None:
                 await self.ledger.free(attempt.id, "not sent: a pause began, or the run ended")
                 return "later"
             self.tally.sent += 1
-            answer = await self.sender.send(
-                request, attempt_id=attempt.id, deadline_s=self.limits.deadline_s
-            )
+            try:
+                answer = await self.sender.send(
+                    request, attempt_id=attempt.id, deadline_s=self.limits.deadline_s
+                )
+            finally:
+                self.pacer.vacate()
             found = classify(answer) if isinstance(answer, Reply) else None
             if isinstance(answer, Reply) and found is not None and found.action == "parse":
                 await self.ledger.received(attempt.id, answer)  # before it is parsed

@@ -12,29 +12,35 @@ from interestingness.annotators.engine.run_state import Exit, Stop
 
 
 async def through(pacer: Pacer) -> int:
-    """Take a place; the ticket."""
-    ticket = await pacer.enter()
+    """Go in and take a place; the ticket."""
+    assert await pacer.enter()
+    ticket = await pacer.place()
     assert ticket is not None
     return ticket
 
 
-def test_no_more_than_the_limit_are_out() -> None:
-    async def run() -> int:
+def back(pacer: Pacer) -> None:
+    pacer.vacate()
+    pacer.leave()
+
+
+def test_no_more_than_the_limit_are_out_and_a_quarter_more_inside() -> None:
+    async def run() -> tuple[int, int]:
         pacer = Pacer(8, Stop(), rng=random.Random(0))
-        most = 0
+        most_out = most_inside = 0
 
         async def one() -> None:
-            nonlocal most
+            nonlocal most_out, most_inside
             await through(pacer)
             await asyncio.sleep(0.001)
-            most = max(most, pacer.out)
-            pacer.leave()
+            most_out, most_inside = max(most_out, pacer.out), max(most_inside, pacer.inside)
+            back(pacer)
 
         await asyncio.gather(*(one() for _ in range(100)))
-        assert pacer.out == 0
-        return most
+        assert pacer.out == pacer.inside == 0
+        return most_out, most_inside
 
-    assert asyncio.run(run()) == 8
+    assert asyncio.run(run()) == (8, 10)
 
 
 def test_a_closed_pacer_lets_nobody_out_early_and_not_all_at_once() -> None:
@@ -43,7 +49,7 @@ def test_a_closed_pacer_lets_nobody_out_early_and_not_all_at_once() -> None:
     async def run() -> list[float]:
         pacer = Pacer(16, Stop(), rng=random.Random(0))
         ticket = await through(pacer)
-        pacer.leave()
+        back(pacer)
         began = asyncio.get_running_loop().time()
         pacer.busy(ticket, {"retry-after-ms": "400"})
         left = []
@@ -60,6 +66,20 @@ def test_a_closed_pacer_lets_nobody_out_early_and_not_all_at_once() -> None:
     assert max(left) - min(left) > 0.2 * JITTER * 0.4
 
 
+def test_who_has_reserved_when_it_closes_is_sent_back() -> None:
+    async def run() -> None:
+        pacer = Pacer(4, Stop(), rng=random.Random(0))
+        tickets = [await through(pacer) for _ in range(4)]
+        assert await pacer.enter()
+        waiting = asyncio.create_task(pacer.place())
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        pacer.busy(tickets[0], {"retry-after": "60"})
+        assert await waiting is None
+
+    asyncio.run(run())
+
+
 def test_requests_that_left_together_narrow_it_once() -> None:
     async def run() -> list[float]:
         pacer = Pacer(64, Stop(), rng=random.Random(0))
@@ -68,7 +88,7 @@ def test_requests_that_left_together_narrow_it_once() -> None:
         assert news == [True] + [False] * 63
         widths = [pacer.width]
         for _ in range(64):
-            pacer.leave()
+            back(pacer)
         pacer.busy(await through(pacer), {"retry-after": "0"})
         widths.append(pacer.width)
         for _ in range(10_000):
@@ -86,7 +106,7 @@ def test_after_some_failures_one_goes_ahead_until_it_is_over() -> None:
         news = [pacer.failed(ticket, {})[1] for ticket in tickets]
         assert news == [True] * FAILURES_UNTIL_PROBING + [False] * (8 - FAILURES_UNTIL_PROBING)
         for _ in range(8):
-            pacer.leave()
+            back(pacer)
         assert pacer.paused_for > 0
         now = 100.0
         await through(pacer)
@@ -108,8 +128,8 @@ def test_who_waits_is_told_that_the_run_ends() -> None:
         waiting = [asyncio.create_task(pacer.enter()) for _ in range(3)]
         await asyncio.sleep(0.01)
         stop.ask(Exit.INTERRUPTED, "test")
-        assert await asyncio.gather(*waiting) == [None, None, None]
-        assert (pacer.out, await pacer.enter()) == (1, None)
+        assert await asyncio.gather(*waiting) == [False, False, False]
+        assert (pacer.inside, await pacer.place()) == (1, None)
 
     asyncio.run(run())
 
@@ -134,7 +154,7 @@ def test_near_the_limit_it_goes_at_the_speed_of_the_refill(remaining: str, spaci
         times = []
         for _ in range(5):
             while True:
-                trying = asyncio.create_task(pacer.enter())
+                trying = asyncio.create_task(pacer.place())
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
                 if trying.done():
