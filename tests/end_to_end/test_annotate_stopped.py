@@ -84,8 +84,8 @@ def test_stopped_killed_and_run_again(tmp_path: Path) -> None:
         assert process.returncode == 0, said
         votes, _ = shop.known()
         held = 2 * PAIRS - votes
-        # four requests at a time (conf/annotator/local.yaml), and each reserves before it is sent
-        assert killed <= votes and 0 <= held <= 4, "as many as were on their way at most"
+        # Four may be on their way, and a quarter more may have reserved (engine/pacing.py).
+        assert killed <= votes and 0 <= held <= 5, "as many as were on their way at most"
         assert ("in doubt" in said) == (held > 0)
 
         before = len(server.journal)
