@@ -17,8 +17,8 @@ from interestingness.errors import ConfigError, WeightsError
 from interestingness.plugins import plugin_packages
 from interestingness.progress import ProgressLine
 from interestingness.runs import registry
-from interestingness.runs.starting import processes_here, start
-from interestingness.runs.team import Team, join, lost_ranks, world_of
+from interestingness.runs.processes import processes_here, run_again
+from interestingness.runs.team import Team, join, lost_processes, world_of
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +37,9 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     check(config, trusted=(*plugin_packages(), *cfg.trust))
     here = processes_here(config["trainer"])
     if here > 1 and world_of() is None:
-        return start(cfg, "train", here)
+        return run_again(cfg, here)
     team = join(config["trainer"], here)
-    with lost_ranks(team):
+    with lost_processes(team):
         return _train(cfg, team)
 
 
@@ -71,7 +71,7 @@ def _train(cfg: DictConfig, team: Team) -> dict[str, Any]:
         if team.first:
             registry.start(run, key, overrides, {"simulated": simulated})
             registry.write_text(run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(full)))
-        with lost_ranks(team):
+        with lost_processes(team):
             result = fit(cfg, prepared, full, ckpt, team)
         if team.first:
             registry.finish(run, runs)
@@ -107,9 +107,9 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     trainer = config.get("trainer") or {}
     here = processes_here(trainer)
     if here > 1 and world_of() is None:
-        return start(cfg, "evaluate", here)
+        return run_again(cfg, here)
     team = join(trainer, here)
-    with lost_ranks(team):
+    with lost_processes(team):
         cfg.paths.run = team.agree(cfg.paths.run)
 
         from interestingness.assembly.judging import judge

@@ -18,7 +18,7 @@ from interestingness.disk import writable_cache
 from interestingness.errors import ConfigError
 from interestingness.plugins import plugin_packages
 from interestingness.progress import ProgressLine
-from interestingness.runs.starting import processes_here
+from interestingness.runs.processes import processes_here
 from interestingness.tables.tables import Tables
 
 
