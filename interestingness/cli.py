@@ -68,7 +68,7 @@ def train(arguments: Sequence[str] | None = None) -> None:
     """Compose ``conf/train.yaml`` with overrides and train."""
 
     def job(cfg: Any) -> Any:
-        from interestingness.assembly.doors import refuse_study
+        from interestingness.assembly.which_command import refuse_study
 
         refuse_study(cfg)
         from interestingness.assembly.run import train as run
@@ -87,7 +87,7 @@ def evaluate(arguments: Sequence[str] | None = None) -> None:
         return run(cfg)
 
     def studied(cfg: Any) -> Any:
-        from interestingness.assembly.doors import need_study
+        from interestingness.assembly.which_command import need_study
 
         need_study(cfg)
         from interestingness.assembly.studies import run_study

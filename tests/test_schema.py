@@ -35,10 +35,10 @@ def test_an_image_is_no_pair_with_itself():
 @given(st.lists(ids, max_size=20))
 def test_pairs_from_ids_remember_each_row(rows):
     one, other = [a for a, _ in rows], [b for _, b in rows]
-    pairs, rowped = Pairs.from_ids(one, other)
+    pairs, row, swapped = Pairs.from_ids(one, other)
     assert len(set(pairs.pair_ids)) == len(pairs)
     assert (pairs.image_ids[pairs.left] < pairs.image_ids[pairs.right]).all()
-    for a, b, at, turned in zip(one, other, rowped, strict=True):
+    for a, b, at, turned in zip(one, other, row, swapped, strict=True):
         found = pairs.pair(at)
         assert (found.left, found.right) == ((b, a) if turned else (a, b))
         assert found == Pair.of(a, b)

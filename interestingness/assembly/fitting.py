@@ -15,9 +15,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from interestingness.assembly.advice import smaller_steps
+from interestingness.assembly.errors import avoid_nan, check_numbers, translate_errors
 from interestingness.assembly.model import build_model
-from interestingness.assembly.plainly import check_numbers, plainly
 from interestingness.assembly.prepare import RunTables
 from interestingness.assembly.reporting import announce, report
 from interestingness.errors import ConfigError
@@ -53,7 +52,7 @@ def fit(
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     quiet_lightning()
     L.seed_everything(cfg.seed, workers=True, verbose=False)
-    with plainly(cfg):
+    with translate_errors(cfg):
         loss = instantiate(cfg.loss)
         if cuts_weights(cfg.trainer) and cfg.model.l2 != "auto":
             check_all_is_cut(loss, float(cfg.model.l2))
@@ -66,7 +65,7 @@ def fit(
         loss=loss,
         l2=model.l2,
         record=record,
-        smaller_steps=smaller_steps(cfg),
+        smaller_steps=avoid_nan(cfg),
     )
     trainer = make_trainer(cfg, validates=bool(prepared.split.validation.any()))
     if trainer.is_global_zero:
@@ -79,7 +78,7 @@ def fit(
     for logger in trainer.loggers:
         logger.log_hyperparams(dict(record))
     try:
-        with plainly(cfg):
+        with translate_errors(cfg):
             trainer.fit(learner, model.data, ckpt_path=ckpt, weights_only=True)
     except SystemExit:
         # Lightning turns Ctrl-C into exit(1); the door says how to go on instead.
@@ -176,7 +175,7 @@ def make_trainer(cfg: DictConfig, *, validates: bool) -> L.Trainer:
     if not validates:
         options["limit_val_batches"] = 0
     check_numbers(cfg)
-    with plainly(cfg):
+    with translate_errors(cfg):
         trainer: L.Trainer = instantiate(
             cfg.trainer, callbacks=callbacks, logger=loggers or False, **options
         )

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from interestingness.errors import ConfigError
 from interestingness.labels.order_term import OrderTerm, soft
 from interestingness.labels.source import Labels
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import consensus as consensus_of
-from interestingness.stats.columns import Array, exact_ties
+from interestingness.stats.columns import exact_ties
 from interestingness.stats.position_bias import order_winners
 from interestingness.tables.tables import Votes
 

@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, t
 
 from interestingness.errors import DataError
+from interestingness.schema import Array
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.refits import training_variance
 
-Array = NDArray[np.float64]
 _BLOCK = 100
 """Resamples that are solved at once."""
 

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interestingness.labels.order_term import OrderTerm
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.bootstrap import Interval, bootstrap_over_images, share_interval
-from interestingness.stats.columns import Array
 from interestingness.stats.krippendorff import Answers
 from interestingness.stats.position_bias import PositionBias, position_bias
 from interestingness.stats.rater_reliability import agrees_with_others, repetition_stability

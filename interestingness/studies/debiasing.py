@@ -12,9 +12,8 @@ from interestingness.errors import ConfigError
 from interestingness.labels.aggregation import aggregate
 from interestingness.labels.order_term import CERTAINTY
 from interestingness.labels.source import Labels
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.bootstrap import Interval
-from interestingness.stats.columns import Array
 from interestingness.studies.repetitions import (
     FEWEST,
     calls_interval,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from interestingness.errors import ConfigError, DataError, LabelError, WeightsError
 from interestingness.labels.source import LabelSource
 from interestingness.labels.votes import VoteSource
 from interestingness.models.backbone import SYNTHETIC
 from interestingness.models.text_towers import OpenClipText
+from interestingness.schema import Array
 from interestingness.stats.clusters import MOST, cut, ward_tree
 from interestingness.stats.salient_words import salient_words, words_of
 from interestingness.studies import discrepancy_galleries as galleries
@@ -31,7 +31,6 @@ from interestingness.studies.result import StudyResult
 from interestingness.studies.study import Material, Study
 from interestingness.studies.texts import Texts, descriptions, reasons
 
-Array = NDArray[np.float64]
 KINDS = ("descriptions", "reasons", "images")
 
 

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.bootstrap import Interval, accuracy_interval
 from interestingness.stats.refits import training_variance
 from interestingness.studies.held_out_ranks import HeldOutRanks
 from interestingness.studies.texts import Texts
 
-Array = NDArray[np.float64]
 UNKNOWN = Interval(float("nan"), float("nan"), float("nan"), 0.95, 0)
 
 

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
+from interestingness.schema import Array
 from interestingness.stats.clusters import typical
 from interestingness.studies.discrepancy_clusters import ClusterFacts, Sides, decided
 from interestingness.studies.result import Column, IntervalChart, Scatter, Table
 from interestingness.studies.study import Material
 from interestingness.studies.texts import Texts
-
-Array = NDArray[np.float64]
 
 ON_MAP = 24
 """Pictures on the map."""

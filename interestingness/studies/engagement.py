@@ -12,8 +12,8 @@ from interestingness.errors import ConfigError
 from interestingness.labels.engagement import EngagementSource
 from interestingness.labels.scores import ScoreSource
 from interestingness.labels.source import LabelSource
+from interestingness.schema import Array
 from interestingness.stats.bootstrap import Interval
-from interestingness.stats.columns import Array
 from interestingness.stats.correlation import spearman
 from interestingness.studies.popularity_world import SIMULATED, Site
 from interestingness.studies.repetitions import mean_interval

@@ -14,9 +14,8 @@ from interestingness.labels.votes import VoteSource
 from interestingness.learning.linear_solver.ridge import fit_ridge
 from interestingness.learning.regularisation import GRID, inner_losses
 from interestingness.models.scaling import FeatureScaler
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import accuracy
-from interestingness.stats.columns import Array
 from interestingness.stats.power_law import Doubling, doubling
 from interestingness.studies.label_parts import Parts
 from interestingness.studies.repetitions import mean_interval

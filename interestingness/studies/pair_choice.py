@@ -9,8 +9,8 @@ import numpy as np
 from interestingness.errors import ConfigError
 from interestingness.labels.aggregation import aggregate
 from interestingness.labels.source import Labels
+from interestingness.schema import Array
 from interestingness.stats.bradley_terry import bradley_terry
-from interestingness.stats.columns import Array
 from interestingness.stats.correlation import spearman
 from interestingness.stats.pair_choice import next_pairs
 from interestingness.studies.repetitions import (

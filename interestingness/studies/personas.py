@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interestingness.errors import DataError
-from interestingness.stats.columns import Array
+from interestingness.schema import Array
 from interestingness.stats.shares import exact_share
 from interestingness.studies.audit_tables import INTERVAL_NOTE, POSITION_COLUMNS, position_cells
 from interestingness.studies.ballots import PEOPLE, Ballots, agreement_of

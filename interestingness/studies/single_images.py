@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from interestingness.errors import ConfigError, DataError
+from interestingness.schema import Array
 from interestingness.stats.bootstrap import Interval, bootstrap_images
-from interestingness.stats.columns import Array
 from interestingness.stats.krippendorff import Answers
 from interestingness.studies.ballots import LEVEL, NO_INTERVAL, PEOPLE, REPEATS, agreement_of
 from interestingness.studies.material_votes import annotate_command

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.source import Labels, LabelSource
+from interestingness.schema import Array
 from interestingness.stats.bootstrap import Interval, bootstrap_images
 from interestingness.stats.bradley_terry import bradley_terry
-from interestingness.stats.columns import Array
 from interestingness.stats.correlation import middle_ranks, spearman
 from interestingness.studies.audit_tables import INTERVAL_NOTE
 from interestingness.studies.ballots import LEVEL, agreement_of

@@ -98,7 +98,7 @@ def host(misbehaving: ModuleType) -> Iterator[Any]:
 def from_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Data sets may fetch images from this machine, and lose no time."""
     quick = partial(DownloadSettings, loopback=True, pause_s=0, backoff_s=0.01)
-    monkeypatch.setattr(download_run, "Settings", quick)
+    monkeypatch.setattr(download_run, "DownloadSettings", quick)
 
 
 @pytest.fixture(scope="session")

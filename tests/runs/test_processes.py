@@ -18,6 +18,7 @@ import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from interestingness.assembly.fitting import check_strategy
 from interestingness.errors import ConfigError
 from interestingness.runs import processes, registry
 from interestingness.runs.job import job_command, job_environment, quoted
@@ -83,6 +84,19 @@ def test_devices_that_are_not_there(monkeypatch, devices, gpus) -> None:
 def test_a_list_of_gpus_is_none_on_the_cpu() -> None:
     with pytest.raises(ConfigError, match="a list of GPUs, on the CPU"):
         processes_here({"devices": [0, 1], "accelerator": "cpu"})
+
+
+def test_sharded_training_resumes_checkpoints_of_its_own_only(tmp_path: Path) -> None:
+    def trainer(name: str) -> dict[str, Any]:
+        target = f"interestingness.learning.strategies.{name}"
+        return {"trainer": {"strategy": {"_target_": target}}}
+
+    file, fsdp = tmp_path / "last.ckpt", OmegaConf.create(trainer("fsdp"))
+    check_strategy(fsdp, file, trainer("fsdp"))
+    check_strategy(OmegaConf.create(trainer("ddp")), file, trainer("fsdp"))
+    for other in (trainer("ddp"), {"trainer": None}, {"trainer": {"devices": 1}}):
+        with pytest.raises(ConfigError, match="without trainer=fsdp"):
+            check_strategy(fsdp, file, other)
 
 
 def test_alone_nobody_waits() -> None:

@@ -1,4 +1,4 @@
-"""Which door a composed config is for: an experiment may be a training run's or a study's."""
+"""Whether a composed config is for training or for a study: an experiment may be either."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OF_TRAINING = ("optimizer", "scheduler", "loss", "label_source", "callbacks")
 
 
 def refuse_study(cfg: DictConfig) -> None:
-    """For the door of training runs.
+    """Check that a config is one of a training run.
 
     Raises:
         ConfigError: if the command line or its experiment chose a study.
@@ -27,18 +27,18 @@ def refuse_study(cfg: DictConfig) -> None:
     if experiment is not None:
         chosen = f"experiment={experiment}, which serves the study {study}"
     raise ConfigError(
-        f"{chosen}: train.py does no studies",
+        f"{chosen}: train.py runs no studies",
         expected="a training run, or a study of evaluate.py",
         todo=_evaluate(),
     )
 
 
 def need_study(cfg: DictConfig) -> None:
-    """For the door of studies.
+    """Check that a config is one of a study.
 
     Raises:
-        ConfigError: if neither the command line nor its experiment chose one, or if they chose what
-            only a training run has.
+        ConfigError: if neither the command line nor its experiment chose a study, or if they chose
+            a group that only a training run has.
     """
     if cfg.get("study") is None:
         studies = GlobalHydra.instance().config_loader().get_group_options("study")
@@ -48,9 +48,9 @@ def need_study(cfg: DictConfig) -> None:
             expected=f"a study: {', '.join(studies)}",
             todo=_evaluate("study=NAME"),
         )
-    if foreign := [group for group in OF_TRAINING if cfg.get(group)]:
+    if unread := [group for group in OF_TRAINING if cfg.get(group)]:
         raise ConfigError(
-            f"study={_choice('study')} with {', '.join(foreign)}, which only a training run has",
+            f"study={_choice('study')} with {', '.join(unread)}, which only a training run has",
             expected="options of a study: how it learns is one of its own",
             todo="leave them out, or the model or experiment that brings them; what is learnt from "
             "is named by +label_source@sources.mine=NAME",
@@ -58,7 +58,7 @@ def need_study(cfg: DictConfig) -> None:
 
 
 def _evaluate(*more: str) -> str:
-    """The same options at the other door."""
+    """The command with evaluate.py that takes the same options."""
     typed = [o for o in HydraConfig.get().overrides.task if not o.startswith("skip_finished=")]
     return join(["python", "evaluate.py", *more, *typed])
 
