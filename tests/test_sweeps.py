@@ -142,7 +142,7 @@ registry.skip(pathlib.Path(sys.argv[1]), "id", [], pathlib.Path(sys.argv[2]))
     job = _job(tmp_path, code, str(old))
     _run([job])
     assert job.status is SweepStatus.SKIPPED and job.results == old
-    assert table.headline(job) == 0.7
+    assert launcher.result(job) == 0.7
 
 
 def test_a_job_over_its_time_is_stopped_with_its_children(
@@ -296,8 +296,9 @@ def test_metrics_of_another_shape_leave_empty_cells(tmp_path: Path, text: str) -
     (tmp_path / "metrics.json").write_text(text)
     job = _job(tmp_path, "")
     job.results = tmp_path
-    assert table.headline(job) is None
-    assert "run" in table.records([job], tmp_path).column_names
+    assert launcher.result(job) is None
+    table.write([job], tmp_path)
+    assert pq.read_table(tmp_path / "sweep.parquet").num_rows == 1
 
 
 def test_the_result_of_a_run_is_its_accuracy_against_the_main_reference(tmp_path: Path) -> None:
@@ -373,12 +374,14 @@ def _fake(overrides: Any, folder: Path) -> list[str]:
     if seed == 1:
         return [sys.executable, "-c", "raise SystemExit('error: seed 1')"]
     written = json.dumps(_metrics(human=0.6 + seed / 100))
-    return [sys.executable, "-c", FINISH, str(folder), written]
+    grouped = "import os; assert os.environ['WANDB_RUN_GROUP'] == 'the sweep'\n"
+    return [sys.executable, "-c", grouped + FINISH, str(folder), written]
 
 
 def test_a_batch_with_a_failure_ends_in_status_1_after_all_batches(
-    sweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sweep, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.delenv("WANDB_RUN_GROUP", raising=False)
     swept = sweep()
     returns = swept.launch([["seed=0"], ["seed=1"], ["seed=2"]], 0)
     assert [r.return_value for r in returns] == [0.6, None, 0.62]
@@ -425,15 +428,6 @@ def test_a_job_skips_what_is_finished_unless_told_otherwise(tmp_path: Path) -> N
     assert command[-1] == "hydra.job.id=7" and job.folder.name.startswith("007_skip")
     with pytest.raises(InterestingnessError, match=r"hydra\.launcher\.jobs=0"):
         launcher.Sweep(context, _config(tmp_path), at_once=0, timeout_s=None)
-
-
-def test_the_environment_groups_runs_and_leaves_the_users_choice(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delenv("WANDB_RUN_GROUP", raising=False)
-    assert launcher.environment("s", 1)["WANDB_RUN_GROUP"] == "s"
-    monkeypatch.setenv("WANDB_RUN_GROUP", "mine")
-    assert launcher.environment("s", 1)["WANDB_RUN_GROUP"] == "mine"
 
 
 def test_sweeps_and_their_hydra_plugin_need_no_torch() -> None:

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from interestingness.disk import disk_error
 from interestingness.errors import InterestingnessError
+from interestingness.runs import registry
 from interestingness.runs.job import job_command, job_environment, run_folder
 from interestingness.sweeps import jobs, names
 from interestingness.sweeps.jobs import SweepJob, SweepStatus
@@ -79,7 +80,9 @@ class Sweep(Callback):
                 batch,
                 at_once=self.at_once,
                 timeout_s=self.timeout_s,
-                environment=environment(self.folder.name, self.at_once),
+                environment=job_environment(
+                    {"WANDB_RUN_GROUP": self.folder.name, **os.environ}, processes=self.at_once
+                ),
                 ended=self.ended,
             )
             table.write(self.jobs, self.folder)
@@ -116,7 +119,7 @@ class Sweep(Callback):
         open_ = {SweepStatus.WAITING, SweepStatus.RUNNING}
         left = sum(other.status in open_ for other in self.jobs)
         line = f"[{len(self.jobs) - left}/{len(self.jobs)}] {job.number} {job.name}  {job.status}"
-        if (accuracy := table.headline(job)) is not None:
+        if (accuracy := result(job)) is not None:
             line += f"  {100 * accuracy:.1f} %"
         if job.error:
             line += f"  {job.error.splitlines()[0]}"
@@ -139,8 +142,6 @@ class Sweep(Callback):
             raise SystemExit(1)
 
     def _return(self, overrides: Sequence[str], job: SweepJob) -> JobReturn:
-        from interestingness.sweeps import table
-
         made = JobReturn(overrides=list(overrides), working_dir=str(Path.cwd()))
         # The basic sweeper stops at the first job that failed; others have their own rules.
         tolerant = str(OmegaConf.select(self.config, "hydra.sweeper._target_")) == BASIC_SWEEPER
@@ -149,15 +150,14 @@ class Sweep(Callback):
             made.return_value = JobFailed(job.error, todo=f"see {job.log}")
         else:
             made.status = JobStatus.COMPLETED
-            made.return_value = table.headline(job)
+            made.return_value = result(job)
         return made
 
 
-def environment(sweep: str, at_once: int) -> dict[str, str]:
-    """Variables of the jobs: those of this process, and what a user may set otherwise.
-
-    Args:
-        sweep: name that groups its runs.
-        at_once: jobs at a time, which share the cores.
-    """
-    return job_environment({"WANDB_RUN_GROUP": sweep, **os.environ}, processes=at_once)
+def result(job: SweepJob) -> float | None:
+    """A job's accuracy against its main reference; None if it has none."""
+    try:
+        accuracy = registry.result(job.results)["accuracy"] if job.results else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return None if accuracy is None else float(accuracy)

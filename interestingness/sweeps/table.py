@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,36 +12,33 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from interestingness.disk import appear
 from interestingness.reports.study import print_study_table
-from interestingness.reports.table_files import markdown
+from interestingness.reports.table_files import arrow, markdown
 from interestingness.runs import registry
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.result import Column, Table
 from interestingness.sweeps.jobs import SweepJob, SweepStatus
-from interestingness.sweeps.names import last_part
 
 STEM = "sweep"
 
 
 def tested(job: SweepJob) -> dict[str, Any]:
-    """What a job's metrics say of its test pairs; {} where there are none that can be read."""
+    """Cells of a job's row: accuracies, what was learnt; {} where no metrics can be read."""
     if job.results is None:
         return {}
     try:
         metrics = json.loads((job.results / registry.METRICS).read_text(encoding="utf-8"))
-        found = metrics["test"]
-        accuracies = {r["name"]: accuracy(r["accuracy"]) for r in found["references"]}
+        references = {r["name"]: r for r in metrics["test"]["references"]}
+        found = {f"accuracy.{n}": accuracy(r["accuracy"]) for n, r in references.items()}
         return {
-            "simulated": metrics["simulated"],
-            "main": found["main"],
-            "accuracies": {name: a for name, a in accuracies.items() if a is not None},
-            "pairs": {r["name"]: r["pairs"] for r in found["references"]},
-            "learnt": ", ".join(r["name"] for r in found["references"] if r["learnt"]),
+            **{name: value for name, value in found.items() if value is not None},
+            **{f"accuracy.{n}.pairs": r["pairs"] for n, r in references.items()},
+            "learnt": ", ".join(n for n, r in references.items() if r["learnt"]),
+            "simulated": metrics["simulated"] or None,
         }
     except (OSError, ValueError, KeyError, TypeError):
         return {}
@@ -56,14 +54,6 @@ def accuracy(estimate: Mapping[str, float | None]) -> Interval | None:
     return Interval(value, low, high, 0.95, 0)
 
 
-def headline(job: SweepJob) -> float | None:
-    """Accuracy against the main reference, else against the first; None if there is none."""
-    found = tested(job)
-    accuracies = found.get("accuracies", {})
-    best = accuracies.get(found.get("main")) or next(iter(accuracies.values()), None)
-    return None if best is None else float(best.estimate)
-
-
 def summary(jobs: Sequence[SweepJob]) -> str:
     """How many jobs there are and how they ended: "8 jobs: 7 finished, 1 failed"."""
     counts = Counter(job.status for job in jobs)
@@ -76,78 +66,52 @@ def failed(jobs: Sequence[SweepJob]) -> list[SweepJob]:
     return [job for job in jobs if job.status is SweepStatus.FAILED]
 
 
-def readable(jobs: Sequence[SweepJob], folder: Path) -> Table:
-    """The table for people.
+def table_of(jobs: Sequence[SweepJob], folder: Path) -> Table:
+    """One row per job.
+
+    Columns: job, name, one per option that differs between jobs, status, seconds, run (folder of
+    the results, relative to the sweep's), error, simulated; ``accuracy.NAME`` with its interval and
+    ``accuracy.NAME.pairs`` for each reference; learnt (references whose labels were learnt).
 
     Args:
         jobs: in order.
         folder: of the sweep.
     """
-    found = [tested(job) for job in jobs]
-    references = dict.fromkeys(name for result in found for name in result.get("accuracies", {}))
-    options = ", ".join(jobs[0].choices) if jobs else ""
-    simulated = next((str(r["simulated"]) for r in found if r.get("simulated")), None)
-    return Table(
-        STEM,
-        f"Sweep {folder.name}: {summary(jobs)}",
-        [
-            Column("job", options or "job"),
-            Column("status", "status"),
-            Column("seconds", "s", "count"),
-            *(Column(name, name, "percent") for name in references),
-            Column("learnt", "learnt", help="the reference whose labels were learnt"),
-            Column("run", "run"),
-        ],
-        [
-            {
-                "job": f"{job.number} {', '.join(map(last_part, job.choices.values()))}".strip(),
-                "status": str(job.status),
-                "seconds": None if job.seconds is None else round(job.seconds),
-                **result.get("accuracies", {}),
-                "learnt": result.get("learnt"),
-                "run": os.path.relpath(job.results or job.folder, folder),
-            }
-            for job, result in zip(jobs, found, strict=True)
-        ],
-        [
-            "accuracy in % on held-out pairs, with its 95 % interval over resampled images",
-            *filter(None, [simulated]),
-        ],
+    rows = [
+        {
+            **job.choices,
+            "job": job.number,
+            "name": job.name,
+            "status": str(job.status),
+            "seconds": job.seconds and round(job.seconds, 3),
+            "run": os.path.relpath(job.results or job.folder, folder),
+            "error": job.error or None,
+            **tested(job),
+        }
+        for job in jobs
+    ]
+    options = dict.fromkeys(key for job in jobs for key in job.choices)
+    references = dict.fromkeys(
+        key for row in rows for key, cell in row.items() if isinstance(cell, Interval)
     )
+    columns = [Column("job", "job", "count"), Column("name", "name")]
+    columns += [Column(name, name) for name in (*options, "status")]
+    columns += [Column("seconds", "time", "seconds")]
+    columns += [Column(name, name) for name in ("run", "error", "simulated")]
+    for name in references:
+        title = name.removeprefix("accuracy.")
+        columns += [Column(name, title, "percent"), Column(f"{name}.pairs", "pairs", "count")]
+    columns += [Column("learnt", "learnt", help="the reference whose labels were learnt")]
+    notes = ["accuracy in % on held-out pairs, with its 95 % interval over resampled images"]
+    notes += [str(row["simulated"]) for row in rows if row.get("simulated")][:1]
+    return Table(STEM, f"Sweep {folder.name}: {summary(jobs)}", columns, rows, notes)
 
 
-def records(jobs: Sequence[SweepJob], folder: Path) -> pa.Table:
-    """The table for machines, one row per job.
-
-    Columns: job, name, one per option that differs between jobs, status, seconds, run (folder of
-    the results, relative to the sweep's), error, simulated; per reference ``accuracy.NAME`` with
-    ``.low``, ``.high`` and ``.pairs``. Null where there is nothing.
-    """
-    found = [tested(job) for job in jobs]
-    options = list(dict.fromkeys(key for job in jobs for key in job.choices))
-    where = [os.path.relpath(job.results or job.folder, folder) for job in jobs]
-    text, real, count = pa.string(), pa.float64(), pa.int64()
-    columns: dict[str, pa.Array] = {
-        "job": pa.array([job.number for job in jobs], count),
-        "name": pa.array([job.name for job in jobs], text),
-        **{key: pa.array([job.choices.get(key) for job in jobs], text) for key in options},
-        "status": pa.array([str(job.status) for job in jobs], text),
-        "seconds": pa.array([job.seconds and round(job.seconds, 3) for job in jobs], real),
-        "run": pa.array(where, text),
-        "error": pa.array([job.error or None for job in jobs], text),
-        "simulated": pa.array([result.get("simulated") or None for result in found], text),
-    }
-    for name in dict.fromkeys(name for r in found for name in r.get("accuracies", {})):
-        cells = [result.get("accuracies", {}).get(name) for result in found]
-        pairs = [
-            result["pairs"][name] if cell else None
-            for result, cell in zip(found, cells, strict=True)
-        ]
-        for end, part in (("", "estimate"), (".low", "low"), (".high", "high")):
-            values = [cell and getattr(cell, part) for cell in cells]
-            columns[f"accuracy.{name}{end}"] = pa.array(values, real, from_pandas=True)
-        columns[f"accuracy.{name}.pairs"] = pa.array(pairs, count)
-    return pa.table(columns)
+def readable(table: Table, *left_out: str) -> Table:
+    """The table for people; errors stand below it."""
+    hidden = {"error", "simulated", *left_out}
+    columns = [c for c in table.columns if c.name not in hidden and not c.name.endswith(".pairs")]
+    return replace(table, columns=columns)
 
 
 def write(jobs: Sequence[SweepJob], folder: Path) -> None:
@@ -157,24 +121,23 @@ def write(jobs: Sequence[SweepJob], folder: Path) -> None:
         jobs: in order.
         folder: of the sweep.
     """
-    page = [markdown(readable(jobs, folder))]
+    table = table_of(jobs, folder)
+    page = [markdown(readable(table, "name"))]
     for job in failed(jobs):
-        page += [
-            f"### {job.number} {job.name} failed",
-            f"```\n{job.error}\n```",
-            f"Log: `{job.log}`",
-        ]
+        page.append(
+            f"### {job.number} {job.name} failed\n\n```\n{job.error}\n```\n\nLog: `{job.log}`"
+        )
     registry.write_text(folder / f"{STEM}.md", "\n\n".join(page) + "\n")
-    flat = records(jobs, folder)
+    flat = arrow(table)
+    flat = flat.rename_columns([re.sub("_(low|high)$", r".\1", name) for name in flat.column_names])
     appear(folder / f"{STEM}.csv", partial(pacsv.write_csv, flat))
     appear(folder / f"{STEM}.parquet", partial(pq.write_table, flat))
 
 
 def show(jobs: Sequence[SweepJob], folder: Path) -> None:
     """Print the table with as many of its columns as the terminal holds, and what failed."""
-    table = readable(jobs, folder)
-    columns = [column for column in table.columns if column.name != "run"]
-    print_study_table(replace(table, columns=columns))
+    table = table_of(jobs, folder)
+    print_study_table(readable(table, "name", "run"))
     for note in table.notes:
         print(note)
     for job in failed(jobs):
