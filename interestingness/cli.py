@@ -316,8 +316,10 @@ def _one_run_folder() -> Iterator[list[str]]:
     from interestingness.runs.team import world_of
     from interestingness.runs.worker import hold_back_sigterm
 
-    end_with_parent()
     world = world_of()
+    if world is not None:
+        hold_back_sigterm()  # before any thread begins
+    end_with_parent()
     if world is None:
         yield []
         return
@@ -331,7 +333,6 @@ def _one_run_folder() -> Iterator[list[str]]:
                 file=sys.stderr,
             )
         raise SystemExit(2)
-    hold_back_sigterm()  # before threads begin
     if world.rank == 0:
         yield []
         return
