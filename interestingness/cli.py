@@ -259,7 +259,7 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
     import hydra
 
     from interestingness import plugins
-    from interestingness.assembly.retired import refuse_retired
+    from interestingness.runs.renamed import refuse_renamed
     from interestingness.runs.worker import as_worker
 
     plugins.register()
@@ -277,7 +277,7 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
 
     given = original[1:] if arguments is None else list(arguments)
     _told(lambda: _check_groups(given))
-    _told(lambda: refuse_retired(given))
+    _told(lambda: refuse_renamed(given, conf_folder()))
     sys.argv = [original[0], *map(quoted, given)]
     try:
         with _one_run_folder() as more:

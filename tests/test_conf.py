@@ -39,7 +39,7 @@ FOUND = {
     "scheduler": 3,
     "scorer": 9,
     "split": 6,
-    "study": 17,
+    "study": 14,
     "sweep": 2,
     "text_embedder": 4,
     "trainer": 4,

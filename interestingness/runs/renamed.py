@@ -15,8 +15,21 @@ from interestingness.errors import ConfigError
 
 OPTIONS: dict[str, dict[str, str]] = {
     "interestingness.studies.label_source_table.LabelSourceTable": {"judge": "reference"},
+    "interestingness.studies.discrepancies.Discrepancies": {
+        "people": "reference",
+        "judge": "source",
+    },
+    "interestingness.studies.social_content.SocialContent": {"content": "reference"},
 }
 """By class: an option's old name and its new one."""
+
+MOVED: dict[str, dict[str, str]] = {
+    "study": {
+        name: f"python benchmarks/{name}.py, in a clone of the repository"
+        for name in ("debiasing", "pair_choice", "engagement")
+    },
+}
+"""By group: a choice that is no longer there, and the command that does the same."""
 
 CLASSES: dict[str, str] = {
     "interestingness.annotators.scorers.": "interestingness.scoring.",
@@ -25,16 +38,24 @@ CLASSES: dict[str, str] = {
 
 
 def refuse_renamed(words: Sequence[str], conf: Path) -> None:
-    """Refuse an option that is typed under its old name.
+    """Refuse an option that is typed under its old name, and a choice that is another command.
 
     Args:
         words: the command line, as typed: ``study=label_source_table study.judge=human``.
         conf: the folder of options.
 
     Raises:
-        ConfigError: with the new name.
+        ConfigError: with the new name, or the command.
     """
     typed = dict(word.lstrip("+").split("=", 1) for word in words if "=" in word)
+    for group, moved in MOVED.items():
+        for choice in typed.get(group, "").split(","):
+            if choice in moved:
+                raise ConfigError(
+                    f"{group}={choice} is a command of its own",
+                    expected=f"one of {', '.join(sorted(f.stem for f in conf.glob(f'{group}/*')))}",
+                    todo=moved[choice],
+                )
     old = {name for names in OPTIONS.values() for name in names}
     for place in typed:
         group, _, name = place.rpartition(".")

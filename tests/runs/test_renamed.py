@@ -55,3 +55,28 @@ def test_a_class_that_moved_keeps_the_identity_of_runs(
     moved = identity({"model": {"head": {"_target_": HEAD}}}, {})
     monkeypatch.setattr(renamed, "CLASSES", {})
     assert moved == identity({"model": {"head": {"_target_": OLD + "MLPHead"}}}, {})
+
+
+@pytest.mark.parametrize(
+    ("words", "found", "new"),
+    [
+        ("study=label_source_table study.judge=human", "study.judge", "study.reference"),
+        ("study=discrepancies study.judge=valence", "study.judge", "study.source"),
+        ("study=image_clusters study.people=human", "study.people", "study.reference"),
+        ("study=social_content study.content=human", "study.content", "study.reference"),
+    ],
+)
+def test_options_of_studies_that_were_renamed(
+    repository: Path, words: str, found: str, new: str
+) -> None:
+    with pytest.raises(ConfigError) as raised:
+        refuse_renamed(words.split(), repository / "conf")
+    assert found in raised.value.found and new in raised.value.expected
+
+
+@pytest.mark.parametrize("study", ["debiasing", "pair_choice", "engagement"])
+def test_simulations_are_commands_of_their_own(repository: Path, study: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        refuse_renamed([f"study=audit,{study}"], repository / "conf")
+    assert study in raised.value.found and f"benchmarks/{study}.py" in raised.value.todo
+    assert (repository / "benchmarks" / f"{study}.py").is_file()
