@@ -15,9 +15,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from interestingness.assembly.advice import smaller_steps
+from interestingness.assembly.errors import avoid_nan, check_numbers, translate_errors
 from interestingness.assembly.parts import Model
-from interestingness.assembly.plainly import check_numbers, plainly
 from interestingness.data.datamodule import PairDataModule
 from interestingness.errors import ConfigError
 from interestingness.learning.checkpoint_file import WholeCheckpoints
@@ -67,7 +66,7 @@ def make_learner(
         loss=loss,
         l2=model.l2,
         record=record,
-        smaller_steps=smaller_steps(cfg),
+        smaller_steps=avoid_nan(cfg),
     )
 
 
@@ -98,7 +97,7 @@ def fit(
     for logger in trainer.loggers:
         logger.log_hyperparams(dict(learner.record))
     try:
-        with plainly(cfg):
+        with translate_errors(cfg):
             trainer.fit(learner, data, ckpt_path=ckpt, weights_only=True)
     except SystemExit:
         # The caller says how to go on instead.
@@ -194,7 +193,7 @@ def make_trainer(cfg: DictConfig, *, validates: bool) -> L.Trainer:
     if not validates:
         options["limit_val_batches"] = 0
     check_numbers(cfg)
-    with plainly(cfg):
+    with translate_errors(cfg):
         trainer: L.Trainer = instantiate(
             cfg.trainer, callbacks=callbacks, logger=loggers or False, **options
         )

@@ -47,6 +47,7 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
     ckpt = team.agree(resume_from(cfg.resume, key))
 
     # Torch starts here: a finished job of a sweep ends within seconds.
+    from interestingness.assembly.errors import translate_errors
     from interestingness.assembly.fitting import (
         fit,
         make_learner,
@@ -56,7 +57,6 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
         test,
     )
     from interestingness.assembly.model import build_model
-    from interestingness.assembly.plainly import plainly
     from interestingness.assembly.reporting import (
         announce,
         compare_scores,
@@ -67,7 +67,7 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
     accuracy = None
     with recorded(cfg, team, key, record, prepared):
         seed(cfg)
-        with plainly(cfg):
+        with translate_errors(cfg):
             loss = make_loss(cfg)
             model = build_model(cfg, prepared, team)
         learner = make_learner(cfg, model, loss, record)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from interestingness.stats.columns import Array, check_preference, columns, weighted_mean
+from interestingness.schema import Array
+from interestingness.stats.columns import check_preference, columns, weighted_mean
 
 TIE = 0.5
 
