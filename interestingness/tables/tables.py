@@ -367,6 +367,11 @@ class Tables:
             return []
         return sorted(pc.unique(self.table("scores")["name"]).to_pylist())
 
+    @property
+    def images_folder(self) -> Path:
+        """The folder that paths of images start from."""
+        return Path(self.manifest.image_root) if self.manifest.image_root else self.root
+
     def image_path(self, row: int) -> Path:
         """Where one image lies.
 
@@ -380,8 +385,7 @@ class Tables:
                 expected="a path in images.parquet",
                 todo="prepare the data set with its images, or use cached features",
             )
-        root = Path(self.manifest.image_root) if self.manifest.image_root else self.root
-        return root / path
+        return self.images_folder / path
 
     def fingerprint(self, *kinds: str) -> str:
         """Hash of the content of some tables (not of file dates or paths)."""
