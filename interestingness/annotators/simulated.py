@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from interestingness.annotators.types import Failure, Reply, Request
+from interestingness.stats.attributes.colour import colourfulness
 
 SENTENCE = "SIMULATION: a simulated judge, no model and no person; agreement is by construction"
 """Goes with every number that rests on its votes."""
@@ -114,7 +115,7 @@ class SimulatedJudge:
         if len(names) == 2 and all(name in self.utilities for name in names):
             first, second = (self.utilities[name] for name in names)
         else:
-            first, second = ((colourfulness(picture) - 40) / 25 for picture in pictures)
+            first, second = ((colourfulness_of(picture) - 40) / 25 for picture in pictures)
         own = 0.0
         if len(names) == 2:
             own = self._normal("".join(sorted(names)).encode())
@@ -125,7 +126,7 @@ class SimulatedJudge:
     def _p_yes(self, images: list[bytes]) -> float:
         if not self.sees or not images:
             return 0.9
-        value = (colourfulness(_open(images[0])) - 40) / 25
+        value = (colourfulness_of(_open(images[0])) - 40) / 25
         return 1 / (1 + math.exp(-(2 + self.sharpness * value)))
 
     def _words(self, raw: bytes, images: list[bytes]) -> str:
@@ -228,17 +229,9 @@ class SimulatedSender:
         return _reply({"object": "list", "data": [{"id": self.judge.model, "object": "model"}]})
 
 
-def colourfulness(image: Image.Image) -> float:
-    """Colourfulness of an RGB picture, about 0 to 150.
-
-    Source:
-        Hasler and Süsstrunk 2003: spread and mean of the two opponent channels.
-    """
-    small = np.asarray(image.resize((32, 32)), dtype=np.float64)
-    red, green, blue = small[..., 0], small[..., 1], small[..., 2]
-    one, other = red - green, (red + green) / 2 - blue
-    spread = math.hypot(float(one.std()), float(other.std()))
-    return spread + 0.3 * math.hypot(float(one.mean()), float(other.mean()))
+def colourfulness_of(image: Image.Image) -> float:
+    """Colourfulness of a small copy of an RGB picture."""
+    return colourfulness(np.asarray(image.resize((32, 32)), dtype=np.float64) / 255)
 
 
 def _blueness(image: Image.Image) -> float:

@@ -20,7 +20,7 @@ from omegaconf import open_dict
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.preflight import PreflightError
 from interestingness.annotators.session import BudgetError
-from interestingness.annotators.simulated import colourfulness
+from interestingness.annotators.simulated import colourfulness_of
 from interestingness.assembly.prepare import prepare
 from interestingness.cli import conf_folder
 from interestingness.commands import annotation_job
@@ -95,7 +95,7 @@ def test_the_votes_are_found_by_the_label_source_and_say_that_they_are_simulated
     learnt = source(tables)
     assert learnt.missing() is None and "simulated-judge" in learnt.simulated()
     preference = learnt.labels(tables.pairs).preference
-    colour = np.array([colourfulness(read_image(tables.image_path(row))) for row in range(8)])
+    colour = np.array([colourfulness_of(read_image(tables.image_path(row))) for row in range(8)])
     margin = colour[tables.pairs.left] - colour[tables.pairs.right]
     clear = np.abs(margin) > 5
     assert clear.sum() >= 5 and not np.isnan(preference).any()
