@@ -74,7 +74,7 @@ def train(arguments: Sequence[str] | None = None) -> None:
     """Compose ``conf/train.yaml`` with overrides and train."""
 
     def job(cfg: Any) -> Any:
-        from interestingness.assembly.doors import refuse_study
+        from interestingness.assembly.which_command import refuse_study
 
         refuse_study(cfg)
         from interestingness.assembly.run import train as run
@@ -93,7 +93,7 @@ def evaluate(arguments: Sequence[str] | None = None) -> None:
         return run(cfg)
 
     def studied(cfg: Any) -> Any:
-        from interestingness.assembly.doors import need_study
+        from interestingness.assembly.which_command import need_study
 
         need_study(cfg)
         from interestingness.assembly.studies import run_study
@@ -280,6 +280,7 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
     import hydra
 
     from interestingness import plugins
+    from interestingness.assembly.retired import refuse_retired
 
     plugins.register()
     logging.raiseExceptions = False  # a log on a full disk: the job itself says so, once
@@ -294,6 +295,7 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
 
     given = original[1:] if arguments is None else list(arguments)
     _told(lambda: _check_groups(given))
+    _told(lambda: refuse_retired(given))
     sys.argv = [original[0], *map(quoted, given)]
     try:
         with _one_run_folder() as more:

@@ -104,7 +104,7 @@ def composed(*overrides: str, door: str = "train") -> DictConfig:
     with open_dict(cfg):
         del cfg["hydra"]
     for key in missing_keys(cfg):
-        OmegaConf.update(cfg, key, "given")
+        OmegaConf.update(cfg, key, ["given"] if key.endswith("raters") else "given")
     return cfg
 
 

@@ -13,8 +13,9 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from interestingness.assembly.model_keys import overrides_here, unread_options
-from interestingness.assembly.model_options import shown, wrong_model, wrong_values
+from interestingness.assembly.option_values import shown, wrong_places, wrong_values
 from interestingness.errors import ConfigError
+from interestingness.runs.renamed import OPTIONS, first_name
 
 OWN_PACKAGES = ("interestingness", "torch", "lightning")
 
@@ -105,12 +106,15 @@ def check(
         except (ImportError, AttributeError) as error:
             problems.append(f"{path}._target_ = {name}: {error}")
             continue
+        if path == "model.words.tower":
+            continue  # it is the same node as model.tower
         problems.extend(f"{path}: {problem}" for problem in _binding(path, node, function))
-        # The tower of the words is the model's tower, and what is wrong there is said once.
-        if path.startswith("model.") and path != "model.words.tower":
-            problems.extend(wrong_values(path, node, function))
-    problems.extend(wrong_model(config.get("model")))
+        # Without a question, an evaluation takes that of the checkpoint.
+        unasked = {"question"} if config.get("question", "") is None else set()
+        given = {k: v for k, v in node.items() if v is not None or k not in unasked}
+        problems.extend(wrong_values(path, given, function))
     if not recorded:
+        problems.extend(wrong_places(config))
         said = unread_options(config.get("model"), overrides_here(), checkpoint="ckpt" in config)
         problems.extend(said)
         problems.extend(absent_groups(config))
@@ -158,8 +162,12 @@ def _binding(path: str, node: Mapping[str, Any], function: Callable[..., Any]) -
         if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
     }
     names = ", ".join(sorted(set(parameters) - supplied))
+    renamed = OPTIONS.get(str(node["_target_"]), {})
     problems = [
-        f"there is no option {name!r}; " + (f"there are {names}" if names else "there are none")
+        f"option {name!r} is now {renamed[name]!r}"
+        if name in renamed
+        else f"there is no option {name!r}; "
+        + (f"there are {names}" if names else "there are none")
         for name in sorted(unknown)
     ]
     problems += [f"option {name!r} is missing" for name in sorted(required - given - supplied)]
@@ -207,6 +215,7 @@ def identity(effective_config: Mapping[str, Any], fingerprints: Mapping[str, str
             # Folders of this machine are not part of what was computed.
             for key in ("root", "dirpath", "save_dir"):
                 node.pop(key, None)
+            node["_target_"] = first_name(str(node["_target_"]))
     text = json.dumps([kept, dict(fingerprints)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

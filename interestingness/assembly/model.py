@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
@@ -35,13 +34,15 @@ from interestingness.learning.flags import check_flags
 from interestingness.learning.regularisation import L2Choice, choose_l2
 from interestingness.models.backbone import Backbone
 from interestingness.models.contract import EmbeddingContract
+from interestingness.models.device import device_for
 from interestingness.models.scaling import FeatureScaler
 from interestingness.models.scorer import Scorer
+from interestingness.progress import ProgressLine
 from interestingness.runs.team import ALONE, Team
 from interestingness.tables.tables import Tables
 
 
-def build_model(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any = None) -> Model:
+def build_model(cfg: DictConfig, prepared: RunTables, team: Team) -> Model:
     """Backbone, features or shards, scaling, head and loaders, as the config says.
 
     Raises:
@@ -50,6 +51,7 @@ def build_model(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: A
         WeightsError: if weights are absent, wrong or refused.
     """
     said = _doubts(cfg, prepared)
+    progress = ProgressLine() if team.first else None
     model = _build(cfg, prepared, team, progress=progress)
     model.notes[:0] = said
     return model
@@ -152,10 +154,9 @@ def image_features(
     used = tables.pairs.images_used()
     paths = [tables.image_path(int(row)) for row in used]
     cache = FeatureCache(Path(cfg.paths.cache) / "features")
-    cuda = torch.cuda.is_available() and cfg.trainer.accelerator != "cpu"
     options: dict[str, Any] = {
         "workers": worker_count(cfg.data.workers, processes=team.here),
-        "device": "cuda" if cuda else "cpu",
+        "device": device_for(cfg.trainer.accelerator),
         "progress": progress,
     }
     if team.ranks > 1:

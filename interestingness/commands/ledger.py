@@ -1,4 +1,4 @@
-"""``interestingness ledger …``: look into a ledger, take tables out of it, check it, mend it."""
+"""``interestingness ledger …``: look into a ledger, take tables out of it, check it."""
 
 from __future__ import annotations
 
@@ -9,27 +9,22 @@ from pathlib import Path
 
 from interestingness.annotators.ledger import opening
 from interestingness.annotators.ledger.errors import LedgerError
-from interestingness.annotators.ledger.money import dollars
 from interestingness.disk import appearing
 
 USAGE = """usage: interestingness ledger status LEDGER
        interestingness ledger export LEDGER out=FILE [table=votes|judgments|texts]
        interestingness ledger verify LEDGER [rebuild=true]
-       interestingness ledger recover LEDGER [copy=FILE …]
 
   status   tasks, attempts and money; works while a run is under way
   export   answers with their provenance as Parquet or CSV, by the ending of FILE;
            out=FILE.sqlite copies the whole ledger
-  verify   structure, hashes, sums, and labels against the stored answers;
-           rebuild=true makes labels anew with the present parser, at no cost
-  recover  make a damaged ledger usable again from what can be read, older copies and
-           spilled answers; the damaged file is kept; exit status 1 if anything is lost"""
+  verify   SQLite's integrity check, sums, and labels against the stored answers;
+           rebuild=true makes labels anew with the present parser, at no cost"""
 
 OPTIONS = {
     "status": frozenset[str](),
     "export": frozenset({"out", "table"}),
     "verify": frozenset({"rebuild"}),
-    "recover": frozenset({"copy"}),
 }
 
 
@@ -40,6 +35,13 @@ def run(arguments: Sequence[str]) -> int:
         LedgerError: no such option, no ledger, or what the command itself refuses.
     """
     action, rest = (arguments[0] if arguments else ""), list(arguments[1:])
+    if action == "recover":
+        raise LedgerError(
+            "ledger recover is no more",
+            expected="a copy, or SQLite's own means",
+            todo="put back a copy made with `ledger export LEDGER out=copy.sqlite`, or run"
+            " `sqlite3 LEDGER .recover | sqlite3 NEW` and `ledger verify NEW rebuild=true`",
+        )
     if action not in OPTIONS or not rest:
         print(USAGE)
         return 0 if action in {"-h", "--help", "help"} else 2
@@ -48,31 +50,26 @@ def run(arguments: Sequence[str]) -> int:
         return status(path)
     if action == "export":
         return export(path, options)
-    if action == "verify":
-        return verify(path, rebuild=_yes(options.get("rebuild", ["false"])[-1]))
-    return recover(path, [Path(copy).expanduser() for copy in options.get("copy", [])])
+    return verify(path, rebuild=_yes(options.get("rebuild", "false")))
 
 
 def status(path: Path) -> int:
     """Print the figures."""
-    from interestingness.annotators.ledger.status import lines
-    from interestingness.annotators.ledger.status import status as read
-    from interestingness.annotators.ledger.store import TRIES
+    from interestingness.annotators.ledger import queries
 
     with closing(opening.connect(path, read_only=True)) as db:
-        found = read(db, path, TRIES)
+        lines = queries.status(db)
     print(path)
-    for line in lines(found):
+    for line in lines:
         print(f"  {line}")
     return 0
 
 
-def export(path: Path, options: Mapping[str, Sequence[str]]) -> int:
+def export(path: Path, options: Mapping[str, str]) -> int:
     """Write a table, or a copy of the ledger, so that the file appears whole or not at all."""
     if "out" not in options:
         raise LedgerError("export without out=FILE", expected="out=votes.parquet", todo="add it")
-    out = Path(options["out"][-1]).expanduser()
-    kind = options.get("table", ["votes"])[-1]
+    out = Path(options["out"]).expanduser()
     ending = out.suffix.lower()
     if ending not in {".parquet", ".csv", ".sqlite"}:
         raise LedgerError(
@@ -88,7 +85,7 @@ def export(path: Path, options: Mapping[str, Sequence[str]]) -> int:
             db.execute("VACUUM INTO ?", (str(part),))
             told = f"{out}: a copy of the ledger"
         else:
-            told = _write_table(db, kind, part, ending, out)
+            told = _write_table(db, options.get("table", "votes"), part, ending, out)
     print(told)
     return 0
 
@@ -97,12 +94,11 @@ def _write_table(db: sqlite3.Connection, kind: str, temporary: Path, ending: str
     import pyarrow.csv
 
     from interestingness.annotators.ledger.export import table
-    from interestingness.annotators.ledger.store import TRIES
     from interestingness.tables.table_format import SPECS, check_table, write_table
 
     # one moment of the ledger, also while a run adds to it
     db.execute("BEGIN")
-    made = table(db, kind, None, TRIES)
+    made = table(db, kind)
     db.execute("COMMIT")
     if kind in SPECS:
         made = check_table(kind, made, where=str(out))
@@ -125,9 +121,7 @@ def verify(path: Path, *, rebuild: bool) -> int:
     from interestingness.annotators.parsing import PARSER_VERSION, parse
 
     if rebuild:
-        from interestingness.annotators.ledger.lock import Lock
-
-        lock = Lock(path)
+        lock = opening.Lock(path)
         try:
             with closing(opening.connect(path, read_only=False)) as db:
                 db.execute("BEGIN IMMEDIATE")
@@ -147,39 +141,8 @@ def verify(path: Path, *, rebuild: bool) -> int:
     return 1 if found else 0
 
 
-def recover(path: Path, copies: Sequence[Path]) -> int:
-    """Mend, and print what could be saved; exit status 1 if anything was lost."""
-    from interestingness.annotators.ledger.recover import recover as mend
-    from interestingness.annotators.parsing import PARSER_VERSION, parse
-
-    for file in (path, *copies):
-        if not file.is_file():
-            raise LedgerError(f"{file}: no such file", todo="check the name")
-    found = mend(path, copies, parse=parse, parser_version=PARSER_VERSION)
-    kept = ", ".join(f"{table} {n:,}" for table, n in found.found.items() if n)
-    print(f"{path}: rows taken: {kept or 'none'}")
-    if found.missing_bytes:
-        print(f"  the file is cut short: its last {found.missing_bytes:,} bytes are lost")
-    if found.torn:
-        print(f"  ROWS ARE LOST, nobody knows how many, at the end of: {', '.join(found.torn)}")
-    if found.broken or not found.torn:
-        print(f"  {found.broken:,} rows could not be read")
-    if found.doubtful:
-        print(f"  {found.doubtful:,} answers are lost; they are in doubt and not bought again")
-    if found.lost_uusd:
-        print(f"  {dollars(found.lost_uusd)} of lost attempts are booked as spent")
-    if found.purse_lost:
-        print("  WHAT WAS SPENT IS LOST, TOO: the sum is only that of the attempts that were found")
-    print(f"  the damaged file is {found.damaged}")
-    if found.complete:
-        return 0
-    print("  NOT EVERYTHING COULD BE SAVED: tasks whose attempts are lost would be bought again;")
-    print(f"  with an older copy: put {found.damaged.name} back and recover with copy=FILE")
-    return 1
-
-
-def _options(action: str, given: Sequence[str]) -> dict[str, list[str]]:
-    options: dict[str, list[str]] = {}
+def _options(action: str, given: Sequence[str]) -> dict[str, str]:
+    options: dict[str, str] = {}
     for argument in given:
         name, equals, value = argument.partition("=")
         if not equals or name not in OPTIONS[action]:
@@ -188,7 +151,7 @@ def _options(action: str, given: Sequence[str]) -> dict[str, list[str]]:
                 expected=", ".join(f"{known}=…" for known in sorted(OPTIONS[action])) or "nothing",
                 todo="see `interestingness ledger --help`",
             )
-        options.setdefault(name, []).append(value)
+        options[name] = value
     return options
 
 

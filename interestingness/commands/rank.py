@@ -7,7 +7,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from interestingness.assembly.scorers import NamedScorer, make_scorer
 from interestingness.commands.score_tables import (
@@ -26,8 +25,10 @@ from interestingness.datasets.star_sidecars import told, write_sidecar
 from interestingness.disk import writable_cache
 from interestingness.errors import ConfigError, DataError
 from interestingness.models.backbone import PHOTOGRAPHS, check_domain
+from interestingness.models.device import device_for
 from interestingness.progress import ProgressLine
-from interestingness.reports.study import PAGE, print_study, write_study
+from interestingness.reports.console import print_report
+from interestingness.reports.page import PAGE, write_report
 from interestingness.scoring.image_scorer import ImageScorer
 from interestingness.scoring.near_duplicates import NearDuplicates
 from interestingness.scoring.ranking import Ranking
@@ -48,10 +49,8 @@ def rank(options: argparse.Namespace) -> int:
     photographs = find_photographs(options.photos)
     named = make_scorer(options.scorer, head=options.head, weights=options.weights)
     cache = writable_cache(options.cache)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    images = ImageScorer(
-        named.scorer, FeatureCache(cache / "features", keep_open=True), device=device, part=part
-    )
+    features = FeatureCache(cache / "features", keep_open=True)
+    images = ImageScorer(named.scorer, features, device=device_for(), part=part)
     card = named.card
     print(f"scorer   {card.name}: {card.unit}, learnt from {card.learnt_from}")
     print(f"licence  {card.licence}", flush=True)
@@ -96,8 +95,8 @@ def rank(options: argparse.Namespace) -> int:
         ),
     ]
     result = ranking.sheet(used=used, shown=options.shown, file=str(options.out))
-    page = write_study(Path(options.sheet), result, picture=photographs.image, settings={})
-    print_study(result, page=page)
+    page = write_report(Path(options.sheet), result, picture=photographs.image, settings={})
+    print_report(result, page=page)
     return 0
 
 

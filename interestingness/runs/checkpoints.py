@@ -9,6 +9,7 @@ import torch
 
 from interestingness.errors import WeightsError
 from interestingness.learning.learner import CHECKPOINT_KEY
+from interestingness.runs.renamed import with_new_names
 
 
 def load_checkpoint(file: Path) -> dict[str, Any]:
@@ -34,4 +35,5 @@ def load_checkpoint(file: Path) -> dict[str, Any]:
             expected="a checkpoint of `python train.py`",
             todo="name a run folder below runs/, or a file of its checkpoints/",
         )
-    return checkpoint
+    own = checkpoint[CHECKPOINT_KEY]
+    return {**checkpoint, CHECKPOINT_KEY: {**own, "record": with_new_names(own.get("record"))}}

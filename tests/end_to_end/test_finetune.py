@@ -7,7 +7,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from interestingness.assembly.memory import is_out_of_memory, out_of_memory
+from interestingness.assembly.errors import is_out_of_memory, out_of_memory
 from interestingness.assembly.run import evaluate
 from interestingness.assembly.scorers import make_scorer
 from interestingness.errors import ConfigError, DataError, WeightsError
@@ -151,7 +151,7 @@ def test_a_run_without_enough_memory_ends_with_what_to_change(
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
     monkeypatch.setattr("interestingness.models.scorer.Scorer.encode", exhausted)
-    with pytest.raises(ConfigError, match="memory is not enough for batches of 32 pairs") as caught:
+    with pytest.raises(ConfigError, match="batches of 32 pairs") as caught:
         trained(*FINE)
     assert "data.batch_size=16 trainer.accumulate_grad_batches=2" in caught.value.todo
 

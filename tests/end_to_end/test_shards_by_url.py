@@ -64,6 +64,4 @@ def test_shards_are_copied_once_or_streamed_and_the_run_is_the_same(
     assert results(local) == results(copied) != results(again)
     assert set(results(streamed)) == set(results(local))
     notes = (streamed / "page.html").read_text()
-    assert (
-        "data.workers=2" in notes and "data.workers=2" not in (copied / "page.html").read_text()
-    )
+    assert "data.workers=2" in notes and "data.workers=2" not in (copied / "page.html").read_text()

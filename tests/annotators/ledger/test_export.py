@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pyarrow.csv
 import pytest
 
 from interestingness.annotators.ledger.errors import LedgerError
+from interestingness.annotators.ledger.verify import problems
 from interestingness.annotators.types import Answer, Task
 from interestingness.commands import ledger as commands
 from interestingness.schema import pair_id
@@ -102,8 +105,6 @@ def test_judgments_and_texts(bought: Any, tmp_path: Path) -> None:
         assert (row["image_id"], row["answer"], row["probability"]) == ("a", False, 0.2)
         (row,) = ledger.table("texts").to_pylist()
         assert (row["kind"], row["text"], row["reason"]) == ("description", "A duck.", None)
-        with pytest.raises(LedgerError, match="table=scores"):
-            ledger.table("scores")
 
 
 def test_copies_of_an_image_share_the_answer(bought: Any) -> None:
@@ -141,8 +142,10 @@ def test_csv_and_a_copy_of_the_whole(bought: Any, tmp_path: Path) -> None:
     assert pyarrow.csv.read_csv(out).num_rows == 4
     copy = tmp_path / "copy.sqlite"
     commands.run(["export", str(bought.path), f"out={copy}"])
-    with bought.open(copy, read_only=True) as ledger:
+    with bought.open(copy) as ledger:
         assert ledger.table("votes").num_rows == 4
+        assert ledger.spent_uusd == 7 * 60 + 2 + 100
+    copy.with_name("copy.sqlite.lock").unlink()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["copy.sqlite", "votes.csv"]
 
 
@@ -160,45 +163,64 @@ def test_status_counts(bought: Any, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "named"),
     [
-        (["export", "L"], "without out"),
+        (["export", "L"], "out=FILE"),
         (["export", "L", "out=x.txt"], "out=x.txt"),
         (["export", "L", "out=L.parquet", "tabel=votes"], "tabel=votes"),
-        (["status", "nowhere"], "no ledger"),
+        (["export", "L", "out=x.csv", "table=scores"], "table=scores"),
+        (["status", "nowhere"], "nowhere"),
         (["verify", "L", "rebuild=maybe"], "rebuild=maybe"),
-        (["recover", "nowhere"], "no such file"),
+        (["recover", "L"], "ledger recover"),
     ],
 )
-def test_wrong_commands_say_what_is_wrong(bought: Any, arguments: list[str], message: str) -> None:
+def test_wrong_commands_name_what_is_wrong(bought: Any, arguments: list[str], named: str) -> None:
     path = str(bought.path)
-    with pytest.raises(LedgerError, match=message):
+    with pytest.raises(LedgerError) as error:
         commands.run([path if a == "L" else a for a in arguments])
+    assert named in error.value.found
+    assert error.value.exit_code == 2
 
 
 def test_export_over_the_ledger_itself_is_refused(bought: Any) -> None:
     path = bought.path.rename(bought.folder / "a.sqlite")
-    with pytest.raises(LedgerError, match="itself"):
+    with pytest.raises(LedgerError):
         commands.run(["export", str(path), f"out={path}"])
 
 
-def test_verify_and_recover_tell_what_they_found(
+def test_verify_rebuilds_labels_from_the_stored_answers(
     bought: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The labels here are of the tests' parser, not of the shipped one, and it says so."""
+    """The labels here are of the tests' parser, not of the shipped one: verify finds that."""
     assert commands.run(["verify", str(bought.path)]) == 1
-    told = capsys.readouterr().out
-    assert "another version of the parser" in told
     # made up answers are nothing to the shipped parser: all become rejects, at no cost
     assert commands.run(["verify", str(bought.path), "rebuild=true"]) == 0
-    told = capsys.readouterr().out
-    assert "9 answers parsed again" in told
-    assert "sound; 9 stored answers" in told
-    assert commands.run(["recover", str(bought.path)]) == 0
-    told = capsys.readouterr().out
-    assert "attempt 10, reply 9" in told
-    assert "0 rows could not be read" in told
+    assert "9 answers parsed again" in capsys.readouterr().out
     assert commands.run(["verify", str(bought.path)]) == 0
+    with bought.open(read_only=True) as ledger:
+        assert ledger.spent_uusd == 7 * 60 + 2 + 100
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE label SET choice = 'second' WHERE choice = 'first'",
+        "DELETE FROM label WHERE choice = 'first'",
+        "UPDATE attempt SET charge_uusd = 0 WHERE state = 'in_doubt'",
+        "UPDATE purse SET charged_uusd = 1",
+        "UPDATE attempt SET state = 'received' WHERE state = 'in_doubt'",
+        "DROP TRIGGER reply_final; UPDATE reply SET body = x'00'",
+    ],
+)
+def test_verify_finds_what_was_changed_by_hand(bought: Any, change: str) -> None:
+    assert commands.run(["verify", str(bought.path), "rebuild=true"]) == 0
+    with bought.open() as ledger:
+        ledger.renew(bought.parse, bought.parser_version)
+    with closing(sqlite3.connect(bought.path, isolation_level=None)) as db:
+        db.row_factory = sqlite3.Row
+        assert list(problems(db, bought.parse, bought.parser_version)) == []
+        db.executescript(change)
+        assert list(problems(db, bought.parse, bought.parser_version)) != []
 
 
 def test_the_commands_of_a_shell(bought: Any, tmp_path: Path) -> None:
@@ -209,11 +231,8 @@ def test_the_commands_of_a_shell(bought: Any, tmp_path: Path) -> None:
     status = shell("status", str(bought.path))
     assert (status.returncode, "4 labelled" in status.stdout) == (0, True)
     with bought.open():
-        busy = shell("recover", str(bought.path))
-    assert busy.returncode == 75
-    assert "another process" in busy.stderr
+        assert shell("verify", str(bought.path), "rebuild=true").returncode == 75
     damaged = tmp_path / "damaged.ledger"
     damaged.write_bytes(b"")
-    refused = shell("status", str(damaged))
-    assert (refused.returncode, "damaged" in refused.stderr) == (74, True)
+    assert shell("status", str(damaged)).returncode == 74
     assert shell().returncode == 2
