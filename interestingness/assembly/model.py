@@ -23,12 +23,12 @@ from interestingness.assembly.parts import (
 from interestingness.assembly.prepare import RunTables
 from interestingness.assembly.shards import build_on_shards
 from interestingness.data.datamodule import PairDataModule
-from interestingness.data.encoding import worker_count
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.features import FeatureBatches
 from interestingness.data.images import Skips
 from interestingness.data.loader import BatchSource
 from interestingness.data.precomputed import load_features
+from interestingness.data.workers import worker_count
 from interestingness.errors import ConfigError
 from interestingness.learning.flags import check_flags
 from interestingness.learning.regularisation import L2Choice, choose_l2
