@@ -259,6 +259,7 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
     import hydra
 
     from interestingness import plugins
+    from interestingness.assembly.retired import refuse_retired
     from interestingness.runs.worker import as_worker
 
     plugins.register()
@@ -276,6 +277,7 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
 
     given = original[1:] if arguments is None else list(arguments)
     _told(lambda: _check_groups(given))
+    _told(lambda: refuse_retired(given))
     sys.argv = [original[0], *map(quoted, given)]
     try:
         with _one_run_folder() as more:

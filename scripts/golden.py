@@ -427,8 +427,8 @@ def left_in(folder: Path, place: Place, identity: dict[str, Any]) -> dict[str, A
 
 def plain_name(name: str) -> str:
     """A file's name without moments and hashes."""
-    name = re.sub(r"\d{8}-\d{6}(-\d+)?", "TIME", name)
-    return re.sub(r"(?<![0-9a-z])(?=[a-f]*\d)[0-9a-f]{8,64}(?![0-9a-z])", "HASH", name)
+    name = re.sub(r"(?<![0-9a-z])\d{8}-\d{6}(-\d+)?(?![0-9a-z])", "TIME", name)
+    return re.sub(r"(?<![0-9a-z])[0-9a-f]{8,64}(?![0-9a-z])", "HASH", name)
 
 
 def content(file: Path) -> Any:

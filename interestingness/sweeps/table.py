@@ -16,7 +16,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from interestingness.disk import appear
-from interestingness.reports.study import print_study_table
+from interestingness.reports.console import print_table
 from interestingness.reports.table_files import arrow, markdown
 from interestingness.runs import registry
 from interestingness.stats.bootstrap import Interval
@@ -137,7 +137,7 @@ def write(jobs: Sequence[SweepJob], folder: Path) -> None:
 def show(jobs: Sequence[SweepJob], folder: Path) -> None:
     """Print the table with as many of its columns as the terminal holds, and what failed."""
     table = table_of(jobs, folder)
-    print_study_table(readable(table, "name", "run"))
+    print_table(readable(table, "name", "run"))
     for note in table.notes:
         print(note)
     for job in failed(jobs):

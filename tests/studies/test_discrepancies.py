@@ -9,7 +9,7 @@ from scipy.special import expit
 from interestingness.errors import ConfigError, DataError, LabelError, WeightsError
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.text_towers import SceneClipText
-from interestingness.reports.study import write_study
+from interestingness.reports.page import write_report
 from interestingness.schema import Pairs
 from interestingness.studies.discrepancies import Discrepancies
 from interestingness.studies.embedding import TfidfEmbedder
@@ -28,9 +28,9 @@ def study(**change):
     options = {
         "of": "descriptions",
         "columns": ["description"],
-        "people": "human",
-        "judge": "gpt4o",
-        "reasons_by": "judge",
+        "reference": "human",
+        "source": "gpt4o",
+        "reasons_by": "source",
         "embedder": TfidfEmbedder(),
         "clusters": 4,
         "distance": None,
@@ -173,13 +173,13 @@ def test_reasons_are_clustered_and_hostile_ones_stay_text(planted, tmp_path):
     boat = next(row for row in rows if "boat" in str(row["cluster"]))
     car = next(row for row in rows if "car" in str(row["cluster"]))
     assert boat["agreement"].estimate > 0.8 > 0.6 > car["agreement"].estimate
-    page = write_study(tmp_path, result, picture=lambda _: None, settings={}).read_text()
+    page = write_report(tmp_path, result, picture=lambda _: None, settings={}).read_text()
     assert "<script>alert(" not in page and "\x00" not in page
     assert "&lt;script&gt;alert(" in page
 
 
 def test_people_have_reasons_too(planted):
-    result = study(of="reasons", reasons_by="people").run(planted)
+    result = study(of="reasons", reasons_by="reference").run(planted)
     assert sum(row["texts"] for row in rows_of(result, "clusters")) == 2 * len(planted.pairs)
 
 
@@ -223,8 +223,8 @@ def test_tables_without_files_are_said(handmade):
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
-        ({"judge": "llama"}, LabelError, "'llama' has no labels"),
-        ({"judge": "human"}, ConfigError, "both 'human'"),
+        ({"source": "llama"}, ConfigError, "llama"),
+        ({"source": "human"}, ConfigError, "both 'human'"),
         ({"clusters": 5}, DataError, r"5 clusters of 4 distinct"),
         ({"clusters": None}, ConfigError, "one of the two"),
         ({"columns": ["caption"]}, DataError, "no column caption"),
@@ -245,4 +245,4 @@ def test_options_that_do_not_exist_are_refused(change):
 
 def test_a_source_without_votes_has_no_reasons(synthetic_material):
     with pytest.raises(LabelError, match="not made of votes"):
-        study(of="reasons", judge="aesthetic").run(synthetic_material)
+        study(of="reasons", source="aesthetic").run(synthetic_material)

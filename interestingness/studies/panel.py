@@ -1,0 +1,346 @@
+"""Votes of several raters over pairs: people together, each model by itself. Numbers, no tables.
+
+Counted once, by ``labels.aggregation.VoteTally``, and used by every study of votes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from interestingness.errors import DataError
+from interestingness.labels.aggregation import VoteTally
+from interestingness.labels.order_term import OrderTerm
+from interestingness.schema import Array, Pairs
+from interestingness.stats.bootstrap import Interval, bootstrap_over_images, share_interval
+from interestingness.stats.krippendorff import Answers
+from interestingness.stats.position_bias import PositionBias, order_winners, position_bias
+from interestingness.stats.rater_reliability import agrees_with_others, repetition_stability
+from interestingness.stats.shares import quick_share
+from interestingness.studies.study import Material
+from interestingness.tables.tables import Votes
+
+Mask = NDArray[np.bool_]
+Rows = NDArray[np.int64]
+PEOPLE = "people"
+LEVEL = 0.95
+REPEATS = 1000
+"""Resamples of images behind an interval."""
+MANY = 5000
+"""Pairs from which intervals are not resampled: they would be the same, and take seconds."""
+NO_INTERVAL = Interval(float("nan"), float("nan"), float("nan"), LEVEL, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Ballots:
+    """Votes on one question and the pairs that they are about.
+
+    Attributes:
+        name: whose votes: "people", a model, a label source.
+        votes: all on known pairs.
+        pairs: of the data set; images are its rows.
+        seed: of resamples.
+    """
+
+    name: str
+    votes: Votes
+    pairs: Pairs
+    seed: int = 0
+
+    def __len__(self) -> int:
+        return len(self.votes)
+
+    @cached_property
+    def row(self) -> Rows:
+        """Row of each vote's pair, shape (votes,)."""
+        return self.pairs.find(self.votes.key)
+
+    @cached_property
+    def usable(self) -> NDArray[np.bool_]:
+        """Votes with an answer, shape (votes,)."""
+        return ~np.isnan(self.votes.preference)
+
+    @property
+    def refusals(self) -> int:
+        """Votes without a usable answer."""
+        return self.tally.refusals
+
+    @property
+    def tie_share(self) -> float | None:
+        """Share of the usable votes that say "tie"; None where none does."""
+        ties = int((self.votes.preference == 0.5).sum())
+        return ties / int(self.usable.sum()) if ties else None
+
+    @property
+    def only_ties(self) -> bool:
+        """Whether every usable vote, if any, says "tie"."""
+        return bool((self.votes.preference[self.usable] == 0.5).all())
+
+    @property
+    def raters(self) -> int:
+        """How many raters answered at all."""
+        return len(np.unique(self.votes.rater))
+
+    @cached_property
+    def tally(self) -> VoteTally:
+        """The usable votes, counted by pair."""
+        return VoteTally.of(self.votes, self.pairs)
+
+    @property
+    def number(self) -> Rows:
+        """Usable votes of each pair, shape (pairs,)."""
+        return self.tally.number
+
+    @property
+    def share(self) -> Array:
+        """Share of the usable votes for left, a tie half; NaN without one, shape (pairs,)."""
+        return self.tally.share
+
+    @property
+    def side(self) -> Array:
+        """Majority of each pair: 1 left, 0 right, 0.5 a tie, NaN no vote, shape (pairs,)."""
+        return self.tally.side
+
+    @property
+    def consensus(self) -> Array:
+        """Share of the votes on the majority side, NaN without a vote, shape (pairs,)."""
+        return self.tally.consensus
+
+    def divide(self, threshold: float) -> tuple[Mask, Mask]:
+        """Consensus set C and its complement D, of pairs with two or more votes, shape (pairs,).
+
+        Args:
+            threshold: least share of a pair's votes on one side for C.
+        """
+        voted = self.number > 1
+        clear = voted & self.tally.is_clear(threshold)
+        return clear, voted & ~clear
+
+    @cached_property
+    def several(self) -> NDArray[np.bool_]:
+        """Pairs with two or more votes, of people by two or more of them, shape (pairs,).
+
+        What one person says twice is no consensus between people.
+        """
+        if self.name != PEOPLE:
+            return self.number > 1
+        each = np.unique(
+            np.column_stack([self.row[self.usable], self.votes.rater[self.usable]]), axis=0
+        )
+        return np.bincount(each[:, 0], minlength=len(self.pairs)) > 1
+
+    @property
+    def knows_order(self) -> bool:
+        """Whether some usable vote says which image was shown first."""
+        return bool((self.votes.first[self.usable] != 0).any())
+
+    def chosen(self, rows: NDArray[np.bool_], name: str | None = None) -> Ballots:
+        """Some of the votes."""
+        return Ballots(self.name if name is None else name, self.votes[rows], self.pairs, self.seed)
+
+    def interval(self, hit: Array, *, quick: bool = False) -> Interval:
+        """Mean of a number per vote in [0, 1], NaN left out, with its interval over images.
+
+        Args:
+            hit: shape (votes,).
+            quick: without resampling, for one of hundreds of raters.
+
+        Returns:
+            NaN where no number is known.
+        """
+        used = ~np.isnan(hit)
+        number = np.bincount(self.row[used], minlength=len(self.pairs))
+        total = np.bincount(self.row[used], weights=hit[used], minlength=len(self.pairs))
+        rows = np.flatnonzero(number)
+        return self._interval(total[rows] / number[rows], rows, number[rows], quick=quick)
+
+    def _interval(self, value: Array, rows: Rows, weight: Rows, *, quick: bool = False) -> Interval:
+        """Weighted mean of one number a pair, with its interval over images."""
+        if not len(rows):
+            return NO_INTERVAL
+        left, right = self.pairs.left[rows], self.pairs.right[rows]
+        if quick or len(value) > MANY:
+            return quick_share(value, left, right, weight=weight, level=LEVEL)
+        return share_interval(
+            value, left, right, weight=weight, seed=self.seed, repeats=REPEATS, level=LEVEL
+        )
+
+    @cached_property
+    def hits(self) -> Array:
+        """Per vote whether it is the majority of the others' votes; see ``agrees_with_others``."""
+        v = self.votes
+        return agrees_with_others(v.key, v.rater, v.preference)
+
+    def second_chosen(self) -> Interval:
+        """Share of decided votes of known order that go to the image shown second."""
+        v = self.votes
+        decided = self.usable & (v.first != 0) & (v.preference != 0.5)
+        second = 0.5 - 0.5 * v.first * np.sign(v.preference - 0.5)
+        return self.interval(np.where(decided, second, np.nan))
+
+    def position_bias(self) -> PositionBias:
+        """Pairs counted by what was chosen in the two orders, raters taken together."""
+        return position_bias(self.votes.key, self.votes.first, self.votes.preference)
+
+    def order_term(self) -> Interval:
+        """What the image shown first gains, in logits; NaN where no order is known."""
+        if not self.knows_order:
+            return NO_INTERVAL
+        v = self.votes
+        one = Votes(
+            v.key, np.zeros_like(v.rater), (self.name,), v.first, v.preference, v.probability,
+            v.sample,
+        )  # fmt: skip
+        term = OrderTerm.fit(one)
+        estimate = float(term.b[0]) if term.votes[0] else float("nan")
+        return Interval(estimate, float(term.low[0]), float(term.high[0]), LEVEL, 0)
+
+    @cached_property
+    def same_winner(self) -> Array:
+        """1 where both orders have one winner, 0 where not, NaN where one is missing, (pairs,).
+
+        A tie in both orders is no winner.
+        """
+        v = self.votes
+        one, other, keys = order_winners(v.key, v.first, v.preference)
+        row = self.pairs.find(keys.astype(np.uint64))
+        found = np.full(len(self.pairs), np.nan)
+        both = ~np.isnan(one) & ~np.isnan(other)
+        found[row[both]] = ((one == other) & (one != 0))[both]
+        return found
+
+    def repetition(self) -> tuple[float, int]:
+        """Stability of repeated answers, and the cells that it is a mean over."""
+        v = self.votes
+        return repetition_stability(v.key, v.rater, v.first, v.preference)
+
+    @cached_property
+    def answers(self) -> Answers:
+        """Answers by pair, one a rater."""
+        return Answers.of(self.row, self.votes.rater, self.votes.preference)
+
+    def raw_agreement(self) -> Interval:
+        """Share of pairs of raters with the same answer, with its interval over images."""
+        counts = self.answers.counts
+        number = counts.sum(axis=1)
+        several = number > 1
+        rows = self.answers.pair[several].astype(np.int64)
+        value = (counts * (counts - 1)).sum(axis=1)[several] / (number * (number - 1))[several]
+        return self._interval(value, rows, number[several])
+
+    def alpha(self) -> Interval:
+        """Krippendorff's alpha with its interval over images."""
+        rows = self.answers.pair.astype(np.int64)
+        if not len(rows):
+            return NO_INTERVAL
+        left, right = self.pairs.left[rows], self.pairs.right[rows]
+        return bootstrap_over_images(
+            self.answers.alpha, left, right, seed=self.seed, repeats=200, level=LEVEL
+        )
+
+
+def agreement_of(p: Array, q: Array, pairs: Pairs, *, seed: int) -> tuple[Interval, int]:
+    """Share of commonly decided pairs with the same side, and how many those are.
+
+    Args:
+        p, q: preferences of two sources, shape (pairs,).
+        pairs: what they are about.
+        seed: of resamples.
+    """
+    both = ~np.isnan(p) & ~np.isnan(q) & (p != 0.5) & (q != 0.5)
+    if not both.any():
+        return NO_INTERVAL, 0
+    same = ((p > 0.5) == (q > 0.5))[both].astype(np.float64)
+    found = share_interval(
+        same, pairs.left[both], pairs.right[both], seed=seed, repeats=REPEATS, level=LEVEL
+    )
+    return found, int(both.sum())
+
+
+def split_by_voter(
+    table: pa.Table, pairs: Pairs, *, seed: int = 0
+) -> tuple[list[Ballots], list[str]]:
+    """People together first, then each model, those with most votes first.
+
+    Args:
+        table: rows of a vote table; votes on unknown pairs are left out.
+        pairs: of the data set.
+        seed: of resamples.
+
+    Returns:
+        The ballots, and the kind of each rater ("human" or "model"); one of both kinds is human.
+    """
+    every = Votes.from_table(table)
+    cells = zip(table["rater_id"].to_pylist(), table["rater_kind"].to_pylist(), strict=True)
+    people = {rater for rater, kind in cells if kind == "human"}
+    kinds = ["human" if rater in people else "model" for rater in every.raters]
+    votes = every[pairs.find(every.key) >= 0]
+    human = np.array([kind == "human" for kind in kinds], dtype=bool)
+    of_people = human[votes.rater]
+    found = [Ballots(PEOPLE, votes[of_people], pairs, seed)] if of_people.any() else []
+    number = np.bincount(votes.rater[~of_people], minlength=len(votes.raters))
+    for at in np.argsort(-number, kind="stable").tolist():
+        if number[at]:
+            found.append(Ballots(votes.raters[at], votes[votes.rater == at], pairs, seed))
+    return found, kinds
+
+
+def question_rows(material: Material) -> pa.Table:
+    """Rows of the vote table on the material's question.
+
+    Raises:
+        DataError: if there is no vote on it.
+    """
+    tables = material.tables
+    table = tables.vote_table if tables.has("votes") else None
+    if table is not None:
+        table = table.filter(pc.equal(table["question"], material.question))
+    if table is None or table.num_rows == 0:
+        raise DataError(
+            f"{tables.manifest.name}: no votes on the question {material.question!r}",
+            expected="a data set with votes on it",
+            todo="give dataset.votes=votes.csv, ratings to make votes of, or another question=…",
+        )
+    return table
+
+
+def annotate_command(material: Material, *options: str) -> str:
+    """The command that obtains votes for the data that the user named."""
+    typed = [o for o in material.overrides if o.lstrip("+~").startswith(("dataset", "question"))]
+    named = any(o.startswith("dataset=") for o in typed)
+    default = material.tables.manifest.name == "synthetic"
+    words = [*([] if named or default else ["dataset=…"]), *typed, *options]
+    return f"`interestingness annotate {' '.join(words)}`"
+
+
+def read_ballots(material: Material, *, personas: bool = False) -> list[Ballots]:
+    """People together, then each model; a model that is told to be somebody is left out.
+
+    Args:
+        material: with votes.
+        personas: take the votes with a persona instead, each rater by itself.
+
+    Raises:
+        DataError: if there is no such vote.
+    """
+    rows = question_rows(material)
+    told = pc.fill_null(pc.not_equal(rows["persona"], ""), False)
+    table = rows.filter(told if personas else pc.invert(told))
+    if table.num_rows == 0:
+        what = "votes of personas" if personas else "votes without a persona"
+        raise DataError(
+            f"{material.tables.manifest.name}: no {what} on {material.question!r}",
+            expected="votes with a persona" if personas else "votes of people or models",
+            todo=annotate_command(
+                material,
+                f"annotator={'simulated' if material.tables.manifest.simulated else 'gpt4o'}",
+                *(["personas=paper"] if personas else []),
+            )
+            + " obtains them",
+        )
+    return split_by_voter(table, material.pairs, seed=material.seed)[0]
