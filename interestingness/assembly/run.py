@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from interestingness.assembly.checks import check, effective, identity, plain
 from interestingness.assembly.prepare import prepare
+from interestingness.assembly.which_command import refuse_study
 from interestingness.disk import disk_error
 from interestingness.errors import ConfigError, WeightsError
 from interestingness.plugins import plugin_packages
@@ -32,6 +33,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     Returns:
         What a sweep's table needs: ``{"run", "status", "accuracy"}``.
     """
+    refuse_study(cfg)
     cfg.run_name = cfg.run_name or chosen("dataset", "label_source", "model", seed=cfg.seed)
     config = plain(cfg)
     check(config, trusted=(*plugin_packages(), *cfg.trust))

@@ -15,6 +15,7 @@ from interestingness.assembly.model import features_of as described
 from interestingness.assembly.model import image_features
 from interestingness.assembly.prepare import read_sources, writable_cache
 from interestingness.assembly.run import chosen, typed_overrides
+from interestingness.assembly.which_command import need_study
 from interestingness.data.images import ImageError, Skips, read_image
 from interestingness.data.splits import PairSplit
 from interestingness.errors import ConfigError, DataError
@@ -35,6 +36,7 @@ def run_study(cfg: DictConfig) -> dict[str, Any]:
     Returns:
         What a sweep's table needs: ``{"run", "status", "accuracy"}``.
     """
+    need_study(cfg)
     cfg.run_name = cfg.run_name or chosen("study", "dataset", seed=cfg.seed)
     config = plain(cfg)
     check(config, trusted=(*plugin_packages(), *cfg.trust))

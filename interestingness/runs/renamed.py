@@ -14,7 +14,12 @@ from typing import Any
 from interestingness.errors import ConfigError
 
 OPTIONS: dict[str, dict[str, str]] = {
+    "interestingness.studies.discrepancies.Discrepancies": {
+        "people": "reference",
+        "judge": "source",
+    },
     "interestingness.studies.label_source_table.LabelSourceTable": {"judge": "reference"},
+    "interestingness.studies.social_content.SocialContent": {"content": "reference"},
 }
 """By class: an option's old name and its new one."""
 
@@ -84,7 +89,17 @@ def with_new_names(record: Any) -> Any:
 
 
 def _names_in(file: Path) -> dict[str, str]:
-    """Names and values at the top of an option's file; no YAML reader is imported for it."""
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    pairs = (line.split("#")[0].partition(":") for line in lines if line[:1].strip())
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    """Names and values at the top of an option's file and of those that it builds on.
+
+    No YAML reader is imported for it: this runs before every command.
+    """
+    names: dict[str, str] = {}
+    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else []:
+        text = line.split("#")[0]
+        base = file.with_name(text.strip().removeprefix("- ") + ".yaml")
+        if text[:1].strip():
+            name, _, value = text.partition(":")
+            names[name.strip()] = value.strip()
+        elif text.strip().startswith("- ") and base != file:
+            names |= _names_in(base)
+    return names
