@@ -94,7 +94,9 @@ def main() -> None:
             note("lead on attributes, alone", found.alone)
             short = linear_effects(attributes, sides.lead, seed=halving, repeats=200)
             note("lead on attributes, together, images alone", short.together)
-            choices = choice_effects(attributes, pairs.left, pairs.right, sides.people, sides.judge)
+            choices = choice_effects(
+                attributes, pairs.left, pairs.right, sides.reference, sides.source
+            )
             note("difference of weights in choices", choices.difference)
             line(halving + 1, args.halvings)
         line.close()

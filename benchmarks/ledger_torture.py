@@ -143,7 +143,7 @@ async def work(
     witness = os.open(f"{path}.witness", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     cap = tasks * RESERVE * 20
     run = {"prices": {"p": "made up"}}
-    with Ledger.open(path, run=run, cap_uusd=cap, policy=policy, ballast_bytes=1 << 20) as ledger:
+    with Ledger.open(path, run=run, cap_uusd=cap, policy=policy, spare_bytes=1 << 20) as ledger:
         for attempt_id, asked, reply in ledger.unjudged():
             await judge(ledger, attempt_id, asked, reply)
         gate = asyncio.Semaphore(concurrency)

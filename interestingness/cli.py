@@ -27,8 +27,8 @@ class Command:
     """What a command does.
 
     Attributes:
-        arguments: what one types after it, for the list of commands; "" leaves it out of the list.
-        help: one line about it.
+        arguments: what one types after it, for the list of commands.
+        help: one line about it; "" leaves it out of the list.
         run: ``module:function``, below this package; it gets the composed config or the options.
         config: composed with ``OPTION=VALUE``; "" where ``commands.options`` has the options.
     """
@@ -94,6 +94,14 @@ COMMANDS = {
     "pairs choose": Command(
         "VOTES.csv …", "choose the pairs to ask about next", "commands.pairs:choose"
     ),
+    "ledger status": Command(
+        "LEDGER", "count the answers of a model and their cost", "commands.ledger:status"
+    ),
+    "ledger export": Command(
+        "LEDGER --out FILE", "write the answers as a table", "commands.ledger:export"
+    ),
+    "ledger verify": Command("LEDGER", "check a ledger", "commands.ledger:verify"),
+    "ledger recover": Command("", "", "commands.ledger:recover"),
     "rank": Command("PHOTOS …", "score photographs; a contact sheet", "commands.rank:rank"),
     "download": Command(
         "TABLE URL_COLUMN …",
@@ -131,10 +139,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["_rank"]:
         rank_of_team(words[1:])
-    elif words[:1] == ["ledger"]:
-        from interestingness.commands.ledger import run
-
-        raise SystemExit(_told(lambda: run(words[1:])))
     elif len(words) > 1 and " ".join(words[:2]) in COMMANDS and "=" not in words[1]:
         run_command(" ".join(words[:2]), words[2:])
     elif words[:1] == ["evaluate"] and of_study(words[1:]):
@@ -155,7 +159,7 @@ def usage(beginning: str = "") -> str:
         beginning: first word of those to list, such as ``pairs``; all where none has it.
     """
     chosen = {name: c for name, c in COMMANDS.items() if name.split()[0] == beginning} or COMMANDS
-    lines = [(f"{name} {command.arguments}", command.help) for name, command in chosen.items()]
+    lines = [(f"{name} {c.arguments}", c.help) for name, c in chosen.items() if c.help]
     width = max(len(typed) for typed, _ in lines)
     return "\n".join(
         [
@@ -272,7 +276,7 @@ def _check_words(words: Sequence[str]) -> None:
     from interestingness.errors import ConfigError
     from interestingness.runs.renamed import refuse_renamed
 
-    refuse_renamed(words, conf_folder())
+    refuse_renamed(words)
 
     for group, _, value in (word.partition("=") for word in words):
         folder = conf_folder() / group

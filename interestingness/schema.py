@@ -21,6 +21,9 @@ FORMAT_VERSION = 1
 DEFAULT_QUESTION = "interesting"
 TIE = 0.5
 
+Array = NDArray[np.float64]
+"""An array of floating-point numbers of any shape."""
+
 
 class Side(StrEnum):
     """A slot of a pair."""

@@ -5,13 +5,14 @@ python scripts/golden.py record --tree . --out new --oasis FOLDER
 python scripts/golden.py compare old new           # exit status 1 if anything differs
 python scripts/golden.py reopen --old old --tree . --out reopened
 
-`record` runs every command of ``COMMANDS`` with the tree's own code in a folder of its own below
-``OUT/work`` and keeps that folder: runs, checkpoints, ledgers, the cache. ``OUT/record.json`` holds
-exit statuses, names of files and all values of JSON, CSV, Parquet, NumPy and safetensors files.
-`reopen` lets another tree work on a copy of what an old one left. Names that were changed on
-purpose are told once, in ``RENAMED``, ``GONE``, ``ADDED`` and ``SPELLINGS``.
+`record` runs every line of ``TABLE`` with the tree's own code, each in a folder of its own below
+``OUT/work``, and keeps these folders: runs, checkpoints, ledgers, the cache. ``OUT/record.json``
+holds exit statuses, names of files and the values of JSON, CSV, Parquet, NumPy and safetensors
+files. `reopen` lets another tree work on a copy of what an old one left. What was renamed on
+purpose is told once, in ``RENAMED``, ``GONE``, ``ADDED`` and ``SPELLINGS``.
 
-Left out: studies whose data are not free to use here (iccv25_table3), GPUs, services, the hub.
+Left out: the study iccv25_table3 and the data sets whose files are not free, the hub, services,
+GPUs. Not compared: print-outs, pages, figures, prose, times, places, versions, SQLite files.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -40,242 +42,185 @@ import numpy as np
 import pyarrow.parquet as pq
 
 RENAMED: dict[str, str] = {}
-"""Old → new: keys, columns, parts of file names between slashes, and whole values that are text."""
+"""Old → new: keys, columns, parts of file names between slashes, and whole values that are text.
+
+A name counts only where the old one is no longer there.
+"""
 GONE: set[str] = set()
 """Keys and parts of file names, spelled as in the old tree, that the new one drops on purpose."""
 ADDED: set[str] = set()
 """Keys and parts of file names that only the new tree has."""
 SPELLINGS: dict[str, list[tuple[str, str]]] = {}
-"""A word of a command, or its part before "=", → (file of a tree, its spelling there).
+"""A word of a command, or its part before "=", → (file of a tree, how that tree spells it).
 
-The first file that the tree has decides; the spelling may be several words, or "" for none:
-``{"trainer=ddp_cpu": [("conf/devices/two.yaml", "devices=two")]}``. The file may end in ``:text``,
-which must then stand in it. The key ``@name`` replaces the words of the whole command.
+The first file that the tree has decides; it may end in ``:text``, which must then stand in it. A
+word may become several or, with "", none; the key ``@NAME`` replaces all words of a command:
+``{"trainer=ddp_cpu": [("conf/devices/two.yaml", "devices=two")]}``.
 """
 
 IGNORED = re.compile(
-    r"(.*_)?(seconds|date|time|path|root|version|latency|sha256)|overrides|started|finished|run|of"
-    r"|ledger|host|device|error|attempt_id|request_id|created_at|wall_s|asked_at|answered_at"
+    r"(.*_)?(seconds|date|time|path|root|version|latency)|overrides|started|finished|run|of|error"
+    r"|ledger|host|device|(attempt|request|response)_id|(created|asked|answered)_at"
 )
-"""Keys and columns that may differ from run to run: times, places, versions, errors' prose."""
+"""Keys and columns that may differ from run to run."""
 IDENTITY = re.compile(r"identity|(.*_)?fingerprints?|provenance")
-"""Keys and columns that are told apart from results."""
+"""Keys and columns that are told apart from results: a change is said and is no difference."""
 PROSE = 5
 """Text with so many blanks or more is for people and not compared."""
 LONG = 300
 """Columns with more rows are kept as their first values and sums over all."""
 
+MACROS = {
+    "DATA": "dataset.images=80 dataset.degree=10",
+    "CPU": "trainer.accelerator=cpu hydra.run.dir=run",
+    "SMALL": "DATA trainer.max_epochs=3 CPU",
+    "FINE": "model=finetuned_clip data.workers=0 optimizer.lr=0.01",
+    "PHOTOS": "dataset=folder dataset.images=../files/photos",
+    "STARS": "dataset.scores=../files/stars.csv label_source=scores label_source.column=stars",
+    "RESNET": "model/backbone=torchvision_resnet50 model.backbone.architecture=resnet18 "
+    "model.backbone.pretrained=IMAGENET1K_V1 model.backbone.weights=random",
+    "VECTORS": "model.features=../files/features.npz",
+    "WORDS": "model=tag_fusion model/words=file model.words.path=../files/words.json",
+    "ASKED": "dataset.images=24 dataset.image_size=32",
+    "TINY": "captioner.architecture=../files/tiny.json captioner.pretrained=null "
+    "captioner.weights=random captioner.most_tokens=8",
+    "SERVED": "annotator=local annotator.model=judge-1 orders=random ledger=../served.sqlite",
+}
+TABLE = """
+# name, ":" and the command; in brackets, whom it waits for beside `train`, whose cache it shares
+train: train SMALL
+train_mlp: train model=frozen_clip_mlp loss=davidson SMALL
+train_l2: train model=frozen_linear_l2 label_source=gpt4o SMALL
+train_margin: train loss=margin split=half_by_pair scheduler=cosine SMALL
+train_best: train split=lafin_64_16_20 callbacks=best loss=soft_labels SMALL
+train_mix: train label_source=mix optimizer=adamw seed=3 SMALL
+tune_lora: train FINE model/tuning=lora SMALL
+tune_last: train FINE model.tuning.blocks=1 SMALL
+tune_full: train FINE model/tuning=full SMALL
+tag_fusion: train model=tag_fusion SMALL
+shards_write: shards write DATA pairs_per_shard=90 out=shards
+shards_verify [shards_write]: shards verify ../shards_write/shards
+train_shards [shards_write]:
+  train data=shards data.shards=../shards_write/shards data.workers=0 SMALL
+train_short: train SMALL trainer.max_epochs=1
+resume [train_short]: train SMALL resume=../train_short/run/checkpoints/last.ckpt
+two_ranks: train trainer=ddp_cpu SMALL
+sweep: train -m label_source=human,views hydra.sweep.dir=sweep SMALL
+evaluate: evaluate ckpt=../train/run hydra.run.dir=run
+evaluate_other [tune_lora]: evaluate ckpt=../tune_lora/run/checkpoints/last.ckpt
+  dataset=synthetic dataset.images=50 dataset.seed=7 hydra.run.dir=run
 
-@dataclass(frozen=True)
-class Command:
-    """One command of the set.
+# Photographs: votes, scores, ratings; ranking by what was learnt, and by its export
+photo_votes: train PHOTOS dataset.votes=../files/votes.csv RESNET trainer.max_epochs=3 CPU
+photo_scores: train PHOTOS STARS model/backbone=attributes CPU
+photo_ratings: train PHOTOS dataset.ratings=../files/ratings.csv
+  dataset.groups=../files/stars.csv split=by_group split.column=concept
+  model=cached_features VECTORS CPU
+photo_tags: train PHOTOS STARS WORDS model/backbone=none VECTORS trainer.max_epochs=3 CPU
+rank [photo_votes]: rank ../files/photos ../files/broken.jpg --scorer ../photo_votes/run
+  --out scores.csv --sheet sheet
+export [photo_votes]: export ../photo_votes/run --out mine
+export_iccv [photo_votes]: export ../photo_votes/run --format iccv --out RI.pth
+rank_export [export rank]: rank ../files/photos --scorer ../export/mine --out scores.parquet
+score: score scorer=cupl scorer.architecture=scene_clip scorer.column=mine dataset.images=30
+  dataset.root=scenes
+caption: caption TINY dataset.root=scenes dataset.images=12
+features: features DATA part=1/4 paths.cache=cache
 
-    Attributes:
-        words: of ``train …``, ``evaluate …`` or ``interestingness …``; ``{files}`` is the folder
-            of `write_files`, ``{oasis}`` that of OASIS, ``{url}`` a scripted server's.
-        needs: commands whose folders it reads, or that must be over.
-        status_only: only the exit status counts.
-    """
+# Studies
+label_source_table: evaluate study=label_source_table study.splits=2 study.epochs=5 DATA CPU
+leaderboard: evaluate study=leaderboard study.splits=2 DATA CPU
+learning_curve: evaluate study=learning_curve study.splits=2 study.sizes=4 DATA CPU
+  +label_source@sources.human=human +label_source@sources.mix=mix
+discrepancies: evaluate study=discrepancies study.splits=2 DATA CPU
+image_clusters: evaluate study=image_clusters study.clusters=4 DATA CPU
+audit_study: evaluate study=audit DATA CPU
+judges: evaluate study=judges DATA CPU
+pair_orders: evaluate study=pair_orders DATA CPU
+social_content: evaluate study=social_content study.splits=2 DATA CPU
+metadata_by_class: evaluate study=metadata_by_class DATA CPU
+single_images: evaluate study=single_images DATA CPU
+lafin_table1: evaluate study=lafin_table1 model=modalities split=lafin_64_16_20 study.splits=1
+  study.epochs=3 study.pair_epochs=2 DATA CPU
+debiasing: evaluate study=debiasing study.quick=true CPU
+pair_choice: evaluate study=pair_choice study.quick=true CPU
+engagement: evaluate study=engagement study.repeats=2 CPU
+personas [annotate_personas]:
+  evaluate study=personas ASKED dataset.root=../annotate_personas/scenes CPU
 
-    name: str
-    words: tuple[str, ...]
-    needs: tuple[str, ...] = ()
-    status_only: bool = False
+# Real photographs, ratings and features, with --oasis
+oasis_votes: train experiment=oasis_votes trainer.max_epochs=5 CPU
+oasis_beauty: train experiment=oasis_beauty model/backbone=attributes trainer.max_epochs=5 CPU
+  'dataset.images=${oc.env:OASIS}/images/[A-B]*.jpg'
+oasis_table:
+  evaluate experiment=oasis_votes study=label_source_table study.splits=2 study.epochs=2 CPU
+oasis_audit: evaluate experiment=oasis_votes study=audit CPU
 
+# Votes alone; models that are asked, and their ledgers; for {dead} nobody may be asked again
+audit: audit ../files/votes.csv --out page
+choose: pairs choose ../files/votes.csv -n 25 --out next.csv
+choose_images: pairs choose --images ../files/photos -n 25 --out next.csv
+annotate: annotate ledger=../answers.sqlite dataset.root=scenes ASKED
+annotate_images: annotate what=images ledger=a.sqlite dataset.root=scenes ASKED
+annotate_personas: annotate ledger=a.sqlite dataset.root=scenes ASKED
+  'personas=["a woman from Africa","a child of ten"]'
+annotate_server: annotate SERVED annotator.base_url={url} dataset.root=scenes ASKED
+ledger_status [annotate]: ledger status ../answers.sqlite
+ledger_export [annotate]: ledger export ../answers.sqlite out=votes.csv
+ledger_verify [annotate]: ledger verify ../answers.sqlite
+annotate_again [annotate ledger_status ledger_export ledger_verify]:
+  annotate ledger=../answers.sqlite sentinel=0 dataset.root=scenes ASKED
+server_again [annotate_server]:
+  annotate SERVED annotator.base_url={dead} sentinel=0 dataset.root=scenes ASKED
 
-def _command(name: str, text: str, needs: str = "train", *, status_only: bool = False) -> Command:
-    return Command(name, tuple(shlex.split(text)), tuple(needs.split()), status_only)
-
-
-DATA = "dataset.images=80 dataset.degree=10"
-CPU = "trainer.accelerator=cpu hydra.run.dir=run"
-SMALL = f"{DATA} trainer.max_epochs=3 {CPU}"
-FINE = "model=finetuned_clip data.workers=0 optimizer.lr=0.01"
-PHOTOS = "dataset=folder dataset.images={files}/photos"
-MOBILE = "model/backbone=torchvision_mobilenet_v2 model.backbone.weights=random"
-SCORES = "dataset.scores={files}/stars.csv label_source=scores label_source.column=stars"
-CACHED = "model=cached_features model.features={files}/features.npz"
-ASKED = "dataset.images=24 dataset.image_size=32 dataset.root=../annotate/scenes"
-STUDY = f"{DATA} hydra.run.dir=run trainer.accelerator=cpu"
-OASIS = "experiment=oasis_votes hydra.run.dir=run trainer.accelerator=cpu"
-WORDS = "model=tag_fusion model/words=file model.words.path={files}/words.json"
-CAPTIONER = (
-    "captioner.architecture={files}/tiny.json captioner.pretrained=null "
-    "captioner.weights=random captioner.most_tokens=8"
-)
-
-COMMANDS = [
-    # Training: models, losses, splits, sources, shards, ranks, resuming, sweeps.
-    _command("train", f"train {SMALL}", ""),
-    _command("train_mlp", f"train model=frozen_clip_mlp loss=davidson {SMALL}"),
-    _command("train_l2", f"train model=frozen_linear_l2 label_source=gpt4o {SMALL}"),
-    _command("train_margin", f"train loss=margin split=half_by_pair scheduler=cosine {SMALL}"),
-    _command("train_best", f"train split=lafin_64_16_20 callbacks=best loss=soft_labels {SMALL}"),
-    _command("train_mix", f"train label_source=mix optimizer=adamw seed=3 {SMALL}"),
-    _command("tune_lora", f"train {FINE} model/tuning=lora {SMALL}"),
-    _command("tune_last", f"train {FINE} model.tuning.blocks=1 {SMALL}"),
-    _command("tune_full", f"train {FINE} model/tuning=full {SMALL}"),
-    _command("tag_fusion", f"train model=tag_fusion {SMALL}"),
-    _command("shards_write", f"shards write {DATA} pairs_per_shard=90 out=shards"),
-    _command("shards_verify", "shards verify ../shards_write/shards", "shards_write"),
-    _command(
-        "train_shards",
-        f"train data=shards data.shards=../shards_write/shards data.workers=0 {SMALL}",
-        "shards_write",
-    ),
-    _command("train_short", f"train {SMALL} trainer.max_epochs=1"),
-    _command("resume", f"train {SMALL} resume=../train_short/run", "train_short"),
-    _command("two_ranks", f"train trainer=ddp_cpu {SMALL}"),
-    _command(
-        "sweep",
-        f"train -m label_source=human,views hydra.sweep.dir=sweep {DATA} trainer.max_epochs=2 "
-        "trainer.accelerator=cpu",
-    ),
-    # Judging.
-    _command("evaluate", "evaluate ckpt=../train/run hydra.run.dir=run"),
-    _command(
-        "evaluate_other",
-        "evaluate ckpt=../tune_lora/run/checkpoints/last.ckpt dataset=synthetic "
-        "dataset.images=50 dataset.seed=7 hydra.run.dir=run",
-        "tune_lora",
-    ),
-    # Folders of photographs.
-    _command(
-        "photo_votes",
-        f"train {PHOTOS} dataset.votes={{files}}/votes.csv {MOBILE} trainer.max_epochs=3 {CPU}",
-    ),
-    _command("photo_scores", f"train {PHOTOS} {SCORES} model/backbone=attributes {CPU}"),
-    _command(
-        "photo_ratings",
-        f"train {PHOTOS} dataset.ratings={{files}}/ratings.csv dataset.groups={{files}}/stars.csv "
-        f"split=by_group split.column=concept {CACHED} {CPU}",
-    ),
-    _command(
-        "photo_tags",
-        f"train {PHOTOS} {SCORES} {WORDS} model/backbone=none "
-        f"model.features={{files}}/features.npz trainer.max_epochs=3 {CPU}",
-    ),
-    _command(
-        "rank",
-        "rank {files}/photos {files}/broken.jpg --scorer ../photo_votes/run --out scores.csv "
-        "--sheet sheet",
-        "photo_votes",
-    ),
-    _command("export", "export ../photo_votes/run --out mine", "photo_votes"),
-    _command("export_iccv", "export ../photo_votes/run --format iccv --out RI.pth", "photo_votes"),
-    _command(
-        "rank_export",
-        "rank {files}/photos --scorer ../export/mine --out scores.parquet --sheet sheet",
-        "export rank",
-    ),
-    # Scores, captions and features of a data set.
-    _command(
-        "score",
-        "score scorer=cupl scorer.architecture=scene_clip scorer.column=mine dataset.root=scenes "
-        "dataset.images=30",
-    ),
-    _command("caption", f"caption {CAPTIONER} dataset.root=scenes dataset.images=12"),
-    _command("features", f"features {DATA} part=1/4 paths.cache=cache"),
-    # Studies.
-    _command(
-        "label_source_table", f"evaluate study=label_source_table {STUDY} study.splits=2"
-    ),
-    _command("leaderboard", f"evaluate study=leaderboard study.splits=2 {STUDY}"),
-    _command(
-        "learning_curve",
-        f"evaluate study=learning_curve study.splits=2 study.sizes=3 {STUDY} "
-        "+label_source@sources.human=human +label_source@sources.mix=mix",
-    ),
-    _command("discrepancies", f"evaluate study=discrepancies study.splits=2 {STUDY}"),
-    _command("image_clusters", f"evaluate study=image_clusters study.clusters=4 {STUDY}"),
-    _command("audit_study", f"evaluate study=audit {STUDY}"),
-    _command("judges", f"evaluate study=judges {STUDY}"),
-    _command("pair_orders", f"evaluate study=pair_orders {STUDY}"),
-    _command("social_content", f"evaluate study=social_content study.splits=2 {STUDY}"),
-    _command("metadata_by_class", f"evaluate study=metadata_by_class {STUDY}"),
-    _command("single_images", f"evaluate study=single_images {STUDY}"),
-    _command(
-        "lafin_table1",
-        "evaluate study=lafin_table1 model=modalities split=lafin_64_16_20 study.splits=1 "
-        f"study.epochs=3 study.pair_epochs=2 {STUDY}",
-    ),
-    _command("debiasing", f"evaluate study=debiasing study.quick=true {STUDY}"),
-    _command("pair_choice", f"evaluate study=pair_choice study.quick=true {STUDY}"),
-    _command("engagement", f"evaluate study=engagement study.repeats=2 {STUDY}"),
-    _command("personas", f"evaluate study=personas {ASKED} hydra.run.dir=run", "annotate_personas"),
-    # Real photographs, ratings and features.
-    _command("oasis_votes", f"train {OASIS} trainer.max_epochs=5"),
-    _command(
-        "oasis_beauty",
-        "train experiment=oasis_beauty model/backbone=attributes "
-        f"'dataset.images={{oasis}}/images/[A-B]*.jpg' trainer.max_epochs=5 {CPU}",
-    ),
-    _command(
-        "oasis_table", f"evaluate study=label_source_table study.splits=2 study.epochs=2 {OASIS}"
-    ),
-    _command("oasis_audit", f"evaluate study=audit {OASIS}"),
-    # Votes, without images and without weights.
-    _command("audit", "audit {files}/votes.csv --out page", ""),
-    _command("choose", "pairs choose {files}/votes.csv -n 25 --out next.csv", ""),
-    _command("choose_images", "pairs choose --images {files}/photos -n 25 --out next.csv", ""),
-    # Models that are asked, and their ledgers.
-    _command("annotate", f"annotate ledger=answers.sqlite {ASKED}", ""),
-    _command("annotate_images", f"annotate what=images ledger=a.sqlite {ASKED}", "annotate"),
-    _command(
-        "annotate_personas",
-        f"annotate ledger=a.sqlite {ASKED} question=lively replace=true "
-        "'personas=[a woman from Africa, a child of ten]'",
-        "annotate_images",
-    ),
-    _command(
-        "annotate_server",
-        "annotate annotator=local annotator.model=judge-1 annotator.base_url={url} orders=random "
-        "ledger=a.sqlite dataset.images=24 dataset.image_size=32 dataset.root=scenes",
-        "",
-    ),
-    _command("ledger_status", "ledger status ../annotate/answers.sqlite", "annotate"),
-    _command("ledger_export", "ledger export ../annotate/answers.sqlite out=a.csv", "annotate"),
-    _command("ledger_verify", "ledger verify ../annotate/answers.sqlite", "annotate"),
-    _command(
-        "annotate_again",
-        f"annotate ledger=../annotate/answers.sqlite sentinel=0 {ASKED}",
-        "annotate_personas ledger_status ledger_export ledger_verify personas",
-    ),
-    # What must be refused, with which exit status.
-    *(
-        _command(f"bad_{name}", text, needs, status_only=True)
-        for name, text, needs in (
-            ("option", "train no_such_option=1", ""),
-            ("choice", "train label_source=gpt5", ""),
-            ("null", "train trainer=null", ""),
-            ("split", f"train split.train=2 {SMALL}", "train"),
-            ("column", f"train {DATA} label_source=scores {CPU}", "train"),
-            ("data", f"train model=finetuned_clip data=features {SMALL}", "train"),
-            ("votes", f"train {PHOTOS} dataset.votes=nowhere.csv {MOBILE} {CPU}", ""),
-            ("weights", f"train {PHOTOS} {SCORES} model/backbone=scene_clip {CPU}", "train"),
-            ("resume", f"train model=frozen_clip_mlp {SMALL} resume=../train_short/run",
-             "train_short"),
-            ("checkpoint", "evaluate ckpt=nowhere", ""),
-            ("study", "evaluate study=no_such_study", ""),
-            ("studied", "train study=audit", ""),
-            ("rank", "rank nowhere --scorer ../train/run", "train"),
-            ("audit", "audit nowhere.csv", ""),
-            ("ledger", "ledger status nowhere.sqlite", ""),
-            ("shards", "shards verify nowhere", ""),
-            ("command", "tarin", ""),
-        )
-    ),
-]  # fmt: skip
-
-REOPENED = [
+# What must be refused: only the exit status counts
+bad_option: train no_such_option=1
+bad_choice: train label_source=gpt5
+bad_null: train trainer=null
+bad_split: train split.train=2 SMALL
+bad_column: train label_source=scores SMALL
+bad_data: train model=finetuned_clip data=features SMALL
+bad_votes: train PHOTOS dataset.votes=nowhere.csv RESNET CPU
+bad_weights: train PHOTOS STARS model/backbone=scene_clip CPU
+bad_resume [train_short]: train model=frozen_clip_mlp SMALL resume=../train_short/run
+bad_checkpoint: evaluate ckpt=nowhere
+bad_study: evaluate study=no_such_study
+bad_studied: train study=audit
+bad_rank: rank nowhere --scorer ../train/run
+bad_audit: audit nowhere.csv
+bad_ledger: ledger status nowhere.sqlite
+bad_shards: shards verify nowhere
+bad_command: tarin
+"""
+REOPENED = (
     *("train", "evaluate", "evaluate_other", "resume", "bad_resume", "rank", "rank_export"),
     *("shards_verify", "train_shards", "photo_votes", "personas", "label_source_table"),
-    *("ledger_status", "ledger_export", "ledger_verify", "annotate_again"),
-]
+    *("ledger_status", "ledger_export", "ledger_verify", "annotate_again", "server_again"),
+)
 """Commands that work on what the old tree left, or on its cache, and must end as they did."""
 
 
-# ------------------------------------------------------------------------------- what they work on
+@dataclass(frozen=True)
+class Command:
+    """One command of the set: its words, and the commands that must be over before it."""
+
+    name: str
+    words: tuple[str, ...]
+    needs: tuple[str, ...]
+
+
+def commands() -> list[Command]:
+    """``TABLE``, read."""
+    found = []
+    lines = [line for line in TABLE.splitlines() if line and not line.startswith("#")]
+    for line in "\n".join(lines).replace("\n  ", " ").splitlines():
+        about, _, text = line.partition(":")
+        name, *needs = about.replace("[", " ").replace("]", " ").split()
+        for _ in range(2):
+            text = re.sub(r"\b[A-Z]{3,}\b(?!\})", lambda m: MACROS.get(m[0], m[0]), text)
+        first = () if name == "train" else ("train",)
+        found.append(Command(name, tuple(shlex.split(text)), (*first, *needs)))
+    return found
 
 
 def write_files(folder: Path) -> None:
@@ -304,8 +249,8 @@ def write_files(folder: Path) -> None:
     stars = ["image;stars;concept;tags"]
     for i, name in enumerate(names):
         tags = ",".join(rng.choice(["sky", "cat", "dog", "sea", "explore"], 2, replace=False))
-        stars.append(f"{name};{3 + worth[i]:.2f};c{i % 8};{tags}".replace(".", ",", 2)
-                     .replace(",jpg", ".jpg"))  # fmt: skip
+        number = f"{3 + worth[i]:.2f}".replace(".", ",")
+        stars.append(f"{name};{number};c{i % 8};{tags}")
     for name, lines in (("votes.csv", votes), ("ratings.csv", ratings), ("stars.csv", stars)):
         (folder / name).write_text("\n".join(lines) + "\n")
     vectors = rng.normal(size=(len(names), 5)) + worth[:, None] * [1, 0, 0, 0.5, 0]
@@ -324,19 +269,37 @@ def write_files(folder: Path) -> None:
     (folder / "tiny.json").write_text(json.dumps(tiny))
 
 
+JUDGE = r"""
+import base64, io, json, re, sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from PIL import Image
+from servers.scripted import Answer, ScriptedServer, completion
+
+def blue(data):
+    picture = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+    return np.asarray(picture, float).mean((0, 1)) @ [-1, -1, 2]
+
+def script(seen):
+    shown = [blue(data) for data in re.findall(rb"data:image/\w+;base64,([\w+/=]+)", seen.body)]
+    choice = "second" if len(shown) == 2 and shown[1] > shown[0] else "first"
+    return Answer(body=completion(json.dumps({"choice": choice, "reason": "bluer"})))
+
+with ScriptedServer(script) as server:
+    print(server.port, flush=True)
+    sys.stdin.read()
+"""
+
+
 @contextmanager
 def scripted_server(tree: Path) -> Iterator[str]:
-    """URL of the tree's own scripted server: it chooses what is shown first, always."""
-    script = tree / "tests" / "annotators" / "servers" / "scripted.py"
+    """URL of the tree's own scripted server, behind which a judge prefers the bluer image."""
+    start = [sys.executable, "-c", JUDGE, str(tree / "tests" / "annotators")]
     pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, script], stdin=pipe, stdout=pipe, text=True) as server:
+    with subprocess.Popen(start, stdin=pipe, stdout=pipe, text=True) as server:
         assert server.stdin is not None and server.stdout is not None
         yield f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
         server.stdin.close()
-        server.stdout.read()
-
-
-# ------------------------------------------------------------------------------------------ running
 
 
 @dataclass(frozen=True)
@@ -395,24 +358,24 @@ class Place:
         with ExitStack() as stack:
             words = self.spelled(command)
             url = stack.enter_context(scripted_server(self.tree)) if "{url}" in str(words) else ""
-            given = {"{files}": "../files", "{oasis}": str(self.oasis), "{url}": url}
-            for mark, value in given.items():
-                words = [word.replace(mark, value) for word in words]
+            dead = "http://127.0.0.1:9/v1"
+            words = [word.replace("{url}", url).replace("{dead}", dead) for word in words]
             script = self.tree / f"{words[0]}.py"
             start = [str(script)] if script.is_file() else ["-m", "interestingness", words[0]]
-            begun = time.monotonic()
+            begun, pipe = time.monotonic(), subprocess.PIPE
+            process = subprocess.Popen(
+                [*self.through, sys.executable, *start, *words[1:]],
+                cwd=folder, env=self.environment(), start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, errors="replace",
+            )  # fmt: skip
             try:
-                done = subprocess.run(
-                    [*self.through, sys.executable, *start, *words[1:]],
-                    cwd=folder, env=self.environment(), timeout=timeout_s,
-                    stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                )  # fmt: skip
-                status, said = done.returncode, (done.stdout, done.stderr)
+                said, status = process.communicate(timeout=timeout_s), process.returncode
             except subprocess.TimeoutExpired:
-                status, said = 124, ("", f"ran past {timeout_s:.0f} s")
+                os.killpg(process.pid, signal.SIGKILL)
+                said, status = process.communicate(), 124
         found: dict[str, Any] = {"words": words, "status": status}
         found |= {"seconds": round(time.monotonic() - begun, 1), "identity": {}}
-        if not command.status_only:
+        if not command.name.startswith("bad_"):
             found |= left_in(folder, self, found["identity"])
         return {**found, "stdout": said[0], "stderr": said[1]}
 
@@ -430,7 +393,8 @@ class Place:
 def run_all(commands: Sequence[Command], place: Place, options: argparse.Namespace) -> Any:
     """Run commands side by side, each after those that it needs; their records by name."""
     records: dict[str, Any] = {}
-    waiting, running = list(commands), {}
+    waiting = list(commands)
+    running: dict[Future[Any], str] = {}
     names = {command.name for command in commands}
     with ThreadPoolExecutor(options.jobs) as pool:
         while waiting or running:
@@ -438,7 +402,7 @@ def run_all(commands: Sequence[Command], place: Place, options: argparse.Namespa
             ready = [c for c in waiting if not (set(c.needs) & names) - set(records)][:free]
             for command in ready:
                 waiting.remove(command)
-                future: Future[Any] = pool.submit(place.run, command, options.timeout)
+                future = pool.submit(place.run, command, options.timeout)
                 running[future] = command.name
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
@@ -448,16 +412,13 @@ def run_all(commands: Sequence[Command], place: Place, options: argparse.Namespa
     return {command.name: records[command.name] for command in commands}
 
 
-# ------------------------------------------------------------------------------- what commands leave
-
-
 def left_in(folder: Path, place: Place, identity: dict[str, Any]) -> dict[str, Any]:
     """Names and values of a command's files."""
     names, values = [], {}
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = plain_name(file.relative_to(folder).as_posix())
         names.append(name)
-        if name.endswith((".lock", ".sqlite-shm", ".sqlite-wal")):
+        if name.endswith((".lock", "-shm", "-wal", "-journal")):
             names.pop()
         elif (found := content(file)) is not None:
             values[name] = normal(found, place, f"{name}/", identity)
@@ -466,8 +427,8 @@ def left_in(folder: Path, place: Place, identity: dict[str, Any]) -> dict[str, A
 
 def plain_name(name: str) -> str:
     """A file's name without moments and hashes."""
-    name = re.sub(r"\d{8}-\d{6}(-\d+)?", "TIME", name)
-    return re.sub(r"(?<![0-9a-z])(?=[a-f]*\d)[0-9a-f]{8,64}(?![0-9a-z])", "HASH", name)
+    name = re.sub(r"(?<![0-9a-z])\d{8}-\d{6}(-\d+)?(?![0-9a-z])", "TIME", name)
+    return re.sub(r"(?<![0-9a-z])[0-9a-f]{8,64}(?![0-9a-z])", "HASH", name)
 
 
 def content(file: Path) -> Any:
@@ -513,7 +474,9 @@ def normal(value: Any, place: Place, at: str, identity: dict[str, Any]) -> Any:
         found = {}
         for key, inner in value.items():
             if IDENTITY.fullmatch(str(key)):
-                identity[f"{at}{key}"] = plain(inner, place)
+                text = json.dumps(inner, default=str).replace(str(place.work), "WORK")
+                long = hashlib.sha256(text.encode()).hexdigest()
+                identity[f"{at}{key}"] = text if len(text) < 100 else long
             elif not IGNORED.fullmatch(str(key)):
                 found[plain_name(str(key))] = normal(inner, place, f"{at}{key}/", identity)
         return found
@@ -531,7 +494,7 @@ def plain(value: Any, place: Place) -> Any:
     known = {place.work: "WORK", place.tree: "TREE", place.oasis: "OASIS"}
     for path, mark in known.items():
         value = value.replace(str(path), mark) if path else value
-    return "PROSE" if value.count(" ") >= PROSE else plain_name(value)
+    return "PROSE" if value.count(" ") >= PROSE else value
 
 
 def summary(column: list[Any]) -> dict[str, Any]:
@@ -548,19 +511,17 @@ def summary(column: list[Any]) -> dict[str, Any]:
     return found
 
 
-# ---------------------------------------------------------------------------------------- comparing
-
-
 def differences(old: Any, new: Any, at: str = "") -> Iterator[str]:
     """One line for each value that differs; numbers may be 1e-6 apart."""
     if isinstance(old, dict) and isinstance(new, dict):
-        old = {renamed(key): value for key, value in old.items() if not in_parts(key, GONE)}
+        kept = [key for key in old if key in new or not is_told(key, GONE)]
+        old = {spelled_in(new, key): old[key] for key in kept}
         for key in [*old, *(key for key in new if key not in old)]:
             if key not in new:
                 yield f"{at}{key}: no longer there"
             elif key in old:
                 yield from differences(old[key], new[key], f"{at}{key} > ")
-            elif not in_parts(key, ADDED):
+            elif not is_told(key, ADDED):
                 yield f"{at}{key}: only in the new one"
     elif isinstance(old, list) and isinstance(new, list):
         if len(old) != len(new):
@@ -582,15 +543,18 @@ def same(old: Any, new: Any) -> bool:
 
 def renamed(name: str) -> str:
     """An old name as the new tree spells it."""
-    return "/".join(RENAMED.get(part, part) for part in name.split("/"))
+    parts = (RENAMED.get(part, part) for part in name.split("/"))
+    return RENAMED[name] if name in RENAMED else "/".join(parts)
 
 
-def in_parts(name: str, names: set[str]) -> bool:
+def spelled_in(new: Container[str], name: str) -> str:
+    """An old name: itself where it is still there."""
+    return name if name in new else renamed(name)
+
+
+def is_told(name: str, names: set[str]) -> bool:
+    """Whether a name, or a part of it between slashes, is one of these."""
     return not names.isdisjoint((name, *name.split("/")))
-
-
-def of_files(record: dict[str, Any], left_out: set[str]) -> list[str]:
-    return [name for name in record.get("files", []) if not in_parts(name, left_out)]
 
 
 def compare(old: dict[str, Any], new: dict[str, Any], most: int) -> int:
@@ -603,8 +567,10 @@ def compare(old: dict[str, Any], new: dict[str, Any], most: int) -> int:
             continue
         one, two = old[name], new[name]
         found = list(differences(one["status"], two["status"], "exit status"))
-        before = set(map(renamed, of_files(one, GONE)))
-        now = set(of_files(two, ADDED)) | (set(two.get("files", [])) & before)
+        here = set(two.get("files", []))
+        kept = {n for n in one.get("files", []) if n in here or not is_told(n, GONE)}
+        before = {spelled_in(here, n) for n in kept}
+        now = {n for n in here if n in before or not is_told(n, ADDED)}
         found += [f"file {n}: no longer there" for n in sorted(before - now)]
         found += [f"file {n}: only in the new one" for n in sorted(now - before)]
         found += differences(one.get("values", {}), two.get("values", {}))
@@ -617,18 +583,15 @@ def compare(old: dict[str, Any], new: dict[str, Any], most: int) -> int:
     return status
 
 
-# --------------------------------------------------------------------------------------------- doors
-
-
 def record(options: argparse.Namespace) -> int:
     """Run the set with one tree; the record and the work folder stay in ``--out``."""
     place = _place(options)
     write_files(place.work / "files")
     place.check()
-    wanted = set(options.only or [command.name for command in COMMANDS])
-    for command in reversed(COMMANDS * 3):  # and those that they need
+    wanted = set(options.only or [command.name for command in commands()])
+    for command in commands() * 3:  # and those that they need
         wanted |= set(command.needs) if command.name in wanted else set()
-    chosen = [command for command in COMMANDS if command.name in wanted]
+    chosen = [command for command in commands() if command.name in wanted]
     if place.oasis is None:
         chosen = [command for command in chosen if not command.name.startswith("oasis_")]
         print("without --oasis: no commands on real photographs")
@@ -643,7 +606,7 @@ def reopen(options: argparse.Namespace) -> int:
     shutil.copytree(options.old / "work", place.work, symlinks=True, dirs_exist_ok=True)
     place.check()
     before = _cached(place.work), _cached(options.old / "work")
-    chosen = [c for c in COMMANDS if c.name in REOPENED and c.name in old]
+    chosen = [c for c in commands() if c.name in REOPENED and c.name in old]
     new = run_all(chosen, place, options)
     _write(options.out, new)
     status = compare({name: old[name] for name in new}, new, options.most)
@@ -658,10 +621,12 @@ def reopen(options: argparse.Namespace) -> int:
 
 
 def _cached(work: Path) -> set[str]:
-    """Features, shards and data sets in a cache, but for locks and notes of what was hashed."""
+    """Features, shards and data sets in a cache; folders of photographs, whose own place counts
+    for what was prepared of them, are new ones in a copy."""
     files = (path for path in (work / "cache").rglob("*") if path.is_file())
     kept = (f for f in files if f.suffix in {".npy", ".parquet", ".tar", ".jpg", ".npz"})
-    return {file.relative_to(work).as_posix() for file in kept}
+    names = {file.relative_to(work).as_posix() for file in kept}
+    return {name for name in names if not name.startswith("cache/datasets/folder-")}
 
 
 def _place(options: argparse.Namespace, prefix: str = "") -> Place:

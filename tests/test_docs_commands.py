@@ -48,7 +48,6 @@ from interestingness import plugins
 from interestingness.assembly.checks import check, missing_keys, plain
 from interestingness.cli import conf_folder, of_study, quoted
 from interestingness.commands.collect_flickr import days_of
-from interestingness.commands.ledger import OPTIONS as LEDGER_OPTIONS
 from interestingness.commands.options import DECLARED, parse
 from interestingness.testing import BackboneContract, LabelSourceContract
 
@@ -262,11 +261,6 @@ def check_command(command: Command, workplace: Path) -> Job | None:
             raise AssertionError(command) from None
         if declared == "collect-flickr" and not named:
             days_of(options)
-    elif program == "interestingness" and arguments[:1] == ["ledger"]:
-        words = arguments[1 + (len(arguments) > 1) + (len(arguments) > 2) :]
-        known = LEDGER_OPTIONS[arguments[1]] if len(arguments) > 1 else frozenset()
-        assert {word.partition("=")[0] for word in words} <= known, command
-        assert len(arguments) > 2 or named, command
     elif program == "interestingness":
         job = next((d for d in DOORS if arguments[: len(d.split())] == d.split()), None)
         assert job is not None or (named and arguments == []), command

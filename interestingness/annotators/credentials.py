@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+from interestingness.annotators.redaction import redacted
 from interestingness.errors import ConfigError
 
 OPENAI_HOST = "api.openai.com"
@@ -19,8 +20,6 @@ LOGGERS = ("openai._base_client", "httpx2", "httpcore2.connection", "httpcore2.h
 """Loggers that may write the headers of requests and replies; filters are not inherited."""
 
 _OPENAI_KEY = re.compile(r"sk-(proj|svcacct|admin)-")
-_KEY_LIKE = re.compile(r"\bsk-[A-Za-z0-9_\-]{8,}")
-_BEARER = re.compile(r"(?i)\bbearer\s+[^\s\"',}]+")
 
 
 class Secret:
@@ -50,22 +49,6 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a key is not pickled")
-
-
-def redacted(text: str, secret: Secret | None = None, *, longest: int = 300) -> str:
-    """A text that may be stored and printed: no key, no control characters, not long.
-
-    Args:
-        text: whatever a server or a library said.
-        secret: the key in use, if there is one.
-        longest: characters to keep.
-    """
-    if secret is not None:
-        text = text.replace(secret.reveal(), "***")
-    text = _BEARER.sub("Bearer ***", _KEY_LIKE.sub("sk-***", text))
-    text = "".join(char if char.isprintable() else " " for char in text)
-    text = " ".join(text.split())
-    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 class _HideKeys(logging.Filter):

@@ -23,7 +23,8 @@ from typing import Any, Self
 import httpx2
 import openai
 
-from interestingness.annotators.credentials import Secret, hide_keys_in_logs, host_of, redacted
+from interestingness.annotators.credentials import Secret, hide_keys_in_logs, host_of
+from interestingness.annotators.redaction import kept_headers, redacted
 from interestingness.annotators.types import Failure, Reply, Request
 
 SENT_HEADERS = frozenset(
@@ -31,12 +32,6 @@ SENT_HEADERS = frozenset(
     | {"transfer-encoding", "user-agent", "x-client-request-id"}
 )
 """All that goes out besides the key; headers from elsewhere are dropped."""
-
-KEPT_HEADERS = frozenset(
-    {"content-type", "date", "location", "openai-processing-ms", "openai-version"}
-    | {"retry-after", "retry-after-ms", "x-request-id"}
-)
-"""What is kept of a reply's headers, besides those that begin with ``x-ratelimit-``."""
 
 
 @dataclass
@@ -172,15 +167,12 @@ class Transport:
         return self._reply(response, time.monotonic() - began)
 
     def _lost(self, wire: _Wire, detail: str) -> Failure:
-        return Failure("doubt" if wire.sent else "free", redacted(detail, self._secret))
+        detail = redacted(detail, self._secret, longest=300)
+        return Failure("doubt" if wire.sent else "free", detail)
 
     def _reply(self, response: httpx2.Response, seconds: float) -> Reply:
         body = response.content
-        headers = {
-            name.lower(): redacted(value, self._secret)
-            for name, value in response.headers.items()
-            if name.lower() in KEPT_HEADERS or name.lower().startswith("x-ratelimit-")
-        }
+        headers = kept_headers(response.headers, self._secret)
         return Reply(
             status=response.status_code,
             body=self._secret.hide_in(body) if self._secret else body,

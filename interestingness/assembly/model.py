@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
@@ -35,6 +34,7 @@ from interestingness.learning.flags import check_flags
 from interestingness.learning.regularisation import L2Choice, choose_l2
 from interestingness.models.backbone import Backbone
 from interestingness.models.contract import EmbeddingContract
+from interestingness.models.device import device_for
 from interestingness.models.scaling import FeatureScaler
 from interestingness.models.scorer import Scorer
 from interestingness.runs.team import ALONE, Team
@@ -152,10 +152,9 @@ def image_features(
     used = tables.pairs.images_used()
     paths = [tables.image_path(int(row)) for row in used]
     cache = FeatureCache(Path(cfg.paths.cache) / "features")
-    cuda = torch.cuda.is_available() and cfg.trainer.accelerator != "cpu"
     options: dict[str, Any] = {
         "workers": worker_count(cfg.data.workers, processes=team.here),
-        "device": "cuda" if cuda else "cpu",
+        "device": device_for(cfg.trainer.accelerator),
         "progress": progress,
     }
     if team.ranks > 1:

@@ -14,8 +14,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from interestingness.assembly.opening import open_dataset
 from interestingness.datasets.image_texts import reads_written
-from interestingness.disk import writable_cache
 from interestingness.errors import DataError, LabelError
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.models.scene_clip import WEIGHTS
@@ -92,8 +92,7 @@ def prepare(cfg: DictConfig, *, learn: bool = True, progress: Any = None) -> Run
         LabelError: if the data set has nothing for the label source, or no training pair a label.
         DataError: for an unusable data set or split.
     """
-    cfg.paths.cache = str(writable_cache(cfg.paths.cache))
-    tables: Tables = instantiate(cfg.dataset, progress=progress)
+    tables = open_dataset(cfg, progress)
     pairs = tables.pairs
     if len(pairs) == 0:
         raise DataError(

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
@@ -30,6 +29,7 @@ from interestingness.data.shards.targets import PairTargets
 from interestingness.data.shards.writer import source_of, write_shards
 from interestingness.errors import ConfigError
 from interestingness.models.backbone import Backbone
+from interestingness.models.device import device_for
 from interestingness.models.scaling import FeatureScaler
 from interestingness.models.scorer import Scorer
 from interestingness.models.tuning import checkpoint_gradients, tune
@@ -86,7 +86,7 @@ def build_on_shards(
         loader = PairLoader(
             stream,
             workers=worker_count(cfg.data.workers, team.here),
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=device_for(cfg.trainer.get("accelerator")) == "cuda",
             max_bad_share=cfg.data.max_bad_share,
         )
 

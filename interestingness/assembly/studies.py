@@ -10,16 +10,17 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from interestingness.assembly.checks import check, effective, plain
+from interestingness.assembly.checks import effective
 from interestingness.assembly.model import features_of as described
 from interestingness.assembly.model import image_features
-from interestingness.assembly.prepare import read_sources, writable_cache
+from interestingness.assembly.opening import check_config, open_dataset
+from interestingness.assembly.prepare import read_sources
 from interestingness.assembly.run import chosen, typed_overrides
 from interestingness.assembly.which_command import need_study
 from interestingness.data.images import ImageError, Skips, read_image
 from interestingness.data.splits import PairSplit
+from interestingness.disk import writable_cache
 from interestingness.errors import ConfigError, DataError
-from interestingness.plugins import plugin_packages
 from interestingness.progress import ProgressLine
 from interestingness.reports.study import print_study, write_study
 from interestingness.runs import registry
@@ -38,8 +39,7 @@ def run_study(cfg: DictConfig) -> dict[str, Any]:
     """
     need_study(cfg)
     cfg.run_name = cfg.run_name or chosen("study", "dataset", seed=cfg.seed)
-    config = plain(cfg)
-    check(config, trusted=(*plugin_packages(), *cfg.trust))
+    config = check_config(cfg)
     cfg.paths.cache = str(writable_cache(cfg.paths.cache))
     run = Path(cfg.paths.run)
     registry.write_text(run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(effective(config))))
@@ -65,7 +65,7 @@ def material_of(cfg: DictConfig) -> Material:
     """What a study may ask for, each made when it is asked for."""
 
     def prepare() -> Tables:
-        return instantiate(cfg.dataset, progress=ProgressLine("preparing the data set"))
+        return open_dataset(cfg, ProgressLine("preparing the data set"))
 
     def label(tables: Tables, learn: bool) -> Sources:
         nodes = cfg.references if cfg.sources is None or not learn else cfg.sources

@@ -24,10 +24,9 @@ from interestingness.annotators.preflight import Fitness, PreflightError
 from interestingness.annotators.session import Consistency, Session, connected, progress_text
 from interestingness.annotators.types import JSON, Need, Task
 from interestingness.annotators.votes import TABLE_OF, VoteFile
-from interestingness.assembly.checks import check, plain
+from interestingness.assembly.opening import check_config
 from interestingness.commands.annotation_job import AnnotationJob, planned
 from interestingness.commands.annotation_report import announce, report, say_fit
-from interestingness.plugins import plugin_packages
 from interestingness.progress import ProgressLine
 
 
@@ -40,7 +39,7 @@ def annotate(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         SystemExit: with the exit status of a run that ended early; what was bought is kept.
     """
-    check(plain(cfg), trusted=(*plugin_packages(), *cfg.trust))
+    check_config(cfg)
     for library in ("httpx", "httpx2", "openai"):  # a line for every request otherwise
         logging.getLogger(library).setLevel(logging.WARNING)
     job = planned(cfg)

@@ -20,7 +20,7 @@ from interestingness.annotators.prices import Meter
 from interestingness.annotators.prompting import PAPER_PERSONAS, Template
 from interestingness.annotators.tasks import Planned, Round, image_tasks, pair_tasks, text_tasks
 from interestingness.annotators.types import Task
-from interestingness.disk import writable_cache
+from interestingness.assembly.opening import open_dataset
 from interestingness.errors import ConfigError, DataError
 from interestingness.progress import ProgressLine
 from interestingness.tables.tables import Tables
@@ -108,8 +108,7 @@ def planned(cfg: DictConfig) -> AnnotationJob:
     if not cfg.dry_run and backend.base_url is not None:  # … and so does a key that is not there
         read_key(backend.key_env, base_url=backend.base_url, hosts=tuple(backend.hosts))
     rounds, template = _rounds(cfg, backend)
-    cfg.paths.cache = str(writable_cache(cfg.paths.cache))
-    tables: Tables = instantiate(cfg.dataset, progress=ProgressLine("preparing the data set"))
+    tables = open_dataset(cfg, ProgressLine("preparing the data set"))
     images, whole = _tasks(cfg, tables, backend, rounds)
     chosen = whole.tasks
     if cfg.pilot is not None:

@@ -7,21 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from interestingness.annotators.parsing import clean
 from interestingness.annotators.votes import slug
-from interestingness.assembly.checks import check, plain
+from interestingness.assembly.opening import check_config, open_dataset
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.images import Skips
 from interestingness.datasets.image_texts import WRITTEN, written_descriptions
-from interestingness.disk import writable_cache
 from interestingness.errors import DataError
 from interestingness.models.backbone import PHOTOGRAPHS, check_domain
 from interestingness.models.captioners import CocaCaptioner
-from interestingness.plugins import plugin_packages
+from interestingness.models.device import device_for
 from interestingness.progress import ProgressLine
 from interestingness.scoring.table_scorer import ScorerMaterial
 from interestingness.tables.table_format import write_table
@@ -49,11 +47,10 @@ def caption(cfg: DictConfig) -> dict[str, Any]:
         ConfigError: for options that cannot be.
         DataError: if no image can be read.
     """
-    check(plain(cfg), trusted=(*plugin_packages(), *cfg.trust))
+    check_config(cfg)
     skips = Skips(max_share=cfg.max_bad_share)
-    cfg.paths.cache = str(writable_cache(cfg.paths.cache))
     line = ProgressLine("captioning")
-    tables: Tables = instantiate(cfg.dataset, progress=line)
+    tables = open_dataset(cfg, line)
     captioner: CocaCaptioner = instantiate(cfg.captioner)
     print(f"captioner  {captioner.describe()}")
     print(f"licence    {captioner.licence}", flush=True)
@@ -63,7 +60,7 @@ def caption(cfg: DictConfig) -> dict[str, Any]:
     if captioner.noise:
         print(f"note       {NOISE}", flush=True)
     cache = FeatureCache(Path(cfg.paths.cache) / "features")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device_for()
     material = ScorerMaterial(
         tables, cache, device, skips, lambda done, total, _: line(done, total)
     )

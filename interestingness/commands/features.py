@@ -5,21 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from interestingness.assembly.checks import check, plain
+from interestingness.assembly.opening import check_config, open_dataset
 from interestingness.assembly.parts import make_backbone
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.images import Skips
 from interestingness.data.part import Part
-from interestingness.disk import writable_cache
 from interestingness.errors import ConfigError
-from interestingness.plugins import plugin_packages
+from interestingness.models.device import device_for
 from interestingness.progress import ProgressLine
 from interestingness.runs.starting import processes_here
-from interestingness.tables.tables import Tables
 
 
 def extract(cfg: DictConfig) -> dict[str, Any]:
@@ -36,28 +32,25 @@ def extract(cfg: DictConfig) -> dict[str, Any]:
         WeightsError: for weights that are absent or refused on this kind of image.
     """
     part = Part.parse(str(cfg.part))
-    config = plain(cfg)
-    check(config, trusted=(*plugin_packages(), *cfg.trust))
+    config = check_config(cfg)
     if (wanted := processes_here(config["trainer"])) > 1:
         raise ConfigError(
             f"trainer.devices={cfg.trainer.devices}: this command is one process",
             expected="a process for each part",
             todo=f"start it {wanted} times, with part=0/{wanted} and so on",
         )
-    cfg.paths.cache = str(writable_cache(cfg.paths.cache))
-    tables: Tables = instantiate(cfg.dataset, progress=ProgressLine("preparing the data set"))
+    tables = open_dataset(cfg, ProgressLine("preparing the data set"))
     notes: list[str] = []
     backbone = make_backbone(cfg, tables, notes)
     print("\n".join([f"weights    {backbone.describe()}", *notes]), flush=True)
     used = tables.pairs.images_used()
-    cuda = torch.cuda.is_available() and cfg.trainer.accelerator != "cpu"
     skips = Skips(max_share=1.0)  # how many are too many is said where the features are used
     encoded = FeatureCache(Path(cfg.paths.cache) / "features").encode(
         [tables.image_path(int(row)) for row in used],
         backbone,
         part,
         workers=cfg.data.workers,
-        device="cuda" if cuda else "cpu",
+        device=device_for(cfg.trainer.accelerator),
         progress=ProgressLine("images encoded"),
         skips=skips,
     )

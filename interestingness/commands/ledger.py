@@ -1,108 +1,74 @@
-"""``interestingness ledger …``: look into a ledger, take tables out of it, check it, mend it."""
+"""``interestingness ledger …``: look into a ledger, take tables out of it, check it."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from interestingness.annotators.ledger import opening
 from interestingness.annotators.ledger.errors import LedgerError
-from interestingness.annotators.ledger.money import dollars
+from interestingness.commands.options import Options
 from interestingness.disk import appearing
 
-USAGE = """usage: interestingness ledger status LEDGER
-       interestingness ledger export LEDGER out=FILE [table=votes|judgments|texts]
-       interestingness ledger verify LEDGER [rebuild=true]
-       interestingness ledger recover LEDGER [copy=FILE …]
 
-  status   tasks, attempts and money; works while a run is under way
-  export   answers with their provenance as Parquet or CSV, by the ending of FILE;
-           out=FILE.sqlite copies the whole ledger
-  verify   structure, hashes, sums, and labels against the stored answers;
-           rebuild=true makes labels anew with the present parser, at no cost
-  recover  make a damaged ledger usable again from what can be read, older copies and
-           spilled answers; the damaged file is kept; exit status 1 if anything is lost"""
-
-OPTIONS = {
-    "status": frozenset[str](),
-    "export": frozenset({"out", "table"}),
-    "verify": frozenset({"rebuild"}),
-    "recover": frozenset({"copy"}),
-}
-
-
-def run(arguments: Sequence[str]) -> int:
-    """One command; its exit status.
+def recover(options: Options) -> None:
+    """Say what took the place of this command.
 
     Raises:
-        LedgerError: no such option, no ledger, or what the command itself refuses.
+        LedgerError: always.
     """
-    action, rest = (arguments[0] if arguments else ""), list(arguments[1:])
-    if action not in OPTIONS or not rest:
-        print(USAGE)
-        return 0 if action in {"-h", "--help", "help"} else 2
-    path, options = Path(rest[0]).expanduser(), _options(action, rest[1:])
-    if action == "status":
-        return status(path)
-    if action == "export":
-        return export(path, options)
-    if action == "verify":
-        return verify(path, rebuild=_yes(options.get("rebuild", ["false"])[-1]))
-    return recover(path, [Path(copy).expanduser() for copy in options.get("copy", [])])
+    raise LedgerError(
+        f"{options.ledger}: there is no `ledger recover` any more",
+        expected="a copy, or SQLite's own means",
+        todo="put back a copy made with `ledger export LEDGER --out copy.sqlite`, or run"
+        " `sqlite3 LEDGER .recover | sqlite3 NEW` and `ledger verify NEW --rebuild`",
+    )
 
 
-def status(path: Path) -> int:
+def status(options: Options) -> None:
     """Print the figures."""
-    from interestingness.annotators.ledger.status import lines
-    from interestingness.annotators.ledger.status import status as read
-    from interestingness.annotators.ledger.store import TRIES
+    from interestingness.annotators.ledger import queries
 
+    path = Path(options.ledger).expanduser()
     with closing(opening.connect(path, read_only=True)) as db:
-        found = read(db, path, TRIES)
+        lines = queries.status(db)
     print(path)
-    for line in lines(found):
+    for line in lines:
         print(f"  {line}")
-    return 0
 
 
-def export(path: Path, options: Mapping[str, Sequence[str]]) -> int:
+def export(options: Options) -> None:
     """Write a table, or a copy of the ledger, so that the file appears whole or not at all."""
-    if "out" not in options:
-        raise LedgerError("export without out=FILE", expected="out=votes.parquet", todo="add it")
-    out = Path(options["out"][-1]).expanduser()
-    kind = options.get("table", ["votes"])[-1]
+    path, out = Path(options.ledger).expanduser(), Path(options.out).expanduser()
     ending = out.suffix.lower()
     if ending not in {".parquet", ".csv", ".sqlite"}:
         raise LedgerError(
-            f"out={out}",
+            f"--out {out}",
             expected="a name that ends in .parquet, .csv or .sqlite",
             todo="choose one of them",
         )
     if out.exists() and path.exists() and out.samefile(path):
-        raise LedgerError(f"out={out} is the ledger itself", todo="choose another name")
+        raise LedgerError(f"--out {out} is the ledger itself", todo="choose another name")
     with appearing(out) as part, closing(opening.connect(path, read_only=True)) as db:
         if ending == ".sqlite":
             db.execute("PRAGMA query_only = OFF")
             db.execute("VACUUM INTO ?", (str(part),))
             told = f"{out}: a copy of the ledger"
         else:
-            told = _write_table(db, kind, part, ending, out)
+            told = _write_table(db, options.table, part, ending, out)
     print(told)
-    return 0
 
 
 def _write_table(db: sqlite3.Connection, kind: str, temporary: Path, ending: str, out: Path) -> str:
     import pyarrow.csv
 
     from interestingness.annotators.ledger.export import table
-    from interestingness.annotators.ledger.store import TRIES
     from interestingness.tables.table_format import SPECS, check_table, write_table
 
     # one moment of the ledger, also while a run adds to it
     db.execute("BEGIN")
-    made = table(db, kind, None, TRIES)
+    made = table(db, kind)
     db.execute("COMMIT")
     if kind in SPECS:
         made = check_table(kind, made, where=str(out))
@@ -118,16 +84,15 @@ def _write_table(db: sqlite3.Connection, kind: str, temporary: Path, ending: str
     return f"{out}: {made.num_rows:,} {kind}, {empty:,} of them without an answer"
 
 
-def verify(path: Path, *, rebuild: bool) -> int:
+def verify(options: Options) -> int:
     """Print what is wrong; exit status 1 if anything is."""
     from interestingness.annotators.ledger.verify import problems
     from interestingness.annotators.ledger.verify import rebuild as make_again
     from interestingness.annotators.parsing import PARSER_VERSION, parse
 
-    if rebuild:
-        from interestingness.annotators.ledger.lock import Lock
-
-        lock = Lock(path)
+    path = Path(options.ledger).expanduser()
+    if options.rebuild:
+        lock = opening.Lock(path)
         try:
             with closing(opening.connect(path, read_only=False)) as db:
                 db.execute("BEGIN IMMEDIATE")
@@ -145,54 +110,3 @@ def verify(path: Path, *, rebuild: bool) -> int:
     told = f"{len(found)} problems" if found else "sound"
     print(f"{path}: {told}; {replies:,} stored answers")
     return 1 if found else 0
-
-
-def recover(path: Path, copies: Sequence[Path]) -> int:
-    """Mend, and print what could be saved; exit status 1 if anything was lost."""
-    from interestingness.annotators.ledger.recover import recover as mend
-    from interestingness.annotators.parsing import PARSER_VERSION, parse
-
-    for file in (path, *copies):
-        if not file.is_file():
-            raise LedgerError(f"{file}: no such file", todo="check the name")
-    found = mend(path, copies, parse=parse, parser_version=PARSER_VERSION)
-    kept = ", ".join(f"{table} {n:,}" for table, n in found.found.items() if n)
-    print(f"{path}: rows taken: {kept or 'none'}")
-    if found.missing_bytes:
-        print(f"  the file is cut short: its last {found.missing_bytes:,} bytes are lost")
-    if found.torn:
-        print(f"  ROWS ARE LOST, nobody knows how many, at the end of: {', '.join(found.torn)}")
-    if found.broken or not found.torn:
-        print(f"  {found.broken:,} rows could not be read")
-    if found.doubtful:
-        print(f"  {found.doubtful:,} answers are lost; they are in doubt and not bought again")
-    if found.lost_uusd:
-        print(f"  {dollars(found.lost_uusd)} of lost attempts are booked as spent")
-    if found.purse_lost:
-        print("  WHAT WAS SPENT IS LOST, TOO: the sum is only that of the attempts that were found")
-    print(f"  the damaged file is {found.damaged}")
-    if found.complete:
-        return 0
-    print("  NOT EVERYTHING COULD BE SAVED: tasks whose attempts are lost would be bought again;")
-    print(f"  with an older copy: put {found.damaged.name} back and recover with copy=FILE")
-    return 1
-
-
-def _options(action: str, given: Sequence[str]) -> dict[str, list[str]]:
-    options: dict[str, list[str]] = {}
-    for argument in given:
-        name, equals, value = argument.partition("=")
-        if not equals or name not in OPTIONS[action]:
-            raise LedgerError(
-                f"ledger {action} does not know {argument!r}",
-                expected=", ".join(f"{known}=…" for known in sorted(OPTIONS[action])) or "nothing",
-                todo="see `interestingness ledger --help`",
-            )
-        options.setdefault(name, []).append(value)
-    return options
-
-
-def _yes(value: str) -> bool:
-    if value.lower() not in {"true", "false"}:
-        raise LedgerError(f"rebuild={value}", expected="true or false", todo="correct the option")
-    return value.lower() == "true"

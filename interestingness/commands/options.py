@@ -47,7 +47,7 @@ def _with_dashes(word: str, parser: argparse.ArgumentParser) -> list[str]:
     name, equals, value = word.partition("=")
     for action in parser._actions:
         if equals and f"--{name}" in action.option_strings and not Path(word).exists():
-            if action.nargs == 0:
+            if action.nargs == 0 and value.lower() in {"true", "false"}:
                 return [f"--{name}"] if value.lower() == "true" else []
             return [f"--{name}={value}"]
     return [word]
@@ -146,6 +146,35 @@ def _shards_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", help="what `interestingness shards write out=FOLDER` made")
 
 
+def _ledger(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ledger", help="the file, annotations/<data set>/<annotator>.sqlite")
+
+
+def _ledger_export(parser: argparse.ArgumentParser) -> None:
+    _ledger(parser)
+    add = parser.add_argument
+    add(
+        "--out",
+        required=True,
+        help="file to write: .parquet or .csv for a table, .sqlite for a copy of the ledger",
+    )
+    add(
+        "--table",
+        choices=("votes", "judgments", "texts"),
+        default="votes",
+        help="which answers, with their provenance (%(default)s)",
+    )
+
+
+def _ledger_verify(parser: argparse.ArgumentParser) -> None:
+    _ledger(parser)
+    parser.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="parse the stored answers again with the present parser, at no cost",
+    )
+
+
 def _download(parser: argparse.ArgumentParser) -> None:
     add, usual = parser.add_argument, DownloadSettings()
     add("table", help="CSV or Parquet")
@@ -202,6 +231,14 @@ DECLARED: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "rank": ("Score photographs: a table of scores, and a contact sheet to look at.", _rank),
     "export": ("Write a scorer in a format that others read.", _export),
     "shards verify": ("Check a folder of pair shards.", _shards_verify),
+    "ledger status": ("Tasks, attempts and money; works while a run is under way.", _ledger),
+    "ledger export": ("Write answers with their provenance, or a copy.", _ledger_export),
+    "ledger verify": (
+        "SQLite's integrity check, sums, and labels against the stored answers; exit status 1 if "
+        "anything is wrong.",
+        _ledger_verify,
+    ),
+    "ledger recover": ("Says what to do with a damaged ledger.", _ledger),
     "download": (
         "Images by URL: politely, resumably, every loss counted. Give the same command again to "
         "go on, or to try again what may only have been out of reach.",

@@ -17,8 +17,7 @@ from interestingness.datasets.vote_tables import VoteFiles, read_vote_files
 from interestingness.disk import appearing
 from interestingness.errors import ConfigError, DataError
 from interestingness.labels.aggregation import aggregate
-from interestingness.schema import DEFAULT_QUESTION
-from interestingness.stats.columns import Array
+from interestingness.schema import DEFAULT_QUESTION, Array
 from interestingness.stats.pair_choice import ChosenPairs, next_pairs
 from interestingness.tables.image_names import ImageNames
 from interestingness.tables.tables import Votes

@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from interestingness.assembly.scorers import NamedScorer, make_scorer
 from interestingness.commands.options import Options
@@ -26,6 +25,7 @@ from interestingness.datasets.star_sidecars import told, write_sidecar
 from interestingness.disk import writable_cache
 from interestingness.errors import ConfigError, DataError
 from interestingness.models.backbone import PHOTOGRAPHS, check_domain
+from interestingness.models.device import device_for
 from interestingness.progress import ProgressLine
 from interestingness.reports.study import PAGE, print_study, write_study
 from interestingness.scoring.image_scorer import ImageScorer
@@ -44,10 +44,8 @@ def rank(options: Options) -> None:
     photographs = find_photographs(options.photos)
     named = make_scorer(options.scorer, head=options.head, weights=options.weights)
     cache = writable_cache(options.cache)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    images = ImageScorer(
-        named.scorer, FeatureCache(cache / "features", keep_open=True), device=device, part=part
-    )
+    features = FeatureCache(cache / "features", keep_open=True)
+    images = ImageScorer(named.scorer, features, device=device_for(), part=part)
     card = named.card
     print(f"scorer   {card.name}: {card.unit}, learnt from {card.learnt_from}")
     print(f"licence  {card.licence}", flush=True)

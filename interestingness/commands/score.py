@@ -7,18 +7,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from interestingness.annotators.votes import slug
-from interestingness.assembly.checks import check, plain
+from interestingness.assembly.opening import check_config, open_dataset
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.images import Skips
-from interestingness.disk import writable_cache
 from interestingness.errors import ConfigError, DataError
-from interestingness.plugins import plugin_packages
+from interestingness.models.device import device_for
 from interestingness.progress import ProgressLine
 from interestingness.scoring.table_scorer import ScorerMaterial, TableScorer
 from interestingness.tables.table_format import read_table, write_table
@@ -38,10 +36,9 @@ def score(cfg: DictConfig) -> dict[str, Any]:
         ConfigError: if the data set has a score of that name already.
         DataError: if no image can be scored.
     """
-    check(plain(cfg), trusted=(*plugin_packages(), *cfg.trust))
-    cfg.paths.cache = str(writable_cache(cfg.paths.cache))
+    check_config(cfg)
     line = ProgressLine("scoring")
-    tables: Tables = instantiate(cfg.dataset, progress=line)
+    tables = open_dataset(cfg, line)
     column = str(cfg.scorer.column)
     file = table_file(tables, column)
     _check_column(tables, column)
@@ -51,7 +48,7 @@ def score(cfg: DictConfig) -> dict[str, Any]:
     material = ScorerMaterial(
         tables,
         FeatureCache(Path(cfg.paths.cache) / "features", keep_open=True),
-        "cuda" if torch.cuda.is_available() else "cpu",
+        device_for(),
         Skips(max_share=cfg.max_bad_share),
         line,
     )

@@ -5,18 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from interestingness.assembly.checks import check, plain
+from interestingness.assembly.opening import check_config, open_dataset
 from interestingness.commands.options import Options
 from interestingness.data.shards.verify import verify_shards
 from interestingness.data.shards.writer import write_shards
-from interestingness.disk import writable_cache
 from interestingness.errors import ShardError
-from interestingness.plugins import plugin_packages
 from interestingness.progress import ProgressLine
-from interestingness.tables.tables import Tables
 
 
 def write(cfg: DictConfig) -> dict[str, Any]:
@@ -25,9 +21,8 @@ def write(cfg: DictConfig) -> dict[str, Any]:
     Args:
         cfg: composed ``conf/shards.yaml``.
     """
-    check(plain(cfg), trusted=(*plugin_packages(), *cfg.trust))
-    cfg.paths.cache = str(writable_cache(cfg.paths.cache))
-    tables: Tables = instantiate(cfg.dataset, progress=ProgressLine("preparing the data set"))
+    check_config(cfg)
+    tables = open_dataset(cfg, ProgressLine("preparing the data set"))
     out = Path(cfg.out).expanduser()
     manifest = write_shards(
         tables,

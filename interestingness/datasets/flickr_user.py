@@ -7,7 +7,6 @@ numbers a row.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from interestingness.datasets.folder_tables import pair_table
 from interestingness.datasets.pairing import random_regular_pairs
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
 from interestingness.datasets.url_images import UrlImages, find_images
+from interestingness.disk import sha256_of
 from interestingness.errors import ConfigError, DataError
 from interestingness.schema import Pairs
 from interestingness.tables.csv_stream import CsvStream, floats, open_stream
@@ -118,7 +118,7 @@ def prepare_flickr_user(
         pictures = find_images(images, items, download=download, progress=progress)
     inputs = {
         "rules": RULES,
-        "files": {kind: _sha256(stream.path) for kind, stream in streams.items()},
+        "files": {kind: sha256_of(stream.path) for kind, stream in streams.items()},
         "images": pictures.key,
         "options": [paired, pairs_per_image, seed],
     }
@@ -134,11 +134,6 @@ def _opened(path: str | Path) -> CsvStream:
         return open_stream(path, NEEDED)
     except DataError as error:
         raise DataError(error.found, expected=error.expected, todo=DOWNLOAD) from None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _items(stream: CsvStream) -> Iterator[Item]:

@@ -6,7 +6,6 @@ docs/data_format.md; docs/add/dataset.md shows what the input files may look lik
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -37,6 +36,7 @@ from interestingness.datasets.score_files import ImageColumns, read_image_column
 from interestingness.datasets.star_ratings import read_ratings as read_star_ratings
 from interestingness.datasets.star_ratings import sidecar_states
 from interestingness.datasets.vote_files import PairRows, read_pairs, read_votes
+from interestingness.disk import sha256_of
 from interestingness.errors import ConfigError, DataError
 from interestingness.schema import Pairs
 from interestingness.tables.csv_tables import TextTable, existing_file
@@ -137,7 +137,7 @@ def prepare_folder(
             "rules": _RULES,
             "root": str(folder),
             "images": [[f.image_id, f.size, f.modified] for f in files],
-            "tables": {kind: [path.name, _sha256(path)] for kind, path in paths.items()},
+            "tables": {kind: [path.name, sha256_of(path)] for kind, path in paths.items()},
             "options": asdict(options),
             **({"sidecars": sidecar_states(photos)} if stars else {}),
         }
@@ -383,8 +383,3 @@ def _name(folder: Path) -> str:
 
 def _sentence(counts: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in counts.items())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import stat
 import unicodedata
@@ -16,6 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from interestingness.datasets.preparing import Progress
+from interestingness.disk import sha256_of
 from interestingness.errors import DataError
 from interestingness.tables.image_names import SUFFIXES
 
@@ -193,9 +193,4 @@ def hashes_of_possible_copies(root: Path, files: Sequence[ImageFile]) -> list[st
     next to nothing.
     """
     by_size = Counter(file.size for file in files)
-    return [_sha256(root / file.path) if by_size[file.size] > 1 else None for file in files]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return [sha256_of(root / file.path) if by_size[file.size] > 1 else None for file in files]

@@ -6,7 +6,6 @@ label and tags does, first of all the one that ``interestingness collect-flickr`
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from interestingness.datasets.pairing import crossed_pairs
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
 from interestingness.datasets.tags import LEAK, tags_of, without_leak
 from interestingness.datasets.url_images import UrlImages, find_images
+from interestingness.disk import sha256_of
 from interestingness.errors import ConfigError, DataError
 from interestingness.schema import Pairs
 from interestingness.tables.csv_tables import TextTable, numbers, read_text_table
@@ -116,7 +116,7 @@ def prepare_lafin(
     pictures = find_images(images, items, download=download, progress=progress)
     inputs = {
         "rules": RULES,
-        "photos": hashlib.sha256(table.path.read_bytes()).hexdigest(),
+        "photos": sha256_of(table.path),
         "images": pictures.key,
         "options": [sorted(features), leaking_tags, pairs_per_image, seed, sorted(mapping.items())],
         "tags": [tag_separator, least_tags],

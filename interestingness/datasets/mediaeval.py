@@ -7,7 +7,6 @@ video they are of. Levels come from pairwise answers within a video, and so pair
 from __future__ import annotations
 
 import csv
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import pyarrow as pa
 from interestingness.datasets.folder_tables import pair_table
 from interestingness.datasets.pairing import random_regular_pairs
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
+from interestingness.disk import sha256_of
 from interestingness.errors import ConfigError, DataError
 from interestingness.schema import Pairs
 from interestingness.tables.tables import Manifest, Tables
@@ -83,7 +83,7 @@ def prepare_mediaeval(
     inputs = {
         "rules": RULES,
         "folder": str(source.resolve()),
-        "files": {k: hashlib.sha256(path.read_bytes()).hexdigest() for k, path in files.items()},
+        "files": {k: sha256_of(path) for k, path in files.items()},
         "there": there,
         "options": [pairs_per_image, seed],
     }

@@ -6,7 +6,6 @@ headers; what is known of them is in ``SCORES`` and ``RATERS``.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from interestingness.datasets.archives import published_files
 from interestingness.datasets.download.outcome import Item
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
 from interestingness.datasets.url_images import UrlImages, find_images
+from interestingness.disk import sha256_of
 from interestingness.errors import DataError
 from interestingness.schema import Pairs
 from interestingness.tables.list_cells import Rows, answer_of, list_cell, read_rows, whole_number
@@ -107,7 +107,7 @@ def prepare_visual_interestingness(
     pictures = find_images(images, _items(about), download=download, progress=progress)
     inputs: dict[str, Any] = {"version": VERSION, "images": pictures.key}
     for name in FILES:
-        inputs[name] = hashlib.sha256((source / name).read_bytes()).hexdigest()
+        inputs[name] = sha256_of(source / name)
 
     def build(_: Path) -> tuple[Manifest, Mapping[str, pa.Table]]:
         return _build(source, about, pictures)

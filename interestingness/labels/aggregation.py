@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,14 @@ from numpy.typing import NDArray
 from interestingness.errors import ConfigError
 from interestingness.labels.order_term import OrderTerm, soft
 from interestingness.labels.source import Labels
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import consensus as consensus_of
-from interestingness.stats.columns import Array, exact_ties
+from interestingness.stats.columns import exact_ties
 from interestingness.stats.position_bias import order_winners
 from interestingness.tables.tables import Votes
+
+ROUNDING = 1e-9
+"""By how much a share may be below a threshold and still reach it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +63,20 @@ class VoteTally:
             int((asked & ~usable).sum()),
         )
 
+    @property
+    def side(self) -> Array:
+        """Majority of each pair: 1 left, 0 right, 0.5 a tie, NaN no vote, shape (pairs,)."""
+        return 0.5 + 0.5 * np.sign(self.share - 0.5)
+
+    @cached_property
+    def consensus(self) -> Array:
+        """Share of the votes on the majority side, NaN without a vote, shape (pairs,)."""
+        return consensus_of(self.share)
+
+    def is_clear(self, threshold: float) -> NDArray[np.bool_]:
+        """Pairs on which at least this share of the votes is on one side, shape (pairs,)."""
+        return np.asarray(self.consensus >= threshold - ROUNDING)
+
     def soft_share(self) -> Array:
         """As ``share``, with a vote's own probability where it gives one, shape (pairs,)."""
         return exact_ties(_mean(self.row, soft(self.votes), self.number))
@@ -74,7 +92,7 @@ class VoteTally:
         return Labels(
             preference,
             np.ones(len(preference)) if weight is None else weight,
-            consensus_of(self.share),
+            self.consensus,
             {
                 "votes": len(self.votes),
                 "voted_pairs": int(voted.sum()),
@@ -88,7 +106,7 @@ class VoteTally:
 
 def majority(tally: VoteTally) -> Labels:
     """1, 0, or 0.5 where as many votes go to either side."""
-    return tally.labels(_side(tally.share))
+    return tally.labels(tally.side)
 
 
 def consensus(tally: VoteTally, threshold: float) -> Labels:
@@ -97,9 +115,7 @@ def consensus(tally: VoteTally, threshold: float) -> Labels:
     Source:
         C_x of Abdullahu and Grabner 2025: at least four of five.
     """
-    # 1e-9 so that a share of exactly the threshold counts, however it was rounded
-    agreed = consensus_of(tally.share) >= threshold - 1e-9
-    return tally.labels(np.where(agreed, _side(tally.share), np.nan))
+    return tally.labels(np.where(tally.is_clear(threshold), tally.side, np.nan))
 
 
 def share(tally: VoteTally) -> Labels:
@@ -170,6 +186,19 @@ def check_rule(rule: str, threshold: float, *, where: str = "label_source") -> N
             expected=f"one of {', '.join(RULES)}",
             todo=f"{where}.aggregation=… with one of these names",
         )
+    check_threshold(threshold, where=where)
+
+
+def check_threshold(threshold: float, *, where: str) -> None:
+    """Refuse a share of votes that makes no consensus.
+
+    Args:
+        threshold: least share of a pair's votes on one side.
+        where: the option's own prefix, for the message.
+
+    Raises:
+        ConfigError: for a share that is not above one half, or above 1.
+    """
     if not 0.5 < threshold <= 1:
         raise ConfigError(
             f"threshold {threshold:g} of a consensus",
@@ -207,7 +236,3 @@ def aggregate(
 def _mean(row: NDArray[np.int64], values: Array, number: NDArray[np.int64]) -> Array:
     total = np.bincount(row, weights=values, minlength=len(number))
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
-
-
-def _side(share_of_left: Array) -> Array:
-    return 0.5 + 0.5 * np.sign(share_of_left - 0.5)

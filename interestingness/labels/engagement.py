@@ -16,8 +16,8 @@ from scipy.special import expit, ndtr
 
 from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.source import Labels, LabelSource
-from interestingness.schema import Pairs
-from interestingness.stats.columns import Array, exact_ties
+from interestingness.schema import Array, Pairs
+from interestingness.stats.columns import exact_ties
 from interestingness.stats.exposure import (
     RateModel,
     check_counts,

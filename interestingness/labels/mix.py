@@ -16,10 +16,10 @@ from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.signals import human_weight, signal
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.labels.votes import VoteSource
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import accuracy
 from interestingness.stats.calibration import log_loss
-from interestingness.stats.columns import Array, exact_ties
+from interestingness.stats.columns import exact_ties
 from interestingness.stats.folds import image_disjoint_folds
 from interestingness.stats.logistic import antisymmetric_logistic, choose_ridge
 from interestingness.tables.tables import Tables

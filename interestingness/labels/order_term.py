@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from interestingness.stats.columns import Array, exact_ties
+from interestingness.schema import Array
+from interestingness.stats.columns import exact_ties
 from interestingness.stats.order_effect import (
     OrderEffect,
     order_effect,

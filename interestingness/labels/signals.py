@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import betaln, ndtri
 
 from interestingness.labels.source import LabelSource
-from interestingness.schema import Pairs
-from interestingness.stats.columns import Array
+from interestingness.schema import Array, Pairs
 from interestingness.stats.correlation import middle_ranks
 
 CERTAINTY = 0.02

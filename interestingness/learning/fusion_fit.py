@@ -13,9 +13,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from interestingness.data.plan import shuffled
 from interestingness.errors import DataError
 from interestingness.models.fusion import FusionHead
+from interestingness.schema import Array
 
 Rows = NDArray[np.int64]
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

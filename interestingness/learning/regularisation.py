@@ -14,9 +14,8 @@ from interestingness.learning.linear_solver.minimise import minimise
 from interestingness.learning.linear_solver.pair_features import PairFeatures
 from interestingness.learning.linear_solver.ridge import unit_of
 from interestingness.learning.linear_solver.threads import in_threads
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 
-Array = NDArray[np.float64]
 GRID = tuple(float(v) for v in np.logspace(-4, 1, 11))
 TOLERANCE = 0.05
 """Of the inner fits: their losses are compared, their weights are thrown away."""

@@ -190,7 +190,9 @@ def _device(trainer: Mapping[str, Any], local: int) -> Any:
     """The GPU of this rank, made the current one; None on the CPU."""
     import torch
 
-    if trainer.get("accelerator") == "cpu" or not torch.cuda.is_available():
+    from interestingness.models.device import device_for
+
+    if device_for(trainer.get("accelerator")) == "cpu":
         return None
     devices = trainer.get("devices")
     if isinstance(devices, str) and "," in devices:

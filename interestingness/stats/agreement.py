@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from interestingness.stats.columns import Array, check_preference, columns, weighted_mean
+from interestingness.schema import Array
+from interestingness.stats.columns import check_preference, columns, weighted_mean
 
 TIE = 0.5
 
@@ -73,6 +76,27 @@ def agreement(p: ArrayLike, q: ArrayLike, *, weight: ArrayLike | None = None) ->
     decided = ~np.isnan(one) & ~np.isnan(other) & (one != TIE) & (other != TIE)
     same = (one > TIE) == (other > TIE)
     return weighted_mean(same[decided].astype(np.float64), weights[decided])
+
+
+def agreement_matrix(preferences: Sequence[ArrayLike], *, fewest: int = 1) -> Array:
+    """Agreement of every two sources.
+
+    Args:
+        preferences: of each source, in [0, 1] or NaN, each of shape (pairs,).
+        fewest: commonly decided pairs, below which a cell is NaN.
+
+    Returns:
+        Symmetric, in [0, 1], shape (sources, sources); NaN on the diagonal and where two sources
+        have too few pairs in common.
+    """
+    found = np.full((len(preferences), len(preferences)), np.nan)
+    sides = [np.sign(np.asarray(p, dtype=np.float64) - TIE) for p in preferences]
+    for i, one in enumerate(sides):
+        for j, other in enumerate(sides[:i]):
+            both = np.abs(one * other) > 0  # neither is a tie or NaN
+            if both.sum() >= max(fewest, 1):
+                found[i, j] = found[j, i] = float((one == other)[both].mean())
+    return found
 
 
 def cohen_kappa(p: ArrayLike, q: ArrayLike, *, weight: ArrayLike | None = None) -> float:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from interestingness.errors import LabelError
+from interestingness.schema import Array
 from interestingness.stats.agreement import correct
-from interestingness.stats.columns import Array, columns
+from interestingness.stats.columns import columns
 
 _CELLS = 4_000_000
 """Largest (repeats, pairs) block held in memory at once."""

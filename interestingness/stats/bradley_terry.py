@@ -13,7 +13,8 @@ from scipy.sparse.linalg import cg
 from scipy.special import expit, log_expit
 
 from interestingness.errors import LabelError
-from interestingness.stats.columns import Array, check_preference, columns
+from interestingness.schema import Array
+from interestingness.stats.columns import check_preference, columns
 
 _DENSE = 1500
 """Images up to which the Hessian is factorised; above, errors come from random probes."""

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import xlog1py, xlogy
 
-from interestingness.stats.columns import Array, check_preference, columns, weighted_mean
+from interestingness.schema import Array
+from interestingness.stats.columns import check_preference, columns, weighted_mean
 
 
 @dataclass(frozen=True, eq=False)

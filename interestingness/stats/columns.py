@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from interestingness.errors import LabelError
-
-Array = NDArray[np.float64]
+from interestingness.schema import Array
 
 
 def columns(*values: ArrayLike, weight: ArrayLike | None = None) -> tuple[Array, ...]:

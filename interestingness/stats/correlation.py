@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from interestingness.stats.columns import Array, columns
+from interestingness.schema import Array
+from interestingness.stats.columns import columns
 
 
 def spearman(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None) -> float:

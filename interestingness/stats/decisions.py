@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from interestingness.errors import LabelError
+from interestingness.schema import Array
 from interestingness.stats.bootstrap import Interval, bootstrap_images
-from interestingness.stats.columns import Array, columns
+from interestingness.stats.columns import columns
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, t
 
 from interestingness.errors import DataError
+from interestingness.schema import Array
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.refits import training_variance
 
-Array = NDArray[np.float64]
 _BLOCK = 100
 """Resamples that are solved at once."""
 
@@ -173,17 +173,17 @@ class ChoiceEffects:
     """How two raters weigh attributes when they choose between two images.
 
     Attributes:
-        people: change of the probability that the one chooses an image, for one standard deviation
-            more of the attribute than its partner has.
-        judge: the same of the other.
-        difference: judge − people: what goes with their disagreement.
+        reference: change of the probability that the one chooses an image, for one standard
+            deviation more of the attribute than its partner has.
+        source: the same of the other.
+        difference: source − reference: what goes with their disagreement.
         p: of the differences, two-sided, by Student's distribution with as many degrees of freedom
             as there are images more than attributes; NaN for a constant attribute.
         pairs: number of pairs.
     """
 
-    people: tuple[Interval, ...]
-    judge: tuple[Interval, ...]
+    reference: tuple[Interval, ...]
+    source: tuple[Interval, ...]
     difference: tuple[Interval, ...]
     p: tuple[float, ...]
     pairs: int
@@ -193,8 +193,8 @@ def choice_effects(
     attributes: ArrayLike,
     left: NDArray[np.integer],
     right: NDArray[np.integer],
-    people: ArrayLike,
-    judge: ArrayLike,
+    reference: ArrayLike,
+    source: ArrayLike,
     *,
     level: float = 0.95,
 ) -> ChoiceEffects:
@@ -208,9 +208,9 @@ def choice_effects(
         attributes: one row per image, shape (images, attributes); standardised here over the
             images that occur.
         left, right: rows of the images of each pair, shape (pairs,).
-        people: preference of one rater for left, in [0, 1], shape (pairs,); pairs where either
+        reference: preference of one rater for left, in [0, 1], shape (pairs,); pairs where either
             preference is NaN, or an attribute is, are left out.
-        judge: preference of the other.
+        source: preference of the other.
         level: nominal coverage.
 
     Returns:
@@ -225,7 +225,7 @@ def choice_effects(
         Fafchamps and Gubert 2007 (dyadic sandwich).
     """
     x = np.asarray(attributes, dtype=np.float64)
-    p, q = np.asarray(people, dtype=np.float64), np.asarray(judge, dtype=np.float64)
+    p, q = np.asarray(reference, dtype=np.float64), np.asarray(source, dtype=np.float64)
     known = ~np.isnan(p) & ~np.isnan(q)
     known &= np.isfinite(x[left]).all(axis=1) & np.isfinite(x[right]).all(axis=1)
     left, right, p, q = left[known], right[known], p[known], q[known]

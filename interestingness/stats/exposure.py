@@ -15,7 +15,8 @@ from scipy.optimize import minimize
 from scipy.special import betaln, digamma, expit, logit, zeta
 
 from interestingness.errors import LabelError
-from interestingness.stats.columns import Array, columns
+from interestingness.schema import Array
+from interestingness.stats.columns import columns
 
 CONCENTRATION_PRIOR = (30.0, 2.0)
 """Median of the log-normal prior on the concentration, and standard deviation of its logarithm."""

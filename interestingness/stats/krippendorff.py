@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from interestingness.stats.columns import Array, columns
+from interestingness.schema import Array
+from interestingness.stats.columns import columns
 
 VALUES = (0.0, 0.5, 1.0)
 """Right, a tie, left: three names without an order."""

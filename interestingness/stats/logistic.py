@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit
 
-from interestingness.stats.columns import Array, check_preference, columns
+from interestingness.schema import Array
+from interestingness.stats.columns import check_preference, columns
 
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 

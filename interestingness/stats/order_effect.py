@@ -14,7 +14,8 @@ from scipy import optimize, sparse
 from scipy.special import expit, log_expit, logsumexp, ndtri
 
 from interestingness.errors import LabelError
-from interestingness.stats.columns import Array, check_preference, columns, exact_ties
+from interestingness.schema import Array
+from interestingness.stats.columns import check_preference, columns, exact_ties
 from interestingness.stats.vote_patterns import Patterns, vote_patterns
 
 TAU_PRIOR = (1.5, 1.0)

@@ -11,8 +11,9 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit
 
 from interestingness.errors import LabelError
+from interestingness.schema import Array
 from interestingness.stats.bradley_terry import bradley_terry
-from interestingness.stats.columns import Array, check_preference, columns
+from interestingness.stats.columns import check_preference, columns
 
 Rows = NDArray[np.int64]
 

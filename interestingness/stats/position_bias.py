@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import bdtr
 
-from interestingness.stats.columns import Array, columns
+from interestingness.schema import Array
+from interestingness.stats.columns import columns
 
 
 @dataclass(frozen=True)

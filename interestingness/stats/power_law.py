@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri, stdtrit
 
 from interestingness.errors import LabelError
+from interestingness.schema import Array
 from interestingness.stats.bootstrap import Interval
-from interestingness.stats.columns import Array, columns
+from interestingness.stats.columns import columns
 
 LEVEL = 0.95
 EXPONENTS = np.geomspace(0.1, 2.0, 160)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from interestingness.stats.columns import Array, columns, weighted_mean
+from interestingness.schema import Array
+from interestingness.stats.columns import columns, weighted_mean
 
 
 def human_ceiling(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from interestingness.schema import Array
 
 
 def training_variance(by_image: Array, by_pair: Array) -> Array:

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from interestingness.errors import LabelError
-from interestingness.stats.columns import Array, columns
+from interestingness.schema import Array
+from interestingness.stats.columns import columns
 
 
 def average_precision(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from interestingness.stats.columns import Array
+from interestingness.schema import Array
 
 _UNIT = 2.0**20
 """Counts are compared in units of 2⁻²⁰, far below any soft vote that matters."""

@@ -12,24 +12,27 @@ import pyarrow.compute as pc
 from interestingness.errors import DataError
 from interestingness.labels.votes import simulation_of
 from interestingness.schema import Pairs
+from interestingness.studies.agreement import agreement_map, agreement_table
 from interestingness.studies.audit_tables import (
-    agreement_map,
-    agreement_table,
-    consensus_bars,
-    consensus_table,
-    judge_table,
+    consensus_views,
     position_table,
     rater_chart,
     rater_table,
+    voter_table,
 )
-from interestingness.studies.ballots import PEOPLE, Ballots, by_judge, kinds_of
+from interestingness.studies.columns import INTERVAL_NOTE
+from interestingness.studies.panel import PEOPLE, Ballots, split_by_voter
 from interestingness.studies.result import Figure, StudyResult, Table
 from interestingness.studies.study import Material, Study
 from interestingness.studies.vote_ranking import ranking_chart, ranking_gallery, ranking_table
 from interestingness.tables.tables import Votes
 
 MOST_BIASED = 3
-"""Judges named in the answer."""
+"""People and models that the answer names for the place that they favour."""
+AGREEMENT = (
+    "Several votes of one rater or model on a pair count by their majority.",
+    INTERVAL_NOTE,
+)
 SINGLY = 12
 """Up to so many raters are compared one by one; more are compared as people and models."""
 
@@ -90,7 +93,6 @@ def audit_votes(
     """
     table = table.filter(pc.equal(table["question"], question))
     votes = Votes.from_table(table)
-    kinds = kinds_of(table["rater_id"].to_pylist(), table["rater_kind"].to_pylist(), votes)
     everyone = Ballots("all", votes[pairs.find(votes.key) >= 0], pairs, seed)
     if not everyone.usable.any():
         raise DataError(
@@ -98,19 +100,22 @@ def audit_votes(
             expected="choices left, right or tie",
             todo="choose another question (--question, question=…) or another file",
         )
-    judges = by_judge(votes, kinds, pairs, seed=seed)
+    voters, kinds = split_by_voter(table, pairs, seed=seed)
     single = [
         everyone.chosen(everyone.votes.rater == at, name)
         for at, name in enumerate(votes.raters)
         if (everyone.votes.rater == at).any()
     ]
-    compared = single if 1 < len(single) <= SINGLY else judges
-    main = judges[0]
-    found: list[Table] = [judge_table(judges), *position_table(judges), consensus_table(main)]
-    figures: list[Figure] = [consensus_bars(main)]
+    compared = single if 1 < len(single) <= SINGLY else voters
+    main = voters[0]
+    consensus, bars = consensus_views(main)
+    found: list[Table] = [voter_table(voters), *position_table(voters), consensus]
+    figures: list[Figure] = [bars]
     if len(compared) > 1:
-        found.append(agreement_table(compared))
-        figures += agreement_map(compared)
+        sides = {one.name: one.side for one in compared}
+        found.append(agreement_table(sides, pairs, title="Agreement", seed=seed, notes=AGREEMENT))
+        if len(compared) > 2:
+            figures.append(agreement_map(sides, title="Agreement"))
     if len(single) > 1:
         people = main if main.name == PEOPLE else None
         found.append(rater_table(single, everyone, people))
@@ -122,7 +127,7 @@ def audit_votes(
     return StudyResult(
         name="audit",
         title=f"Audit of votes: {question}",
-        answer=_answer(main, judges),
+        answer=_answer(main, voters),
         used=[
             ("votes", f"{usable:,} usable of {len(everyone):,} in {where}, question {question!r}"),
             (
@@ -146,11 +151,11 @@ def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _answer(main: Ballots, judges: Sequence[Ballots]) -> str:
+def _answer(main: Ballots, voters: Sequence[Ballots]) -> str:
     """Two or three sentences with this table's own numbers."""
     parts = []
     several = main.several
-    if main.ties == int(main.usable.sum()):
+    if main.only_ties:
         parts.append(f"Every vote of {main.name} is a tie: nobody chose a side.")
     elif several.any():
         mean = float(main.consensus[several].mean())
@@ -168,13 +173,13 @@ def _answer(main: Ballots, judges: Sequence[Ballots]) -> str:
             f"One rater chooses the majority of the others in {100 * ceiling.estimate:.1f} % "
             f"[{100 * ceiling.low:.1f}, {100 * ceiling.high:.1f}] of votes."
         )
-    found = [(judge, judge.second_chosen()) for judge in judges]
-    biased = [(j, s) for j, s in found if not np.isnan(s.low) and not s.low <= 0.5 <= s.high]
+    found = [(voter, voter.second_chosen()) for voter in voters]
+    biased = [(v, s) for v, s in found if not np.isnan(s.low) and not s.low <= 0.5 <= s.high]
     biased.sort(key=lambda one: -abs(one[1].estimate - 0.5))
-    for judge, second in biased[:MOST_BIASED]:
+    for voter, second in biased[:MOST_BIASED]:
         place = "second" if second.estimate > 0.5 else "first"
         share = max(second.estimate, 1 - second.estimate)
-        who = judge.name.capitalize() if judge.name == PEOPLE else judge.name
+        who = voter.name.capitalize() if voter.name == PEOPLE else voter.name
         parts.append(f"{who}: {100 * share:.0f} % of choices are for the image shown {place}.")
     return " ".join(parts)
 

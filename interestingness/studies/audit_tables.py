@@ -1,4 +1,4 @@
-"""Tables and figures of votes: who answered how, how far the raters agree."""
+"""Tables and figures of votes: who answered how, consensus, raters one by one."""
 
 from __future__ import annotations
 
@@ -8,210 +8,132 @@ from math import isnan
 import numpy as np
 from scipy.special import gammaln
 
-from interestingness.stats.agreement import cohen_kappa
-from interestingness.studies.ballots import PEOPLE, Ballots, agreement_of
-from interestingness.studies.result import (
-    Bars,
-    Cell,
-    Column,
-    Figure,
-    HeatMap,
-    IntervalChart,
-    Table,
+from interestingness.stats.columns import Array
+from interestingness.studies.columns import (
+    INTERVAL_NOTE,
+    NOTE,
+    PAIRS,
+    POSITION,
+    REFUSALS,
+    REPEATED,
+    REPETITION,
+    VOTES,
+    position_cells,
+    vote_cells,
 )
+from interestingness.studies.panel import Ballots, Mask, Rows
+from interestingness.studies.result import Bars, Cell, Column, Figure, IntervalChart, Table
 
 FEW = 30
 """Raters with fewer votes are not shown one by one: nothing could be said of them."""
 EDGES = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Bins of consensus above a tie: above one edge, up to the next; then unanimous."""
 BINS = ("tied", "up to 60 %", "60–70 %", "70–80 %", "80–90 %", "over 90 %", "unanimous")
-
-INTERVAL_NOTE = "Brackets: 95 % intervals from resampled images."
-
-POSITION_COLUMNS = (
-    Column(
-        "second", "second chosen", "percent",
-        "share of the decided votes of known order that go to the image shown second; 50 without a "
-        "preference for a place",
-    ),
-    Column(
-        "consistent", "same in both orders", "percent",
-        "of the pairs decided in both orders, the share with the same winner",
-    ),
-    Column("both_orders", "pairs in both orders", "count"),
-    Column(
-        "bias_index", "bias index", "signed",
-        "(second twice − first twice) / pairs in both orders; above 0 favours the second place",
-    ),
-    Column("bias_p", "p", "text", "exact two-sided McNemar test that the bias index is 0"),
-    Column(
-        "order_term", "order term b", "signed",
-        "what the image shown first gains, in logits (interval from the likelihood); below 0 "
-        "favours the second place",
-    ),
-)  # fmt: skip
+NO_TIES = Column("ties", "ties", "percent", "share of the usable votes that say “tie”")
 
 
-def p_text(p: float) -> str:
-    """A p-value for people."""
-    return "" if isnan(p) else "< .001" if p < 0.001 else f"{p:.3f}"[1:] if p < 1 else "1"
-
-
-def position_cells(judge: Ballots) -> dict[str, Cell]:
-    """Cells of ``POSITION_COLUMNS``; empty where no order is known."""
-    if not judge.knows_order:
-        return {}
-    bias = judge.position_bias()
-    cells: dict[str, Cell] = {
-        "second": judge.second_chosen(),
-        "both_orders": bias.pairs,
-        "order_term": judge.order_term(),
-    }
-    if bias.pairs:
-        cells |= {
-            "consistent": bias.position_consistency,
-            "bias_index": bias.bias_index,
-            "bias_p": p_text(bias.p_value),
-        }
-    return cells
-
-
-def judge_table(judges: Sequence[Ballots]) -> Table:
+def voter_table(voters: Sequence[Ballots]) -> Table:
     """One row for people together and one for each model."""
     return Table(
         "judges",
         "Who answered, and how",
         [
-            Column("judge", "judge"),
-            Column("votes", "votes", "count"),
-            Column(
-                "with_others", "agrees with the others", "percent",
-                "share of votes that are the majority of the other raters' votes on their pair (a "
-                "tie of the others counts half): the human ceiling, where the raters are people",
-            ),
-            Column(
-                "consensus", "consensus", "percent",
-                "mean share of a pair's votes on its majority side, over pairs with two or more",
-            ),
+            Column("judge", "votes of"),
+            VOTES,
+            Column("with_others", "agrees with the others", "percent",
+                   "share of votes that are the majority of the other raters' votes on their pair "
+                   "(a tie of the others counts half): the human ceiling, where the raters are "
+                   "people"),
+            Column("consensus", "consensus", "percent",
+                   "mean share of a pair's votes on its majority side, of pairs with two or more"),
             Column("alpha", "alpha", "number", "Krippendorff's alpha (names: left, right, tie)"),
-            Column(
-                "agreement", "two raters agree", "percent",
-                "share of the pairs of raters with the same answer to one pair of images",
-            ),
-            Column(
-                "repetition", "repeats itself", "percent",
-                "mean share of the commonest answer when a rater sees a pair in one order again; a "
-                "coin gives 75 for two answers, 69 for five",
-            ),
-            Column("repeated", "repeated", "count", "pairs × orders × raters asked again"),
+            Column("agreement", "two raters agree", "percent",
+                   "share of the pairs of raters with the same answer to one pair of images"),
+            REPETITION,
+            REPEATED,
             Column("raters", "raters", "count"),
-            Column("pairs", "pairs", "count"),
-            Column("ties", "ties", "percent", "share of the usable votes that say “tie”"),
-            Column("refusals", "refusals", "count", "votes without a usable answer"),
-            Column("note", "note"),
+            PAIRS,
+            NO_TIES,
+            REFUSALS,
+            NOTE,
         ],
-        [_judge_row(judge) for judge in judges],
+        [_voter_row(voter) for voter in voters],
         [INTERVAL_NOTE],
     )  # fmt: skip
 
 
-def position_table(judges: Sequence[Ballots]) -> list[Table]:
-    """Which place each judge favours; nothing where no vote says what was shown first."""
-    rows = [{"judge": j.name, "votes": _ordered(j), **position_cells(j)} for j in judges]
-    if not any(judge.knows_order for judge in judges):
-        return []
-    return [
-        Table(
-            "position",
-            "First or second: which place is favoured",
-            [
-                Column("judge", "judge"),
-                Column("votes", "votes of known order", "count"),
-                *POSITION_COLUMNS,
-            ],
-            rows,
-            [
-                "People answer a pair once each, so their orders are compared over different "
-                "people; the order term uses every vote of known order.",
-                INTERVAL_NOTE,
-            ],
-        )
-    ]
-
-
-def _ordered(judge: Ballots) -> int:
-    return int((judge.usable & (judge.votes.first != 0)).sum())
-
-
-def _judge_row(judge: Ballots) -> dict[str, Cell]:
-    several = judge.several
-    stable, cells = judge.repetition()
-    usable = int(judge.usable.sum())
+def _voter_row(voter: Ballots) -> dict[str, Cell]:
+    several = voter.several
     return {
-        "judge": judge.name,
-        "votes": usable,
-        "raters": judge.raters,
-        "pairs": int((judge.number > 0).sum()),
-        "ties": judge.ties / usable if judge.ties else None,
-        "refusals": judge.refusals or None,
-        "consensus": float(judge.consensus[several].mean()) if several.any() else None,
-        "with_others": judge.interval(judge.hits),
-        "agreement": judge.raw_agreement(),
-        "alpha": judge.alpha(),
-        "repetition": stable if cells else None,
-        "repeated": cells or None,
-        "note": _note(judge, bool(several.any())),
+        "judge": voter.name,
+        "raters": voter.raters,
+        "pairs": int((voter.number > 0).sum()),
+        "ties": voter.tie_share,
+        "consensus": float(voter.consensus[several].mean()) if several.any() else None,
+        "with_others": voter.interval(voter.hits),
+        "agreement": voter.raw_agreement(),
+        "alpha": voter.alpha(),
+        "note": _note(voter),
+        **vote_cells(voter),
     }
 
 
-def _note(judge: Ballots, several: bool) -> str:
-    if not judge.usable.any():
+def _note(voter: Ballots) -> str:
+    if not voter.usable.any():
         return "no usable answer"
-    if judge.ties == int(judge.usable.sum()):
+    if voter.only_ties:
         return "all ties"
-    if several:
+    if voter.several.any():
         return ""
-    return "one rater a pair" if (judge.number > 1).any() else "one vote a pair"
+    return "one rater a pair" if (voter.number > 1).any() else "one vote a pair"
 
 
-def _binned(consensus: np.ndarray) -> np.ndarray:
-    """Bin of each consensus; 1e-9 so that 3 of 5 is "up to 60 %" however it was rounded."""
-    inner = np.searchsorted(np.array(EDGES), consensus - 1e-9)
-    return np.where(consensus > 1 - 1e-9, len(BINS) - 1, inner)
+def position_table(voters: Sequence[Ballots]) -> list[Table]:
+    """Which place is favoured; nothing where no vote says what was shown first."""
+    if not any(voter.knows_order for voter in voters):
+        return []
+    rows: list[dict[str, Cell]] = [
+        {
+            "judge": voter.name,
+            "votes": int((voter.usable & (voter.votes.first != 0)).sum()),
+            **position_cells(voter),
+        }
+        for voter in voters
+    ]
+    notes = [
+        "People answer a pair once each, so their orders are compared over different people; the "
+        "order term uses every vote of known order.",
+        INTERVAL_NOTE,
+    ]
+    columns = [
+        Column("judge", "votes of"),
+        Column("votes", "votes of known order", "count"),
+        *POSITION.values(),
+    ]
+    title = "First or second: which place is favoured"
+    return [Table("position", title, columns, rows, notes)]
 
 
-def consensus_shares(judge: Ballots) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs by consensus, and what coins would give for as many votes a pair, shape (7,) each.
+def consensus_views(voter: Ballots) -> tuple[Table, Bars]:
+    """How many pairs have which share of votes on their majority side, as table and picture.
 
     Votes that say “tie” count on neither side: a coin does not say it.
     """
-    several = judge.several & (judge.decided > 1)
-    counted = np.bincount(_binned(judge.consensus_of_decided[several]), minlength=len(BINS))
-    by_coins = np.zeros(len(BINS))
-    sizes, pairs = np.unique(judge.decided[several], return_counts=True)
-    for n, many in zip(sizes.tolist(), pairs.tolist(), strict=True):
-        k = np.arange(n + 1)
-        at = _binned(np.maximum(k, n - k) / n)
-        ways = np.exp(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) - n * np.log(2))
-        by_coins += many * np.bincount(at, weights=ways, minlength=len(BINS))
-    return counted, by_coins
-
-
-def consensus_table(judge: Ballots) -> Table:
-    """How many pairs have which share of votes on their majority side."""
-    counted, by_coins = consensus_shares(judge)
+    several, sizes, consensus = _decided_pairs(voter)
+    counted = np.bincount(_binned(consensus), minlength=len(BINS))
+    by_coins = _shares_of_coins(sizes)
     total = max(int(counted.sum()), 1)
-    several = judge.several & (judge.decided > 1)
-    sizes = judge.decided[several]
     low, high = (int(sizes.min()), int(sizes.max())) if len(sizes) else (0, 0)
     spread = f"{low}" if low == high else f"{low} to {high}"
-    few = int(((judge.number > 0) & ~several).sum())
-    return Table(
+    few = int(((voter.number > 0) & ~several).sum())
+    left_out = f"; {few:,} pairs without are left out." if few else "."
+    title = f"Consensus of {voter.name}"
+    table = Table(
         "consensus",
-        f"Consensus of {judge.name}",
+        title,
         [
             Column("consensus", "votes on the majority side"),
-            Column("pairs", "pairs", "count"),
+            PAIRS,
             Column("share", "share", "percent"),
             Column("coins", "if all had tossed coins", "percent"),
         ],
@@ -225,23 +147,39 @@ def consensus_table(judge: Ballots) -> Table:
             for i, label in enumerate(BINS)
             if counted[i] or by_coins[i] > 0.005 * total
         ],
-        [
-            f"Pairs with two or more votes that are no tie ({spread} a pair)"
-            + (f"; {few:,} pairs without are left out." if few else "."),
-        ],
+        [f"Pairs with two or more votes that are no tie ({spread} a pair){left_out}"],
     )
+    caption = "Pairs by the share of their votes on the majority side."
+    return table, Bars("consensus", title, caption, list(BINS), counted.astype(float).tolist())
 
 
-def consensus_bars(judge: Ballots) -> Bars:
-    """The same as a picture."""
-    counted, _ = consensus_shares(judge)
-    return Bars(
-        "consensus",
-        f"Consensus of {judge.name}",
-        "Pairs by the share of their votes on the majority side.",
-        list(BINS),
-        counted.astype(float).tolist(),
-    )
+def _decided_pairs(voter: Ballots) -> tuple[Mask, Rows, Array]:
+    """Pairs with two votes for a side; of each the number of such votes and their consensus."""
+    votes = voter.votes
+    chose = voter.usable & (votes.preference != 0.5)
+    pairs = len(voter.pairs)
+    number = np.bincount(voter.row[chose], minlength=pairs)
+    left = np.bincount(voter.row[chose & (votes.preference > 0.5)], minlength=pairs)
+    several = voter.several & (number > 1)
+    most = np.maximum(left, number - left)
+    return several, number[several], most[several] / number[several]
+
+
+def _binned(consensus: Array) -> np.ndarray:
+    """Bin of each consensus; 1e-9 so that 3 of 5 is "up to 60 %" however it was rounded."""
+    inner = np.searchsorted(np.array(EDGES), consensus - 1e-9)
+    return np.where(consensus > 1 - 1e-9, len(BINS) - 1, inner)
+
+
+def _shares_of_coins(sizes: Rows) -> Array:
+    """Pairs by bin that coins would give for as many votes a pair, shape (bins,)."""
+    found = np.zeros(len(BINS))
+    for n, many in zip(*np.unique(sizes, return_counts=True), strict=True):
+        k = np.arange(n + 1)
+        ways = np.exp(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) - n * np.log(2))
+        bins = _binned(np.maximum(k, n - k) / n)
+        found += many * np.bincount(bins, weights=ways, minlength=len(BINS))
+    return found
 
 
 def rater_table(raters: Sequence[Ballots], everyone: Ballots, people: Ballots | None) -> Table:
@@ -252,7 +190,8 @@ def rater_table(raters: Sequence[Ballots], everyone: Ballots, people: Ballots | 
         everyone: all votes.
         people: those of people, against whom everybody is held; None where there are none.
     """
-    shown = _shown(raters)
+    # all of them where nobody has votes enough
+    shown = [r for r in raters if int(r.usable.sum()) >= FEW] or list(raters)
     rows = [_rater_row(rater, _hits(rater, everyone, people)) for rater in shown]
     rows.sort(key=lambda row: _estimate(row["with_others"]))
     left_out = len(raters) - len(shown)
@@ -262,18 +201,16 @@ def rater_table(raters: Sequence[Ballots], everyone: Ballots, people: Ballots | 
         "Raters one by one",
         [
             Column("rater", "rater"),
-            Column("votes", "votes", "count"),
-            Column("pairs", "pairs", "count"),
-            Column(
-                "with_others", "agrees with the others", "percent",
-                f"share of the votes that are the majority of {others} votes on the pair",
-            ),
+            VOTES,
+            PAIRS,
+            Column("with_others", "agrees with the others", "percent",
+                   f"share of the votes that are the majority of {others} votes on the pair"),
             Column("compared", "compared", "count", "votes on pairs that others voted on, too"),
-            Column("ties", "ties", "percent"),
-            Column("refusals", "refusals", "count"),
-            Column("repetition", "repeats itself", "percent"),
-            Column("second", "second chosen", "percent"),
-            Column("note", "note"),
+            NO_TIES,
+            REFUSALS,
+            REPETITION,
+            POSITION["second"],
+            NOTE,
         ],
         rows,
         [
@@ -285,13 +222,7 @@ def rater_table(raters: Sequence[Ballots], everyone: Ballots, people: Ballots | 
     )  # fmt: skip
 
 
-def _shown(raters: Sequence[Ballots]) -> list[Ballots]:
-    """Raters with votes enough; all where nobody has."""
-    many = [r for r in raters if int(r.usable.sum()) >= FEW]
-    return many or list(raters)
-
-
-def _hits(rater: Ballots, everyone: Ballots, people: Ballots | None) -> np.ndarray:
+def _hits(rater: Ballots, everyone: Ballots, people: Ballots | None) -> Array:
     """Per vote of the rater, whether the others chose the same; see ``agrees_with_others``."""
     at = everyone.votes.raters.index(rater.name)
     if people is None:
@@ -304,27 +235,23 @@ def _hits(rater: Ballots, everyone: Ballots, people: Ballots | None) -> np.ndarr
     return np.where((lead != 0) & ~np.isnan(lead), 0.5 + 0.5 * lead * asked, np.nan)
 
 
-def _rater_row(rater: Ballots, hit: np.ndarray) -> dict[str, Cell]:
-    stable, cells = rater.repetition()
-    usable = int(rater.usable.sum())
+def _rater_row(rater: Ballots, hit: Array) -> dict[str, Cell]:
     decided = rater.usable & (rater.votes.preference != 0.5)
     places = rater.votes.first[decided] * np.sign(rater.votes.preference[decided] - 0.5)
     note = ""
-    if usable and not decided.any():
+    if rater.usable.any() and not decided.any():
         note = "all ties"
     elif len(places) >= FEW and abs(places).min() > 0 and abs(places.mean()) > 0.9:
         note = "nearly always the " + ("first" if places.mean() > 0 else "second")
     return {
         "rater": rater.name,
-        "votes": usable,
         "pairs": int((rater.number > 0).sum()),
         "with_others": rater.interval(hit, quick=True),
         "compared": int((~np.isnan(hit)).sum()),
-        "ties": rater.ties / usable if rater.ties else None,
-        "refusals": rater.refusals or None,
-        "repetition": stable if cells else None,
+        "ties": rater.tie_share,
         "second": float((places[places != 0] < 0).mean()) if (places != 0).any() else None,
         "note": note,
+        **vote_cells(rater),
     }
 
 
@@ -347,63 +274,5 @@ def rater_chart(table: Table, most: int = 20) -> list[Figure]:
             f"Share of a rater's votes that are the majority of the others'; {of}.",
             [(str(row["rater"]), row["with_others"]) for row in known[:most]],  # type: ignore[misc]
             {"chance": 0.5},
-        )
-    ]
-
-
-def agreement_table(judges: Sequence[Ballots]) -> Table:
-    """Every two judges: pairs that both decided, agreement, kappa."""
-    rows: list[dict[str, Cell]] = []
-    for i, one in enumerate(judges):
-        for other in judges[i + 1 :]:
-            found, common = agreement_of(one.side, other.side, one.pairs, seed=one.seed)
-            rows.append(
-                {
-                    "one": one.name,
-                    "other": other.name,
-                    "pairs": common,
-                    "agreement": found,
-                    "kappa": cohen_kappa(one.side, other.side),
-                    "note": "" if common else "no pair that both decided",
-                }
-            )
-    people = any(judge.name == PEOPLE for judge in judges)
-    return Table(
-        "agreement",
-        "Agreement between " + ("judges" if people else "raters"),
-        [
-            Column("one", "one"),
-            Column("other", "other"),
-            Column("pairs", "common pairs", "count", "pairs on which both have a majority side"),
-            Column("agreement", "agreement", "percent", "chance is 50: sides are arbitrary"),
-            Column("kappa", "kappa", "number", "Cohen's, agreement beyond chance"),
-            Column("note", "note"),
-        ],
-        rows,
-        ["Several votes of one judge on a pair count by their majority.", INTERVAL_NOTE],
-    )
-
-
-def agreement_map(judges: Sequence[Ballots]) -> list[Figure]:
-    """The same as a picture, where there is more than one number to see."""
-    if len(judges) < 3:
-        return []
-    values = np.full((len(judges), len(judges)), np.nan)
-    for i, one in enumerate(judges):
-        for j, other in enumerate(judges):
-            if i != j:
-                p, q = one.side, other.side
-                both = ~np.isnan(p) & ~np.isnan(q) & (p != 0.5) & (q != 0.5)
-                if both.any():
-                    values[i, j] = float(((p > 0.5) == (q > 0.5))[both].mean())
-    names = [judge.name for judge in judges]
-    return [
-        HeatMap(
-            "agreement",
-            "Agreement between judges",
-            "Share of commonly decided pairs on which the two choose the same side; 50 is chance.",
-            names,
-            names,
-            values,
         )
     ]

@@ -1,17 +1,17 @@
-"""Where people and a judge part: clusters of texts, a map, and what measured attributes explain."""
+"""Where a source and its reference part: clusters, a map, and what measured attributes explain."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from interestingness.errors import ConfigError, DataError, LabelError, WeightsError
 from interestingness.labels.source import LabelSource
 from interestingness.labels.votes import VoteSource
 from interestingness.models.backbone import SYNTHETIC
 from interestingness.models.text_towers import OpenClipText
+from interestingness.schema import Array
 from interestingness.stats.clusters import MOST, cut, ward_tree
 from interestingness.stats.salient_words import salient_words, words_of
 from interestingness.studies import discrepancy_galleries as galleries
@@ -31,20 +31,20 @@ from interestingness.studies.result import StudyResult
 from interestingness.studies.study import Material, Study
 from interestingness.studies.texts import Texts, descriptions, reasons
 
-Array = NDArray[np.float64]
 KINDS = ("descriptions", "reasons", "images")
+SIDES = ("reference", "source")
 
 
 class Discrepancies(Study):
-    """Clusters that people and a judge see alike or differently, and why."""
+    """Clusters that a source and its reference see alike or differently, and why."""
 
     def __init__(
         self,
         *,
         of: str,
         columns: Sequence[str],
-        people: str,
-        judge: str,
+        reference: str,
+        source: str,
         reasons_by: str,
         embedder: TextEmbedder,
         clusters: int | None,
@@ -62,9 +62,9 @@ class Discrepancies(Study):
             of: what is clustered: "descriptions" (texts of the image table), "reasons" (texts of
                 the votes), or "images" (features; the texts only name the clusters).
             columns: of the image table, whose cells describe an image.
-            people: name of the source that stands for people.
-            judge: name of the source that is held against it.
-            reasons_by: "people" or "judge": whose reasons.
+            reference: name of what the source is held against, people as a rule.
+            source: name of the other one.
+            reasons_by: "reference" or "source": whose reasons.
             embedder: texts → vectors.
             clusters: number of clusters; or
             distance: at which the tree is cut. The other is None.
@@ -79,14 +79,15 @@ class Discrepancies(Study):
         Raises:
             ConfigError: for a kind that does not exist.
         """
-        if of not in KINDS or reasons_by not in ("people", "judge") or splits < 1:
+        if of not in KINDS or reasons_by not in SIDES or splits < 1:
             raise ConfigError(
                 f"study.of={of} study.reasons_by={reasons_by} study.splits={splits}",
-                expected=f"of: {', '.join(KINDS)}; reasons_by: people or judge; splits: 1 or more",
+                expected=f"of: {', '.join(KINDS)}; reasons_by: {' or '.join(SIDES)}; "
+                "splits: 1 or more",
                 todo="correct the option",
             )
         self.of, self.columns = of, tuple(columns)
-        self.people, self.judge, self.reasons_by = people, judge, reasons_by
+        self.reference, self.source, self.reasons_by = reference, source, reasons_by
         self.embedder = embedder
         self.clusters, self.distance = clusters, distance
         self.splits, self.attributes, self.scores = splits, attributes, tuple(scores)
@@ -96,6 +97,7 @@ class Discrepancies(Study):
         """Embed, cluster, rank, measure, compare.
 
         Raises:
+            ConfigError: if no reference has one of the names.
             LabelError: if a source or the reasons are not there.
             DataError: for too few texts, and whatever is wrong with the tables.
         """
@@ -105,9 +107,9 @@ class Discrepancies(Study):
         vectors = self._vectors(material, texts)
         cluster = cut(ward_tree(vectors), clusters=self.clusters, distance=self.distance)
         pairs = material.pairs
-        people, judge = (source.fit(pairs).labels(pairs).preference for source in sources)
-        sides = Sides(people, judge, *self._ranks(material, sources))
-        names = (self.people, self.judge)
+        reference, source = (source.fit(pairs).labels(pairs).preference for source in sources)
+        sides = Sides(reference, source, *self._ranks(material, sources))
+        names = (self.reference, self.source)
         found = cluster_facts(
             texts,
             cluster,
@@ -116,7 +118,7 @@ class Discrepancies(Study):
             sides,
             names=names,
             # a reason is held against the side that did not give it
-            reader=1 if self.reasons_by == "people" else 0,
+            reader=1 if self.reasons_by == "reference" else 0,
             seed=material.seed,
             repeats=self.repeats,
         )
@@ -129,33 +131,25 @@ class Discrepancies(Study):
         return self._result(seen, explained, notes)
 
     def _sources(self, material: Material) -> tuple[LabelSource, LabelSource]:
-        there, absent = material.references
-        for name in (self.people, self.judge):
-            if name not in there:
-                raise LabelError(
-                    f"{name!r} has no labels in {material.tables.manifest.name}"
-                    + (f": {absent[name]}" if name in absent else ""),
-                    expected=f"two of the sources that are there: {', '.join(there) or 'none'}",
-                    todo="study.people=… study.judge=…, or obtain the labels",
-                )
-        if self.people == self.judge:
+        if self.reference == self.source:
             raise ConfigError(
-                f"study.people and study.judge are both {self.people!r}",
-                expected="two sources to compare",
+                f"study.reference and study.source are both {self.reference!r}",
+                expected="two references to compare",
                 todo="name another one",
             )
-        return there[self.people], there[self.judge]
+        named = material.references.named
+        return named(self.reference, "study.reference"), named(self.source, "study.source")
 
     def _texts(
         self, material: Material, sources: tuple[LabelSource, LabelSource], notes: list[str]
     ) -> Texts:
         if self.of == "reasons":
-            source = sources[0 if self.reasons_by == "people" else 1]
+            source = sources[0 if self.reasons_by == "reference" else 1]
             if not isinstance(source, VoteSource):
                 raise LabelError(
                     f"{source.name!r} is not made of votes, which alone have reasons",
                     expected="a source of votes",
-                    todo="study.reasons_by=people, or study.of=descriptions",
+                    todo="study.reasons_by=reference, or study.of=descriptions",
                 )
             texts = reasons(material.tables, source)
         elif self.of == "images":
@@ -231,7 +225,7 @@ class Discrepancies(Study):
                 refits=self.refits,
                 progress=material.progress(f"ranking by {name}"),
             )
-            for name, source in zip((self.people, self.judge), sources, strict=True)
+            for name, source in zip((self.reference, self.source), sources, strict=True)
         )
         return one, other
 
@@ -239,7 +233,7 @@ class Discrepancies(Study):
         material = seen.material
         return StudyResult(
             name="discrepancies",
-            title=f"Where {self.people} and {self.judge} part",
+            title=f"Where {self.reference} and {self.source} part",
             answer=views.answer(seen) + effects_answer(explained, seen.names),
             used=self._used(seen),
             tables=[
@@ -262,7 +256,7 @@ class Discrepancies(Study):
 
     def _used(self, seen: views.Seen) -> list[tuple[str, str]]:
         material, texts = seen.material, seen.texts
-        one, other = seen.sides.people_ranks, seen.sides.judge_ranks
+        one, other = seen.sides.reference_ranks, seen.sides.source_ranks
         where = "by number" if self.distance is None else f"at distance {self.distance:g}"
         vectors = (
             f"{material.features.note}; centred, length 1"
@@ -270,7 +264,7 @@ class Discrepancies(Study):
             else f"{self.embedder.describe()}; length 1"
         )
         return [
-            ("data", f"{material.tables.manifest.name}: {len(material.pairs):,} pairs"),
+            material.data_used,
             (
                 "texts",
                 f"{len(texts):,} ({texts.what}), {texts.distinct:,} different; "
@@ -280,8 +274,8 @@ class Discrepancies(Study):
             ("clusters", f"{len(seen.found)}, by Ward's rule, cut {where}"),
             (
                 "models",
-                f"linear, L2 {one.l2:.3g} ({self.people}) and {other.l2:.3g} ({self.judge}), on "
-                f"{material.features.note}",
+                f"linear, L2 {one.l2:.3g} ({self.reference}) and {other.l2:.3g} ({self.source}), "
+                f"on {material.features.note}",
             ),
             (
                 "ranks",

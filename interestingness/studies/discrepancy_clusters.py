@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.bootstrap import Interval, accuracy_interval
 from interestingness.stats.refits import training_variance
 from interestingness.studies.held_out_ranks import HeldOutRanks
 from interestingness.studies.texts import Texts
 
-Array = NDArray[np.float64]
 UNKNOWN = Interval(float("nan"), float("nan"), float("nan"), 0.95, 0)
 
 
@@ -24,34 +23,34 @@ class Sides:
     """What the two sources say.
 
     Attributes:
-        people, judge: preference of each for left, in [0, 1] or NaN, shape (pairs,).
-        people_ranks, judge_ranks: held-out ranks by the model of each.
+        reference, source: preference of each for left, in [0, 1] or NaN, shape (pairs,).
+        reference_ranks, source_ranks: held-out ranks by the model of each.
     """
 
-    people: Array
-    judge: Array
-    people_ranks: HeldOutRanks
-    judge_ranks: HeldOutRanks
+    reference: Array
+    source: Array
+    reference_ranks: HeldOutRanks
+    source_ranks: HeldOutRanks
 
     @property
-    def people_rank(self) -> Array:
-        """Relative rank by people's model, 0 for the most interesting, shape (images,)."""
-        return self.people_ranks.rank
+    def reference_rank(self) -> Array:
+        """Relative rank by the reference's model, 0 for the most interesting, shape (images,)."""
+        return self.reference_ranks.rank
 
     @property
-    def judge_rank(self) -> Array:
-        """Relative rank by the judge's model, shape (images,)."""
-        return self.judge_ranks.rank
+    def source_rank(self) -> Array:
+        """Relative rank by the source's model, shape (images,)."""
+        return self.source_ranks.rank
 
     @property
     def lead(self) -> Array:
-        """How much higher the judge's model ranks an image, in (−1, 1), shape (images,)."""
-        return self.people_rank - self.judge_rank
+        """How much higher the source's model ranks an image, in (−1, 1), shape (images,)."""
+        return self.reference_rank - self.source_rank
 
     @property
     def lead_refits(self) -> tuple[Array, Array]:
         """The lead after trainings on resampled images and pairs, shape (images, refits) each."""
-        one, other = self.people_ranks, self.judge_ranks
+        one, other = self.reference_ranks, self.source_ranks
         return one.by_image - other.by_image, one.by_pair - other.by_pair
 
 
@@ -68,10 +67,10 @@ class ClusterFacts:
         agreement: share of them on which both sources choose the same side.
         agreed_winner: of the pairs on which they agree and that have one image of the cluster:
             share in which that image wins.
-        people_rank, judge_rank: mean relative ranks of its images; 0.5 is chance, or for reasons
-            the mean over all clusters.
-        lead: mean of people's minus the judge's rank; positive if the judge's model likes them
-            more.
+        reference_rank, source_rank: mean relative ranks of its images; 0.5 is chance, or for
+            reasons the mean over all clusters.
+        lead: mean rank by the reference minus that by the source; positive if the source's model
+            likes them more.
         verdict: what follows, see ``verdict``.
     """
 
@@ -82,8 +81,8 @@ class ClusterFacts:
     pairs: int
     agreement: Interval
     agreed_winner: Interval
-    people_rank: Interval
-    judge_rank: Interval
+    reference_rank: Interval
+    source_rank: Interval
     lead: Interval
     verdict: str
 
@@ -93,21 +92,21 @@ class ClusterFacts:
         return f"{self.number + 1} {', '.join(self.words)}".strip()
 
 
-def verdict(people: Interval, judge: Interval, lead: Interval, names: tuple[str, str]) -> str:
+def verdict(reference: Interval, source: Interval, lead: Interval, names: tuple[str, str]) -> str:
     """Who likes a cluster, as far as the intervals tell.
 
     Args:
-        people, judge: mean relative ranks, 0 the most interesting; chance is 0.5.
-        lead: people's minus the judge's.
+        reference, source: mean relative ranks, 0 the most interesting; chance is 0.5.
+        lead: the reference's minus the source's.
         names: of the two sources.
 
     Returns:
         "both like" (both intervals better than 0.5), "both dislike" (both worse), else
         "<name> more" if the lead differs from 0, else "undecided".
     """
-    if people.high < 0.5 and judge.high < 0.5:
+    if reference.high < 0.5 and source.high < 0.5:
         return "both like"
-    if people.low > 0.5 and judge.low > 0.5:
+    if reference.low > 0.5 and source.low > 0.5:
         return "both dislike"
     if lead.low > 0:
         return f"{names[1]} more"
@@ -139,9 +138,9 @@ def cluster_facts(
         words: salient words of each cluster.
         pairs: all pairs.
         sides: what the sources say of them.
-        names: of people and judge.
-        reader: whose answer a reason is held against: 0 people, 1 the judge; descriptions ignore
-            it.
+        names: of reference and source.
+        reader: whose answer a reason is held against: 0 the reference, 1 the source;
+            descriptions ignore it.
         seed: of the resamples.
         repeats: number of resamples.
     """
@@ -150,20 +149,20 @@ def cluster_facts(
     given = bool((texts.pair >= 0).all())
     shift = [
         0.5 - float(np.nanmean(rank[np.concatenate(members)])) if given else 0.0
-        for rank in (sides.people_rank, sides.judge_rank)
+        for rank in (sides.reference_rank, sides.source_rank)
     ]
     for number, (named, images) in enumerate(zip(words, members, strict=True)):
         rows = np.flatnonzero(cluster == number)
         if given:
-            other = (sides.people, sides.judge)[reader]
+            other = (sides.reference, sides.source)[reader]
             agreed, count = _reasons_agreement(texts, rows, pairs, other, seed, repeats)
             winner = UNKNOWN
         else:
             agreed, count = _pair_agreement(images, pairs, sides, seed, repeats)
             winner = _agreed_winner(images, pairs, sides, seed, repeats)
-        people, judge = (
+        reference, source = (
             mean_rank(r.rank[images] + by, r.by_image[images], r.by_pair[images])
-            for r, by in zip((sides.people_ranks, sides.judge_ranks), shift, strict=True)
+            for r, by in zip((sides.reference_ranks, sides.source_ranks), shift, strict=True)
         )
         lead = mean_rank(
             sides.lead[images] + shift[0] - shift[1],
@@ -178,10 +177,10 @@ def cluster_facts(
                 count,
                 agreed,
                 winner,
-                people,
-                judge,
+                reference,
+                source,
                 lead,
-                verdict(people, judge, lead, names),
+                verdict(reference, source, lead, names),
             )
         )
     return found
@@ -189,8 +188,8 @@ def cluster_facts(
 
 def decided(sides: Sides) -> NDArray[np.bool_]:
     """Pairs on which both sources prefer a side, shape (pairs,)."""
-    known = ~np.isnan(sides.people) & ~np.isnan(sides.judge)
-    return known & (sides.people != 0.5) & (sides.judge != 0.5)
+    known = ~np.isnan(sides.reference) & ~np.isnan(sides.source)
+    return known & (sides.reference != 0.5) & (sides.source != 0.5)
 
 
 def _pair_agreement(
@@ -201,8 +200,8 @@ def _pair_agreement(
         decided(sides) & (np.isin(pairs.left, images) | np.isin(pairs.right, images))
     )
     interval = accuracy_interval(
-        sides.judge[rows] - 0.5,
-        sides.people[rows],
+        sides.source[rows] - 0.5,
+        sides.reference[rows],
         pairs.left[rows],
         pairs.right[rows],
         seed=seed,
@@ -219,11 +218,11 @@ def _agreed_winner(
     Pairs with both images in the cluster are left out: one of them always wins.
     """
     left, right = np.isin(pairs.left, images), np.isin(pairs.right, images)
-    same = (sides.people > 0.5) == (sides.judge > 0.5)
+    same = (sides.reference > 0.5) == (sides.source > 0.5)
     rows = np.flatnonzero(decided(sides) & same & (left != right))
     return accuracy_interval(
         np.where(left[rows], 1.0, -1.0),
-        sides.people[rows],
+        sides.reference[rows],
         pairs.left[rows],
         pairs.right[rows],
         seed=seed,

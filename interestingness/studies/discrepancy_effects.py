@@ -17,7 +17,7 @@ from interestingness.stats.effects import (
 from interestingness.stats.paired_splits import holm
 from interestingness.studies.discrepancy_clusters import Sides
 from interestingness.studies.measured import Measured
-from interestingness.studies.result import Column, Figure, IntervalChart, Table
+from interestingness.studies.result import Cell, Column, Figure, IntervalChart, Table
 
 Names = tuple[str, str]
 
@@ -31,7 +31,7 @@ class Explained:
 
     Attributes:
         measured: the attributes of every image.
-        lead: regression of the judge's lead in rank, by image; None where there were too few.
+        lead: regression of the source's lead in rank, by image; None where there were too few.
         choices: what either source weighs when it chooses, by pair; None where there were too few.
     """
 
@@ -53,7 +53,7 @@ def explain(
         notes.append(f"no regression of the lead on attributes: {error.found}")
     try:
         choices = choice_effects(
-            measured.values, pairs.left, pairs.right, sides.people, sides.judge
+            measured.values, pairs.left, pairs.right, sides.reference, sides.source
         )
     except DataError as error:
         notes.append(f"no regression of choices on attributes: {error.found}")
@@ -63,68 +63,57 @@ def explain(
 def attribute_table(explained: Explained, names: Names) -> Table:
     """What measured attributes explain, by image and by pair."""
     measured, lead, choices = explained.measured, explained.lead, explained.choices
-    people, judge = names
-    rows = [
-        {
-            "attribute": name,
-            "unit": unit,
-            "mean": float(np.nanmean(column)) if np.isfinite(column).any() else None,
-            "alone": lead.alone[i] if lead else None,
-            "together": lead.together[i] if lead else None,
-            "inflation": lead.inflation[i] if lead else None,
-            "people": choices.people[i] if choices else None,
-            "judge": choices.judge[i] if choices else None,
-            "difference": choices.difference[i] if choices else None,
-        }
-        for i, (name, unit, column) in enumerate(
-            zip(measured.names, measured.units, measured.values.T, strict=True)
-        )
-    ]
+    reference, source = names
+    rows: list[dict[str, Cell]] = []
+    for i, (name, unit) in enumerate(zip(measured.names, measured.units, strict=True)):
+        values = measured.values[:, i]
+        row: dict[str, Cell] = {"attribute": name, "unit": unit}
+        if np.isfinite(values).any():
+            row["mean"] = float(np.nanmean(values))
+        if lead is not None:
+            row |= {
+                "alone": lead.alone[i],
+                "together": lead.together[i],
+                "inflation": lead.inflation[i],
+            }
+        if choices is not None:
+            row |= {
+                "people": choices.reference[i],
+                "judge": choices.source[i],
+                "difference": choices.difference[i],
+            }
+        rows.append(row)
     columns = [
         Column("attribute", "attribute"),
         Column("unit", "unit"),
         Column("mean", "mean", "number", "over the images, in the unit"),
-        Column("alone", "lead, alone", "signed", f"correlation with the lead of {judge} in rank"),
-        Column(
-            "together",
-            "lead, together",
-            "signed",
-            f"standardised coefficient of a regression of the lead of {judge} on all attributes",
-        ),
-        Column(
-            "inflation",
-            "inflation",
-            "number",
-            "variance inflation; from about 5 on, attributes say the same and share their effect "
-            "in an arbitrary way",
-        ),
-        Column(
-            "people",
-            f"weight, {people}",
-            "percent",
-            "how many more of 100 choices an image wins that has a standard deviation more of it "
-            "than its partner",
-        ),
-        Column("judge", f"weight, {judge}", "percent", "the same"),
-        Column(
-            "difference", "difference", "percent", f"weight of {judge} minus weight of {people}"
-        ),
-    ]
-    notes = []
-    if lead is not None:
-        share = lead.explained
-        notes.append(
-            f"by image: {lead.images:,} images; all attributes together explain "
-            f"{share.estimate:.1%} of the variance of the lead, part of which is the noise of "
-            "training; intervals of 95 % over resampled images and repeated training"
-        )
+        Column("alone", "lead, alone", "signed", f"correlation with the lead of {source} in rank"),
+        Column("together", "lead, together", "signed",
+               f"standardised coefficient of a regression of the lead of {source} on all "
+               "attributes"),
+        Column("inflation", "inflation", "number",
+               "variance inflation; from about 5 on, attributes say the same and share their "
+               "effect in an arbitrary way"),
+        Column("people", f"weight, {reference}", "percent",
+               "how many more of 100 choices an image wins that has a standard deviation more of "
+               "it than its partner"),
+        Column("judge", f"weight, {source}", "percent", "the same"),
+        Column("difference", "difference", "percent",
+               f"weight of {source} minus weight of {reference}"),
+    ]  # fmt: skip
+    notes = ["An attribute that goes with a difference need not cause it."]
     if choices is not None:
-        notes.append(
-            f"by pair: regressions of both sources' choices on {choices.pairs:,} pairs that both "
+        notes.insert(0, (
+            f"By pair: regressions of both sources' choices on {choices.pairs:,} pairs that both "
             "label, without any model; a source that answers with more noise weighs everything "
-            "less; intervals of 95 % that know which pairs share images"
-        )
-    notes.append("an attribute that goes with a difference need not cause it")
+            "less; intervals of 95 % that know which pairs share images."
+        ))  # fmt: skip
+    if lead is not None:
+        notes.insert(0, (
+            f"By image: {lead.images:,} images; all attributes together explain "
+            f"{lead.explained.estimate:.1%} of the variance of the lead, part of which is the "
+            "noise of training; intervals of 95 % over resampled images and repeated training."
+        ))  # fmt: skip
     return Table("attributes", "Measured attributes", columns, rows, notes)
 
 
@@ -132,14 +121,14 @@ def attribute_charts(explained: Explained, names: Names) -> list[Figure]:
     """The two regressions as intervals."""
     measured, lead, choices = explained.measured, explained.lead, explained.choices
     charts: list[Figure] = []
-    people, judge = names
+    reference, source = names
     if choices is not None:
         charts.append(
             IntervalChart(
                 "weights",
-                f"What {judge} weighs more than {people}",
-                f"Weight of {judge} minus weight of {people}: choices out of 100 that a standard "
-                "deviation more of the attribute wins.",
+                f"What {source} weighs more than {reference}",
+                f"Weight of {source} minus weight of {reference}: choices out of 100 that a "
+                "standard deviation more of the attribute wins.",
                 list(zip(measured.names, choices.difference, strict=True)),
                 {"the same": 0.0},
             )
@@ -148,7 +137,7 @@ def attribute_charts(explained: Explained, names: Names) -> list[Figure]:
         charts.append(
             IntervalChart(
                 "lead_by_attribute",
-                f"What goes with a lead of {judge} in rank",
+                f"What goes with a lead of {source} in rank",
                 "Standardised coefficients of one regression on all attributes.",
                 list(zip(measured.names, lead.together, strict=True)),
                 {"nothing": 0.0},
@@ -159,28 +148,22 @@ def attribute_charts(explained: Explained, names: Names) -> list[Figure]:
 
 
 def effects_answer(explained: Explained, names: Names) -> str:
-    """Which attributes the judge weighs more, and how much of the lead all explain together."""
-    people, judge = names
-    told = ""
+    """Which attributes the source weighs more, and how much of the lead all explain together."""
+    reference, source = names
+    said = ""
     if explained.choices is not None:
         p = holm(explained.choices.p)
-        tests = int(np.isfinite(p).sum())
-        more, less = (
-            [
-                f"{name} ({100 * interval.estimate:+.1f})".replace("-", "−")
-                for name, interval, corrected in zip(
-                    explained.measured.names, explained.choices.difference, p, strict=True
-                )
-                if sign * interval.estimate > 0 and corrected < NAMED
-            ]
-            for sign in (1, -1)
-        )
-        told += (
-            f" In choices, {judge} weighs {', '.join(more) or 'no attribute'} more than {people}, "
-            f"and {', '.join(less) or 'none'} less (choices of 100 for a standard deviation; "
-            f"named where p < {NAMED:g} after Holm's correction for {tests} tests)."
+        found = zip(explained.measured.names, explained.choices.difference, p, strict=True)
+        named = [(name, 100 * one.estimate) for name, one, its in found if its < NAMED]
+        more = [f"{name} ({points:+.1f})" for name, points in named if points > 0]
+        less = [f"{name} (−{-points:.1f})" for name, points in named if points < 0]
+        said += (
+            f" In choices, {source} weighs {', '.join(more) or 'no attribute'} more than "
+            f"{reference}, and {', '.join(less) or 'none'} less (choices of 100 for a standard "
+            f"deviation; named where p < {NAMED:g} after Holm's correction for "
+            f"{int(np.isfinite(p).sum())} tests)."
         )
     if explained.lead is not None:
         share = explained.lead.explained.estimate
-        told += f" All measured attributes explain {share:.1%} of the variance of the lead in rank."
-    return told
+        said += f" All measured attributes explain {share:.1%} of the variance of the lead in rank."
+    return said

@@ -43,7 +43,7 @@ def cluster_galleries(seen: Seen, *, most: int) -> list[Gallery]:
 
 def lead_galleries(seen: Seen) -> list[Gallery]:
     """The pictures with the largest lead of either model."""
-    lead, (people, judge) = seen.sides.lead, seen.names
+    lead, (reference, source) = seen.sides.lead, seen.names
     known = np.flatnonzero(~np.isnan(lead))
     falling = known[np.argsort(-lead[known], kind="stable")]
     return [
@@ -52,13 +52,13 @@ def lead_galleries(seen: Seen) -> list[Gallery]:
             "the largest leads, among images that the models were not trained on",
             [_shown(int(row), seen) for row in rows[:PICTURES]],
         )
-        for name, rows in ((judge, falling), (people, falling[::-1]))
+        for name, rows in ((source, falling), (reference, falling[::-1]))
         if len(rows)
     ]
 
 
 def _shown(row: int, seen: Seen) -> Shown:
-    ranks = (seen.sides.people_rank[row], seen.sides.judge_rank[row])
+    ranks = (seen.sides.reference_rank[row], seen.sides.source_rank[row])
     told = [
         f"{name} {100 * rank:.0f} %"
         for name, rank in zip(seen.names, ranks, strict=True)
@@ -71,7 +71,7 @@ def disagreed_pairs(seen: Seen) -> list[Gallery]:
     """Pairs on which the two sources choose different sides most clearly, with their reasons."""
     sides, pairs = seen.sides, seen.material.pairs
     ids, pair_ids = seen.material.tables.image_ids, pairs.pair_ids
-    clear = np.where(decided(sides), (sides.people - 0.5) * (sides.judge - 0.5), 0.0)
+    clear = np.where(decided(sides), (sides.reference - 0.5) * (sides.source - 0.5), 0.0)
     # Clear by both preferences; among equals, by how far the models' leads lie apart.
     apart = np.abs(np.nan_to_num(sides.lead[pairs.left] - sides.lead[pairs.right]))
     rows = np.lexsort((-apart, clear))[:PAIRS]
@@ -83,7 +83,7 @@ def disagreed_pairs(seen: Seen) -> list[Gallery]:
     for row in rows.tolist():
         said = [
             f"{name} {'left' if p > 0.5 else 'right'} ({max(p, 1 - p):.0%})"
-            for name, p in zip(seen.names, (sides.people[row], sides.judge[row]), strict=True)
+            for name, p in zip(seen.names, (sides.reference[row], sides.source[row]), strict=True)
         ]
         left, right = (Shown(str(ids[side[row]])) for side in (pairs.left, pairs.right))
         shown.append(ShownPair(left, right, ", ".join(said), tuple(given.get(pair_ids[row], ()))))

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
+from interestingness.schema import Array
 from interestingness.stats.clusters import typical
+from interestingness.studies.columns import Field, table_of
 from interestingness.studies.discrepancy_clusters import ClusterFacts, Sides, decided
 from interestingness.studies.result import Column, IntervalChart, Scatter, Table
 from interestingness.studies.study import Material
 from interestingness.studies.texts import Texts
-
-Array = NDArray[np.float64]
 
 ON_MAP = 24
 """Pictures on the map."""
@@ -32,7 +32,7 @@ class Seen:
 
     Attributes:
         material: tables, pictures, references.
-        names: of people and judge.
+        names: of reference and source.
         texts: what was clustered.
         vectors: of the texts, shape (texts, dim).
         cluster: numbers from 0, shape (texts,).
@@ -51,60 +51,41 @@ class Seen:
 
 def cluster_table(seen: Seen, *, of: str, reasons_by: str) -> Table:
     """One row a cluster: agreement, agreed winners, ranks by two models, verdict."""
-    people, judge = seen.names
-    giver, reader = (people, judge) if reasons_by == "people" else (judge, people)
-    agreement = (
-        f"share of the votes of {giver} with such a reason whose image {reader} prefers too"
-        if of == "reasons"
-        else "share of pairs with an image of the cluster, decided by both, on which both choose "
-        "the same side"
-    )
-    columns = [
-        Column("cluster", "cluster", help="by size; words frequent in it and rare in the others"),
-        Column("verdict", "verdict"),
-        Column("agreement", "A", "percent", agreement),
-        Column("images", "images", "count", "different images that it is about"),
-        Column(
-            "lead",
-            f"lead of {judge}",
-            "percent",
-            f"rank by {people} minus rank by {judge}: positive where the model of {judge} likes "
-            "the cluster more",
-        ),
-        Column(
-            "people_rank",
-            f"rank, {people}",
-            "percent",
-            f"mean rank of its images by a model trained on {people}, among images that the model "
-            "was not trained on; 0 % is the most interesting, 50 % "
-            + ("the mean of images with reasons" if of == "reasons" else "chance"),
-        ),
-        Column("judge_rank", f"rank, {judge}", "percent", f"the same by a model of {judge}"),
-        Column(
-            "agreed_winner",
-            "agreed winner",
-            "percent",
-            "of the pairs on which both agree and that have one image of the cluster: share in "
-            "which that image wins",
-        ),
-        Column("texts", "texts", "count"),
-        Column("pairs", "votes" if of == "reasons" else "pairs", "count", "on which A stands"),
-    ]
-    rows = [
-        {
-            "cluster": c.title,
-            "texts": None if of == "images" else c.texts,
-            "images": len(c.images),
-            "pairs": c.pairs,
-            "agreement": c.agreement,
-            "agreed_winner": c.agreed_winner,
-            "people_rank": c.people_rank,
-            "judge_rank": c.judge_rank,
-            "lead": c.lead,
-            "verdict": c.verdict,
-        }
-        for c in seen.found
-    ]
+    reference, source = seen.names
+    giver, reader = (reference, source) if reasons_by == "reference" else (source, reference)
+    agreement = "share of pairs with an image of the cluster, decided by both, with the same side"
+    middle = "chance"
+    if of == "reasons":
+        middle = "the mean of images with reasons"
+        agreement = (
+            f"share of the votes of {giver} with such a reason whose image {reader} prefers too"
+        )
+    fields: list[Field[ClusterFacts]] = [
+        Field(Column("cluster", "cluster", help="by size; words frequent in it and rare elsewhere"),
+              lambda c: c.title),
+        Field(Column("verdict", "verdict"), lambda c: c.verdict),
+        Field(Column("agreement", "A", "percent", agreement), lambda c: c.agreement),
+        Field(Column("images", "images", "count", "different images that it is about"),
+              lambda c: len(c.images)),
+        Field(Column("lead", f"lead of {source}", "percent",
+                     f"rank by {reference} minus rank by {source}: positive where the model of "
+                     f"{source} likes the cluster more"),
+              lambda c: c.lead),
+        Field(Column("people_rank", f"rank, {reference}", "percent",
+                     f"mean rank of its images by a model trained on {reference}, among images "
+                     "that the model was not trained on; 0 % is the most interesting, 50 % "
+                     f"{middle}"),
+              lambda c: c.reference_rank),
+        Field(Column("judge_rank", f"rank, {source}", "percent", f"the same, model of {source}"),
+              lambda c: c.source_rank),
+        Field(Column("agreed_winner", "agreed winner", "percent",
+                     "of the pairs on which both agree and that have one image of the cluster: "
+                     "share in which that image wins"),
+              lambda c: c.agreed_winner),
+        Field(Column("texts", "texts", "count"), lambda c: None if of == "images" else c.texts),
+        Field(Column("pairs", "votes" if of == "reasons" else "pairs", "count", "behind A"),
+              lambda c: c.pairs),
+    ]  # fmt: skip
     notes = [
         "verdict: both like (both ranks better than 50 %, intervals included), both dislike "
         "(both worse), the name of the source whose model likes it more (the lead's interval "
@@ -114,18 +95,18 @@ def cluster_table(seen: Seen, *, of: str, reasons_by: str) -> Table:
         f"each interval stands for itself: of {len(seen.found)} clusters without any difference, "
         "about one in twenty would get a verdict",
     ]
-    return Table("clusters", "Clusters", columns, rows, notes)
+    return table_of("clusters", "Clusters", seen.found, fields, notes)
 
 
 def lead_chart(seen: Seen) -> IntervalChart:
-    """The lead of the judge, by cluster, from the largest down."""
-    people, judge = seen.names
+    """The lead of the source, by cluster, from the largest down."""
+    reference, source = seen.names
     known = [c for c in seen.found if not np.isnan(c.lead.low)]
     known.sort(key=lambda c: -c.lead.estimate)
     return IntervalChart(
         "leads",
-        f"Clusters that {judge} ranks higher than {people}",
-        f"Mean rank by the model of {people} minus that of {judge}, in percent of all images.",
+        f"Clusters that {source} ranks higher than {reference}",
+        f"Mean rank by the model of {reference} minus that of {source}, in percent of all images.",
         [(c.title, c.lead) for c in known],
         {"the same": 0.0},
     )
@@ -172,18 +153,18 @@ def _plane(vectors: Array, seed: int) -> tuple[Array, str]:
 
 def answer(seen: Seen) -> str:
     """How often they agree, and how many clusters have which verdict."""
-    sides, (people, judge) = seen.sides, seen.names
+    sides, (reference, source) = seen.sides, seen.names
     rows = decided(sides)
-    same = ((sides.people > 0.5) == (sides.judge > 0.5))[rows]
+    same = ((sides.reference > 0.5) == (sides.source > 0.5))[rows]
     share = f"{same.mean():.1%}" if rows.any() else "none"
     told = [
         f"{text} {count}"
-        for text in ("both like", "both dislike", f"{judge} more", f"{people} more")
+        for text in ("both like", "both dislike", f"{source} more", f"{reference} more")
         if (count := sum(c.verdict == text for c in seen.found))
     ]
     return (
-        f"{people} and {judge} choose the same side of {share} of the {int(rows.sum()):,} pairs "
-        f"that both decide (of {len(seen.material.pairs):,}). Of {len(seen.found)} "
+        f"{reference} and {source} choose the same side of {share} of the {int(rows.sum()):,} "
+        f"pairs that both decide (of {len(seen.material.pairs):,}). Of {len(seen.found)} "
         f"{'cluster' if len(seen.found) == 1 else 'clusters'}: "
         f"{', '.join(told) or 'none with a verdict'}."
     )

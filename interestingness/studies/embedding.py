@@ -17,9 +17,8 @@ from interestingness.data.content import content_key
 from interestingness.data.feature_store import FeatureStore
 from interestingness.errors import DataError, InterestingnessError
 from interestingness.progress import ProgressLine
+from interestingness.schema import Array
 from interestingness.stats.salient_words import words_of
-
-Array = NDArray[np.float64]
 
 BATCH = 256
 """Texts that are embedded and kept at once: what a failing service can cost."""

@@ -15,11 +15,8 @@ from interestingness.learning.linear_solver.ridge import fit_ridge
 from interestingness.learning.regularisation import choose_l2
 from interestingness.models.scaling import FeatureScaler
 from interestingness.progress import ProgressLine
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.studies.study import ImageFeatures
-
-Array = NDArray[np.float64]
-
 
 REFITS = 100
 """Refits of each kind that tell how far training itself scatters."""

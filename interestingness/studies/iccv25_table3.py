@@ -75,12 +75,12 @@ class IccvTable3(Study):
     """The ablation of label sources on the published files, held against the published figures."""
 
     def __init__(self, **settings: Any) -> None:
-        """Take the settings of ``LabelSourceTable``; its judge is people.
+        """Take the settings of ``LabelSourceTable``; its reference is people.
 
         Args:
-            settings: all but ``judge``.
+            settings: all but ``reference``.
         """
-        self.ablation = LabelSourceTable(judge=HUMAN, **settings)
+        self.ablation = LabelSourceTable(reference=HUMAN, **settings)
 
     def run(self, material: Material) -> StudyResult:
         """Everything that ``label_source_table`` says, below what was published.

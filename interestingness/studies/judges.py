@@ -11,15 +11,27 @@ import pyarrow.compute as pc
 from interestingness.errors import ConfigError, DataError
 from interestingness.labels.aggregation import aggregate
 from interestingness.stats.bootstrap import Interval
-from interestingness.studies.audit_tables import (
+from interestingness.studies.agreement import agreement_map, agreement_table
+from interestingness.studies.columns import (
     INTERVAL_NOTE,
-    POSITION_COLUMNS,
-    agreement_map,
-    agreement_table,
+    NOTE,
+    POSITION,
+    REASONS,
+    REFUSALS,
+    REPETITION,
+    VOTES,
+    percent_text,
     position_cells,
+    vote_cells,
 )
-from interestingness.studies.ballots import PEOPLE, Ballots, agreement_of
-from interestingness.studies.material_votes import annotate_command, judges_of, question_rows
+from interestingness.studies.panel import (
+    PEOPLE,
+    Ballots,
+    agreement_of,
+    annotate_command,
+    question_rows,
+    read_ballots,
+)
 from interestingness.studies.reason_check import check_reasons
 from interestingness.studies.result import (
     Cell,
@@ -68,9 +80,9 @@ class Judges(Study):
         Raises:
             DataError: if no model has voted.
         """
-        judges = judges_of(material)
-        models = [judge for judge in judges if judge.name != PEOPLE]
-        people = next((judge for judge in judges if judge.name == PEOPLE), None)
+        voters = read_ballots(material)
+        models = [voter for voter in voters if voter.name != PEOPLE]
+        people = next((voter for voter in voters if voter.name == PEOPLE), None)
         if not models:
             raise DataError(
                 f"{material.tables.manifest.name}: no votes of models",
@@ -80,17 +92,25 @@ class Judges(Study):
         rows = [_row(judge, people, material) for judge in models]
         if people is not None and len(models) > 1:
             rows.append(_panel_row(models, people))
-        figures = [*agreement_map(judges), *_chart(rows, people)]
+        figures = _chart(rows, people)
         tables = [_table(rows, people)]
-        if len(judges) > 1:
-            tables.append(agreement_table(judges))
+        sides = {voter.name: voter.side for voter in voters}
+        if len(voters) > 1:
+            tables.append(
+                agreement_table(
+                    sides, material.pairs, title="Agreement", seed=material.seed,
+                    notes=["Several votes on a pair count by their majority.", INTERVAL_NOTE],
+                )
+            )  # fmt: skip
+        if len(voters) > 2:
+            figures.insert(0, agreement_map(sides, title="Agreement"))
         return StudyResult(
             name="judges",
             title="Judges side by side",
             answer=_answer(rows, people, self.least_decided),
             used=[
-                ("data", f"{material.tables.manifest.name}: {len(material.pairs):,} pairs"),
-                ("judges", ", ".join(judge.name for judge in judges)),
+                material.data_used,
+                ("votes of", ", ".join(voter.name for voter in voters)),
             ],
             tables=tables,
             figures=figures,
@@ -107,12 +127,9 @@ def _row(judge: Ballots, people: Ballots | None, material: Material) -> dict[str
         material.tables.images,
         material.pairs,
     )
-    stable, cells = judge.repetition()
     row: dict[str, Cell] = {
         "judge": judge.name,
-        "votes": int(judge.usable.sum()),
-        "refusals": judge.refusals or None,
-        "repetition": stable if cells else None,
+        **vote_cells(judge),
         "reasons": reasons.share if reasons.clear else None,
         **position_cells(judge),
     }
@@ -162,13 +179,12 @@ def _table(rows: list[dict[str, Cell]], people: Ballots | None) -> Table:
                    "preference for a place taken out"),
             Column("order_consistent_kept", "decided: order-consistent", "percent"),
             Column("order_corrected_kept", "decided: order-corrected", "percent"),
-            Column("reasons", "reason fits choice", "percent", "of the reasons that clearly speak "
-                   "of one image; 50 is chance"),
-            *POSITION_COLUMNS,
-            Column("repetition", "repeats itself", "percent"),
-            Column("votes", "votes", "count"),
-            Column("refusals", "refusals", "count"),
-            Column("note", "note"),
+            REASONS,
+            *POSITION.values(),
+            REPETITION,
+            VOTES,
+            REFUSALS,
+            NOTE,
         ],
         rows,
         [INTERVAL_NOTE],
@@ -201,7 +217,7 @@ def _gallery(
     voices = (~np.isnan(against)).sum(axis=0)
     lost = voices > 0
     lost[lost] = np.nanmin(against[:, lost], axis=0) == 1
-    clear = (people.number > 1) & (people.consensus >= CLEAR - 1e-9) & lost
+    clear = people.divide(CLEAR)[0] & lost
     order = np.lexsort((-voices, -people.consensus))
     rows = [int(i) for i in order if clear[i]][:shown]
     if not rows:
@@ -245,11 +261,9 @@ def _answer(rows: list[dict[str, Cell]], people: Ballots | None, least: float) -
     if not enough:
         return f"No model decides {100 * least:g} % of the pairs, too few to name the closest."
     row, rule = max(enough, key=lambda found: found[0][found[1]].estimate)  # type: ignore[union-attr]
-    found = row[rule]
-    assert isinstance(found, Interval)
     return (
         f"Closest to people is {row['judge']} by the rule “{rule.replace('_', '-')}”: "
-        f"{100 * found.estimate:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}] of the "
+        f"{percent_text(row[rule])} of the "  # type: ignore[arg-type]
         f"{row[f'{rule}_common']:,} pairs that both decide. Only judges that decide at least "
         f"{100 * least:g} % of all pairs are compared."
     )

@@ -1,4 +1,4 @@
-"""Every label source on every split, judged by every reference: the ablation in one table."""
+"""Every label source on every split, against every reference: the ablation in one table."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interestingness.errors import ConfigError, LabelError
-from interestingness.labels.source import Labels, LabelSource
+from interestingness.errors import ConfigError
+from interestingness.labels.source import Labels
 from interestingness.learning.linear_solver.recipe import Recipe
 from interestingness.studies.label_source_views import (
     accuracy_table,
@@ -36,7 +36,7 @@ class Ablation:
         heads: all numbers.
         labels: of every source and reference over all pairs, by name.
         scope: sets of pairs.
-        judge: reference that differences are taken on.
+        reference: that differences are taken on.
         train_on, test_on: names of sets of ``scope``.
         training: how heads were trained.
         absent: sources and references that have nothing to read, and why.
@@ -45,7 +45,7 @@ class Ablation:
     heads: SourceHeads
     labels: dict[str, Labels]
     scope: Scope
-    judge: str
+    reference: str
     train_on: str
     test_on: str
     training: Training
@@ -53,12 +53,12 @@ class Ablation:
 
 
 class LabelSourceTable(Study):
-    """One frozen linear head for every label source and split, judged by every reference."""
+    """One frozen linear head for every label source and split, against every reference."""
 
     def __init__(
         self,
         *,
-        judge: str,
+        reference: str,
         splits: int,
         train_on: str,
         test_on: str,
@@ -73,10 +73,10 @@ class LabelSourceTable(Study):
         """Say which pairs, how often and how.
 
         Args:
-            judge: reference whose votes make the consensus and on which sources are compared.
+            reference: whose votes make the consensus and on which sources are compared.
             splits: repetitions; the split's seed counts up.
             train_on: pairs that train: all, order_consistent or consensus.
-            test_on: pairs that judge.
+            test_on: pairs that test.
             consistent: patterns of raters who keep their winner on order-consistent pairs.
             threshold: least share of votes on one side for a consensus.
             l2: strength of the ridge, or "auto": chosen by inner validation.
@@ -96,7 +96,7 @@ class LabelSourceTable(Study):
                     expected="a number above 0",
                     todo=f"change study.{name}",
                 )
-        self.judge = judge
+        self.reference = reference
         self.splits = splits
         self.train_on, self.test_on = train_on, test_on
         self.consistent, self.threshold = tuple(consistent), threshold
@@ -108,28 +108,21 @@ class LabelSourceTable(Study):
         """All fits, and the tables made of them.
 
         Raises:
-            ConfigError: if no reference is called as the judge, or a set of pairs does not exist.
-            LabelError: if the judge has nothing to read, there is no source, or votes do not tell a
-                set of pairs.
+            ConfigError: if there is no such reference, or a set of pairs does not exist.
+            LabelError: if the reference has nothing to read, there is no source, or votes do not
+                tell a set of pairs.
         """
         return self.tell(material, self.fit(material))
 
     def fit(self, material: Material) -> Ablation:
         """All numbers."""
-        references, sources = material.references.there, material.sources.there
-        judge = self._judge(material)
-        if not sources:
-            raise LabelError(
-                "the data set has nothing for any of the label sources",
-                expected="votes or scores for at least one",
-                todo="name one: +label_source@sources.mine=scores sources.mine.column=…",
-            )
-        pairs = material.pairs
-        labels = {name: source.labels(pairs) for name, source in {**sources, **references}.items()}
+        reference = material.references.named(self.reference, "study.reference")
+        references, sources = material.references.there, material.need_sources()
+        labels = {n: material.labels(source) for n, source in {**sources, **references}.items()}
         scope = scope_of(
             material,
-            self.judge,
-            judge.labels(pairs),
+            self.reference,
+            material.labels(reference),
             consistent=self.consistent,
             threshold=self.threshold,
         )
@@ -145,7 +138,7 @@ class LabelSourceTable(Study):
         )
         absent = {**material.references.absent, **material.sources.absent}
         return Ablation(
-            heads, labels, scope, self.judge, self.train_on, self.test_on, training, absent
+            heads, labels, scope, self.reference, self.train_on, self.test_on, training, absent
         )
 
     def tell(self, material: Material, found: Ablation) -> StudyResult:
@@ -156,13 +149,12 @@ class LabelSourceTable(Study):
         use_steady = steady is not None and {self.train_on, self.test_on} != {"all"}
         within = "order_consistent" if use_steady else "all"
         how = f"L2 {self.l2:g}" if self.l2 is not None else "L2 chosen inside the training images"
-        manifest = material.tables.manifest
         return StudyResult(
             name="label_source_table",
             title="What a linear head learns from each label source",
-            answer=answer(heads, self.judge),
+            answer=answer(heads, self.reference),
             used=[
-                ("data", f"{manifest.name}: {len(material.pairs):,} pairs"),
+                material.data_used,
                 ("splits", f"{self.splits}, the first {heads.rule or 'impossible'}"),
                 ("trained on", scope.describe(self.train_on)),
                 ("tested on", scope.describe(self.test_on)),
@@ -171,8 +163,8 @@ class LabelSourceTable(Study):
                 ("paper's recipe", f"features as they are, {found.training.recipe}"),
             ],
             tables=[
-                accuracy_table(heads, self.judge),
-                paired_table(heads, self.judge),
+                accuracy_table(heads, self.reference),
+                paired_table(heads, self.reference),
                 rank_table(heads),
                 agreement_table(
                     found.labels,
@@ -185,24 +177,9 @@ class LabelSourceTable(Study):
                 ),
                 long_table(heads),
             ],
-            figures=figures(heads, self.judge),
+            figures=figures(heads, self.reference),
             notes=_notes(found),
             simulated=material.simulated,
-        )
-
-    def _judge(self, material: Material) -> LabelSource:
-        there, absent = material.references
-        if self.judge in there:
-            return there[self.judge]
-        if self.judge in absent:
-            raise LabelError(
-                f"reference {self.judge!r} has nothing to read: {absent[self.judge]}",
-                todo=f"choose another: study.judge={next(iter(there), '…')}",
-            )
-        raise ConfigError(
-            f"no reference is called {self.judge!r}",
-            expected=f"one of {', '.join([*there, *absent])}",
-            todo="study.judge=… with one of these names",
         )
 
 
@@ -233,6 +210,6 @@ def _notes(found: Ablation) -> list[str]:
             side = "left" if lead[0] > 0 else "right"
             notes.append(
                 f"Labels of {name} are of one class only, all {side}: "
-                "it is learnt from like any other, but a judge that does not look answers so."
+                "it is learnt from like any other, but a rater who does not look answers so."
             )
     return notes

@@ -11,8 +11,8 @@ from interestingness.labels.source import Labels
 from interestingness.schema import Pairs
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.paired_splits import PairedDifference, corrected_paired_t, holm
-from interestingness.studies.audit_tables import p_text
-from interestingness.studies.ballots import agreement_of
+from interestingness.studies.columns import write_p
+from interestingness.studies.panel import agreement_of
 from interestingness.studies.result import (
     Cell,
     Column,
@@ -38,10 +38,10 @@ TEST = (
 )
 
 
-def accuracy_table(heads: SourceHeads, judge: str) -> Table:
+def accuracy_table(heads: SourceHeads, reference: str) -> Table:
     """A row for each fit and source, one person, and chance; a column for each reference."""
     rows: list[dict[str, Cell]] = []
-    j = heads.references.index(judge)
+    j = heads.references.index(reference)
     for f, fit in enumerate(FITS):
         for k, source in enumerate(heads.sources):
             row: dict[str, Cell] = {
@@ -54,10 +54,10 @@ def accuracy_table(heads: SourceHeads, judge: str) -> Table:
                 "l2": _median(heads.l2[k]) if f == 0 else None,
                 "note": heads.why(f, k) or _why_untested(heads, k, j),
             }
-            own = heads.sources.index(judge) if judge in heads.sources else None
+            own = heads.sources.index(reference) if reference in heads.sources else None
             if own is not None and own != k:
                 found = _difference(heads, f, k, own, j)
-                row |= {"minus_own": _interval(found), "p": p_text(found.p)}
+                row |= {"minus_own": _interval(found), "p": write_p(found.p)}
                 row["note"] = "; ".join(
                     filter(None, (row["note"], _other_splits(heads, f, k, own, j)))  # type: ignore[arg-type]
                 )
@@ -68,7 +68,7 @@ def accuracy_table(heads: SourceHeads, judge: str) -> Table:
     tested = heads.test_pairs[heads.test_pairs > 0]
     counts = (
         f"A split tests on {_range(tested)} pairs of {_range(heads.test_images[tested_on(heads)])} "
-        f"images; {judge} decides {_range(heads.decided[j][tested_on(heads)])} of them."
+        f"images; {reference} decides {_range(heads.decided[j][tested_on(heads)])} of them."
         if len(tested)
         else "No split has a test pair."
     )
@@ -78,19 +78,19 @@ def accuracy_table(heads: SourceHeads, judge: str) -> Table:
         [
             Column("fit", "fit"),
             Column("source", "learnt from"),
-            Column(f"by_{judge}", f"judged by {judge}", "percent"),
+            Column(f"by_{reference}", f"against {reference}", "percent"),
             Column(
-                "minus_own", f"minus learnt from {judge}", "percent",
-                f"difference of accuracies judged by {judge} on the splits where both have a "
+                "minus_own", f"minus learnt from {reference}", "percent",
+                f"difference of accuracies against {reference} on the splits where both have a "
                 "model, with the test's 95 % interval",
             ),
             Column("p", "p", "text", "of that difference, not corrected for several sources"),
-            Column("test_pairs", "test pairs", "count", f"decided by {judge}, mean over splits"),
+            Column("test_pairs", "test pairs", "count", f"decided by {reference}, mean of splits"),
             Column("test_images", "test images", "count", "in test pairs, mean over splits"),
             *(
-                Column(f"by_{name}", f"judged by {name}", "percent")
+                Column(f"by_{name}", f"against {name}", "percent")
                 for name in heads.references
-                if name != judge
+                if name != reference
             ),
             Column("train_pairs", "training pairs", "count", "labelled ones, mean over splits"),
             Column("l2", "L2", "number", "median over splits"),
@@ -106,9 +106,9 @@ def tested_on(heads: SourceHeads) -> NDArray[np.bool_]:
     return heads.test_pairs > 0
 
 
-def paired_table(heads: SourceHeads, judge: str) -> Table:
-    """Every two sources of a fit, tested on the judge's accuracy."""
-    j = heads.references.index(judge)
+def paired_table(heads: SourceHeads, reference: str) -> Table:
+    """Every two sources of a fit, tested on the accuracy against the reference."""
+    j = heads.references.index(reference)
     rows: list[dict[str, Cell]] = []
     for f, fit in enumerate(FITS):
         some = [(k, m) for k in range(len(heads.sources)) for m in range(k + 1, len(heads.sources))]
@@ -122,15 +122,15 @@ def paired_table(heads: SourceHeads, judge: str) -> Table:
                     "other": heads.sources[m],
                     "difference": _interval(one),
                     "t": one.t,
-                    "p": p_text(one.p),
-                    "holm": p_text(together),
+                    "p": write_p(one.p),
+                    "holm": write_p(together),
                     "splits": one.splits,
                     "note": "" if one.splits > 1 else "fewer than two splits have both",
                 }
             )
     return Table(
         "paired_tests",
-        f"Are two sources different teachers, judged by {judge}?",
+        f"Are two sources different teachers, against {reference}?",
         [
             Column("fit", "fit"),
             Column("one", "learnt from"),
@@ -261,7 +261,7 @@ def long_table(heads: SourceHeads) -> Table:
         [
             Column("fit", "fit"),
             Column("source", "learnt from"),
-            Column("reference", "judged by"),
+            Column("reference", "reference"),
             Column("accuracy", "accuracy", "percent"),
             Column("splits", "splits", "count"),
             Column("pairs", "test pairs", "count", "decided by the reference, mean over splits"),
@@ -273,9 +273,9 @@ def long_table(heads: SourceHeads) -> Table:
     )
 
 
-def figures(heads: SourceHeads, judge: str) -> list[Figure]:
+def figures(heads: SourceHeads, reference: str) -> list[Figure]:
     """Accuracy with its spread, source × reference, and source × source."""
-    j = heads.references.index(judge)
+    j = heads.references.index(reference)
     spreads = [
         (f"{source} · {fit}", Spread.of(heads.accuracy[f, k, j]))
         for k, source in enumerate(heads.sources)
@@ -287,13 +287,13 @@ def figures(heads: SourceHeads, judge: str) -> list[Figure]:
         ceiling = Spread.of(heads.ceiling[j])
         lines = {"chance": 0.5} | ({"one person": ceiling.mean} if ceiling.repeats else {})
         over = ": mean ± SD over splits" if len(heads.no_split) > 1 else ", one split"
-        caption = f"Accuracy on held-out pairs, judged by {judge}{over}."
+        caption = f"Accuracy on held-out pairs, against {reference}{over}."
         found.append(IntervalChart("accuracy", "What each source teaches", caption, known, lines))
     if len(heads.sources) > 1:
         found += [
             HeatMap(
                 "source_by_reference",
-                "Learnt from × judged by",
+                "Learnt from × reference",
                 f"Mean accuracy on held-out pairs, {FITS[0]}.",
                 heads.sources,
                 heads.references,
@@ -313,19 +313,19 @@ def figures(heads: SourceHeads, judge: str) -> list[Figure]:
     return found
 
 
-def answer(heads: SourceHeads, judge: str) -> str:
+def answer(heads: SourceHeads, reference: str) -> str:
     """The best teacher of each fit, what is not measurably below it, the truth, and one person."""
-    j = heads.references.index(judge)
+    j = heads.references.index(reference)
     ranked = [_ranked(heads, f, j) for f in range(len(FITS))]
     if not any(ranked):
-        return f"No head could be trained and judged by {judge}; the notes say why."
+        return f"No head could be trained and tested against {reference}; the notes say why."
     said: list[str] = []
     for f, fit in enumerate(FITS):
         chosen = [k for k in ranked[f] if heads.sources[k] not in heads.planted]
         if chosen:
             reached = _percent(Spread.of(heads.accuracy[f, chosen[0], j]))
             said.append(
-                f"{'By the' if said else f'Judged by {judge} on held-out pairs, by the'} {fit} a "
+                f"{'By the' if said else f'Against {reference} on held-out pairs, by the'} {fit} a "
                 f"linear head learns most from {heads.sources[chosen[0]]}: {reached}."
             )
             said += _not_below(heads, f, chosen, j)
@@ -345,7 +345,7 @@ def answer(heads: SourceHeads, judge: str) -> str:
 
 
 def _ranked(heads: SourceHeads, f: int, j: int) -> list[int]:
-    """Sources with a model of this fit that was judged, the best first."""
+    """Sources with a model of this fit that was tested, the best first."""
     spreads = [Spread.of(heads.accuracy[f, k, j]) for k in range(len(heads.sources))]
     return sorted((k for k, s in enumerate(spreads) if s.repeats), key=lambda k: -spreads[k].mean)
 
@@ -411,7 +411,7 @@ def _interval(found: PairedDifference) -> Interval | None:
 
 
 def _why_untested(heads: SourceHeads, k: int, j: int) -> str:
-    """Why a head that is there was never judged."""
+    """Why a head that is there was never tested."""
     if not np.isnan(heads.accuracy[:, k, j]).all():
         return ""
     if not heads.decided[j].any():

@@ -16,8 +16,8 @@ from interestingness.datasets.tags import LEAK
 from interestingness.errors import ConfigError, LabelError
 from interestingness.learning.fusion_fit import Examples, FusionRecipe, fit_fusion
 from interestingness.models.fusion import widths_of
+from interestingness.schema import Array
 from interestingness.stats.agreement import correct
-from interestingness.stats.columns import Array
 from interestingness.stats.decisions import decision_interval, decisions
 from interestingness.stats.paired_splits import PairedDifference, corrected_paired_t
 from interestingness.stats.tag_audit import predictive_tags

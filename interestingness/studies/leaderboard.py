@@ -8,12 +8,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.labels.votes import VoteSource
 from interestingness.stats.bootstrap import Interval
-from interestingness.studies.audit_tables import INTERVAL_NOTE, POSITION_COLUMNS, position_cells
-from interestingness.studies.ballots import Ballots, agreement_of
+from interestingness.studies.columns import (
+    INTERVAL_NOTE,
+    NOTE,
+    POSITION,
+    REASONS,
+    REPEATED,
+    REPETITION,
+    VOTES,
+    percent_text,
+    position_cells,
+)
+from interestingness.studies.panel import Ballots, agreement_of
 from interestingness.studies.reason_check import check_reasons
 from interestingness.studies.result import (
     Cell,
@@ -38,7 +47,7 @@ class Leaderboard(Study):
     def __init__(
         self, *, reference: str, splits: int, prices: Mapping[str, float] | None = None
     ) -> None:
-        """Say what judges and how often.
+        """Set the reference and the repetitions.
 
         Args:
             reference: name below ``references`` whose preferences are right; people as a rule.
@@ -56,31 +65,24 @@ class Leaderboard(Study):
             ConfigError: if no reference has the name, or a price is for no source.
             LabelError: if the reference has nothing to read, or there is no source.
         """
-        judge = self._judge(material)
-        sources = material.sources.there
-        if not sources:
-            raise LabelError(
-                "the data set has nothing for any of the label sources",
-                expected="votes or scores for at least one",
-                todo="name one: +label_source@sources.mine=scores sources.mine.column=…",
-            )
-        labels = {name: source.labels(material.pairs) for name, source in sources.items()}
-        truth = judge.labels(material.pairs)
+        reference = material.references.named(self.reference, "study.reference")
+        sources = material.need_sources()
+        truth = material.labels(reference)
         students = None
         if self.splits:
             every = np.ones(len(material.pairs), dtype=bool)
             students = fit_heads(
-                material, sources, {self.reference: judge}, train_on=every, test_on=every,
+                material, sources, {self.reference: reference}, train_on=every, test_on=every,
                 training=Training(self.splits, None, "standardize", None, material.seed),
             )  # fmt: skip
         rows = [
-            self._row(material, name, source, labels[name], truth) | _student_cells(students, at)
+            self._row(material, name, source, truth) | _student_cells(students, at)
             for at, (name, source) in enumerate(sources.items())
         ]
         rows.sort(key=_worth)
-        people = _ballots(material, judge, self.reference)
         ceiling = None
-        if people is not None and self._of_people(material):
+        if _of_people(reference):
+            people = _ballots(material, reference, self.reference)
             ceiling = people.interval(np.where(truth.decided[people.row], people.hits, np.nan))
         return StudyResult(
             name="leaderboard",
@@ -93,57 +95,36 @@ class Leaderboard(Study):
             simulated=material.simulated,
         )
 
-    def _judge(self, material: Material) -> LabelSource:
-        there, absent = material.references.there, material.references.absent
-        if self.reference in there:
-            return there[self.reference]
-        if self.reference in absent:
-            raise LabelError(
-                f"reference {self.reference!r} has nothing to read: {absent[self.reference]}",
-                todo=f"choose another: study.reference={next(iter(there), '…')}",
-            )
-        raise ConfigError(
-            f"no reference is called {self.reference!r}",
-            expected=f"one of {', '.join([*there, *absent])}",
-            todo="study.reference=… with one of these names",
-        )
-
     def _row(
-        self, material: Material, name: str, source: LabelSource, labels: Labels, truth: Labels
+        self, material: Material, name: str, source: LabelSource, truth: Labels
     ) -> dict[str, Cell]:
-        ballots = _ballots(material, source, name)
-        found, common = agreement_of(
-            labels.preference, truth.preference, material.pairs, seed=material.seed
-        )
-        note = "" if common else f"no pair in common with {self.reference}"
-        people = isinstance(source, VoteSource) and source.kind == "human" and ballots is not None
-        if people and self._of_people(material):
-            assert ballots is not None
-            hit = np.where(labels.decided[ballots.row], ballots.hits, np.nan)
-            found, common = ballots.interval(hit), int(labels.decided.sum())
-            note = ""
+        labels = material.labels(source)
+        people = _of_people(source)
         known = int(labels.known.sum())
         row: dict[str, Cell] = {
             "source": name,
-            "agreement": found,
-            "common": common,
             "coverage": known / max(len(labels), 1),
             "ties": int((labels.preference == 0.5).sum()) / known if known else None,
             "dollars": self.prices.get(name),
             "planted": source.planted,
-            "note": note,
-            "people": bool(people),
+            "people": people,
         }
-        if ballots is not None:
-            row |= self._vote_cells(material, source, ballots)
-        return row
-
-    def _of_people(self, material: Material) -> bool:
-        judge = material.references.there[self.reference]
-        return isinstance(judge, VoteSource) and judge.kind == "human"
+        if isinstance(source, VoteSource):
+            row |= self._vote_cells(material, source, _ballots(material, source, name))
+        if people and _of_people(material.references.there[self.reference]):
+            ballots = _ballots(material, source, name)
+            hit = np.where(labels.decided[ballots.row], ballots.hits, np.nan)
+            return row | {
+                "agreement": ballots.interval(hit), "common": int(labels.decided.sum()), "note": ""
+            }  # fmt: skip
+        found, common = agreement_of(
+            labels.preference, truth.preference, material.pairs, seed=material.seed
+        )
+        note = "" if common else f"no pair in common with {self.reference}"
+        return row | {"agreement": found, "common": common, "note": note}
 
     def _vote_cells(
-        self, material: Material, source: LabelSource, ballots: Ballots
+        self, material: Material, source: VoteSource, ballots: Ballots
     ) -> dict[str, Cell]:
         """What only votes have: refusals, places, repetitions, reasons, costs."""
         stable, cells = ballots.repetition()
@@ -162,7 +143,6 @@ class Leaderboard(Study):
         for name, column, unit in COSTS:
             if (cost := _per_pair(source, material.tables, column)) is not None:
                 found[name] = 1000 * cost * unit
-        assert isinstance(source, VoteSource)
         stated, asked = source.price_per_call, len(np.unique(ballots.row))
         if "dollars" not in found and ballots.name not in self.prices and stated and asked:
             found["dollars"] = 1000 * stated * len(ballots) / asked
@@ -175,68 +155,49 @@ class Leaderboard(Study):
         taught = [r for r in rows if not np.isnan(_mean(r)) and not r["planted"]]
         parts = []
         if taught:
-            best = taught[0]
             parts.append(
-                f"The student of {best['source']} is the best: "
-                f"{100 * _mean(best):.1f} % of held-out pairs as {self.reference}."
+                f"The student of {taught[0]['source']} is the best: "
+                f"{percent_text(_mean(taught[0]))} of held-out pairs as {self.reference}."
             )
             rest = [r for r in taught if r["source"] != self.reference]
-            if best["source"] == self.reference and rest:
-                parts.append(f"Next is {rest[0]['source']} with {100 * _mean(rest[0]):.1f} %.")
+            if taught[0]["source"] == self.reference and rest:
+                parts.append(f"Next is {rest[0]['source']} with {percent_text(_mean(rest[0]))}.")
         truth = [r for r in rows if r["planted"] and not np.isnan(_mean(r))]
         if truth:
             parts.append(
                 f"The planted truth ({truth[0]['source']}), which nobody could choose, would give "
-                f"{100 * _mean(truth[0]):.1f} %."
+                f"{percent_text(_mean(truth[0]))}."
             )
         others = [r for r in rows if r["source"] != self.reference and not r["people"]]
         compared = [r for r in others if _known(r["agreement"]) and not r["planted"]]
         if compared:
             closest = max(compared, key=lambda r: r["agreement"].estimate)  # type: ignore[union-attr]
-            agreement = closest["agreement"]
-            assert isinstance(agreement, Interval)
             parts.append(
                 f"Closest to {self.reference} in its labels is {closest['source']}: "
-                f"{100 * agreement.estimate:.1f} % [{100 * agreement.low:.1f}, "
-                f"{100 * agreement.high:.1f}] of {closest['common']:,} common pairs."
+                f"{percent_text(closest['agreement'])} of {closest['common']:,} common pairs."  # type: ignore[arg-type]
             )
         if ceiling is not None and _known(ceiling):
             parts.append(
-                f"One person agrees with the majority of the others in "
-                f"{100 * ceiling.estimate:.1f} %."
+                f"One person agrees with the majority of the others in {percent_text(ceiling)}."
             )
-        return " ".join(parts) or " ".join(self._silence(others, ceiling, students))
-
-    def _silence(
-        self,
-        others: list[dict[str, Cell]],
-        ceiling: Interval | None,
-        students: SourceHeads | None,
-    ) -> list[str]:
-        """Why there is nothing to compare."""
-        said = ["Nothing can be compared."]
-        if not others:
-            said.append(f"There is no source beside {self.reference}.")
-        elif not any(row["common"] for row in others):
-            said.append(f"No source has a pair in common with {self.reference}.")
-        if ceiling is not None and not _known(ceiling):
-            said.append("No pair has votes of two people, so that nobody can be held against them.")
         if students is not None and all(students.no_split):
-            said.append(f"No student could be trained: {students.no_split[0]}.")
-        return said
+            parts.append(f"No student could be trained: {students.no_split[0]}.")
+        return " ".join(parts) or f"No source has anything in common with {self.reference}."
 
 
-def _ballots(material: Material, source: LabelSource, name: str) -> Ballots | None:
-    """The votes behind a source; None for one of scores."""
-    if not isinstance(source, VoteSource):
-        return None
+def _of_people(source: LabelSource) -> bool:
+    return isinstance(source, VoteSource) and source.kind == "human"
+
+
+def _ballots(material: Material, source: LabelSource, name: str) -> Ballots:
+    """The votes behind a source of votes."""
+    assert isinstance(source, VoteSource)
     votes = source.tables.votes(question=source.question, raters=source.raters, kind=source.kind)
     return Ballots(name, votes, material.pairs, material.seed)
 
 
-def _rows_of(source: LabelSource, table: pa.Table) -> pa.Table:
+def _rows_of(source: VoteSource, table: pa.Table) -> pa.Table:
     """Rows of a vote table that a source reads."""
-    assert isinstance(source, VoteSource)
     votes = source.tables.votes(question=source.question, raters=source.raters, kind=source.kind)
     mask = pc.and_(
         pc.equal(table["question"], source.question),
@@ -247,7 +208,7 @@ def _rows_of(source: LabelSource, table: pa.Table) -> pa.Table:
     return table.filter(mask)
 
 
-def _per_pair(source: LabelSource, tables: Tables, column: str) -> float | None:
+def _per_pair(source: VoteSource, tables: Tables, column: str) -> float | None:
     """Mean over pairs of what the source's votes add up to in a column of the vote table or of
     annotators' tables; None where no vote has a number there."""
     total, pairs = 0.0, set()
@@ -291,7 +252,7 @@ def _worth(row: Mapping[str, Cell]) -> tuple[float, float]:
 def _table(rows: list[dict[str, Cell]], reference: str) -> Table:
     people = ", ".join(str(row["source"]) for row in rows if row["people"])
     of_people = f"{people}: one person against the majority of the others, vote by vote. "
-    _, consistent, _, *bias = POSITION_COLUMNS
+    _, consistent, _, *bias = POSITION.values()
     return Table(
         "leaderboard",
         "Label sources",
@@ -316,20 +277,13 @@ def _table(rows: list[dict[str, Cell]], reference: str) -> Table:
             Column("refusals", "refusals", "percent", "share of its votes without an answer"),
             consistent,
             *bias,
-            Column(
-                "repetition", "repeats itself", "percent",
-                "mean share of the commonest answer to the same pair in the same order",
-            ),
-            Column(
-                "reasons", "reason fits choice", "percent",
-                "of the reasons that clearly speak of one image, the share that speak of the "
-                "chosen one; 50 is chance",
-            ),
+            REPETITION,
+            REASONS,
             Column(
                 "seconds", "per 1,000 pairs", "seconds",
                 "answering times added up, as if one call waited for the other",
             ),
-            Column("note", "note"),
+            NOTE,
             Column("student_note", "student lacking"),
         ],
         rows,
@@ -348,12 +302,12 @@ def _counts(rows: list[dict[str, Cell]]) -> list[Table]:
             "What that rests on",
             [
                 Column("source", "source"),
-                Column("common", "common pairs", "count", "decided by it and by what judges"),
-                Column("votes", "votes", "count"),
+                Column("common", "common pairs", "count", "decided by it and by the reference"),
+                VOTES,
                 Column("raters", "raters", "count"),
-                POSITION_COLUMNS[2],
-                POSITION_COLUMNS[0],
-                Column("repeated", "repeated", "count", "pairs × orders × raters asked again"),
+                POSITION["both_orders"],
+                POSITION["second"],
+                REPEATED,
                 Column("reasons_judged", "clear reasons", "count"),
             ],
             rows,
@@ -364,11 +318,7 @@ def _counts(rows: list[dict[str, Cell]]) -> list[Table]:
 def _used(
     material: Material, students: SourceHeads | None, reference: str
 ) -> list[tuple[str, str]]:
-    manifest = material.tables.manifest
-    found = [
-        ("data", f"{manifest.name}: {len(material.pairs):,} pairs"),
-        ("judged by", reference),
-    ]
+    found = [material.data_used, ("reference", reference)]
     if students is not None:
         decided = students.decided[0]
         low, high = int(decided.min()), int(decided.max())
@@ -392,7 +342,7 @@ def _figures(rows: list[dict[str, Cell]], reference: str, ceiling: Interval | No
             IntervalChart(
                 "students",
                 "What a student learns from each source",
-                f"Accuracy on held-out pairs, judged by {reference}; mean ± SD over splits.",
+                f"Accuracy on held-out pairs, against {reference}; mean ± SD over splits.",
                 taught,  # type: ignore[arg-type]
                 lines,
             )

@@ -14,12 +14,11 @@ from interestingness.labels.votes import VoteSource
 from interestingness.learning.linear_solver.ridge import fit_ridge
 from interestingness.learning.regularisation import GRID, inner_losses
 from interestingness.models.scaling import FeatureScaler
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import accuracy
-from interestingness.stats.columns import Array
 from interestingness.stats.power_law import Doubling, doubling
+from interestingness.stats.repetitions import mean_interval
 from interestingness.studies.label_parts import Parts
-from interestingness.studies.repetitions import mean_interval
 from interestingness.studies.result import (
     Cell,
     Column,
@@ -75,7 +74,7 @@ class LearningCurve(Study):
             splits: repetitions, each with a split and an order of the pairs of its own.
             sizes: points of each curve, in equal steps of the logarithm, 4 or more.
             smallest: pairs (of scores: images) of the first point.
-            reference: what judges on the test pairs.
+            reference: what the test pairs are compared with.
             worth: points of accuracy that twice the votes must bring to be worth it.
             prices: dollars of one vote, by source (``human`` also for a mix); a source that
                 states its own price needs none here.
@@ -105,8 +104,8 @@ class LearningCurve(Study):
         Raises:
             LabelError: if the reference or every source has nothing to read here.
         """
-        judge = _named(material.references.there, material.references.absent, self.reference)
-        preference = judge.labels(material.pairs).preference
+        reference = material.references.named(self.reference, "study.reference")
+        preference = material.labels(reference).preference
         chosen = self._chosen(material)
         pairs, present = material.pairs, material.features.present
         usable = present[pairs.left] & present[pairs.right]
@@ -149,16 +148,9 @@ class LearningCurve(Study):
             )
 
     def _chosen(self, material: Material) -> dict[str, LabelSource]:
-        there, absent = material.sources
+        there = material.need_sources()
         names = list(there) if self.sources is None else list(self.sources)
-        if not names:
-            raise LabelError(
-                "no source has labels in this data set: "
-                + "; ".join(f"{name}: {why}" for name, why in absent.items()),
-                expected="at least one",
-                todo="add votes or scores",
-            )
-        return {name: _named(there, absent, name) for name in names}
+        return {name: material.sources.named(name, "study.sources") for name in names}
 
     def _sizes(self, parts: Parts, splits: int) -> list[int] | str:
         """Sizes that every split can give, or why there are none."""
@@ -209,7 +201,7 @@ class LearningCurve(Study):
             or "No source has enough labels for a curve.",
             used=[
                 ("data", material.tables.manifest.name),
-                ("judged by", self.reference),
+                ("reference", self.reference),
                 ("split", f"{material.split(0, material.tables).rule}; {self.splits} splits"),
                 ("features", material.features.note),
             ],
@@ -308,16 +300,6 @@ def _scores(material: Material, pairs: Pairs, labels: Labels, *, seed: int) -> A
     return scaled.astype(np.float64) @ fitted.weights[0, 0].astype(np.float64)
 
 
-def _named(there: Mapping[str, LabelSource], absent: Mapping[str, str], name: str) -> LabelSource:
-    if name in there:
-        return there[name]
-    raise LabelError(
-        f"{name!r}: {absent.get(name, 'there is no such source or reference')}",
-        expected=f"one of {', '.join(there) or 'none'}",
-        todo="choose one: study.reference=…, study.sources=[…]",
-    )
-
-
 def _silent(absent: Mapping[str, str]) -> list[str]:
     return [f"Nothing to read in this data set: {', '.join(absent)}."] if absent else []
 
@@ -372,7 +354,7 @@ def _figures(found: Mapping[str, Points], reference: str) -> list[Curves]:
                 Curves(
                     f"accuracy_by_{key}",
                     f"Accuracy against {title}",
-                    f"On held-out pairs, judged by {reference}. Bands: ± SD over splits.",
+                    f"On held-out pairs, against {reference}. Bands: ± SD over splits.",
                     title,
                     "accuracy",
                     curves,

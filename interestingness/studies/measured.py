@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.images import Skips
 from interestingness.models.backbones import AttributesBackbone
+from interestingness.schema import Array
 from interestingness.stats.attributes.novelty import novelty
 from interestingness.studies.study import Material
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

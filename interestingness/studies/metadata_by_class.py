@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from interestingness.errors import LabelError
-from interestingness.stats.columns import Array
+from interestingness.schema import Array
 from interestingness.studies.result import Bars, Cell, Column, StudyResult, Table
 from interestingness.studies.study import Material, Study
 from interestingness.tables.tables import Tables

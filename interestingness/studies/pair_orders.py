@@ -3,29 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import numpy as np
-from numpy.typing import NDArray
 
-from interestingness.errors import ConfigError
+from interestingness.labels.aggregation import check_threshold
 from interestingness.stats.bootstrap import Interval
-from interestingness.stats.position_bias import order_winners
-from interestingness.studies.audit_tables import INTERVAL_NOTE, POSITION_COLUMNS, position_cells
-from interestingness.studies.ballots import Ballots, agreement_of
-from interestingness.studies.material_votes import judges_of
-from interestingness.studies.result import (
-    Cell,
-    Column,
-    Figure,
-    HeatMap,
-    IntervalChart,
-    StudyResult,
-    Table,
+from interestingness.stats.columns import Array
+from interestingness.studies.agreement import agreement_map
+from interestingness.studies.columns import (
+    INTERVAL_NOTE,
+    NOTE,
+    POSITION,
+    percent_text,
+    position_cells,
 )
+from interestingness.studies.panel import Ballots, Mask, agreement_of, read_ballots
+from interestingness.studies.result import Cell, Column, Figure, IntervalChart, StudyResult, Table
 from interestingness.studies.study import Material, Study
 
-Mask = NDArray[np.bool_]
+
+@dataclass(frozen=True, eq=False)
+class PairSets:
+    """Who voted, and the sets of pairs that agreement is taken on.
+
+    Attributes:
+        voters: people together, then each model.
+        kept: S, shape (pairs,).
+        rule: how S was chosen, for people; "" if it is every pair.
+        clear: consensus set C of each voter within S, by name, shape (pairs,).
+        dissent: the other voted pairs, D, likewise.
+    """
+
+    voters: Sequence[Ballots]
+    kept: Mask
+    rule: str
+    clear: dict[str, Mask]
+    dissent: dict[str, Mask]
+
+    @classmethod
+    def of(cls, voters: Sequence[Ballots], consistent: Sequence[str], threshold: float) -> PairSets:
+        """Sets of pairs by the settings of ``PairOrders``."""
+        steady = [v for v in voters if any(fnmatchcase(v.name, p) for p in consistent)]
+        kept = np.ones(len(voters[0].pairs), dtype=bool)
+        for voter in steady:
+            kept &= voter.same_winner == 1
+        names = ", ".join(voter.name for voter in steady)
+        divided = {voter.name: voter.divide(threshold) for voter in voters}
+        return cls(
+            voters,
+            kept,
+            f": the same winner in both orders of {names}" if steady else "",
+            {name: kept & clear for name, (clear, _) in divided.items()},
+            {name: kept & dissent for name, (_, dissent) in divided.items()},
+        )
+
+    def agreement(self, one: Ballots, other: Ballots, where: Mask) -> tuple[Interval | None, int]:
+        """Agreement of two majorities on some pairs, and how many both decide."""
+        side = np.where(where, one.side, np.nan)
+        found, pairs = agreement_of(side, other.side, one.pairs, seed=one.seed)
+        return (found if pairs else None), pairs
 
 
 class PairOrders(Study):
@@ -35,20 +73,15 @@ class PairOrders(Study):
         """Say which pairs count.
 
         Args:
-            threshold: least share of a judge's votes on a pair's majority side for its consensus
-                set C; the other pairs are D.
-            consistent: patterns of judges; S holds the pairs on which each of them has the same
-                winner in both orders. Empty: S is every pair.
+            threshold: least share of the votes on a pair's majority side for a consensus set C; the
+                other pairs are D.
+            consistent: patterns of names of models; S holds the pairs on which each of them has the
+                same winner in both orders. Empty: S is every pair.
 
         Raises:
             ConfigError: for a threshold that is no share above one half.
         """
-        if not 0.5 < threshold <= 1:
-            raise ConfigError(
-                f"study.threshold={threshold:g}",
-                expected="a share above 0.5 and at most 1, e.g. 0.8 for four of five",
-                todo="correct study.threshold",
-            )
+        check_threshold(threshold, where="study")
         self.threshold = threshold
         self.consistent = tuple(consistent)
 
@@ -58,96 +91,62 @@ class PairOrders(Study):
         Raises:
             DataError: if there are no votes on the question.
         """
-        judges = judges_of(material)
-        kept, filters = self._kept(judges)
-        sets = {judge.name: _consensus(judge, self.threshold) for judge in judges}
-        tables = [_consensus_table(judges, sets, kept, self.threshold)]
-        if any(judge.knows_order for judge in judges):
-            tables.insert(0, _order_table(judges, sets))
-        figures: list[Figure] = _order_chart(judges)
-        if len(judges) > 1:
-            rows = _agreement_rows(judges, sets, kept)
-            tables.append(_agreement_table(rows, filters))
-            figures += _agreement_map(judges, kept)
-        manifest = material.tables.manifest
+        sets = PairSets.of(read_ballots(material), self.consistent, self.threshold)
+        tables = [_consensus_table(sets, self.threshold)]
+        figures: list[Figure] = _order_chart(sets.voters)
+        if any(voter.knows_order for voter in sets.voters):
+            tables.insert(0, _order_table(sets.voters, self.threshold))
+        if len(sets.voters) > 1:
+            tables.append(_agreement_table(sets))
+        if len(sets.voters) > 2:
+            sides = {v.name: np.where(sets.kept, v.side, np.nan) for v in sets.voters}
+            figures.append(agreement_map(sides, title="Agreement on S"))
         return StudyResult(
             name="pair_orders",
             title="Pairs in both orders",
-            answer=_answer(judges, sets, kept),
-            used=[
-                ("data", f"{manifest.name}: {len(material.pairs):,} pairs"),
-                ("S", f"{int(kept.sum()):,} pairs{filters}"),
-            ],
+            answer=_answer(sets),
+            used=[material.data_used, ("S", f"{int(sets.kept.sum()):,} pairs{sets.rule}")],
             tables=tables,
             figures=figures,
-            notes=_notes(judges, self.consistent),
+            notes=_notes(sets.voters, self.consistent),
             simulated=material.simulated,
         )
 
-    def _kept(self, judges: Sequence[Ballots]) -> tuple[Mask, str]:
-        """The pairs of S, and the rule for people."""
-        kept = np.ones(len(judges[0].pairs), dtype=bool)
-        used = []
-        for judge in judges:
-            if any(fnmatchcase(judge.name, pattern) for pattern in self.consistent):
-                kept &= same_winner(judge) == 1
-                used.append(judge.name)
-        return kept, f": the same winner in both orders of {', '.join(used)}" if used else ""
 
-
-def same_winner(judge: Ballots) -> NDArray[np.float64]:
-    """Per pair 1 where both orders have the same winner, 0 where not, NaN where one is missing."""
-    v = judge.votes
-    one, other, keys = order_winners(v.key, v.first, v.preference)
-    row = judge.pairs.find(keys.astype(np.uint64))
-    found = np.full(len(judge.pairs), np.nan)
-    both = ~np.isnan(one) & ~np.isnan(other)
-    same = (one == other) & (one != 0)
-    found[row[both]] = same[both].astype(float)
-    return found
-
-
-def _consensus(judge: Ballots, threshold: float) -> tuple[Mask, Mask]:
-    """C and D of a judge: pairs with two or more votes and a majority, clear or not."""
-    voted = (judge.number > 1) & ~np.isnan(judge.side)
-    clear = voted & (judge.consensus >= threshold - 1e-9)
-    return clear, voted & ~clear
-
-
-def _order_table(judges: Sequence[Ballots], sets: dict[str, tuple[Mask, Mask]]) -> Table:
-    first = judges[0].name
-    clear, dissent = sets[first]
+def _order_table(voters: Sequence[Ballots], threshold: float) -> Table:
+    first = voters[0].name
+    clear, dissent = voters[0].divide(threshold)
     rows: list[dict[str, Cell]] = []
-    for judge in judges:
-        kept = same_winner(judge)
-        bias = judge.position_bias()
+    for voter in voters:
+        bias = voter.position_bias()
+        others = voter is not voters[0]
         rows.append(
             {
-                "judge": judge.name,
+                "judge": voter.name,
                 "second_twice": bias.second_twice / bias.pairs if bias.pairs else None,
                 "first_twice": bias.first_twice / bias.pairs if bias.pairs else None,
-                "clear": _mean(kept, clear) if judge is not judges[0] else None,
-                "dissent": _mean(kept, dissent) if judge is not judges[0] else None,
-                **position_cells(judge),
+                "clear": _mean(voter.same_winner, clear) if others else None,
+                "dissent": _mean(voter.same_winner, dissent) if others else None,
+                **position_cells(voter),
                 "note": "" if bias.pairs else "no pair decided in both orders",
             }
         )
+    second, consistent, both_orders, *bias_columns = POSITION.values()
     return Table(
         "orders",
         "The same pair with its images exchanged",
         [
-            Column("judge", "judge"),
-            *POSITION_COLUMNS[1:3],
+            Column("judge", "votes of"),
+            consistent,
+            both_orders,
             Column("second_twice", "second both times", "percent", "of the pairs in both orders"),
             Column("first_twice", "first both times", "percent", "of the pairs in both orders"),
-            Column(
-                "clear", f"same winner where {first} agree", "percent",
-                f"share of pairs of C of {first} (below) with the same winner in both orders",
-            ),
+            Column("clear", f"same winner where {first} agree", "percent",
+                   f"share of pairs of C of {first} (below) with the same winner in both orders"),
             Column("dissent", f"same winner where {first} differ", "percent", "the same for D"),
-            POSITION_COLUMNS[0],
-            *POSITION_COLUMNS[3:],
-            Column("note", "note"),
+            second,
+            *bias_columns,
+            NOTE,
         ],
         rows,
         [
@@ -157,28 +156,25 @@ def _order_table(judges: Sequence[Ballots], sets: dict[str, tuple[Mask, Mask]]) 
     )  # fmt: skip
 
 
-def _mean(values: NDArray[np.float64], where: Mask) -> float | None:
+def _mean(values: Array, where: Mask) -> float | None:
     known = where & ~np.isnan(values)
     return float(values[known].mean()) if known.any() else None
 
 
-def _consensus_table(
-    judges: Sequence[Ballots], sets: dict[str, tuple[Mask, Mask]], kept: Mask, threshold: float
-) -> Table:
+def _consensus_table(sets: PairSets, threshold: float) -> Table:
     rows: list[dict[str, Cell]] = []
-    for judge in judges:
-        clear, dissent = (mask & kept for mask in sets[judge.name])
-        total = int(clear.sum() + dissent.sum())
-        tied = int((kept & (judge.side == 0.5)).sum())
-        several = kept & (judge.number > 1)
+    for voter in sets.voters:
+        clear = int(sets.clear[voter.name].sum())
+        total = clear + int(sets.dissent[voter.name].sum())
+        several = sets.kept & (voter.number > 1)
         rows.append(
             {
-                "judge": judge.name,
+                "judge": voter.name,
                 "pairs": total,
-                "clear": int(clear.sum()),
-                "share": clear.sum() / total if total else None,
-                "tied": tied or None,
-                "votes": float(judge.number[several].mean()) if several.any() else None,
+                "clear": clear,
+                "share": clear / total if total else None,
+                "tied": int((sets.kept & (voter.side == 0.5)).sum()) or None,
+                "votes": float(voter.number[several].mean()) if several.any() else None,
                 "note": "" if total else "no pair with two or more votes",
             }
         )
@@ -192,7 +188,7 @@ def _consensus_table(
             Column("pairs", "pairs", "count", "of S with two or more votes of x"),
             Column("votes", "votes a pair", "number"),
             Column("tied", "tied", "count", "among the pairs of D_x"),
-            Column("note", "note"),
+            NOTE,
         ],
         rows,
         [
@@ -202,32 +198,24 @@ def _consensus_table(
     )
 
 
-def _agreement_rows(
-    judges: Sequence[Ballots], sets: dict[str, tuple[Mask, Mask]], kept: Mask
-) -> list[dict[str, Cell]]:
+def _agreement_table(sets: PairSets) -> Table:
     rows: list[dict[str, Cell]] = []
-    for i, one in enumerate(judges):
-        for other in judges[i + 1 :]:
-            cells: dict[str, Cell] = {"one": one.name, "other": other.name}
-            places = {
-                "all": kept,
-                "clear_one": kept & sets[one.name][0],
-                "dissent_one": kept & sets[one.name][1],
-                "clear_other": kept & sets[other.name][0],
-                "dissent_other": kept & sets[other.name][1],
-            }
-            for name, where in places.items():
-                p = np.where(where, one.side, np.nan)
-                found, pairs = agreement_of(p, other.side, one.pairs, seed=one.seed)
-                cells[name] = found if pairs else None
-                if name == "all":
-                    cells["pairs"] = pairs
-                    cells["note"] = "" if pairs else "no common pair"
-            rows.append(cells)
-    return rows
-
-
-def _agreement_table(rows: list[dict[str, Cell]], filters: str) -> Table:
+    for i, one in enumerate(sets.voters):
+        for other in sets.voters[i + 1 :]:
+            every, pairs = sets.agreement(one, other, sets.kept)
+            rows.append(
+                {
+                    "one": one.name,
+                    "other": other.name,
+                    "pairs": pairs,
+                    "all": every,
+                    "clear_one": sets.agreement(one, other, sets.clear[one.name])[0],
+                    "dissent_one": sets.agreement(one, other, sets.dissent[one.name])[0],
+                    "clear_other": sets.agreement(one, other, sets.clear[other.name])[0],
+                    "dissent_other": sets.agreement(one, other, sets.dissent[other.name])[0],
+                    "note": "" if pairs else "no common pair",
+                }
+            )
     return Table(
         "agreement",
         "Agreement A on S, C_x and D_x",
@@ -240,34 +228,19 @@ def _agreement_table(rows: list[dict[str, Cell]], filters: str) -> Table:
             Column("dissent_one", "on D_M", "percent"),
             Column("clear_other", "on C_N", "percent"),
             Column("dissent_other", "on D_N", "percent"),
-            Column("note", "note"),
+            NOTE,
         ],
         rows,
         [
             "A = share of pairs on which the majorities choose the same image; chance is 50. "
-            f"Tied pairs are left out. S{filters or ': all pairs'}.",
+            f"Tied pairs are left out. S{sets.rule or ': all pairs'}.",
             INTERVAL_NOTE,
         ],
     )
 
 
-def _agreement_map(judges: Sequence[Ballots], kept: Mask) -> list[Figure]:
-    if len(judges) < 3:
-        return []
-    values = np.full((len(judges), len(judges)), np.nan)
-    for i, one in enumerate(judges):
-        for j, other in enumerate(judges):
-            p, q = np.where(kept, one.side, np.nan), other.side
-            both = ~np.isnan(p) & ~np.isnan(q) & (p != 0.5) & (q != 0.5)
-            if i != j and both.any():
-                values[i, j] = float(((p > 0.5) == (q > 0.5))[both].mean())
-    names = [judge.name for judge in judges]
-    caption = "Share of the pairs of S on which the majorities choose the same image."
-    return [HeatMap("agreement", "Agreement on S", caption, names, names, values)]
-
-
-def _order_chart(judges: Sequence[Ballots]) -> list[Figure]:
-    rows = [(judge.name, judge.second_chosen()) for judge in judges if judge.knows_order]
+def _order_chart(voters: Sequence[Ballots]) -> list[Figure]:
+    rows = [(voter.name, voter.second_chosen()) for voter in voters if voter.knows_order]
     if not rows:
         return []
     caption = "Share of decided votes for the image shown second, with 95 % intervals over images."
@@ -276,49 +249,37 @@ def _order_chart(judges: Sequence[Ballots]) -> list[Figure]:
     ]
 
 
-def _answer(judges: Sequence[Ballots], sets: dict[str, tuple[Mask, Mask]], kept: Mask) -> str:
-    parts = []
-    models = [judge for judge in judges if judge.position_bias().pairs and judge.raters == 1]
-    for judge in models[:2]:
-        bias = judge.position_bias()
+def _answer(sets: PairSets) -> str:
+    voters, parts = sets.voters, []
+    models = [voter for voter in voters if voter.position_bias().pairs and voter.raters == 1]
+    for model in models[:2]:
+        bias = model.position_bias()
         parts.append(
-            f"{judge.name} keeps its winner in {100 * bias.position_consistency:.0f} % of "
+            f"{model.name} keeps its winner in {100 * bias.position_consistency:.0f} % of "
             f"{bias.pairs:,} pairs when the images are exchanged; else it answers “second” "
             f"both times in {bias.second_twice:,} and “first” in {bias.first_twice:,}."
         )
-    if len(judges) > 1:
-        one, other = judges[0], judges[1]
-        found = [
-            agreement_of(np.where(where, one.side, np.nan), other.side, one.pairs, seed=one.seed)[0]
-            for where in (kept, kept & sets[one.name][0], kept & sets[one.name][1])
-        ]
-        if not np.isnan(found[0].estimate):
+    name = voters[0].name
+    if len(voters) > 1:
+        places = (sets.kept, sets.clear[name], sets.dissent[name])
+        all_, clear, dissent = (sets.agreement(voters[0], voters[1], p)[0] for p in places)
+        if all_ is not None:
             parts.append(
-                f"{one.name} and {other.name} agree on {_percent(found[0])} of S, "
-                f"{_percent(found[1])} where {one.name} agree among themselves and "
-                f"{_percent(found[2])} where they differ."
+                f"{name} and {voters[1].name} agree on {percent_text(all_)} of S, "
+                f"{percent_text(clear)} where {name} agree among themselves and "
+                f"{percent_text(dissent)} where they differ."
             )
     if parts:
         return " ".join(parts)
-    name = judges[0].name
-    clear, dissent = (int((kept & mask).sum()) for mask in sets[name])
-    share = 100 * clear / max(clear + dissent, 1)
+    agreed = int(sets.clear[name].sum())
+    total = agreed + int(sets.dissent[name].sum())
     return (
         f"No model answered a pair in both orders. {name.capitalize()} agree among themselves on "
-        f"{clear:,} of {clear + dissent:,} pairs with two or more votes ({share:.1f} %)."
+        f"{agreed:,} of {total:,} pairs with two or more votes ({100 * agreed / max(total, 1):.1f} "
+        "%)."
     )
 
 
-def _percent(found: Interval) -> str:
-    return "–" if np.isnan(found.estimate) else f"{100 * found.estimate:.1f} %"
-
-
-def _notes(judges: Sequence[Ballots], patterns: Sequence[str]) -> list[str]:
-    lacking = [
-        pattern
-        for pattern in patterns
-        if not any(fnmatchcase(judge.name, pattern) for judge in judges)
-    ]
-    if not lacking:
-        return []
-    return [f"No judge is called {', '.join(lacking)}: S is not restricted by it."]
+def _notes(voters: Sequence[Ballots], patterns: Sequence[str]) -> list[str]:
+    lacking = [p for p in patterns if not any(fnmatchcase(voter.name, p) for voter in voters)]
+    return [f"No model is called {', '.join(lacking)}: S is not restricted by it."] * bool(lacking)

@@ -9,26 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interestingness.errors import DataError
-from interestingness.stats.columns import Array
+from interestingness.schema import Array
 from interestingness.stats.shares import exact_share
-from interestingness.studies.audit_tables import INTERVAL_NOTE, POSITION_COLUMNS, position_cells
-from interestingness.studies.ballots import PEOPLE, Ballots, agreement_of
-from interestingness.studies.material_votes import judges_of
-from interestingness.studies.pair_orders import same_winner
+from interestingness.studies.agreement import agreement_map
+from interestingness.studies.columns import (
+    INTERVAL_NOTE,
+    PAIRS,
+    POSITION,
+    REFUSALS,
+    VOTES,
+    position_cells,
+)
+from interestingness.studies.panel import PEOPLE, Ballots, Mask, agreement_of, read_ballots
 from interestingness.studies.result import (
     Cell,
     Column,
-    Figure,
     Gallery,
-    HeatMap,
     Shown,
     ShownPair,
     StudyResult,
     Table,
 )
 from interestingness.studies.study import Material, Study
-
-Mask = NDArray[np.bool_]
 
 
 class Personas(Study):
@@ -49,14 +51,14 @@ class Personas(Study):
         Raises:
             DataError: if fewer than two personas have voted, or no pair is answered by all.
         """
-        voted = _renamed([j for j in judges_of(material, personas=True) if j.name != PEOPLE])
+        voted = _renamed([b for b in read_ballots(material, personas=True) if b.name != PEOPLE])
         if len(voted) < 2:
             raise DataError(
                 f"votes of {len(voted)} persona",
                 expected="votes of at least two personas on the same pairs",
                 todo="`interestingness annotate … personas=paper` asks as eight",
             )
-        sides = np.stack([judge.side for judge in voted])
+        sides = np.stack([persona.side for persona in voted])
         common: Mask = np.asarray(~np.isnan(sides).any(axis=0))
         if not common.any():
             raise DataError(
@@ -64,13 +66,14 @@ class Personas(Study):
                 expected="the same pairs for every persona",
                 todo="complete the votes, or leave a persona out",
             )
-        kept = np.stack([same_winner(judge) for judge in voted])
+        kept = np.stack([persona.same_winner for persona in voted])
         steady = common & np.all(kept == 1, axis=0)
         identical = _identical(sides)
         rows = [
             _set_row("answered by every persona", common, identical),
             _set_row("and the same winner in both orders for each", steady, identical),
         ]
+        where = steady if steady.any() else common
         divided = np.flatnonzero(steady & ~identical)
         shown = divided if len(divided) else np.flatnonzero(common & ~identical)
         return StudyResult(
@@ -78,11 +81,17 @@ class Personas(Study):
             title="Personas",
             answer=_answer(voted, rows),
             used=[
-                ("data", f"{material.tables.manifest.name}: {len(material.pairs):,} pairs"),
-                ("personas", f"{len(voted)}: {', '.join(j.name for j in voted)}"),
+                material.data_used,
+                ("personas", f"{len(voted)}: {', '.join(p.name for p in voted)}"),
             ],
             tables=[_set_table(rows), _persona_table(voted, sides, steady)],
-            figures=_map(voted, steady if steady.any() else common),
+            figures=[
+                agreement_map(
+                    {persona.name: persona.side[where] for persona in voted},
+                    name="personas",
+                    title="Agreement of personas",
+                )
+            ],
             galleries=_gallery(voted, shown, sides, self.shown),
             notes=_notes(steady, common),
             simulated=material.simulated,
@@ -91,9 +100,10 @@ class Personas(Study):
 
 def _renamed(voted: Sequence[Ballots]) -> list[Ballots]:
     """Without the model in brackets, where all personas are of one model."""
-    ends = {judge.name.rpartition(" (")[2] for judge in voted if judge.name.endswith(")")}
-    one = len(ends) == 1 and all(judge.name.endswith(")") for judge in voted)
-    return [replace(j, name=j.name.rpartition(" (")[0]) if one else j for j in voted]
+    ends = {persona.name.rpartition(" (")[2] for persona in voted if persona.name.endswith(")")}
+    if len(ends) != 1 or not all(persona.name.endswith(")") for persona in voted):
+        return list(voted)
+    return [replace(persona, name=persona.name.rpartition(" (")[0]) for persona in voted]
 
 
 def _identical(sides: Array) -> Mask:
@@ -119,7 +129,7 @@ def _set_table(rows: list[dict[str, Cell]]) -> Table:
         "Do all personas choose the same image?",
         [
             Column("pairs_of", "pairs"),
-            Column("pairs", "pairs", "count"),
+            PAIRS,
             Column("identical", "all alike", "count"),
             Column("different", "not all alike", "count"),
             Column("share", "all alike", "percent", "with the exact binomial interval over pairs"),
@@ -132,18 +142,18 @@ def _set_table(rows: list[dict[str, Cell]]) -> Table:
 def _persona_table(voted: Sequence[Ballots], sides: Array, steady: Mask) -> Table:
     rows: list[dict[str, Cell]] = []
     lead = (sides - 0.5).sum(axis=0)
-    for at, judge in enumerate(voted):
+    for at, persona in enumerate(voted):
         rest = np.sign(lead - (sides[at] - 0.5))
         others = np.where(np.isnan(rest), np.nan, 0.5 + 0.5 * rest)
         p = np.where(steady, sides[at], np.nan)
-        found, pairs = agreement_of(p, others, judge.pairs, seed=judge.seed)
+        found, pairs = agreement_of(p, others, persona.pairs, seed=persona.seed)
         rows.append(
             {
-                "persona": judge.name,
-                "votes": int(judge.usable.sum()),
-                "refusals": judge.refusals or None,
+                "persona": persona.name,
+                "votes": int(persona.usable.sum()),
+                "refusals": persona.refusals or None,
                 "others": found if pairs else None,
-                **position_cells(judge),
+                **position_cells(persona),
             }
         )
     return Table(
@@ -151,27 +161,14 @@ def _persona_table(voted: Sequence[Ballots], sides: Array, steady: Mask) -> Tabl
         "Persona by persona",
         [
             Column("persona", "persona"),
-            Column("votes", "votes", "count"),
-            Column("refusals", "refusals", "count"),
+            VOTES,
+            REFUSALS,
             Column("others", "as most of the others", "percent", "on the order-consistent pairs"),
-            *POSITION_COLUMNS,
+            *POSITION.values(),
         ],
         rows,
         [INTERVAL_NOTE],
     )
-
-
-def _map(voted: Sequence[Ballots], where: Mask) -> list[Figure]:
-    values = np.full((len(voted), len(voted)), np.nan)
-    for i, one in enumerate(voted):
-        for j, other in enumerate(voted):
-            p, q = one.side[where], other.side[where]
-            both = (p != 0.5) & (q != 0.5)
-            if i != j and both.any():
-                values[i, j] = float((p == q)[both].mean())
-    names = [judge.name for judge in voted]
-    caption = "Share of pairs on which two personas choose the same image."
-    return [HeatMap("personas", "Agreement of personas", caption, names, names, values)]
 
 
 def _gallery(

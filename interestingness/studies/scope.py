@@ -1,4 +1,4 @@
-"""Which pairs train and which test: all, those of steady judges, those that people agree on."""
+"""Which pairs train and which test: all, those of steady raters, those that people agree on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interestingness.errors import ConfigError, LabelError
-from interestingness.labels.aggregation import aggregate, check_rule
+from interestingness.labels.aggregation import aggregate, check_threshold
 from interestingness.labels.source import Labels
 from interestingness.studies.study import Material
 
@@ -58,7 +58,12 @@ class Scope:
 
 
 def scope_of(
-    material: Material, judge: str, labels: Labels, *, consistent: Sequence[str], threshold: float
+    material: Material,
+    reference: str,
+    labels: Labels,
+    *,
+    consistent: Sequence[str],
+    threshold: float,
 ) -> Scope:
     """The sets that the data set's votes tell.
 
@@ -67,31 +72,31 @@ def scope_of(
 
     Args:
         material: the data.
-        judge: name of the reference whose votes make the consensus.
-        labels: of that reference.
+        reference: name of the one whose votes make the consensus.
+        labels: of it.
         consistent: patterns of raters; a pair is order-consistent if the majorities of their votes
             in both orders have the same winner.
-        threshold: least share of the judge's votes on one side.
+        threshold: least share of its votes on one side.
     """
-    check_rule("consensus", threshold, where="study")
+    check_threshold(threshold, where="study")
     masks = {"all": np.ones(len(material.pairs), dtype=bool)}
     texts = {"all": "all pairs"}
     steady = _steady(material, consistent)
     who = ", ".join(consistent)
     if steady is None:
-        texts["order_consistent"] = f"no pair has votes of {who or 'any judge'} in both orders"
+        texts["order_consistent"] = f"no pair has votes of {who or 'any model'} in both orders"
     else:
         masks["order_consistent"] = steady
         texts["order_consistent"] = f"pairs whose winner {who} keep when the images are exchanged"
     agreed = labels.consensus >= threshold - 1e-9
     agreed &= labels.known & (labels.preference != 0.5)
     if np.isnan(labels.consensus).all():
-        texts["consensus"] = f"{judge} has no votes, and so no consensus"
+        texts["consensus"] = f"{reference} has no votes, and so no consensus"
     else:
         among = "order-consistent pairs" if steady is not None else "pairs"
         masks["consensus"] = agreed if steady is None else agreed & steady
         texts["consensus"] = (
-            f"{among} with at least {100 * threshold:g} % of the votes of {judge} on one side"
+            f"{among} with at least {100 * threshold:g} % of the votes of {reference} on one side"
         )
     return Scope(masks, texts)
 

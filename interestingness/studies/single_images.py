@@ -10,12 +10,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from interestingness.errors import ConfigError, DataError
+from interestingness.errors import DataError
+from interestingness.labels.aggregation import check_threshold
 from interestingness.stats.bootstrap import Interval, bootstrap_images
 from interestingness.stats.columns import Array
 from interestingness.stats.krippendorff import Answers
-from interestingness.studies.ballots import LEVEL, NO_INTERVAL, PEOPLE, REPEATS, agreement_of
-from interestingness.studies.material_votes import annotate_command
+from interestingness.studies.panel import (
+    LEVEL,
+    NO_INTERVAL,
+    PEOPLE,
+    REPEATS,
+    agreement_of,
+    annotate_command,
+)
 from interestingness.studies.result import (
     Bars,
     Cell,
@@ -69,12 +76,7 @@ class SingleImages(Study):
         Raises:
             ConfigError: for a threshold that is no share above one half.
         """
-        if not 0.5 < threshold <= 1:
-            raise ConfigError(
-                f"study.threshold={threshold:g}",
-                expected="a share above 0.5 and at most 1, e.g. 0.8 for four of five",
-                todo="correct study.threshold",
-            )
+        check_threshold(threshold, where="study")
         self.threshold = threshold
 
     def run(self, material: Material) -> StudyResult:

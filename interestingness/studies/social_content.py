@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.source import Labels, LabelSource
+from interestingness.schema import Array
 from interestingness.stats.bootstrap import Interval, bootstrap_images
 from interestingness.stats.bradley_terry import bradley_terry
-from interestingness.stats.columns import Array
 from interestingness.stats.correlation import middle_ranks, spearman
-from interestingness.studies.audit_tables import INTERVAL_NOTE
-from interestingness.studies.ballots import LEVEL, agreement_of
+from interestingness.studies.columns import INTERVAL_NOTE
+from interestingness.studies.panel import LEVEL, agreement_of
 from interestingness.studies.result import (
     Cell,
     Column,
@@ -37,15 +37,15 @@ RIDGE = 0.1
 class SocialContent(Study):
     """LaFin's open question, whether what a platform calls interesting is what people do."""
 
-    def __init__(self, *, content: str, social: Sequence[str], splits: int) -> None:
+    def __init__(self, *, reference: str, social: Sequence[str], splits: int) -> None:
         """Name the two notions.
 
         Args:
-            content: reference that people's judgments of the content are read from.
+            reference: what people say of the content.
             social: references that a platform brings: a flag, counts.
             splits: repetitions of the students; 0 trains none.
         """
-        self.content = content
+        self.reference = reference
         self.social = tuple(social)
         self.splits = splits
 
@@ -66,15 +66,15 @@ class SocialContent(Study):
                 material, sources, sources, train_on=every, test_on=every,
                 training=Training(self.splits, None, "standardize", None, material.seed),
             )  # fmt: skip
-        # learnt from, judged by, split
+        # learnt from, against, split
         crossed = None if students is None else students.accuracy[0]
         rows = [
             self._row(name, labels, numbers, students, material)
             for name in sources
-            if name != self.content
+            if name != self.reference
         ]
-        tables = [_table(rows, self.content), _correlations(numbers, material)]
-        figures = _figures(rows, numbers, self.content)
+        tables = [_table(rows, self.reference), _correlations(numbers, material)]
+        figures = _figures(rows, numbers, self.reference)
         if crossed is not None:
             tables.append(_crossed_table(crossed, list(sources)))
             figures.append(_crossed_map(crossed, list(sources)))
@@ -82,8 +82,8 @@ class SocialContent(Study):
         return StudyResult(
             name="social_content",
             title="Social against content interestingness",
-            answer=_answer(rows, self.content, students is not None),
-            used=_used(material, self.content, rows, students),
+            answer=_answer(rows, self.reference, students is not None),
+            used=_used(material, self.reference, rows, students),
             tables=tables,
             figures=figures,
             notes=_notes(absent, numbers),
@@ -92,20 +92,20 @@ class SocialContent(Study):
 
     def _sources(self, material: Material) -> dict[str, LabelSource]:
         there, absent = material.references.there, material.references.absent
-        unknown = [n for n in (self.content, *self.social) if n not in there and n not in absent]
+        unknown = [n for n in (self.reference, *self.social) if n not in there and n not in absent]
         if unknown:
             raise ConfigError(
                 f"no reference is called {unknown[0]!r}",
                 expected=f"names among {', '.join([*there, *absent])}",
-                todo="correct study.content or study.social",
+                todo="correct study.reference or study.social",
             )
-        found = {n: there[n] for n in (self.content, *self.social) if n in there}
-        if self.content not in found or len(found) < 2:
-            lacking = self.content if self.content not in found else ", ".join(self.social)
+        found = {n: there[n] for n in (self.reference, *self.social) if n in there}
+        if self.reference not in found or len(found) < 2:
+            lacking = self.reference if self.reference not in found else ", ".join(self.social)
             raise LabelError(
                 f"nothing to read for {lacking}",
                 expected="people's labels, and at least one signal of a platform",
-                todo="study.content=… study.social=[…] with names of references that are there: "
+                todo="study.reference=… study.social=[…] with names of references that are there: "
                 f"{', '.join(there)}",
             )
         return found
@@ -118,7 +118,7 @@ class SocialContent(Study):
         students: SourceHeads | None,
         material: Material,
     ) -> dict[str, Cell]:
-        own, people = labels[name], labels[self.content]
+        own, people = labels[name], labels[self.reference]
         found, pairs = agreement_of(
             own.preference, people.preference, material.pairs, seed=material.seed
         )
@@ -128,11 +128,11 @@ class SocialContent(Study):
             "agreement": found if pairs else None,
             "pairs": pairs,
             "ties": float((own.preference[known] == 0.5).mean()) if known.any() else None,
-            "spearman": rank_correlation(numbers[name], numbers[self.content], material.seed),
-            "note": "" if pairs else f"no pair in common with {self.content}",
+            "spearman": rank_correlation(numbers[name], numbers[self.reference], material.seed),
+            "note": "" if pairs else f"no pair in common with {self.reference}",
         }
         if students is not None:
-            at, content = (students.sources.index(n) for n in (name, self.content))
+            at, content = (students.sources.index(n) for n in (name, self.reference))
             row |= {
                 "of_people": Spread.of(students.accuracy[0, at, content]),
                 "of_social": Spread.of(students.accuracy[0, content, at]),
@@ -204,20 +204,20 @@ def comparable(x: ContentNumbers, y: ContentNumbers) -> tuple[Array, Array]:
     return one, other
 
 
-def _table(rows: list[dict[str, Cell]], content: str) -> Table:
+def _table(rows: list[dict[str, Cell]], reference: str) -> Table:
     return Table(
         "social_content",
-        f"Signals of a platform against {content}",
+        f"Signals of a platform against {reference}",
         [
             Column("signal", "signal"),
-            Column("agreement", f"as {content}", "percent", "share of commonly decided pairs with "
-                   "the same side; chance is 50"),
-            Column("spearman", "rank correlation", "signed", f"Spearman's with {content} over "
+            Column("agreement", f"as {reference}", "percent", "share of commonly decided pairs "
+                   "with the same side; chance is 50"),
+            Column("spearman", "rank correlation", "signed", f"Spearman's with {reference} over "
                    "images; of votes, Bradley–Terry utilities are ranked"),
-            Column("of_people", f"learnt from it, judged by {content}", "percent",
+            Column("of_people", f"learnt from it, against {reference}", "percent",
                    "accuracy of its student on held-out pairs, mean ± SD over splits"),
-            Column("of_social", f"learnt from {content}, judged by it", "percent"),
-            Column("own", "learnt from and judged by it", "percent"),
+            Column("of_social", f"learnt from {reference}, against it", "percent"),
+            Column("own", "learnt from and against it", "percent"),
             Column("models", "rank correlation of the students", "signed", "over test images"),
             Column("ties", "ties", "percent", "share of the pairs that the signal covers"),
             Column("pairs", "common pairs", "count"),
@@ -262,13 +262,13 @@ def _crossed_table(crossed: Array, names: Sequence[str]) -> Table:
         "What a model that learnt from one says of the other",
         [
             Column("learnt", "learnt from"),
-            *(Column(name, f"judged by {name}", "percent") for name in names),
+            *(Column(name, f"against {name}", "percent") for name in names),
         ],
         [
             {"learnt": name, **{j: Spread.of(crossed[at, k]) for k, j in enumerate(names)}}
             for at, name in enumerate(names)
         ],
-        ["Accuracy on held-out pairs, mean ± SD over splits; ties of the judge are left out."],
+        ["Accuracy on held-out pairs, mean ± SD over splits; ties of the reference are left out."],
     )
 
 
@@ -276,12 +276,12 @@ def _crossed_map(crossed: Array, names: Sequence[str]) -> HeatMap:
     values = np.array(
         [[Spread.of(crossed[i, j]).mean for j in range(len(names))] for i in range(len(names))]
     )
-    caption = "Rows learn, columns judge: accuracy on held-out pairs."
-    return HeatMap("crossed", "Learnt from one, judged by another", caption, names, names, values)
+    caption = "Rows learn, columns are references: accuracy on held-out pairs."
+    return HeatMap("crossed", "Learnt from one, against another", caption, names, names, values)
 
 
 def _figures(
-    rows: list[dict[str, Cell]], numbers: Mapping[str, ContentNumbers], content: str
+    rows: list[dict[str, Cell]], numbers: Mapping[str, ContentNumbers], reference: str
 ) -> list[Figure]:
     known = [
         (str(row["signal"]), row["agreement"])
@@ -299,7 +299,7 @@ def _figures(
         found.append(
             IntervalChart(
                 "agreement",
-                f"Pairs on which a signal chooses the side of {content}",
+                f"Pairs on which a signal chooses the side of {reference}",
                 "With 95 % intervals over images.",
                 known,
                 {"chance": 0.5},
@@ -313,11 +313,11 @@ def _figures(
 
 
 def _used(
-    material: Material, content: str, rows: list[dict[str, Cell]], students: SourceHeads | None
+    material: Material, reference: str, rows: list[dict[str, Cell]], students: SourceHeads | None
 ) -> list[tuple[str, str]]:
     found = [
         ("data", f"{material.tables.manifest.name}: {len(material.pairs):,} pairs"),
-        ("content", content),
+        ("reference", reference),
         ("social", ", ".join(str(row["signal"]) for row in rows)),
     ]
     if students is not None:
@@ -338,20 +338,20 @@ def _notes(absent: Sequence[str], numbers: Mapping[str, ContentNumbers]) -> list
     ]
 
 
-def _answer(rows: list[dict[str, Cell]], content: str, taught: bool) -> str:
+def _answer(rows: list[dict[str, Cell]], reference: str, taught: bool) -> str:
     known = [row for row in rows if isinstance(row["agreement"], Interval)]
     if not known:
-        return f"No signal has a pair in common with {content}."
+        return f"No signal has a pair in common with {reference}."
     best = max(known, key=lambda row: row["agreement"].estimate)  # type: ignore[union-attr]
     least = min(known, key=lambda row: row["agreement"].estimate)  # type: ignore[union-attr]
-    parts = [f"{_said(best)} on the side of {content}, {_said(least)}."]
+    parts = [f"{_said(best)} on the side of {reference}, {_said(least)}."]
     if len(known) == 1:
-        parts = [f"{_said(best)} on the side of {content}."]
+        parts = [f"{_said(best)} on the side of {reference}."]
     spread = best.get("of_people")
     if taught and isinstance(spread, Spread) and not np.isnan(spread.mean):
         parts.append(
             f"A model that learnt from {best['signal']} predicts {100 * spread.mean:.1f} % of "
-            f"held-out pairs as {content}."
+            f"held-out pairs as {reference}."
         )
     return " ".join(parts)
 

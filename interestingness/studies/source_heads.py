@@ -20,12 +20,11 @@ from interestingness.learning.linear_solver.recipe import Recipe, fit_recipe
 from interestingness.learning.linear_solver.ridge import LinearFits, fit_ridge, why_missing
 from interestingness.learning.regularisation import GRID, inner_losses
 from interestingness.models.scaling import FeatureScaler
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import correct
 from interestingness.stats.rater_reliability import agrees_with_others
 from interestingness.studies.study import Material
 
-Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 RIDGE, RECIPE = "converged ridge", "paper's recipe"

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from interestingness.data.splits import PairSplit
-from interestingness.labels.source import LabelSource
+from interestingness.errors import ConfigError, LabelError
+from interestingness.labels.source import Labels, LabelSource
 from interestingness.labels.votes import simulation_of
 from interestingness.models.contract import EmbeddingContract
 from interestingness.progress import ProgressLine
@@ -29,10 +30,35 @@ class Sources(NamedTuple):
     there: dict[str, LabelSource]
     absent: dict[str, str]
 
+    def named(self, name: str, option: str) -> LabelSource:
+        """The source that an option names.
+
+        Args:
+            name: of the source.
+            option: that the user set to it, for the message: ``study.reference``.
+
+        Raises:
+            ConfigError: if the config has no source of this name.
+            LabelError: if the source has nothing to read.
+        """
+        if name in self.there:
+            return self.there[name]
+        if name in self.absent:
+            raise LabelError(
+                f"{option}={name}: {self.absent[name]}",
+                expected=f"one of {', '.join(self.there) or 'none has anything to read'}",
+                todo=f"choose another: {option}={next(iter(self.there), '…')}",
+            )
+        raise ConfigError(
+            f"{option}={name}: no source or reference is called so",
+            expected=f"one of {', '.join([*self.there, *self.absent])}",
+            todo=f"{option}=… with one of these names",
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class ImageFeatures:
-    """What the frozen backbone says of each image.
+    """Features of each image from the frozen backbone.
 
     Attributes:
         values: one row per image of the tables, shape (images, dim).
@@ -58,7 +84,7 @@ class Material:
         seed: of everything that the study draws, splits aside.
         cache: folder for what is worth keeping between runs.
         prepare: makes the tables of the data set.
-        label: makes the sources to learn from (True) or to judge by (False).
+        label: makes the sources to learn from (True) or the references (False).
         split: number of the repetition → split of the pairs.
         encode: makes the features.
         overrides: what the user typed, for messages that repeat the command.
@@ -72,6 +98,7 @@ class Material:
     split: Callable[[int, Tables], PairSplit]
     encode: Callable[[Tables], ImageFeatures]
     overrides: tuple[str, ...] = field(default=())
+    _labels: dict[LabelSource, Labels] = field(default_factory=dict, repr=False)
 
     @cached_property
     def tables(self) -> Tables:
@@ -84,10 +111,37 @@ class Material:
         return self.tables.pairs
 
     @property
+    def data_used(self) -> tuple[str, str]:
+        """The line of a result that names the data set."""
+        return "data", f"{self.tables.manifest.name}: {len(self.pairs):,} pairs"
+
+    def labels(self, source: LabelSource) -> Labels:
+        """A source's labels of all pairs, computed once."""
+        if source not in self._labels:
+            self._labels[source] = source.labels(self.pairs)
+        return self._labels[source]
+
+    def need_sources(self) -> dict[str, LabelSource]:
+        """What is learnt from, by name.
+
+        Raises:
+            LabelError: if no source has anything to read.
+        """
+        there, absent = self.sources
+        if not there:
+            raise LabelError(
+                "no label source has anything to read in this data set"
+                + "".join(f"; {name}: {why}" for name, why in absent.items()),
+                expected="votes or scores for at least one",
+                todo="name one: +label_source@sources.mine=scores sources.mine.column=…",
+            )
+        return there
+
+    @property
     def simulated(self) -> str:
         """The sentence that goes with every number of simulated raters, else "".
 
-        A simulated judge may have voted on real photographs.
+        A simulated model may have voted on real photographs.
         """
         said = self.tables.manifest.simulated
         if said:
@@ -103,7 +157,7 @@ class Material:
 
     @cached_property
     def references(self) -> Sources:
-        """What judges."""
+        """What sources and models are held against."""
         return self.label(self.tables, False)
 
     @cached_property
@@ -120,7 +174,7 @@ class Study(ABC):
     """Many fits or many votes → one result. Settings are arguments of the constructor.
 
     A study reads its material and returns values; printing, files and pages are made of them
-    elsewhere. Strangers subclass this and point a YAML file of the ``study`` group at it.
+    elsewhere. A plugin subclasses this and points a YAML file of the ``study`` group at it.
     """
 
     @abstractmethod

@@ -6,7 +6,7 @@ import numpy as np
 
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.bradley_terry import BradleyTerry, bradley_terry
-from interestingness.studies.ballots import LEVEL, Ballots
+from interestingness.studies.panel import LEVEL, Ballots
 from interestingness.studies.result import (
     Cell,
     Column,

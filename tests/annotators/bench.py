@@ -79,8 +79,8 @@ class Bench:
 
     def open(self, **options: Any) -> Ledger:
         prices: dict[str, JSON] = {Prices.price_id: {"prompt": 1.0, "completion": 1.0}}
-        given = {"cap_uusd": None, **options}
-        return Ledger.open(self.path, run={"prices": prices}, ballast_bytes=1 << 16, **given)
+        given = {"cap_uusd": None, "spare_bytes": 1 << 16, **options}
+        return Ledger.open(self.path, run={"prices": prices}, **given)
 
     def run(
         self,

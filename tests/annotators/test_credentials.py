@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from interestingness.annotators.credentials import host_of, is_loopback, read_key, redacted
+from interestingness.annotators.credentials import host_of, is_loopback, read_key
+from interestingness.annotators.redaction import kept_headers, redacted
 from interestingness.errors import ConfigError
 
 OPENAI = "https://api.openai.com/v1"
@@ -83,8 +84,17 @@ def test_this_machine_is_known_by_all_its_names() -> None:
 
 def test_texts_are_cleaned() -> None:
     said = "Incorrect key sk-abcdefgh12345 or\x1b[31m BEARER abc.def-ghi\n" + "x" * 500
-    assert redacted(said).startswith("Incorrect key sk-*** or [31m Bearer *** xxx")
-    assert len(redacted(said)) == 300
+    line = redacted(said, longest=300)
+    assert line.startswith("Incorrect key sk-*** or [31m Bearer *** xxx")
+    assert len(line) == 300
+    assert redacted("desk-research\nsk-abcdef") == "desk-research\nsk-***"
+
+
+def test_headers_that_are_kept_hold_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUDGE_API_KEY", "very-private-value")
+    headers = {"X-RateLimit-Reset": "1s", "Authorization": "Bearer a", "Set-Cookie": "b"}
+    headers["X-Request-Id"] = "r-very-private-value"
+    assert kept_headers(headers) == {"x-ratelimit-reset": "1s", "x-request-id": "r-***"}
 
 
 def test_a_key_in_place_of_its_variable_is_refused_and_not_repeated() -> None:

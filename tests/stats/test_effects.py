@@ -89,7 +89,7 @@ def test_slopes_are_those_of_scikit_learn():
     q[:50] = 0.5
     found = choice_effects(x, left, right, 0.2 + 0.6 * p, q)  # how sure a label is does not count
     z = (x - x.mean(0)) / x.std(0)
-    for mine, choice in ((found.people, p), (found.judge, q), (found.difference, q - p + 0.5)):
+    for mine, choice in ((found.reference, p), (found.source, q), (found.difference, q - p + 0.5)):
         fit = LinearRegression(fit_intercept=False).fit(z[left] - z[right], choice - 0.5)
         np.testing.assert_allclose([i.estimate for i in mine], fit.coef_, atol=1e-10)
     assert found.pairs == 1000
@@ -100,7 +100,7 @@ def test_errors_of_pairs_without_common_images_are_the_robust_ones_of_white():
     x = rng.normal(size=(2000, 2))
     left, right = np.arange(0, 2000, 2), np.arange(1, 2000, 2)
     p = (rng.random(1000) < expit((x[left] - x[right])[:, 0])).astype(float)
-    found = choice_effects(x, left, right, p, 1 - p).people
+    found = choice_effects(x, left, right, p, 1 - p).reference
     z = (x - x.mean(0)) / x.std(0)
     d = z[left] - z[right]
     b = np.linalg.lstsq(d, p - 0.5, rcond=None)[0]

@@ -12,7 +12,7 @@ import pytest
 from interestingness.errors import DataError
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.audit import Audit, audit_votes
-from interestingness.studies.material_votes import judges_of
+from interestingness.studies.panel import read_ballots
 from interestingness.studies.result import Cell, HeatMap, IntervalChart, StudyResult, Table
 from interestingness.studies.study import Material
 from interestingness.studies.vote_ranking import ranking_table
@@ -115,7 +115,7 @@ def test_intervals_of_utilities_hold_the_truth_as_often_as_promised(
             side = "left" if left else "right"
             votes.append(vote(left=names[a], right=names[b], choice=side, rater=f"r{k}"))
         pairs = handmade(votes=votes)
-        ballots = judges_of(pairs)[0]
+        ballots = read_ballots(pairs)[0]
         for found in ranking_table(ballots).rows:
             cell = interval(found["utility"])
             truth = utility[names.index(str(found["image"]))] - utility.mean()

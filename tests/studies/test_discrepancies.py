@@ -28,9 +28,9 @@ def study(**change):
     options = {
         "of": "descriptions",
         "columns": ["description"],
-        "people": "human",
-        "judge": "gpt4o",
-        "reasons_by": "judge",
+        "reference": "human",
+        "source": "gpt4o",
+        "reasons_by": "source",
         "embedder": TfidfEmbedder(),
         "clusters": 4,
         "distance": None,
@@ -179,7 +179,7 @@ def test_reasons_are_clustered_and_hostile_ones_stay_text(planted, tmp_path):
 
 
 def test_people_have_reasons_too(planted):
-    result = study(of="reasons", reasons_by="people").run(planted)
+    result = study(of="reasons", reasons_by="reference").run(planted)
     assert sum(row["texts"] for row in rows_of(result, "clusters")) == 2 * len(planted.pairs)
 
 
@@ -223,8 +223,8 @@ def test_tables_without_files_are_said(handmade):
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
-        ({"judge": "llama"}, LabelError, "'llama' has no labels"),
-        ({"judge": "human"}, ConfigError, "both 'human'"),
+        ({"source": "llama"}, ConfigError, "llama"),
+        ({"source": "human"}, ConfigError, "both 'human'"),
         ({"clusters": 5}, DataError, r"5 clusters of 4 distinct"),
         ({"clusters": None}, ConfigError, "one of the two"),
         ({"columns": ["caption"]}, DataError, "no column caption"),
@@ -245,4 +245,4 @@ def test_options_that_do_not_exist_are_refused(change):
 
 def test_a_source_without_votes_has_no_reasons(synthetic_material):
     with pytest.raises(LabelError, match="not made of votes"):
-        study(of="reasons", judge="aesthetic").run(synthetic_material)
+        study(of="reasons", source="aesthetic").run(synthetic_material)

@@ -62,9 +62,9 @@ def test_agreement_and_agreed_winners_counted_by_hand():
     assert other.pairs == 3 and other.agreement.estimate == pytest.approx(2 / 3)
     assert other.agreed_winner.estimate == 0
     assert one.texts == 2 and other.images.tolist() == [2, 3, 4]
-    assert one.people_rank.estimate == pytest.approx(0.15)
+    assert one.reference_rank.estimate == pytest.approx(0.15)
     assert one.lead.estimate == pytest.approx((-0.2 + 0) / 2)
-    assert other.judge_rank.estimate == pytest.approx(0.45), "an unranked image must not count"
+    assert other.source_rank.estimate == pytest.approx(0.45), "an unranked image must not count"
     assert one.title == "1 w"
 
 
@@ -84,8 +84,8 @@ def test_reasons_are_compared_with_other_reasons():
     texts = Texts(("x",) * 4, np.array([0, 1, 2, 2]), np.array([0, 3, 1, 4]), 0, "")
     one, other = facts(texts, [0, 0, 1, 1])
     # members {a, b} and {c}: people's ranks .1, .2 and .5, the judge's .3, .2 and .5
-    assert one.people_rank.estimate == pytest.approx(0.15 - 0.8 / 3 + 0.5)
-    assert one.judge_rank.estimate == pytest.approx(0.25 - 1.0 / 3 + 0.5)
+    assert one.reference_rank.estimate == pytest.approx(0.15 - 0.8 / 3 + 0.5)
+    assert one.source_rank.estimate == pytest.approx(0.25 - 1.0 / 3 + 0.5)
     assert one.lead.estimate == pytest.approx(-0.1 + 0.2 / 3)
     assert np.isnan(other.lead.estimate), "one image has no interval"
 
@@ -94,7 +94,7 @@ def test_a_cluster_without_decided_pairs_has_no_agreement():
     every = Texts(tuple(NAMES), np.arange(5), np.full(5, -1), 0, "")
     lonely = facts(every, [0, 0, 0, 0, 1])[1]
     assert lonely.pairs == 0 and np.isnan(lonely.agreement.estimate)
-    assert lonely.verdict == "undecided" and np.isnan(lonely.people_rank.low)
+    assert lonely.verdict == "undecided" and np.isnan(lonely.reference_rank.low)
 
 
 def test_the_interval_of_a_mean_knows_images_and_trainings():

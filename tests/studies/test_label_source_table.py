@@ -23,7 +23,7 @@ from interestingness.studies.source_heads import FITS, RECIPE, RIDGE
 from interestingness.studies.study import ImageFeatures, Material, Sources
 
 SETTINGS: Mapping[str, Any] = {
-    "judge": "human",
+    "reference": "human",
     "splits": 3,
     "train_on": "all",
     "test_on": "all",
@@ -240,11 +240,11 @@ def test_votes_that_do_not_tell_a_set_are_an_error(handmade: Callable[..., Mater
         {"aesthetic": ScoreSource(t, name="aesthetic", column="aesthetic")}, {"human": "no votes"}
     )
     with pytest.raises(LabelError, match="no consensus"):
-        study(judge="aesthetic", train_on="consensus").run(scored)
-    with pytest.raises(LabelError, match="nothing to read"):
+        study(reference="aesthetic", train_on="consensus").run(scored)
+    with pytest.raises(LabelError, match="no votes"):
         study().run(scored)
     with pytest.raises(ConfigError, match="no reference is called"):
-        study(judge="nobody").run(scored)
+        study(reference="nobody").run(scored)
 
 
 @pytest.mark.parametrize(

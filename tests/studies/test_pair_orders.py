@@ -75,7 +75,7 @@ def test_every_pair_without_a_filter(handmade: Callable[..., Material]) -> None:
 def test_a_filter_that_names_nobody_is_said(handmade: Callable[..., Material]) -> None:
     votes = people("a", "b", 5)
     result = PairOrders(threshold=0.8, consistent=["claude*"]).run(handmade(votes=votes))
-    assert "No judge is called claude*" in result.notes[0]
+    assert "claude*" in result.notes[0]
     assert [t.name for t in result.tables] == ["consensus_sets"]
     assert result.answer.endswith("on 1 of 1 pairs with two or more votes (100.0 %).")
 

@@ -41,7 +41,9 @@ def test_planted_relations(handmade: Callable[..., Material]) -> None:
     tables = material.tables
     sources = {n: ScoreSource(tables, name=n, column=n) for n in scores}
     material.label = lambda tables, learn: Sources(dict(sources), {"flag": "no flag"})
-    study = SocialContent(content="people", social=["views", "noise", "against", "flag"], splits=0)
+    study = SocialContent(
+        reference="people", social=["views", "noise", "against", "flag"], splits=0
+    )
     result = study.run(material)
     found = {n: row(result, n)["spearman"] for n in ("views", "noise", "against")}
     ranks = {n: c for n, c in found.items() if isinstance(c, Interval)}
@@ -57,7 +59,7 @@ def test_planted_relations(handmade: Callable[..., Material]) -> None:
 
 def test_students_cross_over_held_out_pairs(synthetic_material: Material) -> None:
     names = ["views", "true_utility", "lafin"]
-    result = SocialContent(content="human", social=names, splits=3).run(synthetic_material)
+    result = SocialContent(reference="human", social=names, splits=3).run(synthetic_material)
     own, other = row(result, "true_utility"), row(result, "lafin")
     assert isinstance(own["own"], Spread) and isinstance(other["of_people"], Spread)
     # what is planted in the attributes is learnt from the attributes
@@ -88,9 +90,9 @@ def test_groups_that_cannot_be_compared_are_ranked_apart() -> None:
 
 def test_names_that_are_not_there(synthetic_material: Material) -> None:
     with pytest.raises(ConfigError, match="no reference is called 'likes'"):
-        SocialContent(content="human", social=["likes"], splits=0).run(synthetic_material)
+        SocialContent(reference="human", social=["likes"], splits=0).run(synthetic_material)
     there = dict(synthetic_material.references.there)
     del there["human"]
     synthetic_material.__dict__["references"] = Sources(there, {"human": "no votes"})
     with pytest.raises(LabelError, match="nothing to read for human"):
-        SocialContent(content="human", social=["views"], splits=0).run(synthetic_material)
+        SocialContent(reference="human", social=["views"], splits=0).run(synthetic_material)

@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from interestingness.annotators.credentials import redacted
 from interestingness.annotators.engine.stopping import Exit
 from interestingness.annotators.engine.waiting import named_wait
+from interestingness.annotators.redaction import redacted
 from interestingness.annotators.types import Reply
 
 QUOTA_CODES = frozenset(
@@ -52,7 +52,7 @@ def rule(reply: Reply) -> Ruling:
     if 200 <= status < 300:
         return Ruling("parse", "")
     code, message = _error(reply.body)
-    detail = redacted(f"{status} {code} {message}")
+    detail = redacted(f"{status} {code} {message}", longest=300)
     signature = f"{status} {code}".strip()
     if 300 <= status < 400:
         where = reply.headers.get("location", "elsewhere")

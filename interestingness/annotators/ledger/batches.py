@@ -1,4 +1,7 @@
-"""Shards of a batch: many attempts that are reserved at once and outlive the process."""
+"""Parts of a batch: many attempts that are reserved at once and outlive the process.
+
+A part is one file of requests; the ledger calls it a shard, a name kept from its first version.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from interestingness.annotators.ledger import rows
+from interestingness.annotators.ledger.attempts import Rules, insert, now, reserve
 from interestingness.annotators.ledger.errors import LedgerError
-from interestingness.annotators.ledger.redaction import cleaned_json
-from interestingness.annotators.ledger.transitions import Rules, reserve
+from interestingness.annotators.redaction import redacted_json
 from interestingness.annotators.types import Attempt, Denied, Task
 
 
@@ -45,30 +47,18 @@ def reserve_shard(
         items: tasks with their reserves in micro-dollars.
 
     Returns:
-        Name of the shard (None if nothing was reserved), and the outcome of each task in order.
+        Name of the part (None if nothing was reserved), and the outcome of each task in order.
     """
-    # the attempts' ids are known only after they were made, so the name is put in afterwards
     outcomes = [
         reserve(db, rules, task, reserve_uusd=amount, price_id=price_id) for task, amount in items
     ]
     ids = [outcome.id for outcome in outcomes if isinstance(outcome, Attempt)]
     if not ids:
         return None, outcomes
+    # the name is a hash of the ids, which are known only now
     name = hashlib.sha256("\n".join(ids).encode()).hexdigest()[:32]
-    rows.insert(
-        db,
-        "batch",
-        shard=name,
-        state="reserved",
-        file_id=None,
-        batch_id=None,
-        facts="{}",
-        changed=rows.now(),
-    )
-    for attempt_id in ids:
-        row = rows.attempt(db, attempt_id)
-        assert row is not None
-        rows.change_attempt(db, row, shard=name, closed=None)
+    insert(db, "batch", shard=name, state="reserved", facts="{}", changed=now())
+    db.executemany("UPDATE attempt SET shard = ? WHERE id = ?", [(name, one) for one in ids])
     return name, outcomes
 
 
@@ -81,47 +71,41 @@ def move_shard(
     batch_id: str | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write down how far a shard is; what is None stays as it was, facts are added to."""
-    known = shard(db, name)
-    db.execute(
-        "UPDATE batch SET state = ?, file_id = ?, batch_id = ?, facts = ?, changed = ?"
-        " WHERE shard = ?",
-        (
-            state,
-            file_id or known.file_id,
-            batch_id or known.batch_id,
-            json.dumps({**known.facts, **cleaned_json(facts or {})}, allow_nan=False),
-            rows.now(),
-            name,
-        ),
-    )
-
-
-def shard(db: sqlite3.Connection, name: str) -> Shard:
-    """One shard with its attempts.
+    """Write down how far a part is; what is None stays as it was, facts are added to.
 
     Raises:
         LedgerError: there is none of that name.
     """
-    row = db.execute("SELECT * FROM batch WHERE shard = ?", (name,)).fetchone()
+    row = db.execute("SELECT facts FROM batch WHERE shard = ?", (name,)).fetchone()
     if row is None:
         raise LedgerError(
             f"there is no batch {name!r}",
             expected="a name that reserve_shard gave",
             todo="list them with `interestingness ledger status`",
         )
-    found = db.execute("SELECT id, state FROM attempt WHERE shard = ? ORDER BY rowid", (name,))
-    return Shard(
-        name,
-        row["state"],
-        row["file_id"],
-        row["batch_id"],
-        json.loads(row["facts"]),
-        tuple((entry["id"], entry["state"]) for entry in found),
+    merged = {**json.loads(row["facts"]), **redacted_json(facts or {})}
+    db.execute(
+        "UPDATE batch SET state = ?, file_id = coalesce(?, file_id),"
+        " batch_id = coalesce(?, batch_id), facts = ?, changed = ? WHERE shard = ?",
+        (state, file_id, batch_id, json.dumps(merged, allow_nan=False), now(), name),
     )
 
 
 def shards(db: sqlite3.Connection) -> list[Shard]:
     """All of them, oldest first."""
-    names = db.execute("SELECT shard FROM batch ORDER BY rowid").fetchall()
-    return [shard(db, row["shard"]) for row in names]
+    found = []
+    for row in db.execute("SELECT * FROM batch ORDER BY rowid").fetchall():
+        states = db.execute(
+            "SELECT id, state FROM attempt WHERE shard = ? ORDER BY rowid", (row["shard"],)
+        )
+        found.append(
+            Shard(
+                row["shard"],
+                row["state"],
+                row["file_id"],
+                row["batch_id"],
+                json.loads(row["facts"]),
+                tuple((attempt["id"], attempt["state"]) for attempt in states),
+            )
+        )
+    return found

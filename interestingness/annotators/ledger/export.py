@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
-from interestingness.annotators.ledger import rows
-from interestingness.annotators.ledger.errors import LedgerError, LedgerStorageError
+from interestingness.annotators.ledger.attempts import TRIES
+from interestingness.annotators.ledger.errors import LedgerError
 from interestingness.annotators.types import Task
 from interestingness.schema import DEFAULT_QUESTION
 
 KINDS = ("votes", "judgments", "texts")
 CHECKS = frozenset({"canary", "canary_cap", "sentinel"})
-"""Kinds of tasks that look at the judge and leave no row in any table."""
+"""Kinds of tasks that check the model and leave no row in any table."""
 
 PROVENANCE: dict[str, pa.DataType] = {
     "provenance": pa.string(),
@@ -75,36 +75,33 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
 }
 
 
-def table(db: sqlite3.Connection, kind: str, tasks: Sequence[Task] | None, tries: int) -> pa.Table:
+def table(db: sqlite3.Connection, kind: str, tasks: Sequence[Task] | None = None) -> pa.Table:
     """Answers of one kind, ordered by what they are about, so that equal ledgers give equal tables.
 
     Args:
+        db: an open ledger.
         kind: ``votes`` (subjects with a pair_id), ``judgments`` (answers yes or no, or refused,
             about an image), ``texts`` (everything else).
         tasks: only these, with their own subjects; None: all that the ledger knows.
-        tries: rejected answers after which a task counts as finished.
 
     Raises:
         LedgerError: an unknown kind.
-        LedgerStorageError: a row that goes into the table is not as it was written.
     """
     if kind not in KINDS:
         raise LedgerError(
             f"table={kind}", expected=f"one of {', '.join(KINDS)}", todo="correct the option"
         )
-    broken = next(rows.broken_seals(db, "task", "subject", "attempt", "reply"), None)
-    if broken is not None:
-        raise LedgerStorageError(
-            f"row {broken[1]} of table {broken[0]} is not as it was written",
-            expected="the row as it was written",
-            todo="run `interestingness ledger recover` on the ledger",
-        )
-    answers = dict(_final(db, tries))
-    made = []
-    for key, subject in _subjects(db, tasks):
-        answer = answers.get(key)
-        if answer is not None and _kind_of(answer, subject) == kind:
-            made.append(_row(kind, answer, subject))
+    if tasks is None:
+        query = "SELECT key, subject FROM subject ORDER BY key, subject"
+        subjects = [(row["key"], json.loads(row["subject"])) for row in db.execute(query)]
+    else:
+        subjects = [(task.key, task.subject) for task in tasks]
+    answers = _final(db)
+    made = [
+        _row(kind, answers[key], subject)
+        for key, subject in subjects
+        if key in answers and _kind_of(answers[key], subject) == kind
+    ]
     made.sort(key=lambda row: tuple(str(row.get(name)) for name in _ORDER))
     columns = {**COLUMNS[kind], **PROVENANCE}
     return pa.table(
@@ -118,25 +115,15 @@ def table(db: sqlite3.Connection, kind: str, tasks: Sequence[Task] | None, tries
 _ORDER = ("rater_id", "question", "persona", "pair_id", "image_id", "kind", "first", "sample")
 
 
-def _final(db: sqlite3.Connection, tries: int) -> Iterator[tuple[str, sqlite3.Row]]:
+def _final(db: sqlite3.Connection) -> dict[str, sqlite3.Row]:
     """The answer that stands for each finished key: its label, else its last reject."""
-    finished = "SELECT key FROM standing WHERE standing IN ('labelled', 'refused') OR rejects >= ?"
-    for row in db.execute(
-        f"SELECT * FROM answer WHERE key IN ({finished})"
-        # a label comes last of its key, so it is what dict() keeps
-        " ORDER BY key, reject IS NULL, n",
-        (tries,),
-    ):
-        yield row["key"], row
-
-
-def _subjects(
-    db: sqlite3.Connection, tasks: Sequence[Task] | None
-) -> Iterable[tuple[str, Mapping[str, Any]]]:
-    if tasks is not None:
-        return [(task.key, task.subject) for task in tasks]
-    found = db.execute("SELECT key, subject FROM subject ORDER BY key, subject")
-    return [(row["key"], json.loads(row["subject"])) for row in found]
+    found = db.execute(
+        "SELECT * FROM answer WHERE key IN (SELECT key FROM standing"
+        f" WHERE standing IN ('labelled', 'refused') OR rejects >= {TRIES})"
+        # a label comes last of its key, so it is what the dict keeps
+        " ORDER BY key, reject IS NULL, n"
+    )
+    return {row["key"]: row for row in found}
 
 
 def _kind_of(answer: sqlite3.Row, subject: Mapping[str, Any]) -> str:
@@ -144,18 +131,15 @@ def _kind_of(answer: sqlite3.Row, subject: Mapping[str, Any]) -> str:
         return ""
     if subject.get("pair_id") is not None:
         return "votes"
-    judged = answer["choice"] in {"yes", "no"} or (answer["reject"] and answer["kind"] == "image")
-    return "judgments" if judged else "texts"
+    yes_no = answer["choice"] in {"yes", "no"} or (answer["reject"] and answer["kind"] == "image")
+    return "judgments" if yes_no else "texts"
 
 
 def _row(kind: str, answer: sqlite3.Row, subject: Mapping[str, Any]) -> dict[str, Any]:
     identity = json.loads(answer["identity"])
-    row = {
+    row: dict[str, Any] = {name: answer[name] for name in set(answer.keys()) & set(PROVENANCE)}
+    row |= {
         "provenance": f"ledger:{answer['attempt']}",
-        "key": answer["key"],
-        "reject": answer["reject"],
-        "identity": answer["identity"],
-        "extra": answer["extra"],
         "prompt_id": identity.get("prompt"),
         "model": identity.get("model"),
         "cost_uusd": answer["charge_uusd"],
@@ -167,19 +151,6 @@ def _row(kind: str, answer: sqlite3.Row, subject: Mapping[str, Any]) -> dict[str
         "reason": answer["reason"] or None,
         "time": datetime.fromisoformat(answer["received"]),
     }
-    for name in (
-        "served_model",
-        "fingerprint",
-        "request_id",
-        "http",
-        "price_id",
-        "prompt_tokens",
-        "completion_tokens",
-        "seconds",
-        "parser",
-        "run",
-    ):
-        row[name] = answer[name]
     p_first = answer["p_first"]
     if kind == "votes":
         first = subject["first"]

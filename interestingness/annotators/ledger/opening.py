@@ -1,25 +1,71 @@
-"""Connections: making a new ledger, opening an old one, refusing what is no sound ledger.
+"""Opening: one writer, a new ledger, one of an earlier version, and refusing what is no ledger.
 
-Journal: TRUNCATE with ``synchronous=EXTRA``: at rest one file, and an empty journal beside it. A
-write-ahead log needs shared memory, and older SQLite has a race when it is reset; where commits are
-grouped it would not be what one waits for (docs/decisions/0010).
+SQLite writes ahead (WAL) and calls ``fsync`` at every commit (``synchronous=FULL``): readers work
+beside the writer, and what was committed is on the disk. At rest the ledger is one file; while it
+is open, or after a kill, ``-wal`` and ``-shm`` beside it belong to it.
 """
 
 from __future__ import annotations
 
+import base64
+import fcntl
+import hashlib
+import json
 import os
-import re
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from importlib.resources import files
 from pathlib import Path
 
-from interestingness.annotators.ledger import rows
-from interestingness.annotators.ledger.errors import LedgerError, LedgerStorageError
-from interestingness.annotators.ledger.writer import BUSY_S
+from interestingness.annotators.ledger import attempts
+from interestingness.annotators.ledger.errors import (
+    LedgerBusyError,
+    LedgerError,
+    LedgerStorageError,
+)
+from interestingness.annotators.types import Reply
 
-APPLICATION, VERSION = 1229870418, 1
-RECOVER = "run `interestingness ledger recover {path}`; nothing was sent and nothing was changed"
+APPLICATION, VERSION = 1229870418, 2
+TABLES = (
+    *("run", "task", "subject", "batch", "attempt", "reply"),
+    *("label", "reject", "stimulus", "event"),
+)
+BUSY_S = 60.0
+WAL_PAGES = 256
+"""The write-ahead log is moved into the file at every megabyte."""
+
+
+class Lock:
+    """Holds ``<ledger>.lock`` until it is released or the process ends, however that ends.
+
+    The file stays and means nothing.
+    """
+
+    def __init__(self, ledger: Path) -> None:
+        """Take the lock.
+
+        Raises:
+            LedgerBusyError: another process has it.
+        """
+        path = ledger.with_name(ledger.name + ".lock")
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.pread(self._file, 100, 0).decode(errors="replace").strip()
+            os.close(self._file)
+            raise LedgerBusyError(
+                f"{ledger}: another process writes to it{f' (process {owner})' * bool(owner)}",
+                expected="one process at a time",
+                todo="wait until it ends; `interestingness ledger status` works meanwhile",
+            ) from None
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let others in."""
+        os.close(self._file)
 
 
 def create(path: Path) -> None:
@@ -27,36 +73,37 @@ def create(path: Path) -> None:
 
     A file of no bytes is therefore never a new ledger but a damaged one.
     """
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    db = sqlite3.connect(temporary, isolation_level=None)
-    try:
-        db.executescript(f"BEGIN; {schema()} COMMIT;")
-    finally:
-        db.close()
-    with open(temporary, "rb") as file:
+    _empty(_beside(path)).close()
+    _publish(path)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
+
+
+def _empty(path: Path) -> sqlite3.Connection:
+    path.unlink(missing_ok=True)
+    db = sqlite3.connect(path, isolation_level=None)
+    db.row_factory = sqlite3.Row
+    schema = (files("interestingness.annotators.ledger") / "schema.sql").read_text()
+    db.executescript(f"BEGIN; {schema} COMMIT;")
+    return db
+
+
+def _publish(path: Path) -> None:
+    with open(_beside(path), "rb") as file:
         os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def schema() -> str:
-    """The text of ``schema.sql``."""
-    return (files("interestingness.annotators.ledger") / "schema.sql").read_text()
+    _beside(path).replace(path)
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     """Open an existing ledger and check that it is sound.
 
-    Reading needs no lock and works beside a writer. A reader may still roll back what a killed
-    writer left half done; only a file that may not be written at all is opened strictly read-only.
+    Reading needs no lock, works beside a writer and takes version 1 as it is; for writing that is
+    brought to the present version.
 
     Raises:
-        LedgerError: no ledger, or of another version.
+        LedgerError: no ledger, or of a later version.
         LedgerStorageError: damaged.
     """
     if not path.is_file():
@@ -65,9 +112,13 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
             expected="a file that `interestingness annotate` made",
             todo="check the name",
         )
-    mode = "rw" if not read_only or os.access(path, os.W_OK) else "ro"
+    mode = "mode=rw"
+    if read_only and not os.access(path, os.W_OK):
+        # SQLite needs a file beside a ledger that others may write; at rest nobody does
+        at_rest = not path.with_name(path.name + "-wal").exists()
+        mode = f"mode=ro&immutable={int(at_rest)}"
     db = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode={mode}",
+        f"{path.resolve().as_uri()}?{mode}",
         uri=True,
         isolation_level=None,
         check_same_thread=False,
@@ -75,15 +126,19 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     )
     db.row_factory = sqlite3.Row
     try:
-        _identify(db, path)
+        _check(db, path)
         db.execute("PRAGMA foreign_keys = ON")
         if read_only:
             db.execute("PRAGMA query_only = ON")
         else:
-            db.execute("PRAGMA journal_mode = TRUNCATE")
-            db.execute("PRAGMA synchronous = EXTRA")
-        _check(db, path)
-    except sqlite3.Error as error:
+            if db.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+                db.close()
+                _upgrade(path)
+                return connect(path, read_only=False)
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+    except sqlite3.DatabaseError as error:
         db.close()
         raise damaged(path, str(error)) from None
     except BaseException:
@@ -92,48 +147,72 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     return db
 
 
-def _identify(db: sqlite3.Connection, path: Path) -> None:
+def _check(db: sqlite3.Connection, path: Path) -> None:
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION:
-        size = path.stat().st_size
-        raise damaged(path, "no ledger of ours, or its first page is lost" if size else "empty")
-    if version != VERSION:
+        raise damaged(path, "it is no ledger, or its first page is lost")
+    if not 1 <= version <= VERSION:
         raise LedgerError(
             f"{path}: a ledger of version {version}",
-            expected=f"version {VERSION}",
+            expected=f"version {VERSION}, or 1, which is brought to {VERSION}",
             todo="use the program that wrote it, or export it there and start a new ledger here",
         )
-
-
-def _check(db: sqlite3.Connection, path: Path) -> None:
     found = [row[0] for row in db.execute("PRAGMA quick_check(3)")]
     if found != ["ok"]:
         raise damaged(path, "; ".join(found))
-    with closing(sqlite3.connect(":memory:")) as fresh:
-        fresh.executescript(schema())
-        if _shape(db) != _shape(fresh):
-            raise damaged(path, "its tables are not those of schema.sql")
-    broken = [f"{table} {place}" for table, place in rows.broken_seals(db, "attempt")]
-    if broken:
-        raise damaged(path, f"rows are not as they were written: {', '.join(broken[:3])}")
-    total = db.execute("SELECT coalesce(sum(charge_uusd), 0) FROM attempt").fetchone()[0]
-    with suppress(TypeError):
-        if total == db.execute("SELECT charged_uusd FROM purse").fetchone()[0]:
-            return
-    raise damaged(path, "the purse does not hold what the attempts were charged")
-
-
-def _shape(db: sqlite3.Connection) -> list[tuple[str, str]]:
-    """Names and definitions of everything in a database, without comments and spacing."""
-    found = db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name")
-    return [(name, " ".join(re.sub(r"--[^\n]*", "", sql).split())) for name, sql in found]
 
 
 def damaged(path: Path, what: str) -> LedgerStorageError:
-    """The error for a file that is not as it was written."""
+    """The error for a file that SQLite cannot read."""
     return LedgerStorageError(
         f"{path}: the ledger is damaged: {what}",
-        expected="the file as it was written",
-        todo=RECOVER.format(path=path),
+        expected="a file that SQLite can read whole",
+        todo="put a copy back, or save the rest with SQLite: see docs/ledger.md; nothing was sent",
     )
+
+
+def _upgrade(path: Path) -> None:
+    """Put version 2 in the place of 1: no hashes of rows, and no files beside it."""
+    with closing(_empty(_beside(path))) as db:
+        db.execute("ATTACH ? AS old", (str(path),))
+        db.execute("BEGIN IMMEDIATE")
+        for table in TABLES:
+            names = ", ".join(row["name"] for row in db.execute(f"PRAGMA table_info({table})"))
+            db.execute(
+                f"INSERT INTO main.{table} ({names}) SELECT {names} FROM old.{table} ORDER BY rowid"
+            )
+        known = {row["id"] for row in db.execute("SELECT id FROM attempt")}
+        taken = [entry for entry in _spilled(path) if entry[1] in known]
+        rules = attempts.Rules(0, None, "hold", frozenset())
+        for file, attempt_id, reply in taken:
+            first = attempts.received(db, rules, attempt_id, reply)
+            attempts.event(
+                db, rules, "spill_taken", attempt_id, {"file": file.name, "first": first}
+            )
+        db.execute("COMMIT")
+    _publish(path)
+    leftovers = [path.with_name(path.name + ending) for ending in (".ballast", "-journal")]
+    for file in [*leftovers, *(file for file, _, _ in taken)]:
+        file.unlink(missing_ok=True)
+
+
+def _spilled(path: Path) -> Iterator[tuple[Path, str, Reply]]:
+    """Answers that version 1 saved in files when the disk was full: file, attempt, reply."""
+    folders = [path.with_name(path.name + ".spill")]
+    with suppress(RuntimeError):  # a user without a home
+        state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+        name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+        folders.append(state / "interestingness" / "spill" / f"{path.name}-{name}")
+    for file in [file for folder in folders for file in sorted(folder.glob("*.json"))]:
+        try:
+            facts = json.loads(file.read_text())
+            body = base64.b64decode(facts["body"])
+            names = ("headers", "request_id", "seconds")
+            yield file, facts["attempt"], Reply(facts["status"], body, *map(facts.get, names))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise LedgerStorageError(
+                f"{file}: an answer that was saved when the disk was full cannot be read: {error}",
+                expected="the file as it was written",
+                todo="move it away if it is of no use",
+            ) from None

@@ -1,4 +1,4 @@
-"""Questions to the ledger that change nothing."""
+"""Questions to the ledger that change nothing: what is needed, stored and spent."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sqlite3
 import zlib
 from collections.abc import Sequence
 
-from interestingness.annotators.ledger import rows
+from interestingness.annotators.ledger.attempts import TRIES, Rules, may_rebuy
 from interestingness.annotators.ledger.errors import LedgerStorageError
-from interestingness.annotators.ledger.transitions import Rules, may_rebuy
+from interestingness.annotators.ledger.money import dollars
 from interestingness.annotators.types import Need, Reply, Task
 
 
@@ -17,11 +17,10 @@ def need(db: sqlite3.Connection, rules: Rules, tasks: Sequence[Task]) -> Need:
     """Where each distinct task stands; see `Need`."""
     todo: list[Task] = []
     counts = dict.fromkeys(("labelled", "refused", "rejected", "held", "unjudged", "waiting"), 0)
-    seen: set[str] = set()
+    distinct: dict[str, Task] = {}
     for task in tasks:
-        if task.key in seen:
-            continue
-        seen.add(task.key)
+        distinct.setdefault(task.key, task)
+    for task in distinct.values():
         place = _place(db, rules, task.key)
         if place == "askable":
             todo.append(task)
@@ -35,7 +34,7 @@ def _place(db: sqlite3.Connection, rules: Rules, key: str) -> str:
     if row is None:
         return "askable"
     standing = str(row["standing"])
-    if standing == "askable" and row["rejects"] >= rules.tries:
+    if standing == "askable" and row["rejects"] >= TRIES:
         return "rejected"
     if standing == "held":
         live = db.execute(
@@ -45,51 +44,40 @@ def _place(db: sqlite3.Connection, rules: Rules, key: str) -> str:
     return "waiting" if standing == "open" else standing
 
 
-def unjudged(db: sqlite3.Connection, shard: str | None = None) -> list[tuple[str, Task]]:
-    """Attempts whose reply was stored and not parsed, in the order of the replies."""
+def answered(db: sqlite3.Connection, state: str) -> list[tuple[str, Task]]:
+    """Attempts with a reply that are in a state, with their task, in the order of the replies."""
     found = db.execute(
         "SELECT attempt.id, task.*, (SELECT subject FROM subject WHERE subject.key = task.key"
         " ORDER BY rowid LIMIT 1) AS subject FROM attempt JOIN task USING (key)"
-        " JOIN reply ON reply.attempt = attempt.id WHERE attempt.state = 'received'"
-        " AND (?1 IS NULL OR attempt.shard = ?1) ORDER BY reply.rowid",
-        (shard,),
+        " JOIN reply ON reply.attempt = attempt.id WHERE attempt.state = ? ORDER BY reply.rowid",
+        (state,),
     )
-    return [(row["id"], task_of(row)) for row in found]
-
-
-def task_of(row: sqlite3.Row) -> Task:
-    """A row of ``task`` with its first subject, as it was given."""
-    subject = json.loads(row["subject"]) if row["subject"] else {}
-    return Task(row["key"], row["kind"], json.loads(row["identity"]), subject)
+    tasks = []
+    for row in found:
+        subject = json.loads(row["subject"]) if row["subject"] else {}
+        task = Task(row["key"], row["kind"], json.loads(row["identity"]), subject)
+        tasks.append((row["id"], task))
+    return tasks
 
 
 def reply(db: sqlite3.Connection, attempt_id: str) -> Reply | None:
-    """The stored reply of an attempt.
+    """The stored reply of an attempt, or None.
 
     Raises:
-        LedgerStorageError: it is not as it was received.
+        LedgerStorageError: the stored bytes are damaged.
     """
     row = db.execute("SELECT * FROM reply WHERE attempt = ?", (attempt_id,)).fetchone()
     if row is None:
         return None
-    if rows.seal(row, "reply") != row["seal"]:
+    try:
+        body = zlib.decompress(row["body"])
+    except zlib.error as error:
         raise LedgerStorageError(
-            f"the stored reply of attempt {attempt_id} is not as it was received",
+            f"the stored reply of attempt {attempt_id} is damaged: {error}",
             expected="the bytes as they came",
-            todo="run `interestingness ledger recover` on the ledger",
-        )
-    return reply_of(row)
-
-
-def reply_of(row: sqlite3.Row) -> Reply:
-    """A row of ``reply`` as it was received."""
-    return Reply(
-        row["http"],
-        zlib.decompress(row["body"]),
-        json.loads(row["headers"]),
-        row["request_id"],
-        row["seconds"],
-    )
+            todo="put a copy of the ledger back: see docs/ledger.md",
+        ) from None
+    return Reply(row["http"], body, json.loads(row["headers"]), row["request_id"], row["seconds"])
 
 
 def charged(db: sqlite3.Connection) -> int:
@@ -104,3 +92,56 @@ def moving(db: sqlite3.Connection) -> int:
             "SELECT coalesce(sum(charge_uusd), 0) FROM attempt WHERE state IN ('open', 'received')"
         ).fetchone()[0]
     )
+
+
+def status(db: sqlite3.Connection) -> list[str]:
+    """The figures of a ledger, as lines that people read."""
+
+    def count(query: str) -> dict[str, int]:
+        return {str(row[0]): int(row[1]) for row in db.execute(query)}
+
+    def number(query: str) -> int:
+        return int(db.execute(query).fetchone()[0])
+
+    def written(what: str, counts: dict[str, int]) -> str:
+        texts = ", ".join(f"{number:,} {name}" for name, number in counts.items()) or "none"
+        return f"{what:<10} {texts}"
+
+    last = db.execute("SELECT cap_uusd FROM run ORDER BY id DESC LIMIT 1").fetchone()
+    cap = "no budget" if not last or last[0] is None else f"last budget {dollars(last[0])}"
+    unsure = number(
+        "SELECT coalesce(sum(charge_uusd), 0) FROM attempt"
+        " WHERE state IN ('open', 'in_doubt', 'written_off')"
+    )
+    free = number("SELECT coalesce(sum(reserve_uusd), 0) FROM attempt WHERE state = 'failed_free'")
+    untold = number("SELECT count(*) FROM event WHERE kind = 'cost_not_told'")
+    standing = count(
+        f"SELECT CASE WHEN standing = 'askable' AND rejects >= {TRIES} THEN 'given up'"
+        " ELSE standing END, count(*) FROM standing GROUP BY 1 ORDER BY 1"
+    )
+    rejects = count("SELECT kind, count(*) FROM reject GROUP BY kind ORDER BY 2 DESC")
+    batches = count("SELECT state, count(*) FROM batch GROUP BY state ORDER BY 1")
+    events = count("SELECT kind, count(*) FROM event GROUP BY kind ORDER BY 1")
+    runs = number("SELECT count(*) FROM run")
+    killed = runs - number("SELECT count(ended) FROM run")
+    lines = [
+        written("tasks", standing),
+        written("attempts", count("SELECT state, count(*) FROM attempt GROUP BY state")),
+        f"spent      {dollars(charged(db))} ({cap}); of this {dollars(unsure)} for requests"
+        " without an answer, which may not have been charged",
+    ]
+    if free:
+        lines.append(
+            "free       failed requests are taken for free; if they were charged,"
+            f" {dollars(free)} more"
+        )
+    if untold:
+        lines.append(f"untold     {untold} answers without usage: their whole reserve counts")
+    if rejects:
+        lines.append(written("rejects", rejects))
+    if batches:
+        lines.append(written("batches", batches))
+    lines.append(f"runs       {runs}, {killed} of them not closed (killed, or running)")
+    if events:
+        lines.append(written("events", events))
+    return lines

@@ -18,8 +18,8 @@
 --
 -- Whoever opens the file for writing holds a lock, so an `open` attempt found then belongs to a dead
 -- process: it becomes in_doubt, unless it is in a batch (attempt.shard), which outlives processes.
--- Money is whole micro-dollars (uusd). Times are UTC, ISO 8601. `seal` is a hash of the row's other
--- columns, because SQLite does not notice a flipped bit in a value.
+-- Money is whole micro-dollars (uusd). Times are UTC, ISO 8601. Two names are kept from version 1 of
+-- this file: a reply that was parsed is `judged`, and a part of a batch is a `shard`.
 
 CREATE TABLE run (                    -- one row for each time that the ledger was opened for writing
   id            INTEGER PRIMARY KEY,
@@ -33,14 +33,12 @@ CREATE TABLE run (                    -- one row for each time that the ledger w
 CREATE TABLE task (
   key           TEXT PRIMARY KEY,     -- SHA-256 of identity
   kind          TEXT NOT NULL,        -- pair, image, description, …
-  identity      TEXT NOT NULL,        -- JSON: images, prompt, model, sampling, sample number
-  seal          TEXT NOT NULL
+  identity      TEXT NOT NULL         -- JSON: images, prompt, model, sampling, sample number
 );
 
 CREATE TABLE subject (                -- what an answer is about; copies of an image share a task
   key           TEXT NOT NULL,        -- of a task, also of one that is not asked yet
   subject       TEXT NOT NULL,        -- JSON: what the export needs (pair_id, left, right, first, …)
-  seal          TEXT NOT NULL,
   PRIMARY KEY (key, subject)
 );
 
@@ -60,7 +58,6 @@ CREATE TABLE attempt (
   opened        TEXT NOT NULL,
   closed        TEXT,                 -- when the state changed last
   detail        TEXT,                 -- why it failed or is in doubt
-  seal          TEXT NOT NULL,
   UNIQUE (key, n)
 );
 -- A question is on its way, in doubt or unparsed once at most; so nothing is bought twice.
@@ -75,8 +72,7 @@ CREATE TABLE reply (                  -- what came back, first answer wins; late
   request_id    TEXT,
   seconds       REAL NOT NULL,
   received      TEXT NOT NULL,
-  body          BLOB NOT NULL,        -- zlib
-  seal          TEXT NOT NULL
+  body          BLOB NOT NULL         -- zlib
 );
 
 CREATE TABLE label (                  -- rebuildable from reply
@@ -113,7 +109,6 @@ CREATE TABLE stimulus (               -- image bytes as they were sent, made onc
   source        TEXT NOT NULL,        -- SHA-256 of the image file
   transcode     TEXT NOT NULL,        -- name of the recipe that made the bytes
   body          BLOB NOT NULL,
-  seal          TEXT NOT NULL,
   PRIMARY KEY (source, transcode)
 );
 
@@ -165,7 +160,7 @@ SELECT task.key AS key, CASE
   (SELECT count(*) FROM reject WHERE reject.key = task.key) AS rejects
 FROM task;
 
--- One row for each judged attempt: the answer with everything that it came from.
+-- One row for each parsed attempt: the answer with everything that it came from.
 CREATE VIEW answer AS
 SELECT task.key, task.kind, task.identity, attempt.id AS attempt, attempt.n, attempt.run, attempt.price_id,
   attempt.charge_uusd, attempt.prompt_tokens, attempt.completion_tokens, attempt.served_model,
@@ -177,4 +172,4 @@ LEFT JOIN label ON label.attempt = attempt.id LEFT JOIN reject ON reject.attempt
 WHERE attempt.state = 'judged' AND coalesce(label.parser, reject.parser) IS NOT NULL;
 
 PRAGMA application_id = 1229870418;   -- "INTR"
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

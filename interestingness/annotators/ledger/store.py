@@ -1,36 +1,25 @@
 """The ledger as the engine sees it: open it, reserve, tell what came back, close it.
 
-Transitions are coroutines that return once they are committed; anything that only reads is a plain
+Coroutines return once what they were told is committed; anything that only reads is a plain
 method. Coroutines of one `Ledger` belong to one event loop at a time; ``stimulus`` and the readers
-may be called from any thread.
+may be called from any thread. Whatever the disk takes no more raises `LedgerStorageError`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from interestingness.annotators.ledger import (
-    batches,
-    opening,
-    queries,
-    rows,
-    spill,
-    transitions,
-    verify,
-)
-from interestingness.annotators.ledger.ballast import Ballast
-from interestingness.annotators.ledger.beginning import begin, take_spilled
+from interestingness.annotators.ledger import attempts, batches, opening, queries, verify
 from interestingness.annotators.ledger.errors import LedgerError, LedgerStorageError
-from interestingness.annotators.ledger.lock import Lock, refuse_network_disk
-from interestingness.annotators.ledger.settlements import Settlements
-from interestingness.annotators.ledger.writer import Writer
+from interestingness.annotators.ledger.writer import Writer, unwritable
 from interestingness.annotators.types import (
     JSON,
     Attempt,
@@ -46,8 +35,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 T = TypeVar("T")
-BALLAST = 8 << 20
-TRIES = 3
+SPARE = 32 << 20
+PAUSES_S = (0.02, 0.05, 0.1, 0.25)
+"""Between two questions whether the budget has room again; the last one is repeated."""
 PATIENCE_S = 10.0
 
 
@@ -58,15 +48,14 @@ class Ledger:
         self,
         path: Path,
         db: sqlite3.Connection,
-        rules: transitions.Rules,
-        lock: Lock | None,
-        ballast: Ballast | None,
+        rules: attempts.Rules,
+        lock: opening.Lock | None,
+        spare_bytes: int | None,
     ) -> None:
         """Use `Ledger.open`."""
         self.path, self.rules = path, rules
-        self._db, self._lock, self._ballast = db, lock, ballast
-        self._writer = Writer(db, ballast)
-        self._settlements = Settlements()
+        self._db, self._lock = db, lock
+        self._writer = Writer(db, path, spare_bytes)
         self._open = True
 
     @classmethod
@@ -77,61 +66,54 @@ class Ledger:
         run: Mapping[str, JSON],
         cap_uusd: int | None,
         policy: Literal["hold", "rebuy"] = "hold",
-        tries: int = TRIES,
-        ballast_bytes: int = BALLAST,
+        spare_bytes: int = SPARE,
         read_only: bool = False,
     ) -> Ledger:
-        """Open, or make, a ledger.
-
-        Attempts that a dead process left open become in doubt, and spilled answers are taken in.
+        """Open, or make, a ledger. Attempts that a dead process left open become in doubt.
 
         Args:
-            path: the file; ``.lock``, ``.ballast`` and ``.spill`` lie beside it.
+            path: the file; ``.lock`` lies beside it.
             run: facts for the record: versions, options, and ``prices``, a mapping from each
                 ``price_id`` in use to its table. Texts that look like keys are removed.
             cap_uusd: budget in micro-dollars over everything that this file ever spent; None: none.
             policy: ``hold`` never asks again what is in doubt; ``rebuy`` does so once for each
                 attempt in doubt since an earlier run, and its reserve counts as spent.
-            tries: rejected answers after which a task is given up, at least 1.
-            ballast_bytes: room for answers in flight when the disk fills up, at least
-                concurrency times 64 KiB.
+            spare_bytes: nothing is reserved with less free space on the disk, so that answers on
+                their way can still be stored: at least concurrency times 64 KiB.
             read_only: needs no lock and works while another process writes; `need` and the figures
                 work, everything that writes raises.
 
         Raises:
             LedgerBusyError: another process writes (exit status 75).
             LedgerStorageError: the disk is too full, or the file damaged (exit status 74).
-            LedgerError: a network disk, another version, or no file to read.
+            LedgerError: a later version, or no file to read.
         """
         path = Path(path)
         prices = run.get("prices")
         known = frozenset(prices) if isinstance(prices, Mapping) else frozenset()
         if read_only:
             db = opening.connect(path, read_only=True)
-            return cls(path, db, transitions.Rules(0, cap_uusd, policy, tries, known), None, None)
+            return cls(path, db, attempts.Rules(0, cap_uusd, policy, known), None, None)
         with ExitStack() as stack:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                refuse_network_disk(path.parent)
-                lock = Lock(path)
+                lock = opening.Lock(path)
                 stack.callback(lock.release)
+                free = shutil.disk_usage(path.parent).free
+                if free < spare_bytes:
+                    raise unwritable(path, f"{free:,} bytes are free, {spare_bytes:,} are needed")
                 if not path.exists():
                     opening.create(path)
                 db = opening.connect(path, read_only=False)
                 stack.callback(db.close)
-                ballast = Ballast(path, ballast_bytes)
-                stack.callback(ballast.release)
-                number = begin(db, run, cap_uusd, policy)
-                rules = transitions.Rules(number, cap_uusd, policy, tries, known)
-                take_spilled(db, path, rules)
+                db.execute("BEGIN IMMEDIATE")
+                number = attempts.begin_run(db, run, cap_uusd, policy)
+                db.execute("COMMIT")
             except (OSError, sqlite3.Error) as error:
-                raise LedgerStorageError(
-                    f"{path}: cannot be opened for writing: {error}",
-                    expected="a folder and a file that may be written, with space left",
-                    todo="correct that, or keep the ledger elsewhere",
-                ) from None
+                raise unwritable(path, f"cannot be opened for writing: {error}") from None
             stack.pop_all()
-        return cls(path, db, rules, lock, ballast)
+        rules = attempts.Rules(number, cap_uusd, policy, known)
+        return cls(path, db, rules, lock, spare_bytes)
 
     def __enter__(self) -> Ledger:
         return self
@@ -151,18 +133,17 @@ class Ledger:
         self._open = False
         if self._lock is not None:
             # first what is queued: a reservation cancelled there is given back before the end
-            self._writer.submit(lambda db: None, lambda: None).result()
-            self._writer.submit(self._end, lambda: None)
+            with suppress(LedgerStorageError):
+                self._writer.submit(lambda db: None).result()
+            self._writer.submit(self._end)
         self._writer.close()
         self._db.close()
-        if self._ballast is not None:
-            self._ballast.release()
         if self._lock is not None:
             self._lock.release()
 
     def _end(self, db: sqlite3.Connection) -> None:
-        transitions.doubt_dead(db, "the run ended before the answer was told")
-        db.execute("UPDATE run SET ended = ? WHERE id = ?", (rows.now(), self.rules.run))
+        attempts.doubt_open(db, "the run ended before the answer was told")
+        db.execute("UPDATE run SET ended = ? WHERE id = ?", (attempts.now(), self.rules.run))
 
     # ---- what is there -------------------------------------------------------------------------
 
@@ -176,7 +157,7 @@ class Ledger:
         def do(db: sqlite3.Connection) -> Need:
             if self._lock is not None and not self._writer.stopped:
                 for task in given:
-                    transitions.add_subject(db, task)
+                    attempts.add_subject(db, task)
             return queries.need(db, self.rules, given)
 
         return self._read(do)
@@ -186,11 +167,11 @@ class Ledger:
         from interestingness.annotators.ledger import export
 
         given = None if tasks is None else list(tasks)
-        return self._read(lambda db: export.table(db, kind, given, self.rules.tries))
+        return self._read(lambda db: export.table(db, kind, given))
 
     def unjudged(self) -> Iterator[tuple[str, Task, Reply]]:
-        """Replies that were stored and not parsed: after a crash, or taken in from a spill."""
-        for attempt_id, task in self._read(queries.unjudged):
+        """Replies that were stored and not parsed, as after a crash."""
+        for attempt_id, task in self._read(lambda db: queries.answered(db, "received")):
             reply = self.reply(attempt_id)
             assert reply is not None
             yield attempt_id, task, reply
@@ -207,7 +188,7 @@ class Ledger:
                 return 0
             return verify.rebuild(db, parse, parser_version)
 
-        return self._submit(do, lambda: 0).result()
+        return self._write(do).result()
 
     def reply(self, attempt_id: str) -> Reply | None:
         """The stored reply of an attempt, or None."""
@@ -222,13 +203,6 @@ class Ledger:
     def reserved_uusd(self) -> int:
         """Reserves of attempts that are on their way or not yet parsed, in micro-dollars."""
         return self._read(queries.moving)
-
-    @property
-    def remaining_uusd(self) -> int | None:
-        """What may still be reserved, in micro-dollars, at least 0; None without a budget."""
-        if self.rules.cap_uusd is None:
-            return None
-        return max(0, self.rules.cap_uusd - self._read(queries.charged))
 
     @property
     def stopped(self) -> str:
@@ -252,55 +226,43 @@ class Ledger:
             LedgerError: an unknown price, or no whole number of micro-dollars.
         """
 
-        def do(db: sqlite3.Connection) -> tuple[Attempt | Denied, int]:
-            seen = self._settlements.count
+        def do(db: sqlite3.Connection) -> tuple[Attempt | Denied, bool]:
             if self._writer.stopped:
-                return Denied("stopped", self._writer.stopped), seen
-            outcome = transitions.reserve(
+                return Denied("stopped", self._writer.stopped), False
+            outcome = attempts.reserve(
                 db, self.rules, task, reserve_uusd=reserve_uusd, price_id=price_id
             )
-            return outcome, seen
+            return outcome, isinstance(outcome, attempts.Later) and self._any_open(db)
 
-        def undo(future: Future[tuple[Attempt | Denied, int]]) -> None:
+        def undo(future: Future[tuple[Attempt | Denied, bool]]) -> None:
             # cancelled while it was committed: the request was never sent
             if future.exception() is None and isinstance(future.result()[0], Attempt):
                 attempt_id = future.result()[0].id  # type: ignore[union-attr]
-                self._settle(
-                    lambda db: transitions.free(db, self.rules, attempt_id, "cancelled before sent")
+                self._write(
+                    lambda db: attempts.free(db, self.rules, attempt_id, "cancelled before sent")
                 )
 
+        waits, idle_s = 0, 0.0
         while True:
-            future = self._submit(
-                do, lambda: (Denied("stopped", self._writer.stopped), self._settlements.count)
-            )
+            future = self._write(do)
             try:
-                outcome, seen = await asyncio.shield(asyncio.wrap_future(future))
+                outcome, open_ones = await asyncio.shield(asyncio.wrap_future(future))
             except asyncio.CancelledError:
                 future.add_done_callback(undo)
                 raise
-            if not (wait and isinstance(outcome, transitions.Later)):
+            if not (wait and isinstance(outcome, attempts.Later)):
                 return outcome
-            if await self._settlements.after(seen, PATIENCE_S):
-                continue
-            # a reply that is stored and never judged, because its judge failed, is not waited for
-            # (what was settled meanwhile is counted before the query is answered: then ask again)
-            if not self._read(self._any_open) and self._settlements.count == seen:
+            # a reply that is stored and never parsed, because its parser failed, is not waited for
+            pause = PAUSES_S[min(waits, len(PAUSES_S) - 1)]
+            waits, idle_s = waits + 1, 0.0 if open_ones else idle_s + pause
+            if idle_s > PATIENCE_S:
                 return outcome
+            await asyncio.sleep(pause)
 
     async def received(self, attempt_id: str, reply: Reply) -> bool:
-        """Store what came back. False if an earlier reply stands; this one is kept as an event.
-
-        If the ledger can no longer be written the reply is spilled to a file beside it.
-        """
-
-        def salvage() -> bool:
-            spill.write(self.path, attempt_id, reply)
-            return True
-
-        return await _committed(
-            self._settle(
-                lambda db: transitions.received(db, self.rules, attempt_id, reply), salvage
-            )
+        """Store what came back. False if an earlier reply stands; this one is kept as an event."""
+        return await self._committed(
+            lambda db: attempts.received(db, self.rules, attempt_id, reply)
         )
 
     async def judged(
@@ -315,37 +277,31 @@ class Ledger:
         fingerprint: str | None = None,
     ) -> bool:
         """Store the label or reject and the true cost; the reserve stands where that is None."""
-        return await _committed(
-            self._settle(
-                lambda db: transitions.judged(
-                    db,
-                    self.rules,
-                    attempt_id,
-                    verdict,
-                    parser_version=parser_version,
-                    cost_uusd=cost_uusd,
-                    usage=usage,
-                    served_model=served_model,
-                    fingerprint=fingerprint,
-                )
+        return await self._committed(
+            lambda db: attempts.parsed(
+                db,
+                self.rules,
+                attempt_id,
+                verdict,
+                parser_version=parser_version,
+                cost_uusd=cost_uusd,
+                usage=usage,
+                served_model=served_model,
+                fingerprint=fingerprint,
             )
         )
 
     async def free(self, attempt_id: str, detail: str) -> bool:
         """It was certainly not charged: the reserve is given back, and it may be asked again."""
-        return await _committed(
-            self._settle(lambda db: transitions.free(db, self.rules, attempt_id, detail))
-        )
+        return await self._committed(lambda db: attempts.free(db, self.rules, attempt_id, detail))
 
     async def doubt(self, attempt_id: str, detail: str) -> bool:
         """It may have been charged: the reserve stays, and it is not asked again by itself."""
-        return await _committed(
-            self._settle(lambda db: transitions.doubt(db, self.rules, attempt_id, detail))
-        )
+        return await self._committed(lambda db: attempts.doubt(db, self.rules, attempt_id, detail))
 
     def event(self, kind: str, data: Mapping[str, JSON] | None = None) -> None:
         """Write down that something happened; does not wait for the commit."""
-        self._submit(lambda db: transitions.event(db, self.rules, kind, None, data), lambda: None)
+        self._write(lambda db: attempts.event(db, self.rules, kind, None, data))
 
     def stimulus(self, source: str, transcode: str, make: Callable[[], bytes]) -> bytes:
         """Image bytes as they are sent: made once, then the stored ones for ever.
@@ -354,26 +310,16 @@ class Ledger:
             source: hash of the image file.
             transcode: name of the recipe that ``make`` follows.
             make: makes the bytes; called only if they are not stored.
-
-        Raises:
-            LedgerStorageError: the stored bytes are not those that were written.
         """
-
-        def stored(db: sqlite3.Connection) -> sqlite3.Row | None:
-            row: sqlite3.Row | None = db.execute(
-                "SELECT * FROM stimulus WHERE source = ? AND transcode = ?", (source, transcode)
-            ).fetchone()
-            return row
-
-        row = self._read(stored)
-        if row is None:
-            body = make()
-            # commits are in order, so it is on disk before any reply that answers it
-            self._submit(lambda db: _add_stimulus(db, source, transcode, body), lambda: None)
-            return body
-        if rows.seal(row, "stimulus") != row["seal"]:
-            raise opening.damaged(self.path, f"stored image {source[:16]}… has changed")
-        return bytes(row["body"])
+        query = "SELECT body FROM stimulus WHERE source = ? AND transcode = ?"
+        row = self._read(lambda db: db.execute(query, (source, transcode)).fetchone())
+        if row is not None:
+            return bytes(row["body"])
+        body = make()
+        # commits are in order, so it is on disk before any reply that answers it
+        add = "INSERT OR IGNORE INTO stimulus (source, transcode, body) VALUES (?, ?, ?)"
+        self._write(lambda db: db.execute(add, (source, transcode, body)))
+        return body
 
     # ---- batches -------------------------------------------------------------------------------
 
@@ -385,13 +331,10 @@ class Ledger:
 
         def do(db: sqlite3.Connection) -> tuple[str | None, list[Attempt | Denied]]:
             if self._writer.stopped:
-                return stopped()
+                return None, [Denied("stopped", self._writer.stopped)] * len(given)
             return batches.reserve_shard(db, self.rules, given, price_id=price_id)
 
-        def stopped() -> tuple[str | None, list[Attempt | Denied]]:
-            return None, [Denied("stopped", self._writer.stopped)] * len(given)
-
-        return await _committed(self._submit(do, stopped))
+        return await self._committed(do)
 
     async def move_shard(
         self,
@@ -403,12 +346,9 @@ class Ledger:
         facts: Mapping[str, JSON] | None = None,
     ) -> None:
         """Write down how far a batch is; see `batches.move_shard`."""
-        await _committed(
-            self._submit(
-                lambda db: batches.move_shard(
-                    db, name, state, file_id=file_id, batch_id=batch_id, facts=facts
-                ),
-                lambda: None,
+        await self._committed(
+            lambda db: batches.move_shard(
+                db, name, state, file_id=file_id, batch_id=batch_id, facts=facts
             )
         )
 
@@ -420,48 +360,21 @@ class Ledger:
 
     def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query on the writer's thread; only there may the connection be used."""
+        return self._writer.submit(query).result()
 
-        def unreadable() -> T:
-            raise LedgerStorageError(
-                f"{self.path}: {self._writer.stopped}",
-                expected="a ledger that can be read",
-                todo="see to the disk and run the same command again; it goes on where it stopped",
-            )
-
-        return self._writer.submit(query, unreadable).result()
-
-    def _submit(self, do: Callable[[sqlite3.Connection], T], salvage: Callable[[], T]) -> Future[T]:
+    def _write(self, do: Callable[[sqlite3.Connection], T]) -> Future[T]:
         if self._lock is None:
             raise LedgerError(
                 f"{self.path}: opened for reading",
                 expected="a ledger that is open for writing",
                 todo="open it without read_only",
             )
-        return self._writer.submit(do, salvage)
+        return self._writer.submit(do)
 
-    def _settle(
-        self,
-        do: Callable[[sqlite3.Connection], bool],
-        salvage: Callable[[], bool] = lambda: False,
-    ) -> Future[bool]:
-        """Submit something that may free budget, and wake those who wait for that."""
-        future = self._submit(do, salvage)
-        future.add_done_callback(self._settlements.add)
-        return future
+    async def _committed(self, do: Callable[[sqlite3.Connection], T]) -> T:
+        # shielded: being told something and being cancelled at that moment must not lose it
+        return await asyncio.shield(asyncio.wrap_future(self._write(do)))
 
     def _any_open(self, db: sqlite3.Connection) -> bool:
         query = "SELECT 1 FROM attempt WHERE state = 'open' AND shard IS NULL AND run = ?"
         return db.execute(query, (self.rules.run,)).fetchone() is not None
-
-
-async def _committed(future: Future[T]) -> T:
-    # shielded: being told something and being cancelled at that moment must not lose it
-    return await asyncio.shield(asyncio.wrap_future(future))
-
-
-def _add_stimulus(db: sqlite3.Connection, source: str, transcode: str, body: bytes) -> None:
-    known = db.execute(
-        "SELECT 1 FROM stimulus WHERE source = ? AND transcode = ?", (source, transcode)
-    ).fetchone()
-    if known is None:
-        rows.insert(db, "stimulus", source=source, transcode=transcode, body=body)

@@ -1,28 +1,28 @@
 """The one thread that talks to the database; what waits together is committed together.
 
 Each piece of work runs inside its own savepoint, so that one that fails takes nothing with it, and
-its future is resolved only after the commit, that is after ``fsync``. If the disk is full the
-ballast is given up and the same group is committed again; if that fails too, or the disk is broken,
-the writer stays down: replies are spilled, everything else is dropped, and `Writer.stopped` says
-why.
+its future is resolved only after the commit, that is after ``fsync``. If a group cannot be
+committed, because the disk is full or broken, its pieces are tried one by one, as a small one may
+still fit; `Writer.stopped` then says why nothing new may be started.
 """
 
 from __future__ import annotations
 
 import queue
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
 
-from interestingness.annotators.ledger.ballast import Ballast
+from interestingness.annotators.ledger.errors import LedgerStorageError
 
 T = TypeVar("T")
+Work: TypeAlias = tuple[Callable[[sqlite3.Connection], Any], Future[Any]]
 GROUP = 256
-BUSY_S = 600.0
-"""Other processes may read for so long (a large export) before that counts as a broken disk."""
 
 STORAGE = frozenset(
     {
@@ -41,56 +41,39 @@ STORAGE = frozenset(
 """Primary result codes that speak of the disk and not of the work."""
 
 
-def storage_code(error: sqlite3.Error) -> int | None:
-    """The result code, if the disk or the file is at fault."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code & 0xFF if code is not None and code & 0xFF in STORAGE else None
-
-
-@dataclass
-class Work:
-    """Something to be done in a transaction.
-
-    Attributes:
-        do: takes the connection.
-        salvage: what to do, and to answer, if the database can no longer be written.
-    """
-
-    do: Callable[[sqlite3.Connection], Any]
-    salvage: Callable[[], Any]
-    future: Future[Any] = field(default_factory=Future)
-
-
 class Writer:
     """Owns a connection; work is handed in from any thread and done in that order."""
 
-    def __init__(self, db: sqlite3.Connection, ballast: Ballast | None) -> None:
+    def __init__(self, db: sqlite3.Connection, path: Path, spare_bytes: int | None) -> None:
         """Start the thread.
 
         Args:
             db: made with ``isolation_level=None`` and ``check_same_thread=False``.
-            ballast: room that is given up when the disk is full; None if nothing is written.
+            path: the file, for messages and to see how much space is left.
+            spare_bytes: nothing new is started with less free space; None: nothing is written.
         """
-        self._db, self._ballast = db, ballast
-        self._begin = "BEGIN" if ballast is None else "BEGIN IMMEDIATE"
+        self._db, self._path, self._spare = db, path, spare_bytes
+        self._begin = "BEGIN" if spare_bytes is None else "BEGIN IMMEDIATE"
         self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
         self.stopped = ""
-        self.broken = False
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
-    def submit(self, do: Callable[[sqlite3.Connection], T], salvage: Callable[[], T]) -> Future[T]:
-        """Queue work; its future holds the result once it is committed."""
-        work = Work(do, salvage)
+    def submit(self, do: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """Queue work; its future holds the result once it is committed.
+
+        The future raises `LedgerStorageError` if the disk takes it no more.
+        """
+        future: Future[T] = Future()
         # from here on nobody can cancel it: what was told is committed
-        work.future.set_running_or_notify_cancel()
+        future.set_running_or_notify_cancel()
         with self._closing:
             if self._closed:
                 raise RuntimeError("the ledger is closed")
-            self._queue.put(work)
-        return work.future
+            self._queue.put((do, future))
+        return future
 
     def close(self) -> None:
         """Do what is queued, then end the thread; the connection stays open."""
@@ -100,57 +83,48 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        while True:
+        end = False
+        while not end:
             group = [self._queue.get()]
-            while len(group) < GROUP and group[-1] is not None:
-                try:
-                    group.append(self._queue.get_nowait())
-                except queue.Empty:
-                    break
+            while len(group) < GROUP and not self._queue.empty():
+                group.append(self._queue.get())
             works = [work for work in group if work is not None]
-            try:
+            end = len(works) < len(group)
+            if works:
                 self._commit(works)
-            except BaseException as error:  # nobody may wait for ever for a thread that died
-                self.stopped, self.broken = f"the ledger failed: {error!r}", True
-                for work in works:
-                    if not work.future.done():
-                        _salvage(work)
-            if group[-1] is None:
-                return
 
     def _commit(self, group: list[Work]) -> None:
-        if not group:
+        try:
+            free = shutil.disk_usage(self._path.parent).free
+            if self._spare is not None and free < self._spare:
+                self.stopped = self.stopped or "the disk is nearly full"
+            outcomes = self._transaction(group)
+        except Exception as error:
+            with suppress(sqlite3.Error):
+                self._db.rollback()
+            full = _code(error) == sqlite3.SQLITE_FULL
+            self.stopped = "the disk is full" if full else f"the ledger failed: {error}"
+            if len(group) > 1:
+                for work in group:
+                    self._commit([work])
+            else:
+                group[0][1].set_exception(unwritable(self._path, self.stopped))
             return
-        if self._ballast is not None and not self.stopped and self._ballast.scarce():
-            self.stopped = "the disk is nearly full"
-        while not self.broken:
-            try:
-                outcomes = self._transaction(group)
-            except sqlite3.Error as error:
-                self._rollback()
-                full = storage_code(error) == sqlite3.SQLITE_FULL
-                self.stopped = "the disk is full" if full else f"the ledger failed: {error}"
-                # the second time there is no ballast left, so this ends
-                self.broken = not (full and self._ballast is not None and self._ballast.release())
-                continue
-            for work, (result, problem) in zip(group, outcomes, strict=True):
-                if problem is None:
-                    work.future.set_result(result)
-                else:
-                    work.future.set_exception(problem)
-            return
-        for work in group:
-            _salvage(work)
+        for (_, future), (result, problem) in zip(group, outcomes, strict=True):
+            if problem is None:
+                future.set_result(result)
+            else:
+                future.set_exception(problem)
 
-    def _transaction(self, group: list[Work]) -> list[tuple[Any, BaseException | None]]:
-        outcomes: list[tuple[Any, BaseException | None]] = []
+    def _transaction(self, group: list[Work]) -> list[tuple[Any, Exception | None]]:
+        outcomes: list[tuple[Any, Exception | None]] = []
         self._db.execute(self._begin)
-        for work in group:
+        for do, _ in group:
             self._db.execute("SAVEPOINT work")
             try:
-                outcomes.append((work.do(self._db), None))
+                outcomes.append((do(self._db), None))
             except Exception as error:
-                if isinstance(error, sqlite3.Error) and storage_code(error) is not None:
+                if _code(error) in STORAGE:
                     raise
                 outcomes.append((None, error))
                 self._db.execute("ROLLBACK TO work")
@@ -158,17 +132,17 @@ class Writer:
         self._db.execute("COMMIT")
         return outcomes
 
-    def _rollback(self) -> None:
-        try:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-        except sqlite3.Error:
-            # the journal stays on disk and the next opening rolls back
-            pass
+
+def _code(error: Exception) -> int | None:
+    """SQLite's primary result code."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
 
 
-def _salvage(work: Work) -> None:
-    try:
-        work.future.set_result(work.salvage())
-    except Exception as error:
-        work.future.set_exception(error)
+def unwritable(path: Path, why: str) -> LedgerStorageError:
+    """The error for a disk that takes nothing more."""
+    return LedgerStorageError(
+        f"{path}: {why}",
+        expected="a disk with free space that can be written and read",
+        todo="see to the disk and run the same command again; it goes on where it stopped",
+    )

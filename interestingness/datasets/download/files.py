@@ -57,9 +57,3 @@ def remove_unfinished(folder: Path) -> None:
     """Remove what a run that was killed had begun to write; call while nobody else writes."""
     for path in folder.glob(".*.part"):
         path.unlink()
-
-
-def sha256_of(path: Path) -> str:
-    """Hash of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -17,7 +17,6 @@ from interestingness.datasets.download.fetch import FetchAnswer, close, fetch, o
 from interestingness.datasets.download.files import (
     present,
     remove_unfinished,
-    sha256_of,
     stem_of,
     write_whole,
 )
@@ -26,6 +25,7 @@ from interestingness.datasets.download.outcome import PASSING, DownloadOutcome, 
 from interestingness.datasets.download.placeholders import Placeholders
 from interestingness.datasets.download.record import Journal, read_outcomes, write_outcomes
 from interestingness.datasets.download.settings import DownloadSettings
+from interestingness.disk import sha256_of
 from interestingness.errors import DataError
 
 Progress = Callable[[int, int], None]

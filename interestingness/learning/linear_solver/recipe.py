@@ -18,9 +18,8 @@ from torch import Tensor
 from interestingness.data.plan import shuffled
 from interestingness.learning.linear_solver.ridge import LinearFits, why_missing
 from interestingness.learning.linear_solver.threads import in_threads
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 
-Array = NDArray[np.float64]
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # torch.optim.Adam's
 
 

@@ -20,9 +20,8 @@ from interestingness.errors import DataError
 from interestingness.learning.linear_solver.minimise import Problems, minimise
 from interestingness.learning.linear_solver.pair_features import PairFeatures
 from interestingness.learning.linear_solver.threads import in_threads
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 
-Array = NDArray[np.float64]
 BUNDLE = 1 << 20
 """Numbers in the Gram matrices that are worked on together: they should stay in a core's cache."""
 

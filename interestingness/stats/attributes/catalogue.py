@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from skimage.color import rgb2gray, rgb2lab
 
 from interestingness.errors import ConfigError
+from interestingness.schema import Array
 from interestingness.stats.attributes import colour, structure
 from interestingness.stats.attributes.faces import faces
-
-Array = NDArray[np.float64]
 
 
 class PictureValues:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from interestingness.schema import Array
 
 HUES = 24
 """Bins of the hue circle, 15 degrees each."""

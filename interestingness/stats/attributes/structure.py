@@ -5,13 +5,12 @@ from __future__ import annotations
 from io import BytesIO
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from skimage.feature import canny
 from skimage.filters import laplace, sobel_h, sobel_v
 from skimage.measure import shannon_entropy
 
-Array = NDArray[np.float64]
+from interestingness.schema import Array
 
 QUALITY = 75
 """JPEG quality of ``jpeg_ratio``."""

@@ -26,7 +26,7 @@ class Kit:
         self.path = folder / "a.ledger"
 
     def open(self, path: Path | None = None, **changes: Any) -> Ledger:
-        options = {"run": {"prices": PRICES}, "cap_uusd": 10_000, "ballast_bytes": 1 << 16}
+        options = {"run": {"prices": PRICES}, "cap_uusd": 10_000, "spare_bytes": 1 << 16}
         return Ledger.open(path or self.path, **(options | changes))
 
     @staticmethod

@@ -1,24 +1,32 @@
-"""Votes laid over pairs, by judge: people together, each model by itself. Numbers, no tables."""
+"""Votes of several raters over pairs: people together, each model by itself. Numbers, no tables.
+
+Counted once, by ``labels.aggregation.VoteTally``, and used by every study of votes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from interestingness.errors import DataError
+from interestingness.labels.aggregation import VoteTally
 from interestingness.labels.order_term import OrderTerm
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.bootstrap import Interval, bootstrap_over_images, share_interval
-from interestingness.stats.columns import Array
 from interestingness.stats.krippendorff import Answers
-from interestingness.stats.position_bias import PositionBias, position_bias
+from interestingness.stats.position_bias import PositionBias, order_winners, position_bias
 from interestingness.stats.rater_reliability import agrees_with_others, repetition_stability
 from interestingness.stats.shares import quick_share
+from interestingness.studies.study import Material
 from interestingness.tables.tables import Votes
 
+Mask = NDArray[np.bool_]
+Rows = NDArray[np.int64]
 PEOPLE = "people"
 LEVEL = 0.95
 REPEATS = 1000
@@ -48,7 +56,7 @@ class Ballots:
         return len(self.votes)
 
     @cached_property
-    def row(self) -> NDArray[np.int64]:
+    def row(self) -> Rows:
         """Row of each vote's pair, shape (votes,)."""
         return self.pairs.find(self.votes.key)
 
@@ -60,12 +68,18 @@ class Ballots:
     @property
     def refusals(self) -> int:
         """Votes without a usable answer."""
-        return int((~self.usable).sum())
+        return self.tally.refusals
 
     @property
-    def ties(self) -> int:
-        """Votes that say "tie"."""
-        return int((self.votes.preference == 0.5).sum())
+    def tie_share(self) -> float | None:
+        """Share of the usable votes that say "tie"; None where none does."""
+        ties = int((self.votes.preference == 0.5).sum())
+        return ties / int(self.usable.sum()) if ties else None
+
+    @property
+    def only_ties(self) -> bool:
+        """Whether every usable vote, if any, says "tie"."""
+        return bool((self.votes.preference[self.usable] == 0.5).all())
 
     @property
     def raters(self) -> int:
@@ -73,29 +87,39 @@ class Ballots:
         return len(np.unique(self.votes.rater))
 
     @cached_property
-    def number(self) -> NDArray[np.int64]:
-        """Usable votes of each pair, shape (pairs,)."""
-        return np.bincount(self.row[self.usable], minlength=len(self.pairs))
+    def tally(self) -> VoteTally:
+        """The usable votes, counted by pair."""
+        return VoteTally.of(self.votes, self.pairs)
 
-    @cached_property
+    @property
+    def number(self) -> Rows:
+        """Usable votes of each pair, shape (pairs,)."""
+        return self.tally.number
+
+    @property
     def share(self) -> Array:
         """Share of the usable votes for left, a tie half; NaN without one, shape (pairs,)."""
-        total = np.bincount(
-            self.row[self.usable],
-            weights=self.votes.preference[self.usable],
-            minlength=len(self.pairs),
-        )
-        return np.where(self.number > 0, total / np.maximum(self.number, 1), np.nan)
+        return self.tally.share
 
     @property
     def side(self) -> Array:
         """Majority of each pair: 1 left, 0 right, 0.5 a tie, NaN no vote, shape (pairs,)."""
-        return 0.5 + 0.5 * np.sign(self.share - 0.5)
+        return self.tally.side
 
-    @cached_property
+    @property
     def consensus(self) -> Array:
         """Share of the votes on the majority side, NaN without a vote, shape (pairs,)."""
-        return np.maximum(self.share, 1 - self.share)
+        return self.tally.consensus
+
+    def divide(self, threshold: float) -> tuple[Mask, Mask]:
+        """Consensus set C and its complement D, of pairs with two or more votes, shape (pairs,).
+
+        Args:
+            threshold: least share of a pair's votes on one side for C.
+        """
+        voted = self.number > 1
+        clear = voted & self.tally.is_clear(threshold)
+        return clear, voted & ~clear
 
     @cached_property
     def several(self) -> NDArray[np.bool_]:
@@ -109,24 +133,6 @@ class Ballots:
             np.column_stack([self.row[self.usable], self.votes.rater[self.usable]]), axis=0
         )
         return np.bincount(each[:, 0], minlength=len(self.pairs)) > 1
-
-    @cached_property
-    def decided(self) -> NDArray[np.int64]:
-        """Votes of each pair that are no tie, shape (pairs,)."""
-        chose = self.usable & (self.votes.preference != 0.5)
-        return np.bincount(self.row[chose], minlength=len(self.pairs))
-
-    @cached_property
-    def consensus_of_decided(self) -> Array:
-        """The consensus of the votes that are no tie, NaN without one, shape (pairs,)."""
-        chose = self.usable & (self.votes.preference != 0.5)
-        left = np.bincount(
-            self.row[chose],
-            weights=(self.votes.preference[chose] > 0.5).astype(np.float64),
-            minlength=len(self.pairs),
-        )
-        most = np.maximum(left, self.decided - left)
-        return np.where(self.decided > 0, most / np.maximum(self.decided, 1), np.nan)
 
     @property
     def knows_order(self) -> bool:
@@ -150,11 +156,14 @@ class Ballots:
         used = ~np.isnan(hit)
         number = np.bincount(self.row[used], minlength=len(self.pairs))
         total = np.bincount(self.row[used], weights=hit[used], minlength=len(self.pairs))
-        some = number > 0
-        if not some.any():
+        rows = np.flatnonzero(number)
+        return self._interval(total[rows] / number[rows], rows, number[rows], quick=quick)
+
+    def _interval(self, value: Array, rows: Rows, weight: Rows, *, quick: bool = False) -> Interval:
+        """Weighted mean of one number a pair, with its interval over images."""
+        if not len(rows):
             return NO_INTERVAL
-        value, weight = total[some] / number[some], number[some]
-        left, right = self.pairs.left[some], self.pairs.right[some]
+        left, right = self.pairs.left[rows], self.pairs.right[rows]
         if quick or len(value) > MANY:
             return quick_share(value, left, right, weight=weight, level=LEVEL)
         return share_interval(
@@ -191,6 +200,20 @@ class Ballots:
         estimate = float(term.b[0]) if term.votes[0] else float("nan")
         return Interval(estimate, float(term.low[0]), float(term.high[0]), LEVEL, 0)
 
+    @cached_property
+    def same_winner(self) -> Array:
+        """1 where both orders have one winner, 0 where not, NaN where one is missing, (pairs,).
+
+        A tie in both orders is no winner.
+        """
+        v = self.votes
+        one, other, keys = order_winners(v.key, v.first, v.preference)
+        row = self.pairs.find(keys.astype(np.uint64))
+        found = np.full(len(self.pairs), np.nan)
+        both = ~np.isnan(one) & ~np.isnan(other)
+        found[row[both]] = ((one == other) & (one != 0))[both]
+        return found
+
     def repetition(self) -> tuple[float, int]:
         """Stability of repeated answers, and the cells that it is a mean over."""
         v = self.votes
@@ -206,16 +229,9 @@ class Ballots:
         counts = self.answers.counts
         number = counts.sum(axis=1)
         several = number > 1
-        if not several.any():
-            return NO_INTERVAL
         rows = self.answers.pair[several].astype(np.int64)
         value = (counts * (counts - 1)).sum(axis=1)[several] / (number * (number - 1))[several]
-        left, right, weight = self.pairs.left[rows], self.pairs.right[rows], number[several]
-        if len(value) > MANY:
-            return quick_share(value, left, right, weight=weight, level=LEVEL)
-        return share_interval(
-            value, left, right, weight=weight, seed=self.seed, repeats=REPEATS, level=LEVEL
-        )
+        return self._interval(value, rows, number[several])
 
     def alpha(self) -> Interval:
         """Krippendorff's alpha with its interval over images."""
@@ -226,26 +242,6 @@ class Ballots:
         return bootstrap_over_images(
             self.answers.alpha, left, right, seed=self.seed, repeats=200, level=LEVEL
         )
-
-
-def by_judge(votes: Votes, kinds: Sequence[str], pairs: Pairs, *, seed: int = 0) -> list[Ballots]:
-    """People together first, then each model, those with most votes first.
-
-    Args:
-        votes: of any raters; those on unknown pairs are left out.
-        kinds: "human" or "model" for each of ``votes.raters``.
-        pairs: of the data set.
-        seed: of resamples.
-    """
-    votes = votes[pairs.find(votes.key) >= 0]
-    human = np.array([kind == "human" for kind in kinds], dtype=bool)
-    of_people = human[votes.rater]
-    judges = [Ballots(PEOPLE, votes[of_people], pairs, seed)] if of_people.any() else []
-    number = np.bincount(votes.rater[~of_people], minlength=len(votes.raters))
-    for at in np.argsort(-number, kind="stable").tolist():
-        if number[at]:
-            judges.append(Ballots(votes.raters[at], votes[votes.rater == at], pairs, seed))
-    return judges
 
 
 def agreement_of(p: Array, q: Array, pairs: Pairs, *, seed: int) -> tuple[Interval, int]:
@@ -266,12 +262,85 @@ def agreement_of(p: Array, q: Array, pairs: Pairs, *, seed: int) -> tuple[Interv
     return found, int(both.sum())
 
 
-def kinds_of(table_raters: Sequence[str], table_kinds: Sequence[str], votes: Votes) -> list[str]:
-    """Kind of each of ``votes.raters``; a rater of both kinds counts as a person.
+def split_by_voter(
+    table: pa.Table, pairs: Pairs, *, seed: int = 0
+) -> tuple[list[Ballots], list[str]]:
+    """People together first, then each model, those with most votes first.
 
     Args:
-        table_raters, table_kinds: two columns of the vote table.
-        votes: made of it.
+        table: rows of a vote table; votes on unknown pairs are left out.
+        pairs: of the data set.
+        seed: of resamples.
+
+    Returns:
+        The ballots, and the kind of each rater ("human" or "model"); one of both kinds is human.
     """
-    people = {r for r, kind in zip(table_raters, table_kinds, strict=True) if kind == "human"}
-    return ["human" if rater in people else "model" for rater in votes.raters]
+    every = Votes.from_table(table)
+    cells = zip(table["rater_id"].to_pylist(), table["rater_kind"].to_pylist(), strict=True)
+    people = {rater for rater, kind in cells if kind == "human"}
+    kinds = ["human" if rater in people else "model" for rater in every.raters]
+    votes = every[pairs.find(every.key) >= 0]
+    human = np.array([kind == "human" for kind in kinds], dtype=bool)
+    of_people = human[votes.rater]
+    found = [Ballots(PEOPLE, votes[of_people], pairs, seed)] if of_people.any() else []
+    number = np.bincount(votes.rater[~of_people], minlength=len(votes.raters))
+    for at in np.argsort(-number, kind="stable").tolist():
+        if number[at]:
+            found.append(Ballots(votes.raters[at], votes[votes.rater == at], pairs, seed))
+    return found, kinds
+
+
+def question_rows(material: Material) -> pa.Table:
+    """Rows of the vote table on the material's question.
+
+    Raises:
+        DataError: if there is no vote on it.
+    """
+    tables = material.tables
+    table = tables.vote_table if tables.has("votes") else None
+    if table is not None:
+        table = table.filter(pc.equal(table["question"], material.question))
+    if table is None or table.num_rows == 0:
+        raise DataError(
+            f"{tables.manifest.name}: no votes on the question {material.question!r}",
+            expected="a data set with votes on it",
+            todo="give dataset.votes=votes.csv, ratings to make votes of, or another question=…",
+        )
+    return table
+
+
+def annotate_command(material: Material, *options: str) -> str:
+    """The command that obtains votes for the data that the user named."""
+    typed = [o for o in material.overrides if o.lstrip("+~").startswith(("dataset", "question"))]
+    named = any(o.startswith("dataset=") for o in typed)
+    default = material.tables.manifest.name == "synthetic"
+    words = [*([] if named or default else ["dataset=…"]), *typed, *options]
+    return f"`interestingness annotate {' '.join(words)}`"
+
+
+def read_ballots(material: Material, *, personas: bool = False) -> list[Ballots]:
+    """People together, then each model; a model that is told to be somebody is left out.
+
+    Args:
+        material: with votes.
+        personas: take the votes with a persona instead, each rater by itself.
+
+    Raises:
+        DataError: if there is no such vote.
+    """
+    rows = question_rows(material)
+    told = pc.fill_null(pc.not_equal(rows["persona"], ""), False)
+    table = rows.filter(told if personas else pc.invert(told))
+    if table.num_rows == 0:
+        what = "votes of personas" if personas else "votes without a persona"
+        raise DataError(
+            f"{material.tables.manifest.name}: no {what} on {material.question!r}",
+            expected="votes with a persona" if personas else "votes of people or models",
+            todo=annotate_command(
+                material,
+                f"annotator={'simulated' if material.tables.manifest.simulated else 'gpt4o'}",
+                *(["personas=paper"] if personas else []),
+            )
+            + " obtains them",
+        )
+    return split_by_voter(table, material.pairs, seed=material.seed)[0]

@@ -11,8 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from interestingness.schema import Pairs
-from interestingness.stats.columns import Array
+from interestingness.schema import Array, Pairs
 from interestingness.stats.pair_choice import next_pairs
 from interestingness.tables.tables import Manifest, Tables
 

@@ -1,4 +1,11 @@
-"""``study=debiasing``: what to make of a judge's votes when every call costs the same."""
+"""What to make of a judge's votes when every call costs the same: rules held against each other.
+
+    python benchmarks/debiasing.py --quick     # seconds: shows that it works, proves nothing
+    python benchmarks/debiasing.py             # three minutes on one core
+
+Simulated judges vote in both orders; a ranker learns from the votes by each rule; its accuracy is
+measured on images that no vote is about. ``docs/debiasing.md`` has the numbers.
+"""
 
 from __future__ import annotations
 
@@ -7,38 +14,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit, logit
+from simulations.command import QUICK, SIMULATED, numbers, parser_of, tell
+from simulations.images import DIM, SIGNAL, UNSEEN, SimulatedImages, judged, rankers
+from simulations.judges import Calls, PlantedJudge, worlds
+from simulations.repetitions import calls_interval, calls_text, interval_note
 
-from interestingness.errors import ConfigError
 from interestingness.labels.aggregation import aggregate
 from interestingness.labels.order_term import CERTAINTY
 from interestingness.labels.source import Labels
+from interestingness.progress import ProgressLine
 from interestingness.schema import Pairs
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.columns import Array
-from interestingness.studies.repetitions import (
-    FEWEST,
-    calls_interval,
-    calls_text,
-    interval_note,
-    mean_interval,
-)
+from interestingness.stats.repetitions import FEWEST, mean_interval
 from interestingness.studies.result import Cell, Column, Curve, Curves, StudyResult, Table
-from interestingness.studies.simulated_images import (
-    DIM,
-    SIGNAL,
-    UNSEEN,
-    SimulatedImages,
-    judged,
-    rankers,
-)
-from interestingness.studies.simulated_judges import Calls, PlantedJudge, worlds
-from interestingness.studies.study import Material, Study
 from interestingness.tables.tables import Votes
-
-QUICK = "A quick run: too few repetitions to conclude anything. "
-SIMULATED = (
-    "Simulated: judges, images and truth are formulas; nothing here was asked of a real model."
-)
 
 
 @dataclass(frozen=True)
@@ -100,67 +90,49 @@ CONTRASTS = (
 """Rule, the rule that it is held against, and what the difference tells."""
 
 
-class Debiasing(Study):
-    """Accuracy of a ranker on held-out images against the number of calls, rule by rule."""
+@dataclass(frozen=True)
+class Debiasing:
+    """Accuracy of a ranker on held-out images against the number of calls, rule by rule.
 
-    def __init__(
-        self,
-        *,
-        repeats: int,
-        calls: Sequence[int],
-        compare_at: int,
-        images: int,
-        held_out: int,
-        quick: bool,
-    ) -> None:
-        """Say how much is simulated.
+    Attributes:
+        repetitions: simulations of every judge, 2 or more.
+        calls: numbers of calls, ascending, all even.
+        compare_at: one of ``calls``, at which rules are held against each other.
+        images: that pairs are drawn from.
+        held_out: images that test the ranker, in no pair.
+        quick: whether the result says that it proves nothing.
 
-        Args:
-            repeats: simulations of every world, 2 or more.
-            calls: numbers of calls, ascending, all even.
-            compare_at: one of ``calls``, at which rules are held against each other.
-            images: that pairs are drawn from.
-            held_out: images that judge the ranker, in no pair.
-            quick: few repetitions and calls, to see that all works; proves nothing.
+    Raises:
+        ValueError: for numbers that cannot be.
+    """
 
-        Raises:
-            ConfigError: for numbers that cannot be.
-        """
-        if quick:
-            repeats, calls, compare_at = 2, [c for c in calls if c <= 500], 500
-            images, held_out = 120, 100
-        self.repeats, self.calls, self.compare_at = repeats, tuple(calls), compare_at
-        self.images, self.held_out, self.quick = images, held_out, quick
-        most = images * (images - 1) // 2
-        ascending = list(calls) == sorted(set(calls)) and all(c > 0 and c % 2 == 0 for c in calls)
-        if (
-            repeats < 2
-            or not ascending
-            or compare_at not in self.calls
-            or held_out < 10
-            or not self.calls
-            or self.calls[-1] > most
-        ):
-            raise ConfigError(
-                f"repeats={repeats} calls={list(calls)} compare_at={compare_at} images={images} "
-                f"held_out={held_out}",
-                expected=f"two repeats or more; even, ascending calls up to the {most:,} pairs of "
-                "the images, compare_at one of them; ten held-out images or more",
-                todo="correct the option of study.…",
-            )
+    repetitions: int = 30
+    calls: Sequence[int] = (250, 500, 1000, 2000, 4000, 8000, 16000)
+    compare_at: int = 1000
+    images: int = 600
+    held_out: int = 400
+    quick: bool = False
 
-    def run(self, material: Material) -> StudyResult:
-        """Simulate; the data set is never asked for."""
+    def __post_init__(self) -> None:
+        calls, most = list(self.calls), self.images * (self.images - 1) // 2
+        ascending = calls == sorted(set(calls)) and all(c > 0 and c % 2 == 0 for c in calls)
+        if self.repetitions < 2 or self.held_out < 10:
+            raise ValueError("two repetitions or more, and ten held-out images or more")
+        if not ascending or self.compare_at not in calls or calls[-1] > most:
+            raise ValueError(f"even, ascending calls up to {most:,}, and compare_at one of them")
+
+    def run(self, seed: int) -> StudyResult:
+        """Simulate all judges; every rule sees the same images, pairs and answers."""
         judges = worlds()
-        found = np.empty((len(judges), len(RULES), self.repeats, len(self.calls), 2))
-        line = material.progress("simulating judges")
-        for repeat in range(self.repeats):
-            rng = np.random.default_rng((material.seed, repeat))
+        found = np.empty((len(judges), len(RULES), self.repetitions, len(self.calls), 2))
+        line = ProgressLine("simulating judges")
+        for repetition in range(self.repetitions):
+            rng = np.random.default_rng((seed, repetition))
             scene = SimulatedImages.of(self.images, self.held_out, self.calls[-1], rng)
             for world, judge in enumerate(judges):
-                found[world, :, repeat] = self._repetition(scene, judge, rng)
-                line(repeat * len(judges) + world + 1, self.repeats * len(judges))
-        return self._result(judges, found, material.seed)
+                found[world, :, repetition] = self._repetition(scene, judge, rng)
+                line(repetition * len(judges) + world + 1, self.repetitions * len(judges))
+        return self._result(judges, found, seed)
 
     def _repetition(
         self, scene: SimulatedImages, judge: PlantedJudge, rng: np.random.Generator
@@ -188,18 +160,19 @@ class Debiasing(Study):
     def _result(self, judges: Sequence[PlantedJudge], found: Array, seed: int) -> StudyResult:
         at = self.calls.index(self.compare_at)
         notes = [
-            f"{self.repeats} repetitions; intervals: {interval_note(self.repeats, 'repetitions')}. "
+            f"{self.repetitions} repetitions; intervals: "
+            f"{interval_note(self.repetitions, 'repetitions')}. "
             "All rules see the same images, pairs and answers.",
             f"{self.images} images to ask about, {self.held_out} held out; {DIM} features, of "
             f"which {SIGNAL} carry the truth; {UNSEEN:.0%} of its variance is in none.",
             "The ranker is linear with L2 chosen by image-disjoint validation on the labels alone.",
         ]
         if self.quick:
-            notes.insert(0, QUICK.strip())
+            notes.insert(0, QUICK)
         return StudyResult(
             name="debiasing",
             title="Debiasing that pays: rules for the votes of judges at equal money",
-            answer=QUICK * self.quick + _answer(judges, found, self.calls, at),
+            answer=f"{QUICK} " * self.quick + _answer(judges, found, self.calls, at),
             used=[("data", "simulated judges and images"), ("seed", str(seed))],
             tables=[
                 self._summary(judges, found, at, seed),
@@ -320,7 +293,7 @@ class Debiasing(Study):
             f"calls_{judge.name}",
             f"Judge: {judge.name}",
             f"It {judge.about}. Bands: "
-            f"{interval_note(self.repeats, f'{self.repeats} simulations')}.",
+            f"{interval_note(self.repetitions, f'{self.repetitions} simulations')}.",
             "calls",
             "held-out accuracy",
             curves,
@@ -386,3 +359,29 @@ def _answer(judges: Sequence[PlantedJudge], found: Array, calls: Sequence[int], 
     ]
     lost = f"Discarding is ahead of {'; '.join(behind)}" if behind else "Discarding is never ahead"
     return f"{told} {lost}."
+
+
+def main() -> None:
+    """Read the options and simulate."""
+    parser = parser_of(__doc__, repetitions=30)
+    parser.add_argument("--calls", type=numbers, default="250,500,1000,2000,4000,8000,16000")
+    parser.add_argument("--compare-at", type=int, default=1000, help="calls (%(default)s)")
+    parser.add_argument("--images", type=int, default=600, help="to ask about (%(default)s)")
+    parser.add_argument("--held-out", type=int, default=400, help="images (%(default)s)")
+    parser.add_argument("--quick", action="store_true", help="two small repetitions")
+    given = parser.parse_args()
+    try:
+        simulation = (
+            Debiasing(2, (250, 500), 500, 120, 100, quick=True)
+            if given.quick
+            else Debiasing(
+                given.repetitions, given.calls, given.compare_at, given.images, given.held_out
+            )
+        )
+    except ValueError as error:
+        parser.error(str(error))
+    tell("debiasing", lambda: simulation.run(given.seed), given.out)
+
+
+if __name__ == "__main__":
+    main()

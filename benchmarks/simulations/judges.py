@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from interestingness.schema import Pairs
-from interestingness.stats.columns import Array
+from interestingness.schema import Array, Pairs
 from interestingness.tables.tables import Votes
 
 SECOND_TWICE = 0.36

@@ -1,28 +1,33 @@
-"""``study=pair_choice``: random pairs against those that the answers so far leave open."""
+"""Random pairs against those that the answers so far leave open, at an equal number of calls.
+
+    python benchmarks/pair_choice.py --quick     # seconds: shows that it works, proves nothing
+    python benchmarks/pair_choice.py             # minutes on one core
+
+Simulated judges answer round by round; Spearman's correlation with the truth is measured for the
+images that were asked about and, through a ranker, for new ones. ``docs/how_many_labels.md`` has
+the numbers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from simulations.command import QUICK, SIMULATED, parser_of, tell
+from simulations.images import judged, pairs_of, ranker, truth_in_features
+from simulations.judges import Calls, PlantedJudge, worlds
+from simulations.repetitions import calls_interval, calls_text, interval_note
 
-from interestingness.errors import ConfigError
 from interestingness.labels.aggregation import aggregate
 from interestingness.labels.source import Labels
+from interestingness.progress import ProgressLine
 from interestingness.stats.bradley_terry import bradley_terry
 from interestingness.stats.columns import Array
 from interestingness.stats.correlation import spearman
 from interestingness.stats.pair_choice import next_pairs
-from interestingness.studies.repetitions import (
-    calls_interval,
-    calls_text,
-    interval_note,
-    mean_interval,
-)
+from interestingness.stats.repetitions import mean_interval
 from interestingness.studies.result import Cell, Column, Curve, Curves, StudyResult, Table
-from interestingness.studies.simulated_images import judged, pairs_of, ranker, truth_in_features
-from interestingness.studies.simulated_judges import Calls, PlantedJudge, worlds
-from interestingness.studies.study import Material, Study
 
 WAYS = (("random", 1.0), ("active", 0.3), ("active only", 0.0))
 """How the pairs of a round are chosen, and the share of them that is random."""
@@ -38,82 +43,64 @@ SHARP = PlantedJudge(
 CALLS_PER_PAIR = 2
 """Each pair is asked in both orders, so that the order term is not in the way."""
 RIDGE = 0.3
-QUICK = "A quick run: too few repetitions to conclude anything. "
-SIMULATED = (
-    "Simulated: judges, images and truth are formulas; nothing here was asked of a real model."
-)
 
 
-class PairChoice(Study):
-    """Spearman with the truth against the number of calls, for ways to choose pairs."""
+@dataclass(frozen=True)
+class PairChoice:
+    """Spearman with the truth against the number of calls, for ways to choose pairs.
 
-    def __init__(
-        self,
-        *,
-        repeats: int,
-        images: int,
-        held_out: int,
-        start_degree: int,
-        rounds: int,
-        compare_at: int,
-        quick: bool,
-    ) -> None:
-        """Say how much is simulated.
+    Attributes:
+        repetitions: simulations of every judge, 2 or more.
+        images: that are asked about; a round has as many pairs.
+        held_out: images that test the ranker, in no pair.
+        start_degree: pairs per image of the first, random round.
+        rounds: rounds after it.
+        compare_at: round at which ways are held against each other, 1 to ``rounds``.
+        quick: whether the result says that it proves nothing.
 
-        Args:
-            repeats: simulations of every judge, 2 or more.
-            images: that are asked about; a round has as many pairs.
-            held_out: images that judge the ranker, in no pair.
-            start_degree: pairs per image of the first, random round.
-            rounds: rounds after it.
-            compare_at: round at which ways are held against each other, 1 to ``rounds``.
-            quick: few repetitions and images, to see that all works; proves nothing.
+    Raises:
+        ValueError: for numbers that cannot be.
+    """
 
-        Raises:
-            ConfigError: for numbers that cannot be.
-        """
-        if quick:
-            repeats, images, held_out, rounds, compare_at = 2, 40, 30, 3, 2
-        self.repeats, self.images, self.held_out = repeats, images, held_out
-        self.start_degree, self.rounds, self.compare_at = start_degree, rounds, compare_at
-        self.quick = quick
-        self.pairs = [images * start_degree // 2 + r * images for r in range(rounds + 1)]
-        most = images * (images - 1) // 2
-        if (
-            repeats < 2
-            or start_degree < 1
-            or not 1 <= compare_at <= rounds
-            or held_out < 10
-            or images < 10
-            or self.pairs[-1] > most
-        ):
-            raise ConfigError(
-                f"repeats={repeats} images={images} held_out={held_out} "
-                f"start_degree={start_degree} rounds={rounds} compare_at={compare_at}",
-                expected=f"two repeats or more, ten images or more on either side, compare_at "
-                f"among the rounds, and no more pairs than the images have ({most:,})",
-                todo="correct the option of study.…",
-            )
+    repetitions: int = 20
+    images: int = 200
+    held_out: int = 400
+    start_degree: int = 3
+    rounds: int = 8
+    compare_at: int = 4
+    quick: bool = False
+
+    def __post_init__(self) -> None:
+        most = self.images * (self.images - 1) // 2
+        if self.repetitions < 2 or min(self.held_out, self.images) < 10 or self.start_degree < 1:
+            raise ValueError("two repetitions, ten images of either kind and one pair or more")
+        if not 1 <= self.compare_at <= self.rounds or self.pairs[-1] > most:
+            raise ValueError(f"compare_at among the rounds, and no more than {most:,} pairs")
+
+    @property
+    def pairs(self) -> list[int]:
+        """Pairs that are asked about after the first round and each further one."""
+        start = self.images * self.start_degree // 2
+        return [start + round_ * self.images for round_ in range(self.rounds + 1)]
 
     @property
     def calls(self) -> list[int]:
         """Calls spent after the first round and each further one."""
         return [CALLS_PER_PAIR * n for n in self.pairs]
 
-    def run(self, material: Material) -> StudyResult:
-        """Simulate; the data set is never asked for."""
+    def run(self, seed: int) -> StudyResult:
+        """Simulate all judges and ways; only the pairs differ between the ways."""
         judges = [*(judge for judge in worlds() if judge.name in JUDGES), SHARP]
-        shape = (len(judges), len(WAYS), len(TARGETS), self.repeats, self.rounds + 1)
+        shape = (len(judges), len(WAYS), len(TARGETS), self.repetitions, self.rounds + 1)
         found = np.empty(shape)
-        line = material.progress("simulating rounds of pairs")
-        for repeat in range(self.repeats):
+        line = ProgressLine("simulating rounds of pairs")
+        for repetition in range(self.repetitions):
             for i, judge in enumerate(judges):
                 for way, (_, share) in enumerate(WAYS):
-                    # one world for all ways: only the pairs differ
-                    rng = np.random.default_rng((material.seed, repeat, i))
-                    found[i, way, :, repeat] = self._repetition(judge, share, rng)
-                line(repeat * len(judges) + i + 1, self.repeats * len(judges))
-        return self._result(judges, found, material.seed)
+                    rng = np.random.default_rng((seed, repetition, i))
+                    found[i, way, :, repetition] = self._repetition(judge, share, rng)
+                line(repetition * len(judges) + i + 1, self.repetitions * len(judges))
+        return self._result(judges, found, seed)
 
     def _repetition(self, judge: PlantedJudge, share: float, rng: np.random.Generator) -> Array:
         """Spearman of asked and new images after each round, shape (2, rounds + 1)."""
@@ -154,7 +141,8 @@ class PairChoice(Study):
 
     def _result(self, judges: Sequence[PlantedJudge], found: Array, seed: int) -> StudyResult:
         notes = [
-            f"{self.repeats} repetitions; intervals: {interval_note(self.repeats, 'repetitions')}. "
+            f"{self.repetitions} repetitions; intervals: "
+            f"{interval_note(self.repetitions, 'repetitions')}. "
             f"{self.images} images to ask about, {self.held_out} held out. Each pair is asked "
             "in both orders; the label is the majority, a tie where the orders differ.",
             f"All start with {self.start_degree} random pairs an image; a round has "
@@ -162,12 +150,12 @@ class PairChoice(Study):
             "(`stats/pair_choice.py`) and 30 % random pairs; active only: no random pairs.",
         ]
         if self.quick:
-            notes.insert(0, QUICK.strip())
+            notes.insert(0, QUICK)
         rows = self._rows(judges, found, seed)
         return StudyResult(
             name="pair_choice",
             title="Choosing pairs: random against informative",
-            answer=QUICK * self.quick + _answer(rows, self.calls[self.compare_at]),
+            answer=f"{QUICK} " * self.quick + _answer(rows, self.calls[self.compare_at]),
             used=[("data", "simulated judges and images"), ("seed", str(seed))],
             tables=[self._table(rows), self._everything(judges, found)],
             figures=[
@@ -267,7 +255,7 @@ class PairChoice(Study):
             f"{target}_{judge.name}",
             f"Judge: {judge.name}; {target} images",
             f"{about[0].upper()}{about[1:]}. It {judge.about}. "
-            f"Bands: {interval_note(self.repeats, 'simulations')}.",
+            f"Bands: {interval_note(self.repetitions, 'simulations')}.",
             "calls",
             "Spearman with the truth",
             curves,
@@ -289,3 +277,35 @@ def _answer(rows: Sequence[dict[str, Cell]], calls: int) -> str:
         f"random pairs takes, for images that are asked about: {told['asked']}; for new images, "
         f"through a ranker: {told['new']}."
     )
+
+
+def main() -> None:
+    """Read the options and simulate."""
+    parser = parser_of(__doc__, repetitions=20)
+    parser.add_argument("--images", type=int, default=200, help="to ask about (%(default)s)")
+    parser.add_argument("--held-out", type=int, default=400, help="images (%(default)s)")
+    parser.add_argument("--start-degree", type=int, default=3, help="pairs per image (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=8, help="after the first (%(default)s)")
+    parser.add_argument("--compare-at", type=int, default=4, help="round (%(default)s)")
+    parser.add_argument("--quick", action="store_true", help="two small repetitions")
+    given = parser.parse_args()
+    try:
+        simulation = (
+            PairChoice(2, 40, 30, rounds=3, compare_at=2, quick=True)
+            if given.quick
+            else PairChoice(
+                given.repetitions,
+                given.images,
+                given.held_out,
+                given.start_degree,
+                given.rounds,
+                given.compare_at,
+            )
+        )
+    except ValueError as error:
+        parser.error(str(error))
+    tell("pair_choice", lambda: simulation.run(given.seed), given.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from interestingness.labels.source import Labels
 from interestingness.learning.linear_solver.ridge import fit_ridge
 from interestingness.learning.regularisation import inner_losses
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import accuracy
-from interestingness.stats.columns import Array
 from interestingness.stats.correlation import spearman
 from interestingness.stats.pair_choice import next_pairs
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from interestingness.stats.pair_choice import next_pairs
-from interestingness.studies.simulated_images import pairs_of
-from interestingness.studies.simulated_judges import (
+from simulations.images import pairs_of
+from simulations.judges import (
     MARGIN_SD,
     REPEATS_ITSELF,
     SECOND_TWICE,
     Calls,
     worlds,
 )
+
+from interestingness.stats.pair_choice import next_pairs
 
 WORLDS = {judge.name: judge for judge in worlds()}
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-
-from interestingness.studies.repetitions import (
+from simulations.repetitions import (
     calls_for,
     calls_interval,
     calls_text,
     interval_note,
-    mean_interval,
 )
+
+from interestingness.stats.repetitions import mean_interval
 
 CALLS = (100, 200, 400, 800)
 

@@ -10,12 +10,12 @@ import sqlite3
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
-from interestingness.annotators.ledger import rows
 from interestingness.annotators.ledger.errors import LedgerError
 from interestingness.annotators.ledger.money import dollars, enough
-from interestingness.annotators.ledger.redaction import cleaned, cleaned_json, kept_headers
+from interestingness.annotators.redaction import kept_headers, redacted, redacted_json
 from interestingness.annotators.types import (
     JSON,
     Answer,
@@ -29,6 +29,9 @@ from interestingness.annotators.types import (
     task_key,
 )
 
+TRIES = 3
+"""So many rejected answers and a task is given up."""
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -36,62 +39,67 @@ class Rules:
 
     Attributes:
         run: number of this run in the ledger.
-        cap_uusd: budget over the whole file; None: none.
+        cap_uusd: budget over the whole file in micro-dollars; None: none.
         policy: what becomes of attempts in doubt of earlier runs.
-        tries: this many rejected answers and a task is given up.
         prices: ids of the prices that the run knows.
     """
 
     run: int
     cap_uusd: int | None
     policy: Literal["hold", "rebuy"]
-    tries: int
     prices: frozenset[str]
 
 
 class Later(Denied):
-    """Denied now, but reservations of this run are open and may come back cheaper."""
+    """Over budget now; it fits once the reservations of this run come back cheaper."""
 
 
-def add_task(db: sqlite3.Connection, task: Task) -> None:
-    """Store a question and what it is about, unless they are known.
+def now() -> str:
+    """UTC, to the millisecond; for people, no decision depends on it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
-    Raises:
-        LedgerError: the key is not that of the identity.
-    """
-    add_subject(db, task)
-    if db.execute("SELECT 1 FROM task WHERE key = ?", (task.key,)).fetchone():
-        return
+
+def insert(db: sqlite3.Connection, table: str, **values: Any) -> None:
+    """Add a row."""
+    places = ", ".join("?" * len(values))
+    db.execute(
+        f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})", tuple(values.values())
+    )
+
+
+def change(db: sqlite3.Connection, attempt_id: str, **changes: Any) -> None:
+    """Change columns of an attempt, and when it was changed last."""
+    changes["closed"] = now()
+    names = ", ".join(f"{name} = ?" for name in changes)
+    db.execute(f"UPDATE attempt SET {names} WHERE id = ?", (*changes.values(), attempt_id))
+
+
+def add_subject(db: sqlite3.Connection, task: Task) -> None:
+    """Store what a question is about; subjects with equal images share one answer."""
+    db.execute(
+        "INSERT OR IGNORE INTO subject (key, subject) VALUES (?, ?)",
+        (task.key, canonical_json(task.subject)),
+    )
+
+
+def _add_task(db: sqlite3.Connection, task: Task) -> None:
     if task_key(task.identity) != task.key:
         raise LedgerError(
             f"task {task.key[:16]}… has another identity than its key says",
             expected="Task.of(kind, identity, subject)",
             todo="make keys with task_key",
         )
-    identity = canonical_json(task.identity)
-    rows.insert(db, "task", key=task.key, kind=task.kind, identity=identity)
-
-
-def add_subject(db: sqlite3.Connection, task: Task) -> None:
-    """Store what a question is about; subjects with equal images share one answer."""
-    subject = canonical_json(task.subject)
-    known = db.execute(
-        "SELECT 1 FROM subject WHERE key = ? AND subject = ?", (task.key, subject)
-    ).fetchone()
-    if known is None:
-        rows.insert(db, "subject", key=task.key, subject=subject)
+    add_subject(db, task)
+    db.execute(
+        "INSERT OR IGNORE INTO task (key, kind, identity) VALUES (?, ?, ?)",
+        (task.key, task.kind, canonical_json(task.identity)),
+    )
 
 
 def reserve(
-    db: sqlite3.Connection,
-    rules: Rules,
-    task: Task,
-    *,
-    reserve_uusd: int,
-    price_id: str,
-    shard: str | None = None,
+    db: sqlite3.Connection, rules: Rules, task: Task, *, reserve_uusd: int, price_id: str
 ) -> Attempt | Denied:
-    """T1, before sending: an open attempt with the most it can cost, if everything allows it.
+    """Before sending: an open attempt with the most that it can cost, if everything allows it.
 
     Raises:
         LedgerError: a price that the run does not know, or no whole number of micro-dollars.
@@ -108,58 +116,47 @@ def reserve(
             expected="micro-dollars, a whole number from 0",
             todo="compute it with annotators/ledger/money.py",
         )
-    add_task(db, task)
+    _add_task(db, task)
     place = db.execute("SELECT * FROM standing WHERE key = ?", (task.key,)).fetchone()
     if place["standing"] in {"labelled", "refused"}:
         return Denied("done", place["standing"])
-    if place["rejects"] >= rules.tries and place["standing"] != "held":
+    if place["rejects"] >= TRIES and place["standing"] != "held":
         return Denied("done", f"{place['rejects']} answers were rejected")
-    live = _live(db, task.key)
+    live = db.execute(
+        "SELECT * FROM attempt WHERE key = ? AND state IN ('open', 'received', 'in_doubt')",
+        (task.key,),
+    ).fetchone()
     if live is not None and not may_rebuy(rules, live):
         if live["state"] == "received":
             return Denied("unjudged", live["id"])
         return Denied("open" if live["state"] == "open" else "held", live["id"])
-    short = _over_budget(db, rules, reserve_uusd)
-    if short is not None:
-        return short
+    denied = _over_budget(db, rules, reserve_uusd)
+    if denied is not None:
+        return denied
     if live is not None:
-        rows.change_attempt(db, live, state="written_off")
+        change(db, live["id"], state="written_off")
         event(db, rules, "written_off", live["id"], {"charge_uusd": live["charge_uusd"]})
     n = 1 + db.execute("SELECT count(*) FROM attempt WHERE key = ?", (task.key,)).fetchone()[0]
     attempt = Attempt(f"{task.key[:32]}-{n}", task.key, n, place["rejects"])
-    rows.insert(
+    insert(
         db,
         "attempt",
         id=attempt.id,
         key=task.key,
         n=n,
         run=rules.run,
-        shard=shard,
         state="open",
         price_id=price_id,
         reserve_uusd=reserve_uusd,
         charge_uusd=reserve_uusd,
-        prompt_tokens=None,
-        completion_tokens=None,
-        served_model=None,
-        fingerprint=None,
-        opened=rows.now(),
-        closed=None,
-        detail=None,
+        opened=now(),
     )
     return attempt
 
 
-def may_rebuy(rules: Rules, live: Mapping[str, Any] | sqlite3.Row) -> bool:
+def may_rebuy(rules: Rules, live: sqlite3.Row) -> bool:
     """In doubt since an earlier run, and this run was told to buy such again: once in a run."""
     return live["state"] == "in_doubt" and rules.policy == "rebuy" and live["run"] != rules.run
-
-
-def _live(db: sqlite3.Connection, key: str) -> sqlite3.Row | None:
-    row: sqlite3.Row | None = db.execute(
-        "SELECT * FROM attempt WHERE key = ? AND state IN ('open', 'received', 'in_doubt')", (key,)
-    ).fetchone()
-    return row
 
 
 def _over_budget(db: sqlite3.Connection, rules: Rules, reserve_uusd: int) -> Denied | None:
@@ -183,7 +180,7 @@ def _over_budget(db: sqlite3.Connection, rules: Rules, reserve_uusd: int) -> Den
 
 
 def received(db: sqlite3.Connection, rules: Rules, attempt_id: str, reply: Reply) -> bool:
-    """T2, before parsing: the bytes. False if an earlier reply stands; this one is then an event.
+    """Before parsing: the bytes. False if an earlier reply stands; this one is then an event.
 
     Raises:
         LedgerError: there is no such attempt.
@@ -196,11 +193,15 @@ def received(db: sqlite3.Connection, rules: Rules, attempt_id: str, reply: Reply
         if row["state"] == "failed_free" and 200 <= reply.status < 300:
             # it was thought to be free, but an answer means that it was charged
             detail = "an answer came after it was taken for free"
-            rows.change_attempt(
-                db, row, state="written_off", charge_uusd=row["reserve_uusd"], detail=detail
+            change(
+                db,
+                attempt_id,
+                state="written_off",
+                charge_uusd=row["reserve_uusd"],
+                detail=detail,
             )
         return False
-    rows.insert(
+    insert(
         db,
         "reply",
         attempt=attempt_id,
@@ -208,26 +209,26 @@ def received(db: sqlite3.Connection, rules: Rules, attempt_id: str, reply: Reply
         headers=canonical_json(kept_headers(reply.headers)),
         request_id=reply.request_id,
         seconds=float(reply.seconds),
-        received=rows.now(),
+        received=now(),
         body=body,
     )
-    rows.change_attempt(db, row, state="received")
+    change(db, attempt_id, state="received")
     return True
 
 
-def judged(
+def parsed(
     db: sqlite3.Connection,
     rules: Rules,
     attempt_id: str,
     verdict: Verdict,
     *,
     parser_version: str,
-    cost_uusd: int | None = None,
-    usage: Usage | None = None,
-    served_model: str | None = None,
-    fingerprint: str | None = None,
+    cost_uusd: int | None,
+    usage: Usage | None,
+    served_model: str | None,
+    fingerprint: str | None,
 ) -> bool:
-    """After parsing: a label or a reject, and the true cost. False if it was judged before.
+    """After parsing: a label or a reject, and the true cost. False if it was parsed before.
 
     Raises:
         LedgerError: there is no such attempt, or it has no reply yet.
@@ -238,20 +239,21 @@ def judged(
         return False
     if row["state"] != "received":
         raise LedgerError(
-            f"attempt {attempt_id} is {row['state']}: there is no reply to judge",
+            f"attempt {attempt_id} is {row['state']}: there is no reply to parse",
             expected="received before judged",
             todo="call received with the reply first",
         )
-    told = cost_uusd is not None and cost_uusd >= 0
-    charge = int(cost_uusd) if told and cost_uusd is not None else row["reserve_uusd"]
-    if not told:
+    charge = row["reserve_uusd"]
+    if cost_uusd is None or cost_uusd < 0:
         event(db, rules, "cost_not_told", attempt_id, {"charge_uusd": charge})
-    elif charge > row["reserve_uusd"]:
-        excess = {"reserve_uusd": row["reserve_uusd"], "charge_uusd": charge}
-        event(db, rules, "cost_over_reserve", attempt_id, excess)
-    rows.change_attempt(
+    else:
+        if cost_uusd > charge:
+            excess = {"reserve_uusd": charge, "charge_uusd": cost_uusd}
+            event(db, rules, "cost_over_reserve", attempt_id, excess)
+        charge = int(cost_uusd)
+    change(
         db,
-        row,
+        attempt_id,
         state="judged",
         charge_uusd=charge,
         prompt_tokens=usage.prompt_tokens if usage else None,
@@ -275,84 +277,97 @@ def add_verdict(
                 attempt_id,
                 verdict.choice,
                 verdict.p_first,
-                storable(verdict.reason),
+                _storable(verdict.reason),
                 canonical_json(verdict.extra),
                 parser_version,
             ),
         )
     else:
-        db.execute(
-            "INSERT INTO reject VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                attempt_id,
-                key,
-                verdict.kind,
-                cleaned(storable(verdict.detail)),
-                int(verdict.terminal),
-                verdict.retry_with,
-                parser_version,
-            ),
+        insert(
+            db,
+            "reject",
+            attempt=attempt_id,
+            key=key,
+            kind=verdict.kind,
+            detail=redacted(_storable(verdict.detail)),
+            terminal=int(verdict.terminal),
+            retry_with=verdict.retry_with,
+            parser=parser_version,
         )
 
 
 def free(db: sqlite3.Connection, rules: Rules, attempt_id: str, detail: str) -> bool:
     """It was certainly not charged: nothing counts against the budget."""
-    row = _known(db, attempt_id)
-    if row["state"] not in {"open", "in_doubt"}:
-        event(db, rules, "free_ignored", attempt_id, {"state": row["state"], "detail": detail})
+    state = _known(db, attempt_id)["state"]
+    if state not in {"open", "in_doubt"}:
+        event(db, rules, "free_ignored", attempt_id, {"state": state, "detail": detail})
         return False
-    note = cleaned(storable(detail))
-    rows.change_attempt(db, row, state="failed_free", charge_uusd=0, detail=note)
+    change(db, attempt_id, state="failed_free", charge_uusd=0, detail=redacted(_storable(detail)))
     return True
 
 
 def doubt(db: sqlite3.Connection, rules: Rules, attempt_id: str, detail: str) -> bool:
     """It was sent and no answer came: the reserve stays charged and nothing is sent again."""
-    row = _known(db, attempt_id)
-    if row["state"] != "open":
-        event(db, rules, "doubt_ignored", attempt_id, {"state": row["state"], "detail": detail})
+    state = _known(db, attempt_id)["state"]
+    if state != "open":
+        event(db, rules, "doubt_ignored", attempt_id, {"state": state, "detail": detail})
         return False
-    rows.change_attempt(db, row, state="in_doubt", detail=cleaned(storable(detail)))
+    change(db, attempt_id, state="in_doubt", detail=redacted(_storable(detail)))
     return True
 
 
-def doubt_dead(db: sqlite3.Connection, detail: str) -> int:
-    """Open attempts outside batches whose process has ended become in doubt; how many."""
-    dead = db.execute("SELECT * FROM attempt WHERE state = 'open' AND shard IS NULL").fetchall()
-    for row in dead:
-        rows.change_attempt(db, row, state="in_doubt", detail=detail)
-    return len(dead)
+def doubt_open(db: sqlite3.Connection, detail: str) -> None:
+    """Open attempts outside batches become in doubt: their process has ended."""
+    db.execute(
+        "UPDATE attempt SET state = 'in_doubt', closed = ?, detail = ?"
+        " WHERE state = 'open' AND shard IS NULL",
+        (now(), detail),
+    )
+
+
+def begin_run(
+    db: sqlite3.Connection, facts: Mapping[str, JSON], cap_uusd: int | None, policy: str
+) -> int:
+    """Write down a new run and return its number; what a dead process left open is in doubt."""
+    doubt_open(db, "the process ended before an answer was stored")
+    number = db.execute(
+        "INSERT INTO run (began, cap_uusd, policy, facts) VALUES (?, ?, ?, ?)",
+        (now(), cap_uusd, policy, json.dumps(redacted_json(facts), allow_nan=False)),
+    ).lastrowid
+    assert number is not None
+    return number
 
 
 def event(
     db: sqlite3.Connection,
-    rules: Rules | None,
+    rules: Rules,
     kind: str,
     attempt_id: str | None = None,
     data: Mapping[str, JSON] | None = None,
     body: bytes | None = None,
 ) -> None:
     """Write down that something happened."""
-    db.execute(
-        "INSERT INTO event (time, run, kind, attempt, data, body) VALUES (?, ?, ?, ?, ?, ?)",
-        (
-            rows.now(),
-            rules.run if rules else None,
-            kind,
-            attempt_id,
-            json.dumps(cleaned_json(data or {}), allow_nan=False),
-            body,
-        ),
+    insert(
+        db,
+        "event",
+        time=now(),
+        run=rules.run,
+        kind=kind,
+        attempt=attempt_id,
+        data=json.dumps(redacted_json(data or {}), allow_nan=False),
+        body=body,
     )
 
 
-def storable(text: str) -> str:
+def _storable(text: str) -> str:
     """A text that SQLite takes: lone surrogates, which are no Unicode, are written as \\udXXX."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _known(db: sqlite3.Connection, attempt_id: str) -> sqlite3.Row:
-    row = rows.attempt(db, attempt_id)
+    row: sqlite3.Row | None = db.execute(
+        "SELECT * FROM attempt WHERE id = ?", (attempt_id,)
+    ).fetchone()
     if row is None:
         raise LedgerError(
             f"attempt {attempt_id!r} is not in the ledger",

@@ -1,25 +1,33 @@
-"""``study=engagement``: what favourites teach, raw and corrected, where the truth is known."""
+"""What favourites teach, raw and corrected for exposure, age and owner, where the truth is known.
+
+    python benchmarks/engagement.py                                  # a minute on one core
+    python benchmarks/engagement.py --repetitions 2 --images 300 --owners 30
+
+Simulated sharing sites; a ranker learns from each reading of the same favourites and is tested on
+images of owners that it has not seen. ``docs/engagement.md`` has the numbers.
+"""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from simulations.command import parser_of, tell
+from simulations.images import judged, ranker
+from simulations.sites import SIMULATED, Site
 
-from interestingness.errors import ConfigError
 from interestingness.labels.engagement import EngagementSource
 from interestingness.labels.scores import ScoreSource
 from interestingness.labels.source import LabelSource
+from interestingness.progress import ProgressLine
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.columns import Array
 from interestingness.stats.correlation import spearman
-from interestingness.studies.popularity_world import SIMULATED, Site
-from interestingness.studies.repetitions import mean_interval
+from interestingness.stats.repetitions import mean_interval
 from interestingness.studies.result import Cell, Column, IntervalChart, StudyResult, Table
-from interestingness.studies.simulated_images import judged, ranker
-from interestingness.studies.study import Material, Study
 from interestingness.tables.tables import Tables
 
 MEASURES = ("accuracy", "quality", "popularity", "labels_quality", "labels_popularity")
@@ -50,40 +58,41 @@ WORLDS = (("luck", 0.0), ("talent", 0.3))
 """Why owners have followers, and the share of quality's variance that is the owner's."""
 
 
-class Engagement(Study):
-    """A ranker learns from each reading of the same favourites; strangers' images judge it."""
+@dataclass(frozen=True)
+class Engagement:
+    """A ranker learns from each reading of the same favourites; other owners' images test it.
 
-    def __init__(self, *, repeats: int, images: int, owners: int, degree: int) -> None:
-        """Say how much is simulated.
+    Attributes:
+        repetitions: sites, 2 or more.
+        images: of each site; those of half of the owners train, the others test.
+        owners: of each site, 10 or more.
+        degree: pairs that each training image is in.
 
-        Args:
-            repeats: sites, 2 or more.
-            images: of each site; those of half of the owners train, the others judge.
-            owners: of each site, 10 or more.
-            degree: pairs that each training image is in.
+    Raises:
+        ValueError: for numbers that cannot be.
+    """
 
-        Raises:
-            ConfigError: for numbers that cannot be.
-        """
-        if repeats < 2 or owners < 10 or images < 5 * owners or degree < 1:
-            raise ConfigError(
-                f"repeats={repeats} images={images} owners={owners} degree={degree}",
-                expected="two repeats, ten owners, five images an owner and one pair or more",
-                todo="correct the option of study.…",
-            )
-        self.repeats, self.images, self.owners, self.degree = repeats, images, owners, degree
+    repetitions: int = 20
+    images: int = 1200
+    owners: int = 120
+    degree: int = 10
 
-    def run(self, material: Material) -> StudyResult:
-        """Simulate; the data set is never asked for."""
-        found = np.empty((len(WORLDS), len(WAYS), len(MEASURES), self.repeats))
-        line = material.progress("simulating sites")
-        for repeat in range(self.repeats):
-            rng = np.random.default_rng((material.seed, repeat))
+    def __post_init__(self) -> None:
+        small = self.repetitions < 2 or self.owners < 10 or self.degree < 1
+        if small or self.images < 5 * self.owners:
+            raise ValueError("two repetitions, ten owners, five images an owner, one pair or more")
+
+    def run(self, seed: int) -> StudyResult:
+        """Simulate all sites."""
+        found = np.empty((len(WORLDS), len(WAYS), len(MEASURES), self.repetitions))
+        line = ProgressLine("simulating sites")
+        for repetition in range(self.repetitions):
+            rng = np.random.default_rng((seed, repetition))
             for world, (_, talent) in enumerate(WORLDS):
                 site = Site.draw(self.images, self.owners, rng, talent=talent)
-                found[world, :, :, repeat] = self._site(site, int(rng.integers(2**31)))
-            line(repeat + 1, self.repeats)
-        return self._result(found, material.seed)
+                found[world, :, :, repetition] = self._site(site, int(rng.integers(2**31)))
+            line(repetition + 1, self.repetitions)
+        return self._result(found, seed)
 
     def _site(self, site: Site, seed: int) -> Array:
         """All measures of all ways, shape (ways, measures)."""
@@ -152,7 +161,7 @@ class Engagement(Study):
                 _chart(rows, "popularity", "Learnt: popularity of the owner"),
             ],
             notes=[
-                f"{self.repeats} sites of {self.images:,} images by {self.owners} owners; "
+                f"{self.repetitions} sites of {self.images:,} images by {self.owners} owners; "
                 "intervals are 95 % over sites. Half of the owners train, the others judge.",
                 "Followers raise views and how readily a view becomes a favourite; an owner's "
                 "style shows in the features, so that a ranker can learn who is popular. luck: "
@@ -193,3 +202,21 @@ def _r(row: dict[str, Cell], measure: str) -> str:
     cell = row[measure]
     assert isinstance(cell, Interval)
     return f"{cell.estimate:.2f}"
+
+
+def main() -> None:
+    """Read the options and simulate."""
+    parser = parser_of(__doc__, repetitions=20)
+    parser.add_argument("--images", type=int, default=1200, help="of a site (%(default)s)")
+    parser.add_argument("--owners", type=int, default=120, help="of a site (%(default)s)")
+    parser.add_argument("--degree", type=int, default=10, help="pairs per image (%(default)s)")
+    given = parser.parse_args()
+    try:
+        simulation = Engagement(given.repetitions, given.images, given.owners, given.degree)
+    except ValueError as error:
+        parser.error(str(error))
+    tell("engagement", lambda: simulation.run(given.seed), given.out)
+
+
+if __name__ == "__main__":
+    main()

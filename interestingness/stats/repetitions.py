@@ -1,0 +1,32 @@
+"""Mean of repeated measurements, such as splits or simulations, with Student's interval."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import stdtrit
+
+from interestingness.stats.bootstrap import Interval
+from interestingness.stats.columns import Array
+
+LEVEL = 0.95
+FEWEST = 5
+"""Repetitions below which there is no interval: it would be too wide, or by luck too narrow."""
+
+
+def mean_interval(values: Array, *, fewest: int = FEWEST, most: float = np.inf) -> Interval:
+    """Mean over repetitions with Student's interval; NaN values are left out.
+
+    Args:
+        values: one number per repetition, shape (repeats,).
+        fewest: repetitions below which there is no interval, 2 or more.
+        most: size of the largest value that can be, where the interval ends at the latest.
+    """
+    known = values[~np.isnan(values)]
+    n = len(known)
+    if n == 0:
+        return Interval(np.nan, np.nan, np.nan, LEVEL, 0)
+    mean = float(known.mean())
+    if n < fewest:
+        return Interval(mean, np.nan, np.nan, LEVEL, n)
+    reach = float(stdtrit(n - 1, (1 + LEVEL) / 2) * known.std(ddof=1) / np.sqrt(n))
+    return Interval(mean, max(mean - reach, -most), min(mean + reach, most), LEVEL, n)
