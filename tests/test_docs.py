@@ -119,7 +119,9 @@ def test_the_table_of_published_heads_is_current() -> None:
     told = re.search(r"`--write-xmp` writes.*?lowest tenth", page, re.S)
     assert told is not None
     shares = re.findall(r"[\d.]+(?= %)", told[0].replace("tenth", "10 %"))
-    assert [float(share) for share in shares] == pytest.approx(list(100 * np.diff([0, *STARS, 1])[::-1]))
+    assert [float(share) for share in shares] == pytest.approx(
+        list(100 * np.diff([0, *STARS, 1])[::-1])
+    )
 
 
 def test_checks_notice_what_is_missing() -> None:

@@ -37,11 +37,12 @@ from interestingness.models.contract import EmbeddingContract
 from interestingness.models.device import device_for
 from interestingness.models.scaling import FeatureScaler
 from interestingness.models.scorer import Scorer
+from interestingness.progress import ProgressLine
 from interestingness.runs.team import ALONE, Team
 from interestingness.tables.tables import Tables
 
 
-def build_model(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any = None) -> Model:
+def build_model(cfg: DictConfig, prepared: RunTables, team: Team) -> Model:
     """Backbone, features or shards, scaling, head and loaders, as the config says.
 
     Raises:
@@ -50,6 +51,7 @@ def build_model(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: A
         WeightsError: if weights are absent, wrong or refused.
     """
     said = _doubts(cfg, prepared)
+    progress = ProgressLine() if team.first else None
     model = _build(cfg, prepared, team, progress=progress)
     model.notes[:0] = said
     return model

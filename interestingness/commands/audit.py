@@ -8,7 +8,8 @@ from pathlib import Path
 from interestingness.commands.options import Options
 from interestingness.datasets.vote_tables import read_vote_files
 from interestingness.errors import ConfigError
-from interestingness.reports.study import print_study, write_study
+from interestingness.reports.console import print_report
+from interestingness.reports.page import write_report
 from interestingness.schema import DEFAULT_QUESTION
 from interestingness.studies.audit import audit_votes
 
@@ -33,11 +34,11 @@ def audit(given: Options) -> None:
     folder = Path(given.out or f"runs/{now}_audit").expanduser()
     settings = {"votes": given.votes, "question": files.question}
     try:
-        page = write_study(folder, result, picture=lambda _: None, settings=settings)
+        page = write_report(folder, result, picture=lambda _: None, settings=settings)
     except OSError as error:
         raise ConfigError(
             f"{folder}: cannot be written to ({error.strerror or error})",
             expected="a folder, or a name for a new one",
             todo="name another one with --out",
         ) from None
-    print_study(result, page=page)
+    print_report(result, page=page)

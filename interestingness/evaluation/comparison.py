@@ -36,7 +36,7 @@ LEVELS = 6
 """With more distinct consensus values than this (many raters), levels are tenths."""
 
 
-def judge(
+def compare(
     name: str,
     reference: Reference,
     score: Floats,

@@ -109,7 +109,7 @@ class ReferenceResult:
     notes: tuple[str, ...] = ()
 
     @property
-    def judged(self) -> bool:
+    def compared(self) -> bool:
         """Whether there is an accuracy."""
         return not self.reason
 

@@ -1,4 +1,4 @@
-"""Opening: one writer, a new ledger, one of an earlier version, and refusing what is no ledger.
+"""Opening: one writer at a time, and what is no ledger, or a damaged one, is refused.
 
 SQLite writes ahead (WAL) and calls ``fsync`` at every commit (``synchronous=FULL``): readers work
 beside the writer, and what was committed is on the disk. At rest the ledger is one file; while it
@@ -7,30 +7,19 @@ is open, or after a kill, ``-wal`` and ``-shm`` beside it belong to it.
 
 from __future__ import annotations
 
-import base64
 import fcntl
-import hashlib
-import json
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, suppress
-from importlib.resources import files
 from pathlib import Path
 
-from interestingness.annotators.ledger import attempts
 from interestingness.annotators.ledger.errors import (
     LedgerBusyError,
     LedgerError,
     LedgerStorageError,
 )
-from interestingness.annotators.types import Reply
+from interestingness.annotators.ledger.making import upgrade
 
 APPLICATION, VERSION = 1229870418, 2
-TABLES = (
-    *("run", "task", "subject", "batch", "attempt", "reply"),
-    *("label", "reject", "stimulus", "event"),
-)
 BUSY_S = 60.0
 WAL_PAGES = 256
 """The write-ahead log is moved into the file at every megabyte."""
@@ -66,34 +55,6 @@ class Lock:
     def release(self) -> None:
         """Let others in."""
         os.close(self._file)
-
-
-def create(path: Path) -> None:
-    """Make an empty ledger; the name appears only once its schema is committed.
-
-    A file of no bytes is therefore never a new ledger but a damaged one.
-    """
-    _empty(_beside(path)).close()
-    _publish(path)
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.new")
-
-
-def _empty(path: Path) -> sqlite3.Connection:
-    path.unlink(missing_ok=True)
-    db = sqlite3.connect(path, isolation_level=None)
-    db.row_factory = sqlite3.Row
-    schema = (files("interestingness.annotators.ledger") / "schema.sql").read_text()
-    db.executescript(f"BEGIN; {schema} COMMIT;")
-    return db
-
-
-def _publish(path: Path) -> None:
-    with open(_beside(path), "rb") as file:
-        os.fsync(file.fileno())
-    _beside(path).replace(path)
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
@@ -133,7 +94,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         else:
             if db.execute("PRAGMA user_version").fetchone()[0] < VERSION:
                 db.close()
-                _upgrade(path)
+                upgrade(path)
                 return connect(path, read_only=False)
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
@@ -170,49 +131,3 @@ def damaged(path: Path, what: str) -> LedgerStorageError:
         expected="a file that SQLite can read whole",
         todo="put a copy back, or save the rest with SQLite: see docs/ledger.md; nothing was sent",
     )
-
-
-def _upgrade(path: Path) -> None:
-    """Put version 2 in the place of 1: no hashes of rows, and no files beside it."""
-    with closing(_empty(_beside(path))) as db:
-        db.execute("ATTACH ? AS old", (str(path),))
-        db.execute("BEGIN IMMEDIATE")
-        for table in TABLES:
-            names = ", ".join(row["name"] for row in db.execute(f"PRAGMA table_info({table})"))
-            db.execute(
-                f"INSERT INTO main.{table} ({names}) SELECT {names} FROM old.{table} ORDER BY rowid"
-            )
-        known = {row["id"] for row in db.execute("SELECT id FROM attempt")}
-        taken = [entry for entry in _spilled(path) if entry[1] in known]
-        rules = attempts.Rules(0, None, "hold", frozenset())
-        for file, attempt_id, reply in taken:
-            first = attempts.received(db, rules, attempt_id, reply)
-            attempts.event(
-                db, rules, "spill_taken", attempt_id, {"file": file.name, "first": first}
-            )
-        db.execute("COMMIT")
-    _publish(path)
-    leftovers = [path.with_name(path.name + ending) for ending in (".ballast", "-journal")]
-    for file in [*leftovers, *(file for file, _, _ in taken)]:
-        file.unlink(missing_ok=True)
-
-
-def _spilled(path: Path) -> Iterator[tuple[Path, str, Reply]]:
-    """Answers that version 1 saved in files when the disk was full: file, attempt, reply."""
-    folders = [path.with_name(path.name + ".spill")]
-    with suppress(RuntimeError):  # a user without a home
-        state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-        name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
-        folders.append(state / "interestingness" / "spill" / f"{path.name}-{name}")
-    for file in [file for folder in folders for file in sorted(folder.glob("*.json"))]:
-        try:
-            facts = json.loads(file.read_text())
-            body = base64.b64decode(facts["body"])
-            names = ("headers", "request_id", "seconds")
-            yield file, facts["attempt"], Reply(facts["status"], body, *map(facts.get, names))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise LedgerStorageError(
-                f"{file}: an answer that was saved when the disk was full cannot be read: {error}",
-                expected="the file as it was written",
-                todo="move it away if it is of no use",
-            ) from None

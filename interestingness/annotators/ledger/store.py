@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from interestingness.annotators.ledger import attempts, batches, opening, queries, verify
+from interestingness.annotators.ledger import attempts, batches, making, opening, queries, verify
 from interestingness.annotators.ledger.errors import LedgerError, LedgerStorageError
 from interestingness.annotators.ledger.writer import Writer, unwritable
 from interestingness.annotators.types import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 T = TypeVar("T")
-SPARE = 32 << 20
+SPARE = 24 << 20
 PAUSES_S = (0.02, 0.05, 0.1, 0.25)
 """Between two questions whether the budget has room again; the last one is repeated."""
 PATIENCE_S = 10.0
@@ -103,7 +103,7 @@ class Ledger:
                 if free < spare_bytes:
                     raise unwritable(path, f"{free:,} bytes are free, {spare_bytes:,} are needed")
                 if not path.exists():
-                    opening.create(path)
+                    making.create(path)
                 db = opening.connect(path, read_only=False)
                 stack.callback(db.close)
                 db.execute("BEGIN IMMEDIATE")

@@ -95,9 +95,8 @@ class Writer:
 
     def _commit(self, group: list[Work]) -> None:
         try:
-            free = shutil.disk_usage(self._path.parent).free
-            if self._spare is not None and free < self._spare:
-                self.stopped = self.stopped or "the disk is nearly full"
+            if not self.stopped and self._scarce():
+                self.stopped = "the disk is nearly full"
             outcomes = self._transaction(group)
         except Exception as error:
             with suppress(sqlite3.Error):
@@ -115,6 +114,11 @@ class Writer:
                 future.set_result(result)
             else:
                 future.set_exception(problem)
+
+    def _scarce(self) -> bool:
+        if self._spare is None:
+            return False
+        return shutil.disk_usage(self._path.parent).free < self._spare
 
     def _transaction(self, group: list[Work]) -> list[tuple[Any, Exception | None]]:
         outcomes: list[tuple[Any, Exception | None]] = []

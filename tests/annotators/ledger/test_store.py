@@ -97,19 +97,6 @@ def test_what_is_denied_and_why(kit: Any) -> None:
         asyncio.run(story(ledger))
 
 
-def test_free_gives_back_and_may_be_asked_again(kit: Any) -> None:
-    async def story(ledger: Ledger) -> None:
-        one = await ledger.reserve(kit.task(0), reserve_uusd=100, price_id="p")
-        assert await ledger.free(one.id, "429")  # type: ignore[union-attr]
-        assert (ledger.spent_uusd, ledger.reserved_uusd) == (0, 0)
-        two = await ledger.reserve(kit.task(0), reserve_uusd=100, price_id="p")
-        assert isinstance(two, Attempt)
-        assert two.n == 2
-
-    with kit.open() as ledger:
-        asyncio.run(story(ledger))
-
-
 @pytest.mark.parametrize("price", ["q", "", None])
 def test_an_unknown_price_starts_nothing(kit: Any, price: Any) -> None:
     with kit.open() as ledger:
@@ -270,17 +257,6 @@ def test_in_doubt_is_held_and_bought_again_only_when_told(kit: Any) -> None:
         ]
 
 
-def test_a_reply_that_turns_up_ends_the_doubt(kit: Any) -> None:
-    async def story(ledger: Ledger) -> None:
-        attempt = await ledger.reserve(kit.task(0), reserve_uusd=100, price_id="p")
-        await ledger.doubt(attempt.id, "deadline")  # type: ignore[union-attr]
-        assert await ledger.received(attempt.id, kit.reply())  # type: ignore[union-attr]
-        assert ledger.need([kit.task(0)]).unjudged == 1
-
-    with kit.open() as ledger:
-        asyncio.run(story(ledger))
-
-
 def test_a_cancelled_reservation_is_given_back(kit: Any) -> None:
     async def story(ledger: Ledger) -> None:
         waiting = [
@@ -315,17 +291,6 @@ def test_being_told_while_cancelled_is_committed(kit: Any) -> None:
         asyncio.run(story(ledger))
     with kit.open() as ledger:
         assert len(list(ledger.unjudged())) == 1
-
-
-def test_what_ends_open_is_in_doubt(kit: Any) -> None:
-    for end in (Ledger.close, kit.crash):
-        path = kit.folder / f"{end.__name__}.ledger"
-        ledger = kit.open(path)
-        asyncio.run(ledger.reserve(kit.task(0), reserve_uusd=10, price_id="p"))
-        end(ledger)
-        with kit.open(path) as ledger:
-            assert ledger.need([kit.task(0)]).held == 1
-            assert ledger.spent_uusd == 10
 
 
 def test_a_batch_outlives_its_process(kit: Any) -> None:

@@ -1,17 +1,19 @@
-"""What W&B gets of a study when logging is on: tables, figures, pictures, the page, the answer."""
+"""What loggers get of a report: final numbers; W&B tables, figures, pictures and the page too."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import Logger, WandbLogger
+import pyarrow as pa
+import pyarrow.parquet as pq
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from PIL import Image
 
-from interestingness.learning.run_media import MOST_ROWS, mark_simulated
-from interestingness.reports.study_page import render_figure
+from interestingness.reports.page import render_figure
 from interestingness.reports.table_files import arrow
 from interestingness.reports.text import plain
 from interestingness.studies.result import Gallery, ShownPair, StudyResult
@@ -19,32 +21,50 @@ from interestingness.studies.study import Picture, Settings
 
 SIDE = 512
 """Longer side of a picture in pixels."""
+MOST_ROWS = 10_000
+"""Rows of a table that W&B's pages show."""
 MOST = 24
 """Pictures, and pairs, of one gallery."""
 
 
-def log_study(
+@rank_zero_only
+def log_report(
     loggers: Iterable[Logger],
     result: StudyResult,
     *,
     page: Path,
     picture: Picture,
-    settings: Settings,
+    settings: Settings | None = None,
+    metrics: Mapping[str, float] | None = None,
+    predictions: Path | None = None,
 ) -> None:
-    """Send what a study found to W&B, and end its run; other loggers have nothing to show.
+    """Send final numbers to loggers, and all that a report says to W&B, whose run ends.
+
+    The CSV of training curves would get a hundred columns of one number each; ``metrics.json`` has
+    them all.
 
     Args:
         loggers: Lightning's.
         result: what was found.
         page: the page that was written.
         picture: image id → picture, None where it cannot be read.
-        settings: the config.
+        settings: the config, where the logger has not got it yet.
+        metrics: final numbers by name.
+        predictions: Parquet file, of which the first ``MOST_ROWS`` rows are shown.
     """
     for logger in loggers:
+        if isinstance(logger, CSVLogger):
+            continue
+        if metrics:
+            logger.log_metrics(dict(metrics))
+            logger.save()
         if isinstance(logger, WandbLogger):
-            logger.log_hyperparams(dict(settings))
+            if settings:
+                logger.log_hyperparams(dict(settings))
             _show(logger, result, page, picture)
-            logger.experiment.finish()  # another study in this process would go on in this run
+            if predictions is not None:
+                _log_table(logger, "predictions", pq.read_table(predictions))
+            logger.experiment.finish()  # another run in this process would go on in this one
 
 
 def _show(logger: WandbLogger, result: StudyResult, page: Path, picture: Picture) -> None:
@@ -52,9 +72,7 @@ def _show(logger: WandbLogger, result: StudyResult, page: Path, picture: Picture
 
     run = logger.experiment
     for table in result.tables:
-        flat = arrow(table).slice(0, MOST_ROWS)
-        rows = [list(row.values()) for row in flat.to_pylist()]
-        logger.log_table(f"tables/{table.name}", columns=flat.column_names, data=rows)
+        _log_table(logger, f"tables/{table.name}", arrow(table))
     shown: dict[str, Any] = {
         f"figures/{figure.name}": wandb.Html(render_figure(figure, picture=picture), inject=False)
         for figure in result.figures
@@ -71,8 +89,16 @@ def _show(logger: WandbLogger, result: StudyResult, page: Path, picture: Picture
                 images = [image for image, _ in members]
                 logger.log_image(f"{kind}/{_key(gallery.title)}", images, caption=captions)
     run.summary["answer"] = result.answer
-    if result.simulated:
-        mark_simulated(run, result.simulated)
+    if result.simulated:  # said in the run's name, notes and tags
+        run.name = f"SIMULATION {run.name}"
+        run.notes = result.simulated
+        run.tags = (*(run.tags or ()), "simulation")
+
+
+def _log_table(logger: WandbLogger, name: str, table: pa.Table) -> None:
+    table = table.slice(0, MOST_ROWS)
+    rows = [list(row.values()) for row in table.to_pylist()]
+    logger.log_table(name, columns=table.column_names, data=rows)
 
 
 def _pictures(gallery: Gallery, picture: Picture) -> list[tuple[Image.Image, str]]:
@@ -109,4 +135,4 @@ def _small(image: Image.Image | None) -> Image.Image | None:
 
 def _key(title: str) -> str:
     """A title as a key of W&B, which are paths."""
-    return re.sub(r"[^\w ]+", " ", plain(title, 60)).strip() or "gallery"
+    return re.sub(r"[^\w ]+", " ", plain(title, 60)).strip().lower() or "gallery"

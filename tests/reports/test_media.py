@@ -14,8 +14,8 @@ from pathlib import Path
 from PIL import Image
 from lightning.pytorch.loggers import CSVLogger
 from interestingness.learning.wandb_logging import RunLogger
-from interestingness.reports.study import write_study
-from interestingness.reports.study_media import log_study
+from interestingness.reports.media import log_report
+from interestingness.reports.page import write_report
 from interestingness.studies.result import (
     Bars, Column, Gallery, Shown, ShownPair, StudyResult, Table,
 )
@@ -33,12 +33,12 @@ result = StudyResult(
     simulated="SIMULATION: planted",
 )
 picture = lambda name: None if name == "gone.jpg" else Image.new("RGB", (64, 48))
-page = write_study(run, result, picture=picture, settings={})
+page = write_report(run, result, picture=picture, settings={})
 loggers = [
     RunLogger(save_dir=str(run), project="p", name="toy synthetic seed 0"),
     CSVLogger(save_dir=str(run), name="", version="log"),
 ]
-log_study(loggers, result, page=page, picture=picture, settings={"seed": 0})
+log_report(loggers, result, page=page, picture=picture, settings={"seed": 0})
 """
 
 

@@ -1,28 +1,29 @@
-"""One checkpoint judged by every reference, on its own data or on another data set."""
+"""A checkpoint's scorer rebuilt, and its scores of test images, on its own or other data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
-from interestingness.assembly.checks import check
+from interestingness.assembly.checks import check, plain
 from interestingness.assembly.model import image_features
+from interestingness.assembly.opening import trusted_packages
 from interestingness.assembly.parts import Model, usable_rows
-from interestingness.assembly.prepare import prepare
-from interestingness.assembly.reporting import announce, report
+from interestingness.assembly.prepare import RunTables
 from interestingness.data.datamodule import PairDataModule
 from interestingness.data.images import Skips
 from interestingness.errors import ConfigError, DataError, WeightsError
 from interestingness.learning.learner import CHECKPOINT_KEY
 from interestingness.models.backbone import Backbone
+from interestingness.models.contract import EmbeddingContract
 from interestingness.models.exchange import restore
 from interestingness.models.scorer import build_scorer
-from interestingness.runs.checkpoints import load_checkpoint
 from interestingness.runs.team import ALONE, Team
 
 WORDS = "model.words.path=…"
@@ -30,28 +31,30 @@ WORDS = "model.words.path=…"
 ALL_TEST = {"_target_": "interestingness.data.splits.all_test", "_partial_": True}
 
 
-def judge(
-    cfg: DictConfig, file: Path, team: Team = ALONE, *, trusted: tuple[str, ...]
-) -> float | None:
-    """Rebuild the scorer of a checkpoint and judge it.
+def restored_scores(
+    cfg: DictConfig,
+    checkpoint: Mapping[str, Any],
+    file: Path,
+    prepared: RunTables,
+    team: Team = ALONE,
+) -> tuple[Model, NDArray[np.float64]]:
+    """Rebuild the scorer of a checkpoint and score the test images of a data set.
 
     Args:
-        cfg: composed ``conf/evaluate.yaml``.
-        file: the checkpoint.
-        team: ranks that share the encoding of images; the first one reports.
-        trusted: packages whose classes the checkpoint's config may name; a stranger's checkpoint is
-            a config too.
+        cfg: from ``merged_config``.
+        checkpoint: from ``load_checkpoint``.
+        file: where it is, for messages.
+        prepared: tables, labels and split.
+        team: processes that share the encoding of images.
 
     Returns:
-        Accuracy against the main reference; None on ranks that do not report.
+        The model, and the score per image in logits, NaN where it is not tested, shape (images,).
+
+    Raises:
+        WeightsError: if the features are not those that the scorer was trained on.
     """
-    checkpoint = load_checkpoint(file)
     own = checkpoint[CHECKPOINT_KEY]
-    merged = merge(own["record"], cfg)
-    plain: Any = OmegaConf.to_container(merged, resolve=True)
-    check(plain, trusted=trusted, recorded=True)
-    prepared = prepare(merged, learn=False)
-    skips, notes = Skips(max_share=merged.data.max_bad_share), [f"judged from {file}"]
+    skips, notes = Skips(max_share=cfg.data.max_bad_share), [f"scored by {file}"]
     scorer = build_scorer(own["scorer"])
     state = {
         n.removeprefix("scorer."): v
@@ -64,10 +67,36 @@ def judge(
         if own["scorer"]["trainable_backbone"]:
             restore(build_scorer(own["scorer"], backbone), state, where=str(file))
 
-    try:
-        backbone, embedding, features, present = image_features(
-            merged, prepared.tables, skips, notes, team=team, ready=trained
+    backbone, embedding, features, present = _features(cfg, prepared, skips, notes, team, trained)
+    differences = scorer.embedding.differences(embedding)
+    if differences:
+        raise WeightsError(
+            f"{file}: was trained on other features: {'; '.join(differences)}",
+            expected="the backbone, weights and preprocessing of its run",
+            todo="give the same weights as then (the effective config is in the run's config.yaml)",
         )
+    restore(scorer, state, where=str(file))
+    with torch.inference_mode():
+        scores = scorer.eval().score(torch.from_numpy(features)).double().numpy()
+    scores[~present] = np.nan
+    rows = usable_rows(prepared, present, learn=False)
+    unused = np.ones(len(scores), dtype=bool)
+    unused[prepared.pairs[rows["test"]].images_used()] = False
+    scores[unused] = np.nan
+    return Model(scorer, PairDataModule(_no_part), own["l2"], backbone, rows, notes, skips), scores
+
+
+def _features(
+    cfg: DictConfig,
+    prepared: RunTables,
+    skips: Skips,
+    notes: list[str],
+    team: Team,
+    trained: Callable[[Backbone], None],
+) -> tuple[Backbone | None, EmbeddingContract, NDArray[np.float32], NDArray[np.bool_]]:
+    """``image_features``, whose errors name the options of this command."""
+    try:
+        return image_features(cfg, prepared.tables, skips, notes, team=team, ready=trained)
     except DataError as error:
         raise DataError(
             error.found, expected=error.expected, todo=error.todo.replace(WORDS, "words=…")
@@ -80,26 +109,21 @@ def judge(
             expected="a checkpoint that was trained on photographs",
             todo="train one on photographs: a checkpoint keeps its backbone",
         ) from None
-    differences = scorer.embedding.differences(embedding)
-    if differences:
-        raise WeightsError(
-            f"{file}: was trained on other features: {'; '.join(differences)}",
-            expected="the backbone, weights and preprocessing of its run",
-            todo="give the same weights as then (the effective config is in the run's config.yaml)",
-        )
-    if not team.first:
-        return None
-    restore(scorer, state, where=str(file))
-    with torch.inference_mode():
-        scores = scorer.eval().score(torch.from_numpy(features)).double().numpy()
-    scores[~present] = np.nan
-    rows = usable_rows(prepared, present, learn=False)
-    unused = np.ones(len(scores), dtype=bool)
-    unused[prepared.pairs[rows["test"]].images_used()] = False
-    scores[unused] = np.nan
-    model = Model(scorer, PairDataModule(_no_side), own["l2"], backbone, rows, notes, skips)
-    announce(merged, prepared, model)
-    return report(merged, prepared, model, scores)
+
+
+def merged_config(checkpoint: Mapping[str, Any], cfg: DictConfig) -> DictConfig:
+    """The config of a checkpoint's run with the options of this command, checked.
+
+    Args:
+        checkpoint: from ``load_checkpoint``; its config may name the same classes as any other.
+        cfg: composed ``conf/evaluate.yaml``.
+
+    Raises:
+        ConfigError: for classes that are not trusted, or options that cannot be.
+    """
+    merged = merge(checkpoint[CHECKPOINT_KEY]["record"], cfg)
+    check(plain(merged), trusted=trusted_packages(cfg), recorded=True)
+    return merged
 
 
 def merge(record: Mapping[str, Any], cfg: DictConfig) -> DictConfig:
@@ -144,5 +168,5 @@ def merge(record: Mapping[str, Any], cfg: DictConfig) -> DictConfig:
     return merged
 
 
-def _no_side(side: str, rank: int, ranks: int) -> None:
+def _no_part(part: str, rank: int, ranks: int) -> None:
     return None

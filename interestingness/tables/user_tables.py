@@ -6,14 +6,13 @@ whether ``4,5`` is a number depends on the file's separator.
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import os
-import re
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +22,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from interestingness.errors import DataError
+from interestingness.tables.csv_text import UTF16, Dialect, from_utf16, lines_of, read_cells, sniff
 
-LONGEST_CELL = 64 * 2**20
-"""Characters; Python's own limit of 131,072 is less than ten thousand tags."""
-
-SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+GZIP, PARQUET = b"\x1f\x8b", b"PAR1"
 MISSING = ("", "na", "n/a", "nan", "null", "none", "-")
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 DECIMAL_COMMA = r"^[+-]?[0-9]+,[0-9]+$"
@@ -41,16 +38,22 @@ class TextTable:
     Attributes:
         path: the file, for messages.
         columns: column name to cells, all of equal length.
-        line: where each row begins in the file, from 1, shape (rows,).
+        locate: gives the line in which each row begins, from 1, shape (rows,); asked for messages
+            only, since a large file is read again for it.
         decimal_comma: whether the separator leaves the comma free to be a decimal sign.
         columns_option: option that says which column is which, where the command has one.
     """
 
     path: Path
     columns: Mapping[str, pa.Array]
-    line: NDArray[np.int64]
+    locate: Callable[[], NDArray[np.int64]]
     decimal_comma: bool = False
-    columns_option: str | None = "dataset.columns"
+    columns_option: str | None = None
+
+    @cached_property
+    def line(self) -> NDArray[np.int64]:
+        """The line in which each row begins, from 1, shape (rows,)."""
+        return self.locate()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -61,6 +64,11 @@ class TextTable:
     def cells(self, name: str) -> list[str | None]:
         """One column as a list."""
         return self.columns[name].to_pylist()
+
+    def take(self, rows: NDArray[np.int64]) -> TextTable:
+        """Some of the rows."""
+        columns = {name: cells.take(pa.array(rows)) for name, cells in self.columns.items()}
+        return replace(self, columns=columns, locate=lambda: self.line[rows])
 
     def find(self, meaning: str, aliases: Sequence[str], mapping: Mapping[str, str]) -> str | None:
         """The name of the column that holds ``meaning``, or None.
@@ -116,6 +124,21 @@ class TextTable:
         return ""
 
 
+def row_numbers(columns: Iterable[pa.Array | pa.ChunkedArray]) -> NDArray[np.int64]:
+    """A number for each row, the same for rows that are equal in every column, shape (rows,)."""
+    code, size = np.zeros(1, dtype=np.int64), 1
+    for column in columns:
+        whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        coded = whole.dictionary_encode(null_encoding="encode")
+        values = max(len(coded.dictionary), 1)
+        if size > 2**62 // values:
+            code = np.unique(code, return_inverse=True)[1].astype(np.int64)
+            size = len(code) + 1
+        code = code * values + coded.indices.to_numpy(zero_copy_only=False)
+        size *= values
+    return code
+
+
 def existing_file(path: str | Path) -> Path:
     """The path with ``~`` expanded.
 
@@ -132,113 +155,96 @@ def existing_file(path: str | Path) -> Path:
     return path
 
 
-def read_text_table(path: str | Path) -> TextTable:
-    """Read CSV (comma, semicolon or tab; UTF-8 with or without a mark; gzip) or Parquet.
+def read_user_table(
+    path: str | Path, *, names: Sequence[str] | None = None, columns_option: str | None = None
+) -> TextTable:
+    """Read CSV (comma, semicolon or tab; UTF-8 or UTF-16; gzip) or Parquet.
 
     Columns without a name (an exported index) and rows without any value are left out.
+
+    Args:
+        path: the file; what it is is seen in its bytes, whatever its name ends with.
+        names: of the first columns, where a CSV file has no line of names; further ones are left
+            out.
+        columns_option: option that says which column is which, for messages.
 
     Raises:
         DataError: if the file is absent, empty, of another kind or encoding, or has uneven rows.
     """
     path = existing_file(path)
-    data = path.read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(
-                f"{path}: damaged gzip file ({error})",
-                expected="a whole file",
-                todo="copy or download it again",
-            ) from None
-    table = _read_parquet(path, data) if data[:4] == b"PAR1" else _read_csv(path, data)
+    data = _whole(path)
+    table = _read_parquet(path, data) if data[:4] == PARQUET else _read_csv(path, data, names)
     if len(table) == 0:
         raise DataError(
             f"{path}: column names ({', '.join(table.columns)}) but no rows",
             expected="at least one row below the column names",
             todo="name the right file",
         )
-    return table
+    return replace(table, columns_option=columns_option)
 
 
-def _read_csv(path: Path, data: bytes) -> TextTable:
-    text = _decode(path, data).lstrip("\r\n")
-    hint = re.match(r"sep=([,;\t])\r?\n", text)  # a spreadsheet's own note on the separator
-    skipped = 0
-    if hint:
-        text, skipped = text[hint.end() :], 1
-    first = re.split(r"[\r\n]", text, maxsplit=1)[0]
-    if not first.strip():
-        raise DataError(
-            f"{path}: the file is empty",
-            expected="a line of column names and at least one row",
-            todo="name the right file",
-        )
-    outside_quotes = "".join(first.split('"')[::2])
-    separator = hint[1] if hint else max(SEPARATORS, key=outside_quotes.count)
-    csv.field_size_limit(LONGEST_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    rows, lines, before = [], [], 0
-    try:
-        names = [name.strip() for name in next(reader)]
-        before = reader.line_num
-        for row in reader:
-            if any(row[len(names) :]) or 0 < len(row) < len(names):
-                raise csv.Error(f"{len(row)} cells")
-            del row[len(names) :]  # separators at the end of a line mean nothing
-            if "".join(row).strip():
-                rows.append(row)
-                lines.append(before + 1 + skipped)
-            before = reader.line_num
-    except csv.Error as error:
-        raise DataError(
-            f"{path}: line {before + 1 + skipped} cannot be read: {error}",
-            expected=f"{len(names)} cells in every row, separated by {SEPARATORS[separator]}s as "
-            "in the first line; a cell that contains the separator stands in double quotes",
-            todo="correct the line, or save the table again as CSV",
-        ) from None
-    cells = list(zip(*rows, strict=True)) or [()] * len(names)
-    columns = [pa.array(column, pa.string()) for column in cells]
-    return _named(path, names, columns, np.asarray(lines, dtype=np.int64), separator)
+def _whole(path: Path) -> bytes:
+    """A file's bytes, unpacked; text as UTF-8."""
+    data = path.read_bytes()
+    if data[:2] == GZIP:
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise damaged_gzip(path, error) from None
+    return from_utf16(path, data) if data[:2] in UTF16 else data
 
 
-def _decode(path: Path, data: bytes) -> str:
-    if data[:2] in (b"PK", b"\xd0\xcf"):
+def damaged_gzip(path: Path, error: Exception) -> DataError:
+    """The error for a gzip file that cannot be unpacked."""
+    return DataError(
+        f"{path}: damaged gzip file ({error})",
+        expected="a whole file",
+        todo="copy or download it again",
+    )
+
+
+def _read_csv(path: Path, data: bytes, names: Sequence[str] | None) -> TextTable:
+    dialect = sniff(path, data)
+    columns, lines = read_cells(path, data, dialect)
+    begin = 0 if names is not None else 1
+    if names is None:
+        names = [column[0].as_py().strip() for column in columns]
+    elif len(columns) < len(names):
         raise DataError(
-            f"{path}: a spreadsheet or zip file, not a text table",
-            expected="CSV or Parquet",
-            todo="save the table as “CSV UTF-8”",
+            f"{path}: line {dialect.line} has {len(columns)} cells",
+            expected=", ".join(names),
+            todo="correct the line, or name the right file",
         )
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError(
-            f"{path}: UTF-16 text",
-            expected="UTF-8",
-            todo="save the table as “CSV UTF-8”",
-        )
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path}: line {line} is not UTF-8 (byte {data[error.start]:#04x})",
-            expected="UTF-8",
-            todo="save the table as “CSV UTF-8”",
-        ) from None
-    if "\0" in text:
-        raise DataError(
-            f"{path}: binary data", expected="CSV or Parquet", todo="name the right file"
-        )
-    return text
+    names = [*names, *[""] * (len(columns) - len(names))]
+    stripped = [_stripped(column[begin:]) for column in columns]
+    filled = _has_a_cell(stripped)
+    if not filled.all():
+        stripped = [column.filter(pa.array(filled)) for column in stripped]
+
+    def locate() -> NDArray[np.int64]:
+        found = lines_of(path, _whole(path), dialect) if lines is None else lines
+        return found[-len(stripped[0]) :]  # the first row is not counted if it has no cell
+
+    return _named(path, names, stripped, locate, dialect)
+
+
+def _has_a_cell(columns: Sequence[pa.Array]) -> NDArray[np.bool_]:
+    filled = np.zeros(len(columns[0]), dtype=bool)
+    for column in columns:
+        filled |= column.is_valid().to_numpy(zero_copy_only=False)
+        if filled.all():
+            break
+    return filled
 
 
 def _named(
     path: Path,
     names: Sequence[str],
     columns: Sequence[pa.Array],
-    lines: NDArray[np.int64],
-    separator: str,
+    locate: Callable[[], NDArray[np.int64]],
+    dialect: Dialect | None = None,
 ) -> TextTable:
-    kept = {}
+    kept: dict[str, pa.Array] = {}
     for name, column in zip(names, columns, strict=True):
         if not name:
             continue
@@ -248,7 +254,7 @@ def _named(
                 expected="distinct column names",
                 todo="rename or remove one of them",
             )
-        kept[name] = _stripped(column)
+        kept[name] = column
     if not kept:
         raise DataError(
             f"{path}: the first line holds no column names",
@@ -261,7 +267,7 @@ def _named(
             expected="columns separated by comma, semicolon or tab",
             todo="save the table with one of these separators",
         )
-    return TextTable(path, kept, lines, decimal_comma=separator != ",")
+    return TextTable(path, kept, locate, dialect is not None and dialect.decimal_comma)
 
 
 def _read_parquet(path: Path, data: bytes) -> TextTable:
@@ -280,7 +286,7 @@ def _read_parquet(path: Path, data: bytes) -> TextTable:
             columns[name] = _stripped(_as_text(path, name, table[name].combine_chunks()))
     # Parquet has no lines; rows are counted as if a line of names stood above them.
     lines = np.arange(table.num_rows, dtype=np.int64) + 2
-    return _named(path, list(columns), list(columns.values()), lines, ",")
+    return _named(path, list(columns), list(columns.values()), lambda: lines)
 
 
 def _as_text(path: Path, name: str, column: pa.Array) -> pa.Array:
@@ -319,16 +325,27 @@ class Numbers:
 
 
 def numbers(table: TextTable, name: str) -> Numbers:
-    """One column as numbers, with what does not read as one.
+    """One column as numbers; see ``as_numbers``."""
+    return as_numbers(table.columns[name], decimal_comma=table.decimal_comma)
+
+
+def as_numbers(column: pa.Array, *, decimal_comma: bool = False) -> Numbers:
+    """Cells as numbers, with what does not read as one.
 
     In a file separated by semicolons or tabs ``4,5`` is four and a half, unless every such cell
     looks like thousands (``1,250``): then nobody can tell, and the cells count as strange.
+
+    Args:
+        column: stripped text, None where a cell is empty, shape (rows,).
+        decimal_comma: whether a comma may be a decimal sign.
     """
-    column = table.columns[name]
     missing = column.is_null().to_numpy(zero_copy_only=False)
+    values = _plain_numbers(column)
+    if values is not None:
+        return Numbers(values, np.zeros(len(column), dtype=bool), missing)
     words = pc.is_in(pc.utf8_lower(column), value_set=pa.array(MISSING))
-    missing |= words.to_numpy(zero_copy_only=False)
-    if table.decimal_comma:
+    missing = missing | words.to_numpy(zero_copy_only=False)
+    if decimal_comma:
         comma = _matches(column, DECIMAL_COMMA)
         if comma.any() and not (comma <= _matches(column, THOUSANDS_COMMA)).all():
             replaced = pc.replace_substring(column, ",", ".")
@@ -338,6 +355,16 @@ def numbers(table: TextTable, name: str) -> Numbers:
     values[good] = column.filter(pa.array(good)).cast(pa.float64()).to_numpy()
     good &= ~np.isinf(values)  # 1e999
     return Numbers(values, ~good & ~missing, missing)
+
+
+def _plain_numbers(column: pa.Array) -> NDArray[np.float64] | None:
+    """All cells at once where each is a finite number or empty; else None."""
+    try:
+        read = column.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    values: NDArray[np.float64] = read.to_numpy(zero_copy_only=False).astype(np.float64)
+    return values if np.isfinite(values).sum() == len(column) - column.null_count else None
 
 
 def _matches(column: pa.Array, pattern: str) -> NDArray[np.bool_]:
