@@ -23,7 +23,7 @@ def in_processes(job: Callable[[DictConfig, Team], dict[str, Any]]) -> Job:
         job: takes a checked config and its team.
 
     Returns:
-        The job of a composed config.
+        The same job of a composed config, which it checks.
     """
 
     @wraps(job)

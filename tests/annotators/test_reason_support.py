@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from interestingness.annotators.support import reason_supports
+from interestingness.annotators.reason_support import reason_supports
 
 CASES = [
     ("first", "The first image shows a rare animal in motion.", "supports"),

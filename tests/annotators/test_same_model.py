@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from material import SIMULATED, backend, photographs, ring, rounds
+from material import SIMULATED, backend, in_session, photographs, ring, rounds
 from scipy.stats import binom
 
-from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.preflight import Fitness
-from interestingness.annotators.sentinel import Watch, again, earlier_tasks
+from interestingness.annotators.same_model import Repetition, pick_earlier_tasks, repeat_tasks
+from interestingness.annotators.sent_images import ImageSource
 from interestingness.annotators.session import Session
 from interestingness.annotators.simulated import SimulatedJudge, SimulatedSender
-from interestingness.annotators.stimuli import ImageSource
 from interestingness.annotators.tasks import pair_tasks
 from interestingness.annotators.types import Task
 
@@ -32,29 +30,26 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.backend = backend()
-        sources = {n: ImageSource.read(n, p) for n, p in photographs(folder / "p", 30).items()}
-        self.by_hash = {s.sha256: s for s in sources.values()}
+        files = photographs(folder / "p", 30)
+        self.sources = {n: ImageSource.read(n, p) for n, p in files.items()}
         self.ways = rounds()
-        self.tasks = pair_tasks(self.backend, self.ways, ring(list(sources)), sources).tasks
+        self.tasks = pair_tasks(self.backend, self.ways, ring(list(files)), self.sources).tasks
 
     def go(self, what: Any, **judge: Any) -> Any:
         """Run ``what(session)`` with this judge."""
-        meter = self.backend.meter([way.prompt for way in self.ways])
-        facts: Mapping[str, Any] = {"prices": {meter.price_id: self.backend.price_list.table()}}
         sender = SimulatedSender(SimulatedJudge(**{**SIMULATED, "sharpness": 9.0, **judge}))
-        prompts = {way.prompt.id: way.prompt for way in self.ways}
-        with Ledger.open(self.folder / "l.sqlite", run=facts, cap_uusd=None) as ledger:
-            session = Session(self.backend, ledger, sender, prompts, self.by_hash, meter)
-            return asyncio.run(what(session))
+        prompts = [way.prompt for way in self.ways]
+        material = {"prompts": prompts, "sources": self.sources}
+        return in_session(self.folder / "l.sqlite", self.backend, sender, what, **material)
 
     def label(self) -> None:
         self.go(lambda session: session.ask(self.tasks, FIT))
 
-    def watch(self, today: date, size: int = 20, **judge: Any) -> tuple[Watch | None, int]:
+    def watch(self, today: date, size: int = 20, **judge: Any) -> tuple[Repetition | None, int]:
         """What the sentinel finds, and rows of votes after it."""
 
-        async def look(session: Session) -> tuple[Watch | None, int]:
-            found = await session.sentinel(self.tasks, FIT, size=size, today=today)
+        async def look(session: Session) -> tuple[Repetition | None, int]:
+            found = await session.ask_again(self.tasks, FIT, size=size, today=today)
             return found, session.ledger.table("votes").num_rows
 
         return self.go(look, **judge)  # type: ignore[no-any-return]
@@ -77,21 +72,21 @@ def test_the_same_tasks_are_asked_every_day(tmp_path: Path) -> None:
     world.label()
 
     async def chosen(session: Session) -> Sequence[Task]:
-        return earlier_tasks(session.ledger, world.tasks[::-1] + world.tasks, 5, TOMORROW)
+        return pick_earlier_tasks(session.ledger, world.tasks[::-1] + world.tasks, 5, TOMORROW)
 
     first, second = world.go(chosen), world.go(chosen)
     assert [t.key for t in first] == [t.key for t in second] and len(first) == 5
-    days = [{t.key for t in again(first, day)} for day in (TODAY, TOMORROW)]
+    days = [{t.key for t in repeat_tasks(first, day)} for day in (TODAY, TOMORROW)]
     assert not days[0] & days[1]
-    assert {t.key for t in again(first, TODAY)} == days[0]
+    assert {t.key for t in repeat_tasks(first, TODAY)} == days[0]
 
 
 @pytest.mark.parametrize(("same", "alarm"), [(20, False), (14, False), (13, True), (0, True)])
 def test_the_alarm_is_a_binomial_test(same: int, alarm: bool) -> None:
-    watch = Watch(20, same)
+    watch = Repetition(20, same)
     assert watch.alarm is alarm
     assert watch.p_value == pytest.approx(binom.cdf(same, 20, 0.9))
 
 
 def test_nothing_asked_is_no_alarm() -> None:
-    assert not Watch(0, 0).alarm
+    assert not Repetition(0, 0).alarm

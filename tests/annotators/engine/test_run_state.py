@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from interestingness.annotators.engine.stopping import Exit, Stop
+from interestingness.annotators.engine.run_state import Exit, Stop
 
 
 def test_the_first_reason_is_kept() -> None:

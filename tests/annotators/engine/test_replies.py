@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from interestingness.annotators.engine.ruling import rule
-from interestingness.annotators.engine.stopping import Exit
+from interestingness.annotators.engine.replies import classify
+from interestingness.annotators.engine.run_state import Exit
 from interestingness.annotators.types import Reply
 
 
@@ -38,7 +38,7 @@ def reply(status: int, error: Any = None, **headers: str) -> Reply:
     ],
 )
 def test_rulings(given: Reply, action: str, exit_code: Exit | None) -> None:
-    ruling = rule(given)
+    ruling = classify(given)
     assert (ruling.action, ruling.exit_code) == (action, exit_code)
 
 
@@ -57,18 +57,20 @@ def test_rulings(given: Reply, action: str, exit_code: Exit | None) -> None:
     ],
 )
 def test_errors_of_all_shapes_are_read(body: bytes, code: str, message: str) -> None:
-    ruling = rule(Reply(400, body))
+    ruling = classify(Reply(400, body))
     assert ruling.signature == f"400 {code}".strip()
     assert message in ruling.detail
 
 
 def test_a_filter_is_told_from_a_bad_request() -> None:
-    assert rule(reply(400, {"code": "content_filter"})).kind == "filtered"
-    assert rule(reply(413)).kind == "too_large"
-    assert rule(reply(404)).kind == "not_found"
+    assert classify(reply(400, {"code": "content_filter"})).kind == "filtered"
+    assert classify(reply(413)).kind == "too_large"
+    assert classify(reply(404)).kind == "not_found"
 
 
 def test_no_key_in_what_is_said() -> None:
-    said = rule(reply(401, {"message": "Incorrect API key provided: sk-abcdef0123456789."})).detail
+    said = classify(
+        reply(401, {"message": "Incorrect API key provided: sk-abcdef0123456789."})
+    ).detail
     assert "sk-***" in said
     assert "abcdef" not in said

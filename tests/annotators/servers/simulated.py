@@ -1,4 +1,4 @@
-"""The simulated judge behind a real socket: an OpenAI-compatible server on loopback, for tests."""
+"""The simulated judge behind a real socket: an OpenAI-compatible server on loopback."""
 
 from __future__ import annotations
 

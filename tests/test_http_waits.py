@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from interestingness.annotators.engine.waiting import backoff, duration, named_wait
+from interestingness.http_waits import backoff, read_duration, read_wait
 
 DATE = "Tue, 24 Nov 2026 10:00:00 GMT"
 
@@ -52,7 +52,7 @@ DATE = "Tue, 24 Nov 2026 10:00:00 GMT"
 )
 def test_the_wait_that_a_reply_names(headers: dict[str, str], seconds: float | None) -> None:
     """Row 20."""
-    assert named_wait(headers) == seconds
+    assert read_wait(headers) == seconds
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_the_wait_that_a_reply_names(headers: dict[str, str], seconds: float | N
     [("1h2m3.5s", 3723.5), ("120ms", 0.12), ("20", 20.0), ("2 s", None), ("s", None), ("5x", None)],
 )
 def test_durations(text: str, seconds: float | None) -> None:
-    assert duration(text) == (pytest.approx(seconds) if seconds is not None else None)
+    assert read_duration(text) == (pytest.approx(seconds) if seconds is not None else None)
 
 
 def test_backoff_doubles_has_a_ceiling_and_jitters() -> None:

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from interestingness.annotators.canvas import GAP, canvas
-from interestingness.annotators.stimuli import ImageSource, Transcode
+from interestingness.annotators.sent_images import GAP, ImageSource, Transcode, join_side_by_side
 from interestingness.errors import ConfigError, ImageError
 
 SMALL = Transcode(max_side=64)
@@ -117,12 +116,12 @@ def test_a_source_is_the_file_that_was_hashed(tmp_path: Path) -> None:
 
 def test_the_canvas_shows_the_first_on_the_left() -> None:
     red, blue = Image.new("RGB", (60, 40), "red"), Image.new("RGB", (30, 80), "blue")
-    both = canvas(red, blue)
+    both = join_side_by_side(red, blue)
     assert both.size == (120 + 30 + 3 * GAP, 80 + 2 * GAP)
     assert both.getpixel((GAP + 60, GAP + 40)) == (255, 0, 0)
     assert both.getpixel((2 * GAP + 120 + 15, GAP + 40)) == (0, 0, 255)
     assert both.getpixel((GAP + 120 + GAP // 2, GAP + 40)) == (255, 255, 255)
-    other = canvas(blue, red)
+    other = join_side_by_side(blue, red)
     left = np.asarray(both.crop((GAP, GAP, GAP + 120, GAP + 80)))
     right = np.asarray(other.crop((2 * GAP + 30, GAP, 2 * GAP + 150, GAP + 80)))
     assert (left == right).all()

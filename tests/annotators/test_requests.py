@@ -12,9 +12,8 @@ import pytest
 from material import backend, photographs, rounds
 from PIL import Image
 
-from interestingness.annotators.asking import Build
-from interestingness.annotators.canvas import GAP
-from interestingness.annotators.stimuli import ImageSource
+from interestingness.annotators.requests import Build
+from interestingness.annotators.sent_images import GAP, ImageSource
 from interestingness.annotators.tasks import embedding_task, image_tasks, pair_tasks, text_tasks
 from interestingness.annotators.types import Task
 from interestingness.errors import ImageError

@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from interestingness.annotators.engine.stopping import Exit
-from interestingness.annotators.engine.waiting import named_wait
+from interestingness.annotators.engine.run_state import Exit
 from interestingness.annotators.redaction import redacted
 from interestingness.annotators.types import Reply
+from interestingness.http_waits import read_wait
 
 QUOTA_CODES = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
@@ -19,6 +19,8 @@ QUOTA_CODES = frozenset(
 FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
 LOST_BEHIND_A_GATEWAY = frozenset({504, 524})
 """The gateway gave up waiting; the model behind it may have answered, and charged."""
+OUTAGES = frozenset({408, 429, 502, 503, 529})
+"""The server is busy or away; 500 is not among them: some servers answer a schema with it."""
 
 _QUOTA_SAID = re.compile(r"(?i)exceeded your current quota|billing hard limit|out of credits")
 
@@ -26,7 +28,7 @@ Action = Literal["parse", "later", "again", "doubt", "reject", "stop"]
 
 
 @dataclass(frozen=True)
-class Ruling:
+class ReplyClass:
     """What to do about a reply.
 
     Attributes:
@@ -46,43 +48,40 @@ class Ruling:
     exit_code: Exit | None = None
 
 
-def rule(reply: Reply) -> Ruling:
-    """The ruling on a reply, by its status and the provider's error code."""
+def classify(reply: Reply) -> ReplyClass:
+    """The class of a reply, by its status and the provider's error code."""
     status = reply.status
     if 200 <= status < 300:
-        return Ruling("parse", "")
+        return ReplyClass("parse", "")
     code, message = _error(reply.body)
     detail = redacted(f"{status} {code} {message}", longest=300)
     signature = f"{status} {code}".strip()
     if 300 <= status < 400:
         where = reply.headers.get("location", "elsewhere")
         detail = f"{status}: the server redirects to {where}, which is not followed"
-        return Ruling("stop", detail, signature, exit_code=Exit.CONFIG)
+        return ReplyClass("stop", detail, signature, exit_code=Exit.CONFIG)
     if status in {401, 403}:
-        return Ruling("stop", detail, signature, exit_code=Exit.KEY)
+        return ReplyClass("stop", detail, signature, exit_code=Exit.KEY)
     if status == 402 or (status == 429 and _is_quota(code, message, reply)):
-        return Ruling("stop", detail, signature, exit_code=Exit.QUOTA)
+        return ReplyClass("stop", detail, signature, exit_code=Exit.QUOTA)
     if status == 429:
-        return Ruling("later", detail, signature)
+        return ReplyClass("later", detail, signature)
     if status in LOST_BEHIND_A_GATEWAY:
-        return Ruling("doubt", detail, signature)
+        return ReplyClass("doubt", detail, signature)
     if status in {408, 409} or status >= 500:
-        return Ruling("again", detail, signature)
-    return Ruling("reject", detail, signature, kind=_kind(status, code))
+        return ReplyClass("again", detail, signature)
+    kind = {404: "not_found", 413: "too_large"}.get(status, "bad_request")
+    if code in FILTER_CODES:
+        kind = "filtered"
+    return ReplyClass("reject", detail, signature, kind=kind)
 
 
 def _is_quota(code: str, message: str, reply: Reply) -> bool:
     """Whether no waiting will help; some say "quota" and name a wait, and then it does."""
     if code in QUOTA_CODES:
         return True
-    waitable = named_wait(reply.headers) is not None or b"retryDelay" in reply.body
+    waitable = read_wait(reply.headers) is not None or b"retryDelay" in reply.body
     return bool(_QUOTA_SAID.search(message)) and not waitable
-
-
-def _kind(status: int, code: str) -> str:
-    if code in FILTER_CODES:
-        return "filtered"
-    return {404: "not_found", 413: "too_large"}.get(status, "bad_request")
 
 
 def _error(body: bytes) -> tuple[str, str]:

@@ -9,19 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from interestingness.annotators.backends import Backend
-from interestingness.annotators.canvas import canvas
 from interestingness.annotators.parsing import DOUBLE_CAP
 from interestingness.annotators.prompting import Prompt
-from interestingness.annotators.stimuli import ImageSource
+from interestingness.annotators.sent_images import ImageSource, Stored, join_side_by_side
 from interestingness.annotators.types import Request, Task
 
 CANARY_CAP = 16
 """Tokens that the preflight allows where it looks whether a cap is kept."""
 
 CHAT, EMBEDDINGS = "/chat/completions", "/embeddings"
-
-Stored = Callable[[str, str, Callable[[], bytes]], bytes]
-"""``Ledger.stimulus``: sent bytes by source hash and transcode id, made on first use and kept."""
 
 
 def unstored(_sha256: str, _transcode: str, make: Callable[[], bytes]) -> bytes:
@@ -74,7 +70,7 @@ class Build:
                 transcode.fit(source.bytes(), where=source.image_id)
                 for source in (self.sources[sha256] for sha256 in hashes)
             )
-            return [transcode.jpeg(canvas(first, second))]
+            return [transcode.jpeg(join_side_by_side(first, second))]
         return [self._sent(self.sources[sha256]) for sha256 in hashes]
 
     def _sent(self, source: ImageSource) -> bytes:
