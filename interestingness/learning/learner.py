@@ -14,9 +14,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from interestingness.data.batch import PairBatch
 from interestingness.errors import ConfigError, DataError, WeightsError
-from interestingness.learning.losses import l2_penalty
 from interestingness.learning.metrics import GatheredScores, ImageScores, PairScores, pair_metrics
-from interestingness.learning.pair_losses import BradleyTerryLoss, PairLoss
+from interestingness.learning.pair_losses import BradleyTerryLoss, PairLoss, l2_penalty
 from interestingness.learning.parameter_groups import ParameterGroups
 from interestingness.learning.schedule import StepSchedule
 from interestingness.models.scorer import Scorer

@@ -8,7 +8,7 @@ from math import isnan
 import numpy as np
 from scipy.special import gammaln
 
-from interestingness.stats.columns import Array
+from interestingness.schema import Array
 from interestingness.studies.panel import Ballots, Mask, Rows
 from interestingness.studies.result import Bars, Cell, Column, Figure, IntervalChart, Table
 from interestingness.studies.table_columns import (

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from interestingness.errors import DataError
 from interestingness.labels.aggregation import ROUNDING
 from interestingness.labels.source import Labels
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import agreement
-from interestingness.stats.columns import Array
 from interestingness.studies.label_source_table import Ablation, LabelSourceTable
 from interestingness.studies.result import Cell, Column, Spread, StudyResult, Table
 from interestingness.studies.source_heads import FITS, SourceHeads

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from interestingness.labels.aggregation import ROUNDING
 from interestingness.labels.source import Labels
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.bootstrap import Interval
-from interestingness.stats.columns import Array
 from interestingness.stats.paired_splits import PairedDifference, corrected_paired_t, holm
 from interestingness.studies.panel import Mask, agreement_of
 from interestingness.studies.result import (

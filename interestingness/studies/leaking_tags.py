@@ -6,7 +6,7 @@ import numpy as np
 
 from interestingness.datasets.image_texts import LISTS, texts_of_images
 from interestingness.datasets.tags import LEAK
-from interestingness.stats.columns import Array
+from interestingness.schema import Array
 from interestingness.stats.tag_audit import TagOdds, predictive_tags
 from interestingness.studies.result import Column, Table
 from interestingness.studies.table_columns import Field, table_of

@@ -11,8 +11,8 @@ from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.mix import MIN_HUMAN_PAIRS, MixSource
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.labels.votes import VoteSource
-from interestingness.learning.linear_solver.ridge import fit_ridge
-from interestingness.learning.regularisation import GRID, inner_losses
+from interestingness.learning.linear_solver.choice import GRID
+from interestingness.learning.linear_solver.fit import fit_linear
 from interestingness.models.scaling import FeatureScaler
 from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import accuracy
@@ -304,9 +304,9 @@ def _scores(material: Material, pairs: Pairs, labels: Labels, *, seed: int) -> A
     target, weight = labels.preference[:, None], np.where(labels.known, labels.weight, 0.0)[:, None]
     scaler = FeatureScaler("standardize", features.shape[1])
     scaled = scaler.fit(features[pairs.images_used()]).scaled(features)
-    losses = inner_losses(scaled, pairs, target, weight, seed=seed)[:, 0]
-    best = len(GRID) // 2 if np.isnan(losses).any() else int(np.argmin(losses))
-    fitted = fit_ridge(scaled, pairs, target, weight, [np.arange(len(pairs))], l2=GRID[best])
+    fitted = fit_linear(
+        scaled, pairs, target, weight, l2="auto", seed=seed, otherwise=GRID[len(GRID) // 2]
+    )
     return scaled.astype(np.float64) @ fitted.weights[0, 0].astype(np.float64)
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from interestingness.errors import DataError
 from interestingness.labels.aggregation import ROUNDING, check_threshold
+from interestingness.schema import Array
 from interestingness.stats.bootstrap import Interval, bootstrap_images
-from interestingness.stats.columns import Array
 from interestingness.stats.krippendorff import Answers
 from interestingness.studies.panel import (
     LEVEL,

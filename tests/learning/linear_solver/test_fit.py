@@ -9,13 +9,10 @@ from interestingness.data.datamodule import PairDataModule
 from interestingness.data.features import FeatureBatches
 from interestingness.errors import DataError
 from interestingness.learning.learner import PreferenceLearner
+from interestingness.learning.linear_solver.choice import choose_l2
+from interestingness.learning.linear_solver.fit import NOT_CONVERGED, TOO_FEW, fit_linear
 from interestingness.learning.linear_solver.pair_features import PairFeatures
-from interestingness.learning.linear_solver.ridge import (
-    ALL_TIES,
-    NO_PAIRS,
-    NOT_CONVERGED,
-    fit_ridge,
-)
+from interestingness.learning.linear_solver.problems import ALL_TIES, NO_PAIRS
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.heads import LinearHead
 from interestingness.models.scaling import FeatureScaler
@@ -50,7 +47,7 @@ def reference(world: World, rows, k, l2) -> np.ndarray:
 @pytest.mark.parametrize("l2", [1.0, 0.01, 1e-4])
 def test_agrees_with_scikit_learn(world: World, kind: str, l2: float) -> None:
     splits = world.halves(kind, 3)
-    fits = fit_ridge(world.features, world.pairs, world.preference, world.weight, splits, l2=l2)
+    fits = fit_linear(world.features, world.pairs, world.preference, world.weight, splits, l2=l2)
     assert (fits.missing == "").all() and fits.bound.max() <= 0.01
     for s, rows in enumerate(splits):
         for k in range(world.preference.shape[1]):
@@ -71,7 +68,7 @@ def test_every_form_finds_the_same_optimum(images, dim, degree, form) -> None:
     rows = np.arange(len(world.pairs))
     chosen = PairFeatures(world.features, world.pairs, shared=False)
     assert chosen.few(torch.from_numpy(rows)) == (form == "dual")
-    fits = fit_ridge(world.features, world.pairs, world.preference, world.weight, [rows], l2=0.02)
+    fits = fit_linear(world.features, world.pairs, world.preference, world.weight, [rows], l2=0.02)
     for k in range(4):
         assert cosine(fits.weights[0, k], reference(world, rows, k, 0.02)) >= 0.9999
 
@@ -83,16 +80,36 @@ def test_soft_labels_weights_gaps_and_strengths_of_ones_own(world: World) -> Non
     world.weight = rng.integers(0, 6, world.preference.shape).astype(float)
     splits = world.halves("image", 2) + world.halves("pair", 1)
     l2 = 10.0 ** rng.integers(-3, 1, (3, 4))
-    fits = fit_ridge(world.features, world.pairs, world.preference, world.weight, splits, l2=l2)
+    fits = fit_linear(world.features, world.pairs, world.preference, world.weight, splits, l2=l2)
     for s, rows in enumerate(splits):
         for k in range(4):
             assert cosine(fits.weights[s, k], reference(world, rows, k, l2[s, k])) >= 0.9999
 
 
+def test_auto_chooses_for_each_split_and_source_inside_its_training_pairs(world: World) -> None:
+    rng = np.random.default_rng(1)
+    world.preference[rng.random(len(world.pairs)) < 0.5, 1] = rng.integers(0, 2)  # noise
+    world.preference[:, 2] = np.nan
+    world.preference[1:, 3] = np.nan  # one pair cannot train and validate
+    given = (world.features, world.pairs, world.preference, world.weight)
+    splits = [np.arange(200), np.arange(0, len(world.pairs), 2)]
+    fits = fit_linear(*given, splits, l2="auto", seed=5)
+    assert fits.missing[:, 2:].tolist() == [[NO_PAIRS, TOO_FEW]] * 2
+    for s, rows in enumerate(splits):
+        own = world.preference[rows, 0], world.weight[rows, 0]
+        l2 = choose_l2(world.features, world.pairs[rows], *own, seed=5)
+        assert fits.l2[s, 0] == l2
+        alone = fit_linear(*given, [rows], l2=[[l2, 1, 1, 1]])
+        np.testing.assert_allclose(fits.weights[s, 0], alone.weights[0, 0], rtol=0.03, atol=1e-3)
+    assert np.isnan(fits.l2[:, 2:]).all()
+    filled = fit_linear(*given, splits, l2="auto", seed=5, otherwise=0.5)
+    assert (filled.l2[:, 3] == 0.5).all() and (filled.missing[:, 3] == "").all()
+
+
 def test_the_bound_holds(world: World) -> None:
     rows = world.halves("image", 1)
     arguments = (world.features, world.pairs, world.preference, world.weight, rows)
-    rough, exact = (fit_ridge(*arguments, l2=0.01, tolerance=t) for t in (0.3, 1e-5))
+    rough, exact = (fit_linear(*arguments, l2=0.01, tolerance=t) for t in (0.3, 1e-5))
     away = np.linalg.norm(rough.weights - exact.weights, axis=-1)
     assert (away <= rough.bound * np.linalg.norm(rough.weights, axis=-1) * 1.001).all()
     assert away.max() > 1e-4  # the rough fit is rough
@@ -104,7 +121,7 @@ def test_cycles_of_pairs_do_no_harm_where_regularisation_is_weak() -> None:
     rows = np.arange(len(world.pairs))
     chosen = PairFeatures(world.features, world.pairs, shared=False)
     assert chosen.few(torch.from_numpy(rows)) and len(rows) > 100 + 40  # a forest has 99
-    fits = fit_ridge(world.features, world.pairs, world.preference, world.weight, [rows], l2=1e-4)
+    fits = fit_linear(world.features, world.pairs, world.preference, world.weight, [rows], l2=1e-4)
     for k in range(4):
         assert cosine(fits.weights[0, k], reference(world, rows, k, 1e-4)) >= 0.9999
 
@@ -115,9 +132,9 @@ def test_threads_change_nothing(world: World) -> None:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        one = fit_ridge(*arguments, l2=0.01)
+        one = fit_linear(*arguments, l2=0.01)
         torch.set_num_threads(2)
-        two = fit_ridge(*arguments, l2=0.01)
+        two = fit_linear(*arguments, l2=0.01)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -129,7 +146,7 @@ def test_a_source_that_cannot_be_learnt_is_named(world: World) -> None:
     world.preference[:, 2] = 1.0
     world.preference[:, 3] = 0.5
     splits = [*world.halves("image", 1), np.empty(0, dtype=int)]
-    fits = fit_ridge(world.features, world.pairs, world.preference, world.weight, splits, l2=0.1)
+    fits = fit_linear(world.features, world.pairs, world.preference, world.weight, splits, l2=0.1)
     assert fits.missing.tolist() == [["", NO_PAIRS, "", ALL_TIES], [NO_PAIRS] * 4]
     assert np.isfinite(fits.weights[0, [0, 2]]).all()
     assert np.isnan(fits.weights[0, [1, 3]]).all() and np.isnan(fits.weights[1]).all()
@@ -144,8 +161,8 @@ def test_which_image_is_stored_as_left_changes_nothing(world: World) -> None:
         right=np.where(first, pairs.right, pairs.left),
     )
     weight, splits = np.ones_like(preference), [np.arange(len(pairs))]
-    mixed = fit_ridge(world.features, pairs, preference, weight, splits, l2=0.1, tolerance=1e-4)
-    one_side = fit_ridge(
+    mixed = fit_linear(world.features, pairs, preference, weight, splits, l2=0.1, tolerance=1e-4)
+    one_side = fit_linear(
         world.features, turned, np.ones_like(preference), weight, splits, l2=0.1, tolerance=1e-4
     )
     assert one_side.missing.tolist() == [[""]]
@@ -153,7 +170,7 @@ def test_which_image_is_stored_as_left_changes_nothing(world: World) -> None:
 
 
 def test_what_does_not_converge_is_named(world: World) -> None:
-    fits = fit_ridge(
+    fits = fit_linear(
         world.features,
         world.pairs,
         world.preference,
@@ -165,28 +182,22 @@ def test_what_does_not_converge_is_named(world: World) -> None:
     assert (fits.missing == NOT_CONVERGED).all() and np.isnan(fits.weights).all()
 
 
+@pytest.mark.parametrize("l2", [0.0, -1.0, float("nan")])
+def test_a_strength_without_an_optimum_is_refused(world: World, l2: float) -> None:
+    with pytest.raises(DataError) as caught:
+        fit_linear(world.features, world.pairs, world.preference, world.weight, l2=l2)
+    assert f"{l2:g}" in caught.value.found
+
+
 @pytest.mark.parametrize(
-    "change, said",
-    [
-        (lambda w: {"l2": 0.0}, "L2 strength of 0"),
-        (lambda w: {"l2": float("nan")}, "L2 strength of nan"),
-        (lambda w: w.preference.__setitem__((0, 0), 1.5), "outside"),
-        (lambda w: w.weight.__setitem__((0, 0), -1.0), "outside"),
-        (lambda w: w.weight.__setitem__((0, 0), np.nan), "outside"),
-        (lambda w: w.features.__setitem__((0, 0), np.inf), "infinite"),
-    ],
+    "name, value",
+    [("preference", 1.5), ("weight", -1.0), ("weight", np.nan), ("features", np.inf)],
 )
-def test_refuses_what_has_no_optimum(world: World, change, said) -> None:
-    options = change(world) or {"l2": 0.1}
-    with pytest.raises(DataError, match=said):
-        fit_ridge(
-            world.features,
-            world.pairs,
-            world.preference,
-            world.weight,
-            [np.arange(len(world.pairs))],
-            **options,
-        )
+def test_numbers_without_an_optimum_are_refused(world: World, name: str, value: float) -> None:
+    getattr(world, name)[0, 0] = value
+    with pytest.raises(DataError) as caught:
+        fit_linear(world.features, world.pairs, world.preference, world.weight, l2=0.1)
+    assert name in caught.value.found
 
 
 @pytest.mark.parametrize("kind", ["image", "pair"])
@@ -197,7 +208,7 @@ def test_agrees_with_the_learner_run_to_convergence(world: World, kind: str) -> 
 
     quiet_lightning()
     rows, l2 = world.halves(kind, 1)[0], 0.02
-    fits = fit_ridge(world.features, world.pairs, world.preference, world.weight, [rows], l2=l2)
+    fits = fit_linear(world.features, world.pairs, world.preference, world.weight, [rows], l2=l2)
     batches = FeatureBatches(
         world.features,
         world.pairs,

@@ -1,4 +1,4 @@
-"""Choosing the strength of L2 for linear heads, inside the training data."""
+"""Choosing the strength of L2 by cross-validation inside the training pairs."""
 
 from __future__ import annotations
 
@@ -12,22 +12,30 @@ from numpy.typing import NDArray
 from interestingness.errors import DataError
 from interestingness.learning.linear_solver.minimise import minimise
 from interestingness.learning.linear_solver.pair_features import PairFeatures
-from interestingness.learning.linear_solver.ridge import unit_of
+from interestingness.learning.linear_solver.problems import unit_of
 from interestingness.learning.linear_solver.threads import in_threads
 from interestingness.schema import Array, Pairs
 
 GRID = tuple(float(v) for v in np.logspace(-4, 1, 11))
 TOLERANCE = 0.05
-"""Of the inner fits: their losses are compared, their weights are thrown away."""
+"""Of the inner fits: only their held-out losses are used, so that they may be rough."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class L2Choice:
-    """What the inner validation found: the strength, and the loss in nats at each one tried."""
+    """Result of the inner validation of some label sources.
 
-    l2: float
-    strengths: tuple[float, ...]
-    losses: tuple[float, ...]
+    Attributes:
+        l2: strength of least held-out loss, the strongest of equals; NaN for a source with too few
+            pairs to validate, shape (sources,).
+        strengths: candidates, shape (strengths,).
+        losses: mean held-out loss in nats, NaN where no pair is held out, shape
+            (strengths, sources).
+    """
+
+    l2: Array
+    strengths: Array
+    losses: Array
 
 
 def choose_l2(
@@ -38,50 +46,33 @@ def choose_l2(
     *,
     seed: int,
     groups: NDArray[np.object_] | None = None,
-    strengths: Sequence[float] = GRID,
-    folds: int = 3,
-) -> L2Choice:
-    """Pick the L2 strength by cross-validation in which no image (or group) is on both sides.
+) -> float:
+    """Choose the L2 strength of one label source among ``GRID``.
 
     Args:
         features: scaled as they will be for training, one row per image, shape (images, dim).
         pairs: training pairs only.
         preference: in [0, 1], shape (pairs,).
         weight: non-negative, shape (pairs,).
-        seed: of the dealing of images to folds.
-        groups: group of every image, shape (images,); whole groups are dealt then.
-        strengths: candidates.
-        folds: number of inner folds.
+        seed: of the assignment of images to folds.
+        groups: group of every image, shape (images,); a group then stays within one fold.
 
     Raises:
-        DataError: if too few pairs lie within the folds to judge by.
+        DataError: if too few pairs lie within the folds.
     """
-    losses = inner_losses(
-        features,
-        pairs,
-        preference[:, None],
-        weight[:, None],
-        seed=seed,
-        groups=groups,
-        strengths=strengths,
-        folds=folds,
-    )[:, 0]
-    if np.isnan(losses).any():
+    choice = choose_each(
+        features, pairs, preference[:, None], weight[:, None], seed=seed, groups=groups
+    )
+    if np.isnan(choice.l2[0]):
         raise DataError(
             f"{len(pairs)} training pairs are too few to choose L2 by inner validation",
-            expected=f"pairs within each of {folds} parts of the training images",
+            expected="pairs within each of 3 parts of the training images",
             todo="give the strength yourself (model.l2=0.01) or use more pairs",
         )
-    order = np.argsort(strengths)[::-1]
-    best = order[int(np.argmin(losses[order]))]
-    return L2Choice(
-        float(strengths[best]),
-        tuple(float(strengths[i]) for i in order),
-        tuple(float(losses[i]) for i in order),
-    )
+    return float(choice.l2[0])
 
 
-def inner_losses(
+def choose_each(
     features: NDArray[np.floating],
     pairs: Pairs,
     preference: Array,
@@ -91,29 +82,26 @@ def inner_losses(
     groups: NDArray[np.object_] | None = None,
     strengths: Sequence[float] = GRID,
     folds: int = 3,
-) -> Array:
-    """Held-out loss of every strength and label source, over inner folds of images.
+) -> L2Choice:
+    """Choose the L2 strength of every label source; no image (or group) is in two folds.
 
     Args:
         features: scaled as they will be for training, one row per image, shape (images, dim).
         pairs: training pairs only.
-        preference: in [0, 1], NaN where a source knows nothing; shape (pairs, sources).
+        preference: in [0, 1], NaN where a source has no label; shape (pairs, sources).
         weight: non-negative, shape (pairs, sources).
-        seed: of the dealing of images to folds.
-        groups: group of every image, shape (images,); whole groups are dealt then.
+        seed: of the assignment of images to folds.
+        groups: group of every image, shape (images,); a group then stays within one fold.
         strengths: candidates.
         folds: number of inner folds.
-
-    Returns:
-        Mean loss in nats, shape (strengths, sources); NaN where a source has no pair to judge by.
     """
-    fold = _deal(len(pairs.image_ids) if groups is None else groups, seed, folds)
+    fold = _folds(len(pairs.image_ids) if groups is None else groups, seed, folds)
     chosen = PairFeatures(features, pairs, shared=True)
     mass = np.where(np.isnan(preference), 0.0, weight)
     sources = mass.shape[1]
-    losses, judged = np.zeros((folds, len(strengths), sources)), np.zeros((folds, sources))
+    losses, held_mass = np.zeros((folds, len(strengths), sources)), np.zeros((folds, sources))
 
-    def judge(k: int) -> None:
+    def validate(k: int) -> None:
         inside = np.flatnonzero((fold[pairs.left] == k) & (fold[pairs.right] == k))
         outside = np.flatnonzero((fold[pairs.left] != k) & (fold[pairs.right] != k))
         columns = np.flatnonzero((mass[outside] > 0).any(0) & (mass[inside] > 0).any(0))
@@ -124,11 +112,15 @@ def inner_losses(
         margins = _margins_of_path(chosen, outside, inside, preference, weight, columns, strengths)
         each = np.logaddexp(0.0, margins) - target * margins
         losses[k][:, columns] = (held * each).sum(axis=1)
-        judged[k, columns] = held.sum(axis=0)
+        held_mass[k, columns] = held.sum(axis=0)
 
-    in_threads(judge, folds)
-    total = judged.sum(axis=0)
-    return np.where(total > 0, losses.sum(axis=0) / np.where(total > 0, total, 1.0), np.nan)
+    in_threads(validate, folds)
+    total = held_mass.sum(axis=0)
+    mean = np.where(total > 0, losses.sum(axis=0) / np.where(total > 0, total, 1.0), np.nan)
+    order = np.argsort(strengths)[::-1]
+    known = ~np.isnan(mean).any(axis=0)
+    best = np.asarray(strengths)[order[np.where(known, mean, 0.0)[order].argmin(axis=0)]]
+    return L2Choice(np.where(known, best, np.nan), np.asarray(strengths), mean)
 
 
 def _margins_of_path(
@@ -150,17 +142,15 @@ def _margins_of_path(
         every = np.full(preference.shape[1], strengths[i])
         unit = unit_of(0, columns, learn, preference, weight, every)
         if start is None:
-            few = chosen.few(unit.rows)
-            form, basis = (chosen.dual([unit.rows]), None) if few else chosen.primal(unit.rows)
+            form, weights = chosen.form(unit.rows)
         found = minimise(form, unit.problems, start=start, tolerance=TOLERANCE)
-        start, x = found.x, found.x[0]
-        w = chosen.weights(unit.rows, x) if few else x if basis is None else basis @ x
-        out[i] = (apart @ w).numpy()
+        start = found.x
+        out[i] = (apart @ weights(found.x[0])).numpy()
     return out
 
 
-def _deal(images: int | NDArray[np.object_], seed: int, folds: int) -> NDArray[np.int64]:
-    """Fold of every image; whole groups are dealt where groups are given."""
+def _folds(images: int | NDArray[np.object_], seed: int, folds: int) -> NDArray[np.int64]:
+    """Fold of every image; a group stays within one fold where groups are given."""
     unit = (
         np.arange(images) if isinstance(images, int) else np.unique(images, return_inverse=True)[1]
     )
