@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from disks import fill
 
 from interestingness.annotators.ledger.errors import LedgerError, LedgerStorageError
 from interestingness.annotators.ledger.verify import problems
@@ -149,6 +150,20 @@ Ledger.open(sys.argv[1], run={{}}, cap_uusd=None)
     with old.open() as ledger:
         assert ledger.need([old.task(0)]).labelled == 1
     check(old)
+
+
+def test_a_full_disk_leaves_version_1_as_it_is(make_kit: Any, small_disk: Path, old: Any) -> None:
+    kit = make_kit(small_disk)
+    shutil.copy(old.path, kit.path)
+    before = kit.path.read_bytes()
+    filler = fill(small_disk)
+    with pytest.raises(LedgerStorageError) as error:
+        kit.open(spare_bytes=0)
+    assert error.value.exit_code == 74
+    assert kit.path.read_bytes() == before
+    filler.unlink()
+    with kit.open() as ledger:
+        assert ledger.need([kit.task(0)]).labelled == 1
 
 
 def test_a_ledger_that_may_not_be_written_is_read(kit: Any, tmp_path: Path) -> None:
