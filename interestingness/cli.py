@@ -38,11 +38,6 @@ USAGE = """usage: interestingness COMMAND …
 
 def main() -> None:
     """Entry point of the console script."""
-    if sys.argv[1:2] == ["_job"]:  # of a sweep, whose launcher alone says so
-        from interestingness.runs.environment import end_with_parent
-
-        end_with_parent()
-        del sys.argv[1]
     command, arguments = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
     commands: dict[str, Callable[[Sequence[str]], None]] = {
         "train": train,
@@ -59,7 +54,6 @@ def main() -> None:
         "ledger": ledger,
         "download": download,
         "collect-flickr": collect_flickr,
-        "_rank": rank_of_team,
     }
     if command in commands:
         commands[command](arguments)
@@ -255,21 +249,6 @@ def collect_flickr(arguments: Sequence[str]) -> None:
     raise SystemExit(_told(lambda: run(arguments)))
 
 
-def rank_of_team(arguments: Sequence[str]) -> None:
-    """One of several processes of a run; ``assembly.starting`` begins it, nobody else."""
-    from interestingness.runs.environment import end_with_parent, hold_back_sigterm
-
-    hold_back_sigterm()  # before any other thread begins
-    end_with_parent()  # before the imports, which take seconds
-    from interestingness import plugins
-    from interestingness.assembly.run import evaluate as judge
-    from interestingness.assembly.run import train as run
-    from interestingness.runs.starting import as_rank
-
-    plugins.register()
-    _told(lambda: as_rank(Path(arguments[0]), {"train": run, "evaluate": judge}))
-
-
 def conf_folder() -> Path:
     """Our ``conf``: inside an installed wheel, beside the package in a clone."""
     inside = Path(__file__).parent / "conf"
@@ -281,6 +260,7 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
 
     from interestingness import plugins
     from interestingness.assembly.retired import refuse_retired
+    from interestingness.runs.worker import as_worker
 
     plugins.register()
     logging.raiseExceptions = False  # a log on a full disk: the job itself says so, once
@@ -291,7 +271,9 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
         # Lightning starts further ranks by running the command line again, so it must be whole.
         sys.argv = original
         paths = cfg.get("paths") or {}
-        return _told(lambda: job(cfg), [paths[n] for n in ("run", "cache") if n in paths])
+        return _told(
+            lambda: as_worker(lambda: job(cfg)), [paths[n] for n in ("run", "cache") if n in paths]
+        )
 
     given = original[1:] if arguments is None else list(arguments)
     _told(lambda: _check_groups(given))
@@ -327,31 +309,36 @@ def _check_groups(words: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def _one_run_folder() -> Iterator[list[str]]:
-    """Overrides with which the further ranks of torchrun and srun leave no run folder each.
+    """Overrides with which only the first of several processes leaves a run folder.
 
     Raises:
-        SystemExit: for a sweep, which every rank would run.
+        SystemExit: for a sweep, which every process would run.
     """
+    from interestingness.runs.job import end_with_parent
     from interestingness.runs.team import world_of
+    from interestingness.runs.worker import hold_back_sigterm
 
     world = world_of()
+    if world is not None:
+        hold_back_sigterm()  # before any thread begins
+    end_with_parent()
     if world is None:
         yield []
         return
     if {"-m", "--multirun"} & set(sys.argv):
-        from interestingness.runs.said_once import say_once
-
-        say_once(
-            f"error: a sweep inside {world.starter}, which has started {world.ranks} processes\n"
-            "  expected: one process that starts the jobs, and each job its ranks\n"
-            f"  what to do: leave {world.starter} out and take trainer=ddp; for SLURM, "
-            "hydra/launcher=submitit_slurm"
-        )
+        if world.local == 0:
+            print(
+                f"error: a sweep inside {world.starter}, which has started {world.ranks} processes"
+                "\n  expected: one process that starts the jobs, and each job its processes\n"
+                f"  what to do: leave {world.starter} out and take trainer=ddp; for SLURM, "
+                "hydra/launcher=submitit_slurm",
+                file=sys.stderr,
+            )
         raise SystemExit(2)
     if world.rank == 0:
         yield []
         return
-    with tempfile.TemporaryDirectory(prefix="interestingness-rank-") as folder:
+    with tempfile.TemporaryDirectory(prefix="interestingness-process-") as folder:
         yield [f"hydra.run.dir={folder}", "hydra.output_subdir=null"]
 
 
@@ -368,9 +355,7 @@ def _told(job: Callable[[], Any], folders: Sequence[str] = ()) -> Any:
         own = own_error(error) or disk_error(error, folders)
         if own is None:
             raise
-        from interestingness.runs.said_once import say_once
-
-        say_once(f"error: {own}")
+        print(f"error: {own}", file=sys.stderr, flush=True)
         raise SystemExit(own.exit_code) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

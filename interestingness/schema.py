@@ -111,45 +111,53 @@ class Pairs:
         """
         vocabulary = sorted(set(one) | set(other)) if image_ids is None else list(image_ids)
         row_of = {name: row for row, name in enumerate(vocabulary)}
-        position: dict[int, int] = {}
-        left: list[int] = []
-        right: list[int] = []
-        keys: list[int] = []
-        inverse = np.empty(len(one), dtype=np.int64)
-        swapped = np.zeros(len(one), dtype=bool)
-        for i, (a, b) in enumerate(zip(one, other, strict=True)):
-            if a == b:
+        rows = np.array([[row_of.get(name, -1) for name in side] for side in (one, other)])
+        rows = rows.reshape(2, len(one))
+        wrong = (rows[0] == rows[1]) | (rows < 0).any(axis=0)
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            if one[at] == other[at]:
                 raise DataError(
-                    f"row {i}: a pair of image {a!r} with itself",
+                    f"row {at}: a pair of image {one[at]!r} with itself",
                     expected="two different images",
                     todo="remove the row",
                 )
-            if a not in row_of or b not in row_of:
-                missing = a if a not in row_of else b
-                raise DataError(
-                    f"row {i}: pair names image {missing!r}, which is not in the image table",
-                    expected=f"one of {len(vocabulary)} known image ids",
-                    todo="correct the id or add the image",
-                )
-            if a > b:
-                a, b = b, a
-                swapped[i] = True
-            key = pair_key(a, b)
-            at = position.setdefault(key, len(position))
-            if at == len(keys):
-                keys.append(key)
-                left.append(row_of[a])
-                right.append(row_of[b])
-            inverse[i] = at
-        names = np.empty(len(vocabulary), dtype=object)
-        names[:] = vocabulary
-        pairs = cls(
-            names,
-            np.asarray(left, dtype=np.int32),
-            np.asarray(right, dtype=np.int32),
-            np.asarray(keys, dtype=np.uint64),
+            missing = one[at] if one[at] not in row_of else other[at]
+            raise DataError(
+                f"row {at}: pair names image {missing!r}, which is not in the image table",
+                expected=f"one of {len(vocabulary)} known image ids",
+                todo="correct the id or add the image",
+            )
+        return cls.from_rows(rows[0], rows[1], vocabulary)
+
+    @classmethod
+    def from_rows(
+        cls, one: NDArray[np.integer], other: NDArray[np.integer], image_ids: Sequence[str]
+    ) -> tuple[Pairs, NDArray[np.int64], NDArray[np.bool_]]:
+        """Like ``from_ids``, of rows of the vocabulary; no row may stand beside itself.
+
+        Args:
+            one, other: rows of ``image_ids``, shape (rows,).
+            image_ids: distinct image ids.
+        """
+        names = np.empty(len(image_ids), dtype=object)
+        names[:] = image_ids
+        rank = np.empty(len(names), dtype=np.int64)
+        rank[np.argsort(names, kind="stable")] = np.arange(len(names))
+        one, other = one.astype(np.int64), other.astype(np.int64)
+        swapped = rank[one] > rank[other]
+        left, right = np.where(swapped, other, one), np.where(swapped, one, other)
+        _, first, inverse = np.unique(
+            left * len(names) + right, return_index=True, return_inverse=True
         )
-        return pairs, inverse, swapped
+        order = np.argsort(first)  # distinct pairs by their first row
+        place = np.empty(len(order), dtype=np.int64)
+        place[order] = np.arange(len(order))
+        left, right = left[first[order]], right[first[order]]
+        ids = zip(names[left].tolist(), names[right].tolist(), strict=True)
+        keys = np.fromiter((pair_key(a, b) for a, b in ids), np.uint64, len(left))
+        pairs = cls(names, left.astype(np.int32), right.astype(np.int32), keys)
+        return pairs, place[inverse], swapped
 
     def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.integer] | slice) -> Pairs:
         """The chosen pairs over the same image vocabulary."""

@@ -1,4 +1,4 @@
-"""Fit and test: from prepared tables to a trained learner and its scores. Torch starts here."""
+"""The steps of fitting and testing. Torch starts here."""
 
 from __future__ import annotations
 
@@ -16,48 +16,49 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from interestingness.assembly.errors import avoid_nan, check_numbers, translate_errors
-from interestingness.assembly.model import build_model
-from interestingness.assembly.prepare import RunTables
-from interestingness.assembly.reporting import announce, report
+from interestingness.assembly.parts import Model
+from interestingness.data.datamodule import PairDataModule
 from interestingness.errors import ConfigError
 from interestingness.learning.checkpoint_file import WholeCheckpoints
 from interestingness.learning.learner import CHECKPOINT_KEY, PreferenceLearner, check_all_is_cut
-from interestingness.learning.metrics import GatheredScores
+from interestingness.learning.metrics import scores_by_image
 from interestingness.learning.metrics_file import NAME, MetricsFile
-from interestingness.progress import ProgressLine
+from interestingness.learning.pair_losses import PairLoss
 from interestingness.runs.checkpoints import load_checkpoint
-from interestingness.runs.team import Team
 from interestingness.schema import Pairs
 
 
-def fit(
-    cfg: DictConfig,
-    prepared: RunTables,
-    record: Mapping[str, Any],
-    ckpt: Path | None,
-    team: Team,
-) -> float | None:
-    """Train, judge, and leave everything in the run folder.
-
-    Args:
-        cfg: composed config.
-        prepared: tables, labels and split.
-        record: effective config, kept in the checkpoint so that the file alone suffices later.
-        ckpt: checkpoint to go on from.
-        team: the ranks that train together.
-
-    Returns:
-        Accuracy against the main reference; None on ranks that do not report.
-    """
+def seed(cfg: DictConfig) -> None:
+    """Seed all generators, and keep Lightning quiet about what is meant to be so."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     quiet_lightning()
     L.seed_everything(cfg.seed, workers=True, verbose=False)
-    with translate_errors(cfg):
-        loss = instantiate(cfg.loss)
-        if cuts_weights(cfg.trainer) and cfg.model.l2 != "auto":
-            check_all_is_cut(loss, float(cfg.model.l2))
-        model = build_model(cfg, prepared, team, progress=ProgressLine() if team.first else None)
-    learner = PreferenceLearner(
+
+
+def make_loss(cfg: DictConfig) -> PairLoss:
+    """The config's loss.
+
+    Raises:
+        ConfigError: if it cannot be computed with sharded weights, and ``trainer`` is fsdp.
+    """
+    loss: PairLoss = instantiate(cfg.loss)
+    if cuts_weights(cfg.trainer) and cfg.model.l2 != "auto":
+        check_all_is_cut(loss, float(cfg.model.l2))
+    return loss
+
+
+def make_learner(
+    cfg: DictConfig, model: Model, loss: PairLoss, record: Mapping[str, Any]
+) -> PreferenceLearner:
+    """The LightningModule.
+
+    Args:
+        cfg: composed config.
+        model: what is trained.
+        loss: from ``make_loss``.
+        record: effective config, kept in the checkpoint so that the file alone suffices later.
+    """
+    return PreferenceLearner(
         model.scorer,
         optimizer=instantiate(cfg.optimizer),
         scheduler=instantiate(cfg.scheduler) if cfg.scheduler.get("_target_") else None,
@@ -67,31 +68,57 @@ def fit(
         record=record,
         smaller_steps=avoid_nan(cfg),
     )
-    trainer = make_trainer(cfg, validates=bool(prepared.split.validation.any()))
-    if trainer.is_global_zero:
-        announce(cfg, prepared, model)
+
+
+def fit(
+    cfg: DictConfig,
+    trainer: L.Trainer,
+    learner: PreferenceLearner,
+    data: PairDataModule,
+    ckpt: Path | None,
+) -> None:
+    """Train, from a checkpoint if there is one.
+
+    Args:
+        cfg: composed config.
+        trainer: from ``make_trainer``.
+        learner: what learns.
+        data: its loaders.
+        ckpt: checkpoint to go on from.
+
+    Raises:
+        KeyboardInterrupt: for Ctrl-C, of which Lightning makes an exit.
+    """
     if ckpt is not None:
         saved = load_checkpoint(ckpt)
         check_strategy(cfg, ckpt, saved[CHECKPOINT_KEY]["record"])
         keep_metrics(trainer, ckpt, int(saved["global_step"]))
         del saved
     for logger in trainer.loggers:
-        logger.log_hyperparams(dict(record))
+        logger.log_hyperparams(dict(learner.record))
     try:
         with translate_errors(cfg):
-            trainer.fit(learner, model.data, ckpt_path=ckpt, weights_only=True)
+            trainer.fit(learner, data, ckpt_path=ckpt, weights_only=True)
     except SystemExit:
-        # Lightning turns Ctrl-C into exit(1); the door says how to go on instead.
+        # The caller says how to go on instead.
         if trainer.interrupted:
             raise KeyboardInterrupt from None
         raise
+
+
+def test(
+    trainer: L.Trainer, learner: PreferenceLearner, data: PairDataModule, pairs: Pairs
+) -> NDArray[np.float64]:
+    """Score the test images by the best epoch that was kept, else by the last.
+
+    Returns:
+        Score per image of the data set in logits, NaN where it was not tested, shape (images,); the
+        same in every process.
+    """
     best = next((c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None)), None)
     chosen = best.best_model_path or None if isinstance(best, ModelCheckpoint) else None
-    trainer.test(learner, model.data, ckpt_path=chosen, weights_only=True, verbose=False)
-    if not trainer.is_global_zero:
-        return None
-    scores = image_scores(learner.gathered_test_scores, prepared.pairs)
-    return report(cfg, prepared, model, scores, loggers=trainer.loggers)
+    trainer.test(learner, data, ckpt_path=chosen, weights_only=True, verbose=False)
+    return scores_by_image(learner.gathered_test_scores, pairs)
 
 
 def keep_metrics(trainer: L.Trainer, ckpt: Path, step: int) -> None:
@@ -143,26 +170,17 @@ def quiet_lightning() -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
-def image_scores(gathered: GatheredScores, pairs: Pairs) -> NDArray[np.float64]:
-    """Score per image of the data set from scores per pair, NaN where it was not tested."""
-    scores = np.full(len(pairs.image_ids), np.nan)
-    rows = gathered["row"].astype(np.int64)
-    scores[pairs.left[rows]] = gathered["left"]
-    scores[pairs.right[rows]] = gathered["right"]
-    return scores
-
-
 def make_trainer(cfg: DictConfig, *, validates: bool) -> L.Trainer:
     """Lightning's trainer with the config's callbacks and loggers.
 
     Raises:
-        ConfigError: if the best epoch is to be kept but the split has no validation side.
+        ConfigError: if the best epoch is to be kept but the split has no validation part.
     """
     callbacks = [instantiate(c) for c in cfg.callbacks.values() if c and c.get("_target_")]
     monitors = [c for c in callbacks if isinstance(c, ModelCheckpoint) and c.monitor]
     if monitors and not validates:
         raise ConfigError(
-            f"callbacks watch {monitors[0].monitor!r}, but the split has no validation side",
+            f"callbacks watch {monitors[0].monitor!r}, but the split has no validation part",
             expected="a split with validation pairs",
             todo="choose split=lafin_64_16_20, or callbacks=default (the last epoch is kept)",
         )

@@ -23,25 +23,26 @@ from interestingness.assembly.parts import (
 from interestingness.assembly.prepare import RunTables
 from interestingness.assembly.shards import build_on_shards
 from interestingness.data.datamodule import PairDataModule
-from interestingness.data.encoding import worker_count
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.features import FeatureBatches
 from interestingness.data.images import Skips
 from interestingness.data.loader import BatchSource
 from interestingness.data.precomputed import load_features
+from interestingness.data.workers import worker_count
 from interestingness.errors import ConfigError
 from interestingness.learning.flags import check_flags
-from interestingness.learning.regularisation import L2Choice, choose_l2
+from interestingness.learning.linear_solver.choice import GRID, choose_l2
 from interestingness.models.backbone import Backbone
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.device import device_for
 from interestingness.models.scaling import FeatureScaler
 from interestingness.models.scorer import Scorer
+from interestingness.progress import ProgressLine
 from interestingness.runs.team import ALONE, Team
 from interestingness.tables.tables import Tables
 
 
-def build_model(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any = None) -> Model:
+def build_model(cfg: DictConfig, prepared: RunTables, team: Team) -> Model:
     """Backbone, features or shards, scaling, head and loaders, as the config says.
 
     Raises:
@@ -50,6 +51,7 @@ def build_model(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: A
         WeightsError: if weights are absent, wrong or refused.
     """
     said = _doubts(cfg, prepared)
+    progress = ProgressLine() if team.first else None
     model = _build(cfg, prepared, team, progress=progress)
     model.notes[:0] = said
     return model
@@ -95,7 +97,7 @@ def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -
     scorer = Scorer(None, scaler, head, embedding=embedding)
     l2 = team.agree(choose_strength(cfg, prepared, rows["train"], scaler, features, notes))
 
-    def side(name: str, rank: int, ranks: int) -> tuple[BatchSource, int] | None:
+    def part(name: str, rank: int, ranks: int) -> tuple[BatchSource, int] | None:
         if not len(rows[name]):
             return None
         batches = FeatureBatches(
@@ -111,7 +113,7 @@ def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -
         )
         return batches, batches.steps
 
-    return Model(scorer, PairDataModule(side), l2, backbone, rows, notes, skips)
+    return Model(scorer, PairDataModule(part), l2, backbone, rows, notes, skips)
 
 
 def image_features(
@@ -186,7 +188,7 @@ def choose_strength(
     """The L2 strength: a number of the config, or chosen inside the training pairs."""
     if cfg.model.l2 != "auto":
         return float(cfg.model.l2)
-    choice: L2Choice = choose_l2(
+    l2 = choose_l2(
         scaler.scaled(features),
         prepared.pairs[train],
         prepared.labels.preference[train],
@@ -194,8 +196,8 @@ def choose_strength(
         seed=cfg.seed,
         groups=_groups(cfg, prepared),
     )
-    notes.append(f"L2 {choice.l2:.3g} chosen among {len(choice.strengths)} by inner validation")
-    return choice.l2
+    notes.append(f"L2 {l2:.3g} chosen among {len(GRID)} by inner validation")
+    return l2
 
 
 def _groups(cfg: DictConfig, prepared: RunTables) -> NDArray[np.object_] | None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class RunTables:
-    """What a run learns from and is judged by.
+    """What a run learns from and is evaluated against.
 
     Attributes:
         tables: the prepared data set.
@@ -36,7 +36,8 @@ class RunTables:
         split: which pairs train, validate and test.
         source: what is learnt.
         labels: its preferences for all pairs (fitted on training pairs only).
-        references: what judges, by name; a source that the data set has nothing for is left out.
+        references: what the model is held against, by name; a source that the data set has nothing
+            for is left out.
         absent: why the other references are left out, by name.
     """
 
@@ -55,7 +56,7 @@ class RunTables:
             model: the config's ``model`` node; every value that names a file is hashed by content.
         """
         split = hashlib.sha256(
-            b"".join(np.packbits(side).tobytes() for side in self.split.sides().values())
+            b"".join(np.packbits(part).tobytes() for part in self.split.sides().values())
         ).hexdigest()[:16]
         # Descriptions of models are no column of the image table, and may be written anew.
         written = reads_written(self.tables, model.get("modalities") or (), model.get("raters"))
@@ -81,25 +82,43 @@ def files_of(node: Any, path: str) -> dict[str, str]:
 
 
 def prepare(cfg: DictConfig, *, learn: bool = True, progress: Any = None) -> RunTables:
-    """Prepare the data set, label its pairs and split them.
+    """Open the data set, split its pairs and label them; see the three steps for errors."""
+    tables = open_dataset(cfg, progress)
+    split = split_pairs(cfg, tables)
+    return label_pairs(cfg, tables, split, learn=learn)
 
-    Args:
-        cfg: composed config.
-        learn: whether training follows; to judge only, the label source may have nothing here.
-        progress: called by data sets that take long.
+
+def split_pairs(cfg: DictConfig, tables: Tables) -> PairSplit:
+    """Which pairs train, validate and test.
 
     Raises:
-        LabelError: if the data set has nothing for the label source, or no training pair a label.
-        DataError: for an unusable data set or split.
+        DataError: if the data set has no pairs, or for an impossible split.
     """
-    tables = open_dataset(cfg, progress)
-    pairs = tables.pairs
-    if len(pairs) == 0:
+    if len(tables.pairs) == 0:
         raise DataError(
             f"{tables.root}: the data set has no pairs",
             expected="pairs, votes or scores to make pairs from",
             todo="give dataset.votes, dataset.pairs or dataset.scores",
         )
+    split: PairSplit = instantiate(cfg.split)(tables.pairs, tables.images)
+    return split
+
+
+def label_pairs(
+    cfg: DictConfig, tables: Tables, split: PairSplit, *, learn: bool = True
+) -> RunTables:
+    """Label all pairs by the config's label source, and open its references.
+
+    Args:
+        cfg: composed config.
+        tables: the prepared data set.
+        split: the source is fitted on its training pairs only.
+        learn: whether training follows; to evaluate only, the label source may have nothing here.
+
+    Raises:
+        LabelError: if the data set has nothing for the label source, or no training pair a label.
+    """
+    pairs = tables.pairs
     source = _source(cfg.label_source, tables)
     lacking = source.missing()
     if lacking is not None and learn:
@@ -108,7 +127,6 @@ def prepare(cfg: DictConfig, *, learn: bool = True, progress: Any = None) -> Run
             f"{tables.manifest.name}: {lacking}",
             todo=_obtaining(cfg),
         )
-    split: PairSplit = instantiate(cfg.split)(pairs, tables.images)
     if lacking is None:
         labels = source.fit(pairs[split.train]).labels(pairs)
     else:
@@ -146,7 +164,7 @@ def _obtaining(cfg: DictConfig) -> str:
 
 
 def _own_name(source: LabelSource, references: Mapping[str, LabelSource]) -> str:
-    """Under which name the learnt source judges: its own, unless that means another rule."""
+    """The learnt source's name as a reference: its own, unless that means another rule."""
     other = references.get(source.name)
     same = other is None or other.fingerprint() == source.fingerprint()
     return source.name if same else f"{source.name}_as_learnt"

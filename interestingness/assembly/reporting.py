@@ -1,8 +1,10 @@
-"""What a run says and leaves behind: print-out, metrics, predictions, page."""
+"""What a run prints and leaves behind: metrics, predictions, the page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,63 +26,139 @@ from interestingness.evaluation.predictions import flat_metrics
 from interestingness.evaluation.reference import Reference
 from interestingness.evaluation.results import Evaluation
 from interestingness.labels.mix import MixSource
+from interestingness.labels.source import LabelSource
 from interestingness.labels.votes import VoteSource
-from interestingness.reports.agreement import agreement_map
-from interestingness.reports.console import describe_run, print_results, print_table
-from interestingness.reports.description import RunDescription
-from interestingness.reports.figures import write_accuracy_chart
-from interestingness.reports.page import PageContent, write_page
+from interestingness.reports.charts.standalone import write_interval_svg
+from interestingness.reports.console import print_findings, print_table, print_used
+from interestingness.reports.page import write_report
 from interestingness.reports.reasons import Reason, reasons_of
-
-SHOWN_PIXELS = 512
-"""Longer side of the pictures that loggers get."""
+from interestingness.reports.run_figures import accuracy_chart, run_agreement
+from interestingness.reports.run_report import run_report
+from interestingness.studies.result import Column, Kind, Table
+from interestingness.studies.study import Picture
+from interestingness.tables.tables import Tables, Votes
 
 KINDS = {"photographs": "photographs", "synthetic": "synthetic scenes"}
 
 
-def describe(cfg: DictConfig, prepared: RunTables, model: Model) -> RunDescription:
-    """Which data, labels, model, weights and split a run uses, one line each."""
+def describe(cfg: DictConfig, prepared: RunTables, model: Model) -> list[tuple[str, str]]:
+    """Which data, labels, model, weights and split a run uses, name and text of each."""
     manifest, split, labels = prepared.tables.manifest, prepared.split, prepared.labels
     facts = ", ".join(f"{k} {_short(v)}" for k, v in labels.facts.items() if _plain(v))
+    ties = int((labels.known & ~labels.decided).sum())
     head = cfg.model.head["_target_"].rpartition(".")[2]
-    extra = [f"scaling {cfg.model.scaling}", f"L2 {model.l2:.3g}"]
-    return RunDescription(
-        data=f"{manifest.name}: {len(prepared.pairs.image_ids):,} {KINDS[manifest.domain]}, "
-        f"{len(prepared.pairs):,} pairs ({prepared.tables.root})",
-        labels=f"{prepared.source.name}: {int(labels.known.sum()):,} pairs labelled, "
-        f"{int((labels.known & ~labels.decided).sum()):,} of them ties"
-        + (f" ({facts})" if facts else ""),
-        model=f"{head} on {model.scorer.dim} features, "
-        + ", ".join([*extra, *model.notes])
-        + ("" if model.backbone is None else f"; {cfg.trainer.max_epochs} epochs"),
-        weights=(
-            model.backbone.describe()
-            if model.backbone is not None
-            else features_of(cfg.model, model.scorer.embedding)
+    extra = ", ".join([f"scaling {cfg.model.scaling}", f"L2 {model.l2:.3g}", *model.notes])
+    backbone = model.backbone
+    return [
+        (
+            "data",
+            f"{manifest.name}: {len(prepared.pairs.image_ids):,} {KINDS[manifest.domain]}, "
+            f"{len(prepared.pairs):,} pairs ({prepared.tables.root})",
         ),
-        split=f"{split.rule}; usable: "
-        + ", ".join(f"{len(rows):,} {side}" for side, rows in model.rows.items()),
-        simulated=manifest.simulated,
-    )
+        (
+            "labels",
+            f"{prepared.source.name}: {int(labels.known.sum()):,} pairs labelled, {ties:,} of "
+            "them ties" + (f" ({facts})" if facts else ""),
+        ),
+        (
+            "model",
+            f"{head} on {model.scorer.dim} features, {extra}"
+            + ("" if backbone is None else f"; {cfg.trainer.max_epochs} epochs"),
+        ),
+        (
+            "weights",
+            features_of(cfg.model, model.scorer.embedding)
+            if backbone is None
+            else backbone.describe(),
+        ),
+        (
+            "split",
+            f"{split.rule}; usable: "
+            + ", ".join(f"{len(rows):,} {part}" for part, rows in model.rows.items()),
+        ),
+    ]
 
 
 def announce(cfg: DictConfig, prepared: RunTables, model: Model) -> None:
     """Print what the run uses, before it trains."""
-    describe_run(describe(cfg, prepared, model))
+    print_used(describe(cfg, prepared, model), simulated=prepared.tables.manifest.simulated)
     for leak in leaks(cfg, prepared):
-        print(f"note: {leak.train_test} {leak.what} are on both the training and the test side")
+        print(f"note: {leak.train_test} {leak.what} are in both the training and the test part")
     if isinstance(prepared.source, MixSource):
-        print_table("each source of the mix against human votes", prepared.source.comparison())
+        print_table(_mix_table(prepared.source.comparison()))
     print(flush=True)
+
+
+def _mix_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """What each source of a mix is worth."""
+    columns = [
+        Column(name, name.replace("_", " "), _KINDS.get(type(value), "fine"))
+        for name, value in rows[0].items()
+    ]
+    return Table("mix", "each source of the mix against human votes", columns, rows)
+
+
+_KINDS: Mapping[type, Kind] = {str: "text", int: "count"}
 
 
 def leaks(cfg: DictConfig, prepared: RunTables) -> list[Leak]:
     """What training and test have in common, by the columns that the split keeps apart."""
     column = cfg.split.get("column")
-    report = leak_report(
+    found = leak_report(
         prepared.split, prepared.pairs, prepared.tables.images, columns=[column] if column else []
     )
-    return [leak for leak in report if leak.train_test]
+    return [leak for leak in found if leak.train_test]
+
+
+def read_references(prepared: RunTables) -> dict[str, Reference]:
+    """Every reference read once; what was learnt is marked, comes first and has its labels."""
+    found = {}
+    for name, source in prepared.references.items():
+        learnt = source is prepared.source
+        found[name] = Reference.of(
+            source,
+            prepared.pairs,
+            labels=prepared.labels if learnt else None,
+            train=prepared.split.train,
+            votes=_human_votes(source),
+            learnt=learnt,
+        )
+    return dict(sorted(found.items(), key=lambda item: not item[1].learnt))
+
+
+def _human_votes(source: LabelSource) -> Votes | None:
+    """Single votes of people behind a source, for the human ceiling."""
+    if not isinstance(source, VoteSource):
+        return None
+    votes = source.tables.votes(question=source.question, raters=source.raters, kind="human")
+    return votes if len(votes) else None
+
+
+def compare_scores(
+    cfg: DictConfig,
+    prepared: RunTables,
+    model: Model,
+    scores: NDArray[np.float64],
+    references: Mapping[str, Reference],
+) -> Evaluation:
+    """Hold a model's scores of the test images against every reference.
+
+    Args:
+        cfg: composed config.
+        prepared: tables, labels and split.
+        model: what was trained.
+        scores: score per image in logits, NaN where it was not tested, shape (images,).
+        references: from ``read_references``.
+    """
+    return evaluate(
+        scores,
+        prepared.pairs,
+        model.rows["test"],
+        references,
+        main="human" if "human" in references else prepared.source.name,
+        has_zero=has_zero(cfg),
+        seed=cfg.seed,
+    )
 
 
 def report(
@@ -88,99 +166,71 @@ def report(
     prepared: RunTables,
     model: Model,
     scores: NDArray[np.float64],
+    references: Mapping[str, Reference],
+    evaluation: Evaluation,
     *,
     loggers: Sequence[Any] = (),
 ) -> float | None:
-    """Judge the scores, print the table, and write metrics, predictions and the page.
+    """Write metrics, predictions and the page, tell the loggers, and print the table.
 
     Args:
         cfg: composed config.
-        prepared: tables, labels, split and references.
+        prepared: tables, labels and split.
         model: what was trained.
         scores: score per image in logits, NaN where it was not tested, shape (images,).
+        references: from ``read_references``.
+        evaluation: from ``compare_scores``.
         loggers: Lightning's; those that show pictures get them.
 
     Returns:
         Accuracy against the main reference.
     """
-    run = Path(cfg.paths.run)
-    references = references_of(prepared)
-    main = "human" if "human" in references else prepared.source.name
-    evaluation = evaluate(
-        scores,
-        prepared.pairs,
-        model.rows["test"],
-        references,
-        main=main,
-        has_zero=has_zero(cfg),
-        seed=cfg.seed,
-    )
+    run, manifest = Path(cfg.paths.run), prepared.tables.manifest
     write_tables(run, cfg, prepared, model, scores, evaluation, references)
-    title = f"{prepared.source.name} on {prepared.tables.manifest.name}"
-    simulated = prepared.tables.manifest.simulated
-    if evaluation.main is not None:
-        chart = run / "accuracy.svg"
-        write_accuracy_chart(chart, evaluation, title=title, simulated=simulated)
-    page = write_page(
-        run / "page.html",
-        PageContent(
-            title=title,
-            run=describe(cfg, prepared, model),
-            evaluation=evaluation,
-            thumbnail=lambda image_id: _picture(prepared, image_id),
-            reasons=_reasons(prepared, evaluation, cfg.question),
-            skipped=list(model.skips.reasons.items()) if model.skips is not None else [],
-            settings=plain(cfg),
-            agreement=agreement_map(scores, prepared.pairs, model.rows["test"], references),
-        ),
+    result = run_report(
+        evaluation,
+        title=f"{prepared.source.name} on {manifest.name}",
+        used=describe(cfg, prepared, model),
+        agreement=run_agreement(scores, prepared.pairs, model.rows["test"], references),
+        reasons=_reasons(prepared, evaluation, cfg.question),
+        skipped=model.skips.reasons if model.skips is not None else {},
+        simulated=manifest.simulated,
     )
+    if evaluation.main is not None:
+        chart = replace(accuracy_chart(evaluation), title=result.title)
+        write_interval_svg(run / "accuracy.svg", chart, simulated=manifest.simulated)
+    picture = picture_of(prepared.tables)
+    page = write_report(run, result, picture=picture, settings=plain(cfg), table_files=False)
     if loggers:
-        from interestingness.learning.run_media import log_run_media
+        from interestingness.reports.media import log_report
 
-        log_run_media(
+        log_report(
             loggers,
-            metrics=flat_metrics(evaluation),
-            pictures=lambda: _extremes(prepared, evaluation),
-            predictions=run / "predictions.parquet",
+            result,
             page=page,
-            simulated=simulated,
+            picture=picture,
+            metrics=flat_metrics(evaluation),
+            predictions=run / "predictions.parquet",
         )
-    print_results(evaluation, simulated=simulated, page=page)
-    result = evaluation.main_result
-    return result.accuracy.value if result is not None else None
+    print_findings(result, page=page)
+    main = evaluation.main_result
+    return main.accuracy.value if main is not None else None
 
 
-def _extremes(
-    prepared: RunTables, evaluation: Evaluation
-) -> dict[str, list[tuple[Image.Image, str]]]:
-    """The highest, middle and lowest test images, small, each with its score."""
-    shown: dict[str, list[tuple[Image.Image, str]]] = {}
-    for group in ("highest", "middle", "lowest"):
-        members = shown.setdefault(group, [])
-        for image in getattr(evaluation, group):
-            if (picture := _picture(prepared, image.image_id)) is not None:
-                picture.thumbnail((SHOWN_PIXELS, SHOWN_PIXELS))
-                members.append((picture, f"{image.image_id}: {image.score:.2f}"))
-    return shown
+def picture_of(tables: Tables) -> Picture:
+    """Image id → picture, None where it cannot be read."""
 
+    @cache
+    def rows() -> dict[str, int]:
+        return {str(name): row for row, name in enumerate(tables.image_ids)}
 
-def references_of(prepared: RunTables) -> dict[str, Reference]:
-    """Every reference read once; what was learnt is marked and comes first."""
-    found = {}
-    for name, source in prepared.references.items():
-        learnt = source is prepared.source  # fitted already
-        votes = None
-        if isinstance(source, VoteSource):
-            question, raters = source.question, source.raters
-            votes = prepared.tables.votes(question=question, raters=raters, kind="human")
-        found[name] = Reference.of(
-            source,
-            prepared.pairs,
-            train=None if learnt else prepared.split.train,
-            votes=votes if votes is not None and len(votes) else None,
-            learnt=learnt,
-        )
-    return dict(sorted(found.items(), key=lambda item: not item[1].learnt))
+    def picture(image_id: str) -> Image.Image | None:
+        try:
+            return read_image(tables.image_path(rows()[image_id]))
+        except (ImageError, DataError, OSError, KeyError):
+            return None
+
+    return picture
 
 
 def _reasons(prepared: RunTables, evaluation: Evaluation, question: str) -> dict[str, list[Reason]]:
@@ -189,14 +239,6 @@ def _reasons(prepared: RunTables, evaluation: Evaluation, question: str) -> dict
         return {}
     mistaken = [mistake.pair_id for mistake in evaluation.mistakes]
     return reasons_of(prepared.tables.vote_table, mistaken, question=question)
-
-
-def _picture(prepared: RunTables, image_id: str) -> Image.Image | None:
-    row = int(np.flatnonzero(prepared.tables.image_ids == image_id)[0])
-    try:
-        return read_image(prepared.tables.image_path(row))
-    except (ImageError, DataError, OSError):
-        return None
 
 
 def _plain(value: Any) -> bool:

@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 
 from interestingness.assembly.checks import OWN_PACKAGES, check, locate
-from interestingness.assembly.run import checkpoint_of
+from interestingness.assembly.run_record import checkpoint_of
 from interestingness.errors import ConfigError, WeightsError
 from interestingness.learning.learner import CHECKPOINT_KEY
 from interestingness.models.backbone import Backbone

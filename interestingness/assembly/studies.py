@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,17 @@ from interestingness.assembly.model import features_of as described
 from interestingness.assembly.model import image_features
 from interestingness.assembly.opening import check_config, open_dataset
 from interestingness.assembly.prepare import read_sources
-from interestingness.assembly.run import chosen, typed_overrides
-from interestingness.data.images import ImageError, Skips, read_image
+from interestingness.assembly.reporting import picture_of
+from interestingness.assembly.run_record import chosen, typed_overrides
+from interestingness.data.images import Skips
 from interestingness.data.splits import PairSplit
 from interestingness.disk import writable_cache
-from interestingness.errors import ConfigError, DataError
+from interestingness.errors import ConfigError
 from interestingness.progress import ProgressLine
-from interestingness.reports.study import print_study, write_study
+from interestingness.reports.console import print_report
+from interestingness.reports.page import write_report
 from interestingness.runs import registry
-from interestingness.studies.study import ImageFeatures, Material, Picture, Sources, Study
+from interestingness.studies.study import ImageFeatures, Material, Sources, Study
 from interestingness.tables.tables import Tables
 
 
@@ -45,17 +46,17 @@ def run_study(cfg: DictConfig) -> dict[str, Any]:
     material = material_of(cfg)
     study: Study = instantiate(cfg.study, _convert_="all")
     result = study.run(material)
-    picture = picture_of(material)
-    page = write_study(run, result, picture=picture, settings=config)
+    picture = picture_of(material.tables)
+    page = write_report(run, result, picture=picture, settings=config)
     if loggers:
-        from interestingness.reports.study_media import log_study
+        from interestingness.reports.media import log_report
 
-        log_study(loggers, result, page=page, picture=picture, settings=config)
+        log_report(loggers, result, page=page, picture=picture, settings=config)
     # a sweep knows by this file that the job is done
     said = {"study": result.name, "answer": result.answer, "simulated": result.simulated}
     metrics = {**said, "tables": [table.name for table in result.tables]}
     registry.write_text(run / registry.METRICS, json.dumps(metrics, indent=2) + "\n")
-    print_study(result, page=page)
+    print_report(result, page=page)
     return {"run": str(run), "status": "finished", "accuracy": None}
 
 
@@ -111,19 +112,3 @@ def split_number(node: DictConfig, number: int, tables: Tables) -> PairSplit:
             todo="choose split=half_by_image, or one repetition: study.splits=1",
         )
     return rule(tables.pairs, tables.images)
-
-
-def picture_of(material: Material) -> Picture:
-    """Image id → picture, None where it cannot be read."""
-
-    @cache
-    def rows() -> dict[str, int]:
-        return {str(name): row for row, name in enumerate(material.tables.image_ids)}
-
-    def picture(image_id: str) -> Any:
-        try:
-            return read_image(material.tables.image_path(rows()[image_id]))
-        except (ImageError, DataError, OSError, KeyError):
-            return None
-
-    return picture

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from interestingness.datasets.vote_tables import read_vote_files
 from interestingness.errors import ConfigError
-from interestingness.reports.study import print_study, write_study
+from interestingness.reports.console import print_report
+from interestingness.reports.page import write_report
 from interestingness.schema import DEFAULT_QUESTION
 from interestingness.studies.audit import audit_votes
 
@@ -55,12 +56,12 @@ def audit(arguments: Sequence[str]) -> Path:
     folder = Path(given.out or f"runs/{now}_audit").expanduser()
     settings = {"votes": given.votes, "question": files.question}
     try:
-        page = write_study(folder, result, picture=lambda _: None, settings=settings)
+        page = write_report(folder, result, picture=lambda _: None, settings=settings)
     except OSError as error:
         raise ConfigError(
             f"{folder}: cannot be written to ({error.strerror or error})",
             expected="a folder, or a name for a new one",
             todo="name another one with --out",
         ) from None
-    print_study(result, page=page)
+    print_report(result, page=page)
     return page

@@ -27,7 +27,8 @@ from interestingness.errors import ConfigError, DataError
 from interestingness.models.backbone import PHOTOGRAPHS, check_domain
 from interestingness.models.device import device_for
 from interestingness.progress import ProgressLine
-from interestingness.reports.study import PAGE, print_study, write_study
+from interestingness.reports.console import print_report
+from interestingness.reports.page import PAGE, write_report
 from interestingness.scoring.image_scorer import ImageScorer
 from interestingness.scoring.near_duplicates import NearDuplicates
 from interestingness.scoring.ranking import Ranking
@@ -94,8 +95,8 @@ def rank(options: argparse.Namespace) -> int:
         ),
     ]
     result = ranking.sheet(used=used, shown=options.shown, file=str(options.out))
-    page = write_study(Path(options.sheet), result, picture=photographs.image, settings={})
-    print_study(result, page=page)
+    page = write_report(Path(options.sheet), result, picture=photographs.image, settings={})
+    print_report(result, page=page)
     return 0
 
 

@@ -26,8 +26,8 @@ from interestingness.datasets.url_images import UrlImages, find_images
 from interestingness.disk import sha256_of
 from interestingness.errors import ConfigError, DataError
 from interestingness.schema import Pairs
-from interestingness.tables.csv_stream import CsvStream, floats, open_stream
 from interestingness.tables.table_format import write_batches
+from interestingness.tables.table_streams import TableStream, open_table_stream
 from interestingness.tables.tables import Manifest, Tables
 
 RULES = 1
@@ -129,14 +129,14 @@ def prepare_flickr_user(
     return prepare_once(root, f"{NAME}-{input_key(inputs)}", build)
 
 
-def _opened(path: str | Path) -> CsvStream:
+def _opened(path: str | Path) -> TableStream:
     try:
-        return open_stream(path, NEEDED)
+        return open_table_stream(path, NEEDED)
     except DataError as error:
         raise DataError(error.found, expected=error.expected, todo=DOWNLOAD) from None
 
 
-def _items(stream: CsvStream) -> Iterator[Item]:
+def _items(stream: TableStream) -> Iterator[Item]:
     for chunk in stream.chunks(NEEDED):
         ids = _photo_ids(chunk["favimg_url"])
         for number, url in zip(ids.tolist(), chunk["favimg_url"].to_pylist(), strict=True):
@@ -172,7 +172,7 @@ class _Likes:
     counts: Counter[str]
 
 
-def _likes(streams: Mapping[str, CsvStream]) -> _Likes:
+def _likes(streams: Mapping[str, TableStream]) -> _Likes:
     number: dict[str | None, int] = {}
     image, user, score = [], [], []
     of_partition: dict[str, set[int]] = {}
@@ -189,7 +189,7 @@ def _likes(streams: Mapping[str, CsvStream]) -> _Likes:
             counts["rows_without_photo_id"] += int((ids < 0).sum())
             counts["rows_without_user"] += int(((ids >= 0) & ~known).sum())
             ids = np.where(known, ids, -1)
-            ci, model = floats(chunk["ci_score"])[0], floats(chunk["ci_r_score"])[0]
+            ci, model = (stream.numbers(chunk[n])[0] for n in ("ci_score", "ci_r_score"))
             image.append(ids)
             user.append(codes)
             score.append(np.where(np.isnan(ci), model, ci))
@@ -202,7 +202,7 @@ def _likes(streams: Mapping[str, CsvStream]) -> _Likes:
     return _Likes(*joined, users, len(number), counts)
 
 
-def _too_few(images: int, streams: Mapping[str, CsvStream]) -> DataError:
+def _too_few(images: int, streams: Mapping[str, TableStream]) -> DataError:
     return DataError(
         f"{images} images in {', '.join(str(s.path) for s in streams.values())}",
         expected="addresses of Flickr images in column favimg_url",
@@ -225,7 +225,7 @@ def _add(
 
 def _build(
     folder: Path,
-    streams: Mapping[str, CsvStream],
+    streams: Mapping[str, TableStream],
     pictures: UrlImages,
     paired: int | None,
     pairs_per_image: int,
@@ -278,7 +278,7 @@ def _build(
     return manifest, {"pairs": pair_table(pairs)}
 
 
-def _absent(streams: Mapping[str, CsvStream]) -> list[str]:
+def _absent(streams: Mapping[str, TableStream]) -> list[str]:
     here = {name for stream in streams.values() for name in stream.header}
     return [name for name in (*SCORES, *ABOUT) if name not in here]
 
@@ -327,7 +327,7 @@ def equally_over(
 class _Parts:
     """The large tables, chunk by chunk, from the files themselves."""
 
-    streams: Mapping[str, CsvStream]
+    streams: Mapping[str, TableStream]
     is_first: NDArray[np.bool_]
     is_like: NDArray[np.bool_]
     pictures: UrlImages
@@ -367,7 +367,7 @@ class _Parts:
         for kind, ids, chunk in self._chunks(here, self.is_first):
             values = {}
             for name in here:
-                values[SCORES[name]], odd = floats(chunk[name])
+                values[SCORES[name]], odd = self.streams[kind].numbers(chunk[name])
                 strange[name] += odd
             at = np.searchsorted(self.ids, np.asarray(ids, dtype=np.int64))
             values[USERS] = self.count[at].astype(np.float64)

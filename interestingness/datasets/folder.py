@@ -39,10 +39,10 @@ from interestingness.datasets.vote_files import PairRows, read_pairs, read_votes
 from interestingness.disk import sha256_of
 from interestingness.errors import ConfigError, DataError
 from interestingness.schema import Pairs
-from interestingness.tables.csv_tables import TextTable, existing_file
 from interestingness.tables.image_names import ON_MISSING, ImageNames, KeyedNames, keyed
 from interestingness.tables.label_studio import read_vote_table
 from interestingness.tables.tables import Manifest, Tables
+from interestingness.tables.user_tables import TextTable, existing_file, read_user_table
 
 log = logging.getLogger(__name__)
 
@@ -144,12 +144,19 @@ def prepare_folder(
     )
 
     def build(_: Path) -> tuple[Manifest, Mapping[str, pa.Table]]:
-        tables = {kind: read_vote_table(path, mapping) for kind, path in paths.items()}
+        tables = {kind: _read_table(kind, path, mapping) for kind, path in paths.items()}
         _check_mapping(mapping, tables)
         rated = read_star_ratings(photos, progress) if stars else None
         return _build(folder, files, tables, options, progress, rated)
 
     return prepare_once(root, f"folder-{key}", build)
+
+
+def _read_table(kind: str, path: Path, mapping: Mapping[str, str]) -> TextTable:
+    option = "dataset.columns"
+    if kind == "votes":
+        return read_vote_table(path, mapping, columns_option=option)
+    return read_user_table(path, columns_option=option)
 
 
 @dataclass(frozen=True)

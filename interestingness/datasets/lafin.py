@@ -24,8 +24,8 @@ from interestingness.datasets.url_images import UrlImages, find_images
 from interestingness.disk import sha256_of
 from interestingness.errors import ConfigError, DataError
 from interestingness.schema import Pairs
-from interestingness.tables.csv_tables import TextTable, numbers, read_text_table
 from interestingness.tables.tables import Manifest, Tables
+from interestingness.tables.user_tables import TextTable, numbers, read_user_table
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def prepare_lafin(
         raise ConfigError(
             f"dataset.columns.{unknown[0]}", expected=f"one of {', '.join(COLUMNS)}", todo="rename"
         )
-    table = read_text_table(photos)
+    table = read_user_table(photos, columns_option="dataset.columns")
     names = {
         key: table.need(key, aliases, mapping)
         if key in ("image", "url", "interesting", "tags")

@@ -6,7 +6,6 @@ video they are of. Levels come from pairwise answers within a video, and so pair
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +22,13 @@ from interestingness.disk import sha256_of
 from interestingness.errors import ConfigError, DataError
 from interestingness.schema import Pairs
 from interestingness.tables.tables import Manifest, Tables
+from interestingness.tables.user_tables import TextTable, read_user_table
 
 RULES = 1
 NAME = "mediaeval"
 SETS = ("devset", "testset")
+COLUMNS = ("video", "name", "class", "level")
+"""Of a file of annotations, which has no line of names; what follows (ranks) is not used."""
 LEVEL, CLASS = "interestingness", "interesting"
 """Our scores: the annotated level, and the class, 1 or 0, that was cut from it."""
 TODO = (
@@ -71,7 +73,7 @@ def prepare_mediaeval(
             expected=" or ".join(str(_annotations(source, name)) for name in SETS),
             todo=TODO,
         )
-    frames = [frame for name, path in files.items() for frame in _read(source, name, path)]
+    frames = [frame for name, path in files.items() for frame in _read(name, path)]
     _check_distinct(frames)
     there = [(source / frame.path).is_file() for frame in frames]
     if not any(there):
@@ -117,41 +119,28 @@ def _annotations(source: Path, part: str) -> Path:
     return source / part / "annotations" / f"{part}-image.txt"
 
 
-def _read(source: Path, part: str, path: Path) -> list[_Frame]:
-    frames = []
+def _read(part: str, path: Path) -> list[_Frame]:
+    table = read_user_table(path, names=COLUMNS)
+    rows = zip(*(table.cells(name) for name in COLUMNS), strict=True)
+    return [_frame(part, table, at, [cell or "" for cell in row]) for at, row in enumerate(rows)]
+
+
+def _frame(part: str, table: TextTable, at: int, row: Sequence[str]) -> _Frame:
+    """Read one row. Names are parts of paths: they must not lead out of the folder."""
+    video, name = row[:2]
+    plain = all(text and "/" not in text and "\\" not in text for text in (video, name))
+    good = plain and ".." not in (video, name) and row[2] in ("0", "1")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            for number, row in enumerate(csv.reader(stream, strict=True), start=1):
-                if any(cell.strip() for cell in row):
-                    frames.append(_frame(part, path, number, [cell.strip() for cell in row]))
-    except (UnicodeDecodeError, csv.Error) as error:
+        level = float(row[3])
+    except ValueError:
+        level = math.nan
+    if not good or not math.isfinite(level):
         raise DataError(
-            f"{path}: not a CSV file ({error})", expected="UTF-8 text", todo=TODO
-        ) from None
-    if not frames:
-        raise DataError(f"{path}: no rows", expected="one for each frame", todo=TODO)
-    return frames
-
-
-def _frame(part: str, path: Path, number: int, row: Sequence[str]) -> _Frame:
-    """Read one row: video, frame, class, level; what follows (ranks) is not used.
-
-    Names are parts of paths: they must not lead out of the folder.
-    """
-    try:
-        video, name, interesting, level = row[0], row[1], int(row[2]), float(row[3])
-        plain = all(text and "/" not in text and "\\" not in text for text in (video, name))
-        good = plain and ".." not in (video, name)
-    except (ValueError, IndexError):
-        good = False
-    if not good or interesting not in (0, 1) or not math.isfinite(level):
-        shown = ",".join(row)
-        raise DataError(
-            f"{path}: line {number}: {shown[:80]!r}",
+            f"{table.path}: {table.lines([at])}: {','.join(row)[:80]!r}",
             expected="video_12,frame.jpg,class (0 or 1),level",
             todo="correct the line, or download the file again",
         )
-    return _Frame(part, video, name, interesting, level)
+    return _Frame(part, video, name, int(row[2]), level)
 
 
 def _check_distinct(frames: Sequence[_Frame]) -> None:

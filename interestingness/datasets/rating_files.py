@@ -13,8 +13,14 @@ from numpy.typing import NDArray
 from interestingness.datasets.vote_files import RATER_COLUMNS
 from interestingness.errors import DataError
 from interestingness.schema import Pairs
-from interestingness.tables.csv_tables import TextTable, numbers
-from interestingness.tables.image_names import COLUMNS, ImageNames, KeyedNames, missing_images
+from interestingness.tables.image_names import (
+    COLUMNS,
+    ImageNames,
+    KeyedNames,
+    missing_images,
+    rows_of,
+)
+from interestingness.tables.user_tables import TextTable, numbers
 
 EQUAL_RATINGS = ("drop", "tie")
 
@@ -78,7 +84,7 @@ def read_ratings(
     image = table.need("image", (*key, *COLUMNS), mapping)
     rater = table.need("rater", RATER_COLUMNS, mapping)
     rating = table.need("rating", ("rating",), mapping)
-    rows = names.rows(table.cells(image))
+    rows = rows_of(names, table.columns[image])
     absent = missing_images(names, table, {"image": image}, [rows], on_missing)
     read = numbers(table, rating)
     if read.strange.any():

@@ -12,8 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from interestingness.errors import DataError
-from interestingness.tables.csv_tables import Numbers, TextTable, numbers
-from interestingness.tables.image_names import COLUMNS, ImageNames, missing_images
+from interestingness.tables.image_names import COLUMNS, ImageNames, missing_images, rows_of
+from interestingness.tables.user_tables import Numbers, TextTable, numbers
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def read_image_columns(
         DataError: no image column, absent images, an image twice, no or bad numbers.
     """
     image = table.need("image", COLUMNS, mapping)
-    rows = names.rows(table.cells(image))
+    rows = rows_of(names, table.columns[image])
     absent = missing_images(names, table, {"image": image}, [rows], on_missing)
     kept = np.flatnonzero(~absent)
     _refuse_repeats(table, image, rows, kept)

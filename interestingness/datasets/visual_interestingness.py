@@ -22,7 +22,7 @@ from interestingness.datasets.url_images import UrlImages, find_images
 from interestingness.disk import sha256_of
 from interestingness.errors import DataError
 from interestingness.schema import Pairs
-from interestingness.tables.list_cells import Rows, answer_of, list_cell, read_rows, whole_number
+from interestingness.tables.list_cells import ListTable, answer_of, read_list_table
 from interestingness.tables.tables import Manifest, Tables
 
 VERSION = 2
@@ -103,7 +103,7 @@ def prepare_visual_interestingness(
     """
     cache = Path(root).expanduser()
     source = published_files(folder, FILES, cache, todo=DOWNLOAD)
-    about = read_rows(source / FILES[0], ["ImageID", *SCORES])
+    about = read_list_table(source / FILES[0], ["ImageID", *SCORES])
     pictures = find_images(images, _items(about), download=download, progress=progress)
     inputs: dict[str, Any] = {"version": VERSION, "images": pictures.key}
     for name in FILES:
@@ -115,13 +115,13 @@ def prepare_visual_interestingness(
     return prepare_once(cache, f"{NAME}-{input_key(inputs)}", build)
 
 
-def _items(about: Rows) -> list[Item]:
+def _items(about: ListTable) -> list[Item]:
     urls = about.texts("ImageURL")
     return [Item(name, url or "") for name, url in zip(_image_ids(about), urls, strict=True)]
 
 
-def _image_ids(about: Rows) -> list[str]:
-    ids = _ids(about, "ImageID")
+def _image_ids(about: ListTable) -> list[str]:
+    ids = about.whole_numbers("ImageID")
     twice = [name for name, count in Counter(ids).items() if count > 1]
     if twice:
         raise DataError(
@@ -133,17 +133,17 @@ def _image_ids(about: Rows) -> list[str]:
 
 
 def _build(
-    source: Path, about: Rows, pictures: UrlImages
+    source: Path, about: ListTable, pictures: UrlImages
 ) -> tuple[Manifest, Mapping[str, pa.Table]]:
-    single = read_rows(source / FILES[1], ["ImageID", f"{PEOPLE}_Answers"])
-    couples = read_rows(source / FILES[2], ["ImageID1", "ImageID2", f"{PEOPLE}_Answers"])
+    single = read_list_table(source / FILES[1], ["ImageID", f"{PEOPLE}_Answers"])
+    couples = read_list_table(source / FILES[2], ["ImageID1", "ImageID2", f"{PEOPLE}_Answers"])
     ids = _image_ids(about)
     scores = {
         ours: [about.number(at, theirs) for at in range(len(ids))]
         for theirs, ours in SCORES.items()
     }
-    ones, others = (_ids(couples, name) for name in ("ImageID1", "ImageID2"))
-    _check_known(single, _ids(single, "ImageID"), ids)
+    ones, others = (couples.whole_numbers(name) for name in ("ImageID1", "ImageID2"))
+    _check_known(single, single.whole_numbers("ImageID"), ids)
     _check_known(couples, ones + others, ids)
     shown = list(zip(ones, others, strict=True))
     pairs, row, _ = Pairs.from_ids(ones, others, ids)
@@ -192,11 +192,7 @@ def _build(
     return Manifest(NAME, "photographs", simulated, pictures.folder, facts=facts), tables
 
 
-def _ids(rows: Rows, column: str) -> list[str]:
-    return [whole_number(rows, at, column) for at in range(len(rows.rows))]
-
-
-def _check_known(rows: Rows, names: list[str], ids: list[str]) -> None:
+def _check_known(rows: ListTable, names: list[str], ids: list[str]) -> None:
     unknown = sorted(set(names) - set(ids))
     if unknown:
         raise DataError(
@@ -206,7 +202,7 @@ def _check_known(rows: Rows, names: list[str], ids: list[str]) -> None:
         )
 
 
-def _votes(couples: Rows, shown: list[tuple[str, str]], pairs: Pairs, row: Any) -> pa.Table:
+def _votes(couples: ListTable, shown: list[tuple[str, str]], pairs: Pairs, row: Any) -> pa.Table:
     columns: dict[str, list[Any]] = {
         name: []
         for name in ("pair_id", "rater_id", "choice", "first", "rater_kind", "reason", "sample")
@@ -232,12 +228,11 @@ def _votes(couples: Rows, shown: list[tuple[str, str]], pairs: Pairs, row: Any) 
     return pa.table({k: pa.array(v, types.get(k, pa.string())) for k, v in columns.items()})
 
 
-def _judgments(single: Rows) -> tuple[pa.Table, int]:
+def _judgments(single: ListTable) -> tuple[pa.Table, int]:
     columns: dict[str, list[Any]] = {
         name: [] for name in ("image_id", "rater_id", "answer", "rater_kind", "reason", "sample")
     }
-    for at in range(len(single.rows)):
-        image = whole_number(single, at, "ImageID")
+    for at, image in enumerate(single.whole_numbers("ImageID")):
         for prefix in single.prefixes("_Answers"):
             found = _answers(single, at, prefix, 0, ("yes", "no"))
             number = len(found.answer)
@@ -252,7 +247,9 @@ def _judgments(single: Rows) -> tuple[pa.Table, int]:
     return table, table["answer"].null_count
 
 
-def _answers(rows: Rows, at: int, prefix: str, before: int, words: tuple[str, ...]) -> AnswerCells:
+def _answers(
+    rows: ListTable, at: int, prefix: str, before: int, words: tuple[str, ...]
+) -> AnswerCells:
     """One cell of answers with the reasons beside it.
 
     Args:
@@ -262,9 +259,9 @@ def _answers(rows: Rows, at: int, prefix: str, before: int, words: tuple[str, ..
         before: how many answers of theirs on this item earlier rows had.
         words: what counts as an answer.
     """
-    given = [answer_of(text, words) for text in list_cell(rows, at, f"{prefix}_Answers")]
+    given = [answer_of(text, words) for text in rows.texts_in(at, f"{prefix}_Answers")]
     beside = f"{prefix}_Explanations"
-    why = list_cell(rows, at, beside) if beside in rows.header else []
+    why = rows.texts_in(at, beside) if beside in rows.table else []
     # Reasons that are not one for each answer cannot be told whose they are.
     reasons = [text.strip() or None for text in why] if len(why) == len(given) else []
     places = range(before, before + len(given))

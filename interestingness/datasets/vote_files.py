@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from interestingness.errors import DataError
 from interestingness.schema import Pairs
-from interestingness.tables.csv_tables import TextTable, numbers
-from interestingness.tables.image_names import ImageNames, KeyedNames, missing_images
+from interestingness.tables.image_names import ImageNames, KeyedNames, missing_images, rows_of
+from interestingness.tables.user_tables import TextTable, numbers, row_numbers
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,11 @@ UNNAMED = "unnamed"
 """Rater of votes whose table does not say who voted."""
 
 RATER_COLUMNS = ("rater", "rater_id")
-_OPPOSITE = {"left": "right", "right": "left"}
+WORDS = ("left", "right", "tie", "first", "second")
+"""What a cell may say, beside the name of an image."""
+LEFT, RIGHT, TIE, FIRST, SECOND = range(len(WORDS))
+NONE, UNCLEAR = len(WORDS), len(WORDS) + 1
+OPPOSITE = np.array([RIGHT, LEFT, TIE, FIRST, SECOND, NONE])
 _TEXT = ("reason", "persona", "provenance")
 
 
@@ -61,7 +66,7 @@ def read_pairs(
         DataError: a missing column, absent images, or a pair of an image with itself.
     """
     columns = {side: table.need(side, (side,), mapping) for side in ("left", "right")}
-    left, right = (names.rows(table.cells(column)) for column in columns.values())
+    left, right = (rows_of(names, table.columns[column]) for column in columns.values())
     absent = missing_images(names, table, columns, [left, right], on_missing)
     kept = np.flatnonzero(~absent)
     itself = np.zeros(len(table), dtype=bool)
@@ -74,9 +79,7 @@ def read_pairs(
             expected="two different images in every row",
             todo="remove the rows",
         )
-    one = [names.image_ids[i] for i in left[kept].tolist()]
-    other = [names.image_ids[i] for i in right[kept].tolist()]
-    pairs, pair, swapped = Pairs.from_ids(one, other, names.image_ids)
+    pairs, pair, swapped = Pairs.from_rows(left[kept], right[kept], names.image_ids)
     _, first = np.unique(pair, return_index=True)
     facts: dict[str, Any] = {"rows": len(table), "pairs": len(pairs)}
     if absent.any():
@@ -114,34 +117,40 @@ def read_votes(
     choice_column = table.need("choice", ("choice",), mapping)
     first_column = table.find("first", ("first",), mapping)
     sides = _Sides(rows, names)
-    if first_column is None:
-        first: list[str | None] = [None] * len(kept)
-    else:
-        first = sides.read(first_column, words=("left", "right"))
-    choice = sides.read(choice_column, words=("left", "right", "tie", "first", "second"))
-    if first_column is None and {"first", "second"} & set(choice):
-        first = ["left"] * len(kept)
-    choice = _spoken_order_resolved(choice, first, table, kept, choice_column)
+    first = np.full(len(kept), NONE)
+    if first_column is not None:
+        first = sides.read(first_column, WORDS[:2])
+    choice = sides.read(choice_column, WORDS)
+    spoken = (choice == FIRST) | (choice == SECOND)
+    if first_column is None and spoken.any():
+        first[:] = LEFT
+    unknown = kept[spoken & (first == NONE)]
+    if len(unknown):
+        raise DataError(
+            f"{table.path}: {len(unknown)} rows choose 'first' or 'second' in column "
+            f"{choice_column!r}, but column 'first' is empty there ({table.lines(unknown)})",
+            expected="which image was shown first, in column 'first'",
+            todo="fill the column, or write left and right",
+        )
+    choice = np.where(spoken, np.where(choice == FIRST, first, OPPOSITE[first]), choice)
+    answers = pa.array([*WORDS, None], pa.string())
 
-    def canonical(cells: Sequence[str | None]) -> list[str | None]:
-        pairs = zip(cells, rows.swapped.tolist(), strict=True)
-        return [_OPPOSITE.get(c or "", c) if swapped else c for c, swapped in pairs]
+    def canonical(said: NDArray[np.int64]) -> pa.Array:
+        return answers.take(pa.array(np.where(rows.swapped, OPPOSITE[said], said)))
 
+    kinds = pc.utf8_lower(_texts(table, kept, ("rater_kind",), mapping, default="human"))
+    _check_kinds(kinds, table, kept)
     columns: dict[str, Any] = {
-        "pair_id": np.asarray(rows.pairs.pair_ids, dtype=object)[rows.pair].tolist(),
+        "pair_id": pa.array(rows.pairs.pair_ids, pa.string()).take(pa.array(rows.pair)),
         "rater_id": _texts(table, kept, RATER_COLUMNS, mapping, default=UNNAMED, meaning="rater"),
-        "choice": pa.array(canonical(choice), pa.string()),
-        "first": pa.array(canonical(first), pa.string()),
+        "choice": canonical(choice),
+        "first": canonical(first),
         "question": _texts(table, kept, ("question",), mapping, default=question),
-        "rater_kind": [
-            (kind or "human").casefold()
-            for kind in _texts(table, kept, ("rater_kind",), mapping, default="human")
-        ],
+        "rater_kind": kinds,
     }
-    _check_kinds(columns["rater_kind"], table, kept)
     for name in _TEXT:
         if name in table:
-            columns[name] = pa.array([table.cells(name)[i] for i in kept], pa.string())
+            columns[name] = table.columns[name].take(pa.array(kept))
     if "probability" in table:
         probability = _column_of_numbers(table, "probability", kept, 0.0, 1.0)
         probability = np.where(rows.swapped, 1 - probability, probability)
@@ -177,59 +186,34 @@ class _Sides:
         self.left = np.where(rows.swapped, right, left)
         self.right = np.where(rows.swapped, left, right)
 
-    def read(self, column: str, words: tuple[str, ...]) -> list[str | None]:
-        table = self.rows.table
-        everything = table.cells(column)
-        cells = [everything[i] for i in self.rows.kept.tolist()]
-        result: list[str | None] = []
-        strange = []
-        named: dict[str, int] = {}
-        for i, cell in enumerate(cells):
-            if cell is None or cell.casefold() in words:
-                result.append(None if cell is None else cell.casefold())
-                continue
-            if cell not in named:
-                named[cell] = int(self.names.rows([cell])[0])
-            if named[cell] >= 0 and named[cell] == self.left[i]:
-                result.append("left")
-            elif named[cell] >= 0 and named[cell] == self.right[i]:
-                result.append("right")
-            else:
-                strange.append(i)
-        if strange:
-            found = list(dict.fromkeys(repr(cells[i]) for i in strange))
+    def read(self, column: str, words: tuple[str, ...]) -> NDArray[np.int64]:
+        """Codes of ``WORDS``, ``NONE`` for empty cells, shape (kept,).
+
+        Args:
+            column: of the table.
+            words: what a cell may say beside the name of one of the two images; the first ones of
+                ``WORDS``.
+        """
+        table, kept = self.rows.table, self.rows.kept
+        coded = table.columns[column].dictionary_encode()
+        cells = coded.dictionary.to_pylist()
+        said = [words.index(c.casefold()) if c.casefold() in words else UNCLEAR for c in cells]
+        image = np.append(self.names.rows(cells), -1)
+        at = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)[kept]
+        code = np.append(np.asarray(said, dtype=np.int64), NONE)[at]
+        named = (code == UNCLEAR) & (image[at] >= 0)
+        code[named & (image[at] == self.left)] = LEFT
+        code[named & (image[at] == self.right)] = RIGHT
+        strange = at[code == UNCLEAR]
+        if len(strange):
+            found = [repr(cells[i]) for i in dict.fromkeys(strange.tolist())]
             raise DataError(
                 f"{table.path}: {len(strange)} cells of column {column!r} cannot be understood: "
-                f"{', '.join(found[:3])} ({table.lines(self.rows.kept[strange].tolist())})",
+                f"{', '.join(found[:3])} ({table.lines(kept[code == UNCLEAR].tolist())})",
                 expected=f"{', '.join(words)}, the name of one of the row's two images, or empty",
                 todo="correct the cells",
             )
-        return result
-
-
-def _spoken_order_resolved(
-    choice: list[str | None],
-    first: list[str | None],
-    table: TextTable,
-    kept: NDArray[np.int64],
-    column: str,
-) -> list[str | None]:
-    """ "first" and "second" replaced by the side that stood there."""
-    resolved, unknown = [], []
-    for i, (chosen, shown) in enumerate(zip(choice, first, strict=True)):
-        if chosen in ("first", "second"):
-            if shown is None:
-                unknown.append(i)
-            chosen = shown if chosen == "first" else _OPPOSITE.get(shown or "")
-        resolved.append(chosen)
-    if unknown:
-        raise DataError(
-            f"{table.path}: {len(unknown)} rows choose 'first' or 'second' in column {column!r}, "
-            f"but column 'first' is empty there ({table.lines(kept[unknown].tolist())})",
-            expected="which image was shown first, in column 'first'",
-            todo="fill the column, or write left and right",
-        )
-    return resolved
+        return code
 
 
 def _texts(
@@ -240,19 +224,19 @@ def _texts(
     *,
     default: str,
     meaning: str | None = None,
-) -> list[str]:
+) -> pa.Array:
     column = table.find(meaning or aliases[0], aliases, mapping)
     if column is None:
-        return [default] * len(kept)
-    cells = table.cells(column)
-    return [cells[i] or default for i in kept.tolist()]
+        return pa.repeat(pa.scalar(default), len(kept))
+    return pc.fill_null(table.columns[column].take(pa.array(kept)), default)
 
 
-def _check_kinds(kinds: list[str], table: TextTable, kept: NDArray[np.int64]) -> None:
-    strange = [i for i, kind in enumerate(kinds) if kind not in ("human", "model")]
-    if strange:
+def _check_kinds(kinds: pa.Array, table: TextTable, kept: NDArray[np.int64]) -> None:
+    known = pc.is_in(kinds, value_set=pa.array(["human", "model"]))
+    strange = np.flatnonzero(~known.to_numpy(zero_copy_only=False))
+    if len(strange):
         raise DataError(
-            f"{table.path}: rater_kind {kinds[strange[0]]!r} "
+            f"{table.path}: rater_kind {kinds[int(strange[0])].as_py()!r} "
             f"({table.lines(kept[strange].tolist())})",
             expected="human or model",
             todo="correct the cells",
@@ -293,29 +277,25 @@ def _times(table: TextTable, kept: NDArray[np.int64]) -> list[datetime | None]:
     return times
 
 
-def _repetitions(columns: Mapping[str, Any]) -> list[int]:
+def _repetitions(columns: Mapping[str, Any]) -> NDArray[np.int32]:
     """How often the same rater has answered the same pair in the same order before."""
-    seen: dict[tuple[Any, ...], int] = {}
-    samples = []
-    rows = len(columns["pair_id"])
-    persona = columns["persona"].to_pylist() if "persona" in columns else [None] * rows
-    first = columns["first"].to_pylist()
-    for key in zip(
-        columns["pair_id"], columns["rater_id"], columns["question"], first, persona, strict=True
-    ):
-        samples.append(seen.get(key, 0))
-        seen[key] = samples[-1] + 1
-    return samples
+    names = ("pair_id", "rater_id", "question", "first", "persona")
+    number = row_numbers(columns[name] for name in names if name in columns)
+    order = np.argsort(number, kind="stable")
+    _, start, count = np.unique(number[order], return_index=True, return_counts=True)
+    before = np.empty(len(order), dtype=np.int32)
+    before[order] = np.arange(len(order)) - np.repeat(start, count)
+    return before
 
 
 def _vote_facts(columns: Mapping[str, Any]) -> dict[str, Any]:
-    choices = columns["choice"].to_pylist()
-    facts: dict[str, Any] = {"votes": len(choices), "raters": len(set(columns["rater_id"]))}
-    for name, value in (("ties", "tie"), ("votes_without_answer", None)):
-        count = sum(choice == value for choice in choices)
+    choice, raters = columns["choice"], pc.unique(columns["rater_id"]).to_pylist()
+    facts: dict[str, Any] = {"votes": len(choice), "raters": len(raters)}
+    ties = int(pc.sum(pc.equal(choice, "tie")).as_py() or 0)
+    for name, count in (("ties", ties), ("votes_without_answer", choice.null_count)):
         if count:
             facts[name] = count
-    repeated = sum(sample > 0 for sample in columns["sample"].to_pylist())
-    if repeated and set(columns["rater_id"]) != {UNNAMED}:
+    repeated = int(pc.sum(pc.greater(columns["sample"], 0)).as_py() or 0)
+    if repeated and raters != [UNNAMED]:
         facts["repeated_votes"] = repeated
     return facts

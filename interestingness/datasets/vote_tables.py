@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from interestingness.datasets.vote_files import RATER_COLUMNS, UNNAMED, read_pairs, read_votes
 from interestingness.errors import DataError
 from interestingness.schema import Pairs
-from interestingness.tables.csv_tables import TextTable, existing_file
 from interestingness.tables.image_names import ImageNames
 from interestingness.tables.label_studio import read_vote_table
 from interestingness.tables.tables import SPECS, Tables, check_table, keys_of, read_table
+from interestingness.tables.user_tables import TextTable, row_numbers
 
 MANIFEST = "dataset.json"
 
@@ -45,11 +46,10 @@ class VoteFiles:
 
 @dataclass(frozen=True, eq=False)
 class _One:
-    """The votes of one file, and its pairs as image ids in canonical order."""
+    """The votes of one file, and its pairs over the images that are in one."""
 
     table: pa.Table
-    left: list[str]
-    right: list[str]
+    pairs: Pairs
     images_known: bool
     notes: tuple[str, ...] = ()
     simulated: str = ""
@@ -91,11 +91,13 @@ def read_vote_files(
             expected="at least one vote",
             todo="choose another question or another file",
         )
-    left = [name for one in read for name in one.left]
-    right = [name for one in read for name in one.right]
+    pairs = read[0].pairs
+    if len(read) > 1:
+        left, right = ([name for one in read for name in _names(one.pairs)[at]] for at in (0, 1))
+        pairs = Pairs.from_ids(left, right)[0]
     return VoteFiles(
         table,
-        Pairs.from_ids(left, right)[0],
+        pairs,
         chosen,
         all(one.images_known for one in read),
         tuple(note for one in read for note in one.notes),
@@ -112,15 +114,16 @@ def _read(path: Path, question: str) -> _One:
                 todo="name the file",
             )
         return _read_prepared(Tables(path))
-    table = replace(read_vote_table(existing_file(path)), columns_option=None)
+    table = read_vote_table(path)
     if "pair_id" in table and not ("left" in table and "right" in table):
         return _read_ours(path, table)
     return _read_simple(path, table, question)
 
 
 def _read_simple(path: Path, table: TextTable, question: str) -> _One:
-    cells = [c for side in ("left", "right") for c in _column(table, side)]
-    found = sorted({unicodedata.normalize("NFC", cell) for cell in cells if cell})
+    sides = (table.columns[table.need(side, (side,), {})] for side in ("left", "right"))
+    cells = {cell for side in sides for cell in pc.unique(side).to_pylist() if cell}
+    found = sorted({unicodedata.normalize("NFC", cell) for cell in cells})
     names = ImageNames(found, path.parent)
     table, notes = _counted_once(path, table)
     rows = read_pairs(table, names, mapping={}, on_missing="error")
@@ -132,32 +135,22 @@ def _read_simple(path: Path, table: TextTable, question: str) -> _One:
         votes = votes.set_column(votes.column_names.index("rater_id"), "rater_id", named)
     if unused := facts.get("columns not used"):
         notes.append(f"{path.name}: columns not used: {', '.join(unused)}.")
-    return _One(votes, *_ids(rows.pairs), True, tuple(notes))
+    return _One(votes, rows.pairs, True, tuple(notes))
 
 
 def _counted_once(path: Path, table: TextTable) -> tuple[TextTable, list[str]]:
     """Without rows that repeat another in every column, where the file says who voted."""
     if not any(table.find("rater", (name,), {}) for name in RATER_COLUMNS):
         return table, []
-    seen: set[tuple[str | None, ...]] = set()
-    kept = []
-    for number, row in enumerate(zip(*(table.cells(n) for n in table.columns), strict=True)):
-        if row not in seen:
-            seen.add(row)
-            kept.append(number)
+    kept = np.sort(np.unique(row_numbers(table.columns.values()), return_index=True)[1])
     lost = len(table) - len(kept)
     if not lost:
         return table, []
-    columns = {name: cells.take(pa.array(kept)) for name, cells in table.columns.items()}
     note = (
         f"{path.name}: {lost:,} {'row is' if lost == 1 else 'rows are'} identical to another and "
         "count once; where a rater did answer again, a column sample (0, 1, …) says so."
     )
-    return replace(table, columns=columns, line=table.line[kept]), [note]
-
-
-def _column(table: TextTable, name: str) -> list[str | None]:
-    return table.cells(table.need(name, (name,), {}))
+    return table.take(kept), [note]
 
 
 def _read_ours(path: Path, text: TextTable) -> _One:
@@ -189,7 +182,8 @@ def _read_ours(path: Path, text: TextTable) -> _One:
             )
         manifest = path.parent / MANIFEST
         said = Tables(path.parent).manifest.simulated if manifest.is_file() else ""
-        return _One(table, [a for a, _ in known], [b for _, b in known], True, (), said)
+        left, right = [a for a, _ in known], [b for _, b in known]
+        return _One(table, Pairs.from_ids(left, right)[0], True, (), said)
     return _nameless(path, table)
 
 
@@ -206,15 +200,15 @@ def _nameless(path: Path, table: pa.Table) -> _One:
         f"{path.name} names pairs but not their images, and there is no pairs.parquet beside it: "
         "no ranking, and intervals treat every pair as independent."
     )
-    return _One(table, left, right, False, (note,))
+    return _One(table, known, False, (note,))
 
 
 def _read_prepared(tables: Tables) -> _One:
-    pairs = tables.pairs
-    return _One(tables.vote_table, *_ids(pairs), True, (), tables.manifest.simulated)
+    used = Pairs.from_ids(*_names(tables.pairs))[0]
+    return _One(tables.vote_table, used, True, (), tables.manifest.simulated)
 
 
-def _ids(pairs: Pairs) -> tuple[list[str], list[str]]:
+def _names(pairs: Pairs) -> tuple[list[str], list[str]]:
     left: list[str] = pairs.image_ids[pairs.left].tolist()
     right: list[str] = pairs.image_ids[pairs.right].tolist()
     return left, right

@@ -1,4 +1,4 @@
-"""One reference's verdict on a model's image scores: pure numpy over ``stats``."""
+"""A model's image scores against one reference: pure numpy over ``stats``."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LEVELS = 6
 """With more distinct consensus values than this (many raters), levels are tenths."""
 
 
-def judge(
+def compare(
     name: str,
     reference: Reference,
     score: Floats,
@@ -47,7 +47,7 @@ def judge(
     resamples: int,
     seed: int,
 ) -> ReferenceResult:
-    """Judge image scores by one reference.
+    """Hold image scores against one reference.
 
     Args:
         name: shown in tables.

@@ -1,4 +1,4 @@
-"""A trained model's scores judged by every reference on the test pairs."""
+"""A trained model's scores held against every reference on the test pairs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interestingness.errors import LabelError
-from interestingness.evaluation.comparison import Floats, Rows, finite, judge, sigmoid
+from interestingness.evaluation.comparison import Floats, Rows, compare, finite, sigmoid
 from interestingness.evaluation.reference import Reference
 from interestingness.evaluation.results import Evaluation, Histogram, Mistake, RankedImage
 from interestingness.schema import Pairs
@@ -34,7 +34,7 @@ def evaluate(
         pairs: all pairs.
         test: rows of the test pairs, or a mask over all pairs.
         references: by name, in the order of the table.
-        main: reference that mistakes are counted against; where it is None or cannot judge, the
+        main: reference that mistakes are counted against; where it is None or has no labels, the
             first that can.
         has_zero: whether a score above 0 says yes to an image (``PairLoss.has_zero``).
         shown: how many images and mistakes to keep for showing.
@@ -66,12 +66,12 @@ def evaluate(
     used = pairs[rows].images_used().astype(np.int64)
     images = used[~np.isnan(score[used])]
     results = tuple(
-        judge(
+        compare(
             name, reference, score, pairs, rows, has_zero=has_zero, resamples=resamples, seed=seed
         )
         for name, reference in references.items()
     )
-    able = [r.name for r in results if r.judged]
+    able = [r.name for r in results if r.compared]
     if main not in able:
         main = able[0] if able else None
     highest, middle, lowest = _extremes(score, pairs, images, shown)

@@ -1,4 +1,4 @@
-"""Who judges: a label source read once for all pairs, or the reason why it cannot be."""
+"""What a model is held against: a label source read once for all pairs, or why it cannot be."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class Reference:
         source: LabelSource | Labels,
         pairs: Pairs,
         *,
+        labels: Labels | None = None,
         train: NDArray[np.bool_] | NDArray[np.integer] | None = None,
         image_scores: NDArray[np.float64] | None = None,
         votes: Votes | None = None,
@@ -49,6 +50,7 @@ class Reference:
         Args:
             source: a label source, or labels for ``pairs`` that are there already.
             pairs: all pairs of the data set.
+            labels: what the source, which is fitted then, says of ``pairs``, where that is known.
             train: rows that the source may estimate its own parameters from; None takes it as it
                 is (fitted already, or without parameters).
             image_scores: instead of the source's own, shape (images,).
@@ -60,6 +62,9 @@ class Reference:
         """
         if isinstance(source, Labels):
             labels = source
+        elif labels is not None:
+            if image_scores is None:
+                image_scores = _by_image(source, pairs)
         else:
             missing = source.missing()
             if missing is not None:

@@ -14,9 +14,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from interestingness.data.batch import PairBatch
 from interestingness.errors import ConfigError, DataError, WeightsError
-from interestingness.learning.losses import l2_penalty
-from interestingness.learning.metrics import GatheredScores, PairScores, pair_metrics
-from interestingness.learning.pair_losses import BradleyTerryLoss, PairLoss
+from interestingness.learning.metrics import GatheredScores, ImageScores, PairScores, pair_metrics
+from interestingness.learning.pair_losses import BradleyTerryLoss, PairLoss, l2_penalty
 from interestingness.learning.parameter_groups import ParameterGroups
 from interestingness.learning.schedule import StepSchedule
 from interestingness.models.scorer import Scorer
@@ -86,7 +85,7 @@ class PreferenceLearner(L.LightningModule):
         self._smaller_steps = smaller_steps
         self.train_scores = PairScores()
         self.validation_scores = PairScores()
-        self.test_scores = PairScores()
+        self.test_scores = ImageScores()
 
     def forward(self, images: Tensor) -> Tensor:
         """Scores in logits, shape (images,), of images (U, 3, H, W) or features (U, dim)."""
@@ -142,18 +141,16 @@ class PreferenceLearner(L.LightningModule):
         )
 
     def validation_step(self, batch: PairBatch, batch_index: int) -> None:
-        """Collect scores; no collective runs here."""
-        self._collect(self.validation_scores, batch)
-
-    def test_step(self, batch: PairBatch, batch_index: int) -> None:
-        """Collect scores; no collective runs here."""
-        self._collect(self.test_scores, batch)
-
-    def _collect(self, metric: PairScores, batch: PairBatch) -> None:
+        """Collect scores of pairs; no collective runs here."""
         scores = self.scorer(batch.images)
-        metric.update(
+        self.validation_scores.update(
             batch.row, scores[batch.left], scores[batch.right], batch.preference, batch.weight
         )
+
+    def test_step(self, batch: PairBatch, batch_index: int) -> None:
+        """Collect scores of images; no collective runs here."""
+        scores = self.scorer(batch.images)
+        self.test_scores.update(batch.row, batch.left, batch.right, scores)
 
     def on_train_epoch_end(self) -> None:
         """Log the mean loss and accuracy over the epoch's batches as they were seen."""

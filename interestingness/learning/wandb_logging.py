@@ -80,7 +80,7 @@ class RunLogger(WandbLogger):
 
     @override
     def finalize(self, status: str) -> None:
-        """End the run at once if training failed; one that went well ends in ``log_run_media``."""
+        """End the run at once if training failed; one that went well ends in ``log_report``."""
         super().finalize(status)
         if status != "success":
             self.finish(exit_code=1)

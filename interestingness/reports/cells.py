@@ -112,6 +112,7 @@ _WRITTEN: dict[Kind, Callable[[float], str]] = {
     "count": _fixed(0),
     "percent": _fixed(1, factor=100),
     "number": _fixed(2),
+    "fine": _fixed(3),
     "signed": _fixed(2, sign="+"),
     "seconds": _time,
     "dollars": _money,

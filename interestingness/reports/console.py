@@ -1,194 +1,167 @@
-"""What a run says on the terminal: what it uses at the start, a table and one path at the end."""
+"""What the terminal shows: what is used, a table or two, the answer, and one path at the end."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
-from interestingness.evaluation.results import Estimate, Evaluation, ReferenceResult
-from interestingness.reports.description import RunDescription, number, percent, roles
-from interestingness.reports.text import plural
+from interestingness.reports.cells import cell_text, groups, heading, shown
+from interestingness.reports.text import plain, plural
+from interestingness.studies.result import Column, StudyResult, Table
 
-NARROW = 66
-"""Below this many columns only pairs and accuracy stand beside the name."""
+LINES = 40
+"""Rows of a table that the terminal shows."""
+INDENT = "  "
+"""Before names of rows that stand below the name of their group."""
+GAP = 2
+"""Blanks between columns of the terminal."""
+LEAST_TEXT = 20
+"""Columns of the terminal that a folded text needs; with less it is left to the page."""
 
 _ASCII = str.maketrans({"–": "-", "−": "-", "·": "|", "×": "x", "σ": "s", "…": "~", "→": ">"})
 
 
-def describe_run(description: RunDescription, *, console: Console | None = None) -> None:
-    """Print which data, labels, model, weights and split a run uses.
+def print_report(result: StudyResult, *, page: Path, console: Console | None = None) -> None:
+    """Print what was used, the first tables, the answer, and the path of the page as last line."""
+    console = console or Console()
+    print_used(result.used, console=console)
+    print_findings(result, page=page, console=console)
+
+
+def print_used(
+    used: Sequence[tuple[str, str]], *, simulated: str = "", console: Console | None = None
+) -> None:
+    """Print which data, labels, model, weights and split are used.
 
     Args:
-        description: one line each.
+        used: name and text, a line each.
+        simulated: the sentence of a simulation, else "".
         console: where to; None is standard output.
     """
     console = console or Console()
-    grid = Table.grid(padding=(0, 2))
+    grid = RichTable.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, text in description.lines():
-        grid.add_row(name, Text(spell(text, console)))
+    for name, text in used:
+        grid.add_row(_text(name, console), _text(text, console))
     console.print(grid)
-    _simulation(description.simulated, console)
-    console.print()
+    _print_simulation(simulated, console)
 
 
-def print_results(
-    evaluation: Evaluation,
-    *,
-    simulated: str = "",
-    page: str | Path | None = None,
-    console: Console | None = None,
-) -> None:
-    """Print the table that ends a run, and the path of its page as the last line.
-
-    Args:
-        evaluation: what was measured on the test pairs.
-        simulated: sentence that goes with every number if raters are simulated, else "".
-        page: what to open next; printed whole, however long.
-        console: where to; None is standard output.
-    """
+def print_findings(result: StudyResult, *, page: Path, console: Console | None = None) -> None:
+    """Print the first tables, the answer, and the path of the page as last line."""
     console = console or Console()
+    for table in result.tables[: result.printed]:
+        print_table(table, console=console)
+    console.print(_text(result.answer, console))
+    _print_simulation(result.simulated, console)
     console.print()
-    judged = [r for r in evaluation.references if r.judged]
-    if judged:
-        console.print(_table(judged, evaluation, console))
-    said = [r for r in judged if r.yes_or_no is not None]
-    if said:
-        console.print()
-        console.print(_yes_or_no(said, console))
-    lines = [_sentence(evaluation, judged)]
-    if any(r.accuracy.low is not None for r in judged):
-        lines.append(
-            "pairs: those on which the reference prefers one side; accuracy and ceiling in %, "
-            "intervals of 95 % over resampled images"
-        )
-    if any(r.ceiling for r in judged):
-        lines.append("ceiling: one human rater against the majority of the others")
-    if said:
-        lines.append(
-            "yes: a score above 0, or the reference's own; precision of the model's yes, recall of "
-            "the reference's; all in %, over test images"
-        )
-    if unscored := evaluation.unscored_images:
-        lines.append(
-            f"{plural(unscored, 'test image')} {'has' if unscored == 1 else 'have'} no score; "
-            "pairs with such are left out"
-        )
-    for line in filter(None, lines):
-        console.print(Text(spell(line, console), style="dim"))
-    for result in evaluation.references:
-        if not result.judged:
-            console.print(Text(spell(f"{result.name} cannot judge: {result.reason}", console)))
-    _simulation(simulated, console)
-    if page is not None:
-        console.print()
-        console.print(spell(str(page), console), markup=False, highlight=False, soft_wrap=True)
+    console.print(spell(str(page), console), markup=False, highlight=False, soft_wrap=True)
 
 
-def print_table(
-    title: str, rows: Sequence[Mapping[str, Any]], *, console: Console | None = None
-) -> None:
-    """Print rows of plain values below the names of their columns.
-
-    Args:
-        title: a few words above the table.
-        rows: mappings with the same keys; numbers are shown to three digits, NaN as "–".
-        console: where to; None is standard output.
-    """
-    console = console or Console()
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), title=spell(title, console))
-    for i, name in enumerate(rows[0] if rows else ()):
-        table.add_column(name.replace("_", " "), justify="right" if i else "left")
-    for row in rows:
-        table.add_row(*(Text(spell(_cell(value), console)) for value in row.values()))
-    console.print(table)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return number(None if value != value else value, 3)
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _table(judged: list[ReferenceResult], evaluation: Evaluation, console: Console) -> Table:
-    names = [f"{r.name} (learnt)" if r.learnt else r.name for r in judged]
-    columns = {
-        "pairs": [f"{r.pairs:,}" for r in judged],
-        "images": [f"{r.images:,}" for r in judged],
-        "accuracy": [_estimate(r.accuracy) for r in judged],
-        "Spearman": [number(r.spearman) for r in judged],
-        "chance": [percent(r.chance, 0) for r in judged],
-        "ceiling": [percent(r.ceiling.accuracy if r.ceiling else None) for r in judged],
-    }
-    if not any(r.ceiling for r in judged):
-        del columns["ceiling"]
-    if console.width < NARROW:
-        columns = {k: v for k, v in columns.items() if k in ("pairs", "accuracy")}
-    bold = [r.name == evaluation.main for r in judged]
-    return _numbers("reference", names, columns, bold, console)
-
-
-def _yes_or_no(said: list[ReferenceResult], console: Console) -> Table:
-    """Single images, said yes or no to by the sign of their score."""
-    found = [r.yes_or_no for r in said if r.yes_or_no is not None]
-    columns = {
-        "images": [f"{f.images:,}" for f in found],
-        "yes": [percent(f.yes) for f in found],
-        "accuracy": [_estimate(f.accuracy) for f in found],
-        "precision": [percent(f.precision) for f in found],
-        "recall": [percent(f.recall) for f in found],
-    }
-    if console.width < NARROW:
-        columns = {k: v for k, v in columns.items() if k in ("images", "accuracy")}
-    return _numbers("yes or no", [r.name for r in said], columns, [False] * len(said), console)
-
-
-def _numbers(
-    first: str,
-    names: Sequence[str],
-    columns: Mapping[str, Sequence[str]],
-    bold: Sequence[bool],
-    console: Console,
-) -> Table:
-    """Names and, to the right, columns of numbers that are never cut."""
-    numbers = sum(max(map(len, (title, *cells))) + 2 for title, cells in columns.items())
-    roomy = max(map(len, names)) + numbers <= console.width
-    table = Table(
-        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0) if roomy else 0, pad_edge=False, show_edge=False
-    )
-    table.add_column(first, overflow="fold")
-    for title in columns:
-        table.add_column(title, justify="right", no_wrap=True)
-    for strong, *cells in zip(bold, names, *columns.values(), strict=True):
-        style = "bold" if strong else ""
-        table.add_row(*(Text(spell(cell, console)) for cell in cells), style=style)
-    return table
-
-
-def _estimate(accuracy: Estimate) -> str:
-    if accuracy.low is None or accuracy.high is None:
-        return percent(accuracy.value)
-    low, high = percent(accuracy.low), percent(accuracy.high)
-    return f"{percent(accuracy.value)} [{low}, {high}]"
-
-
-def _sentence(evaluation: Evaluation, judged: list[ReferenceResult]) -> str:
-    tested = f"{plural(evaluation.pairs, 'test pair')} of {plural(evaluation.images, 'image')}"
-    if not judged:
-        return f"{tested}; no reference can judge them"
-    return "; ".join(filter(None, [tested, roles(evaluation)]))
-
-
-def _simulation(sentence: str, console: Console) -> None:
+def _print_simulation(sentence: str, console: Console) -> None:
     if sentence:
-        console.print(Text(spell(sentence, console), style="bold yellow"))
+        console.print(_text(sentence, console, style="bold yellow"))
+
+
+def print_table(table: Table, *, console: Console | None = None) -> None:
+    """Print a table with as many of its columns as the terminal holds; say which are left out."""
+    console = console or Console()
+    every = shown(table)
+    parts = groups([[cell_text(r.get(c.name), c.kind) for c in every] for r in table.rows[:LINES]])
+    body = [row for _, rows in parts for row in rows]
+    if body and len(body[0]) < len(every):
+        body = [(f"{INDENT}{row[0]}", *row[1:]) for row in body]
+    columns = every[-len(body[0]) :] if body else every
+    texts = {c.name: [row[i] for row in body] for i, c in enumerate(columns)}
+    names = [name for name, _ in parts]
+    kept = fitting(columns, texts, console.width, names=names)
+    drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for i, (column, width) in enumerate(kept):
+        drawn.add_column(
+            _text(heading(column), console),
+            justify="left" if i == 0 or column.kind == "text" else "right",
+            overflow="fold",
+            width=width,
+        )
+    lines = zip(*(texts[c.name] for c, _ in kept), strict=True)
+    for name, rows in parts:
+        if name:
+            drawn.add_row(_text(name, console, style="bold"))
+        for _ in rows:
+            drawn.add_row(*(_text(cell, console) for cell in next(lines)))
+    console.print()
+    console.print(_text(table.title, console, style="bold"))
+    console.print(drawn)
+    if (more := len(table.rows) - LINES) > 0:
+        said = f"… and {plural(more, 'more row')} in {table.name}.csv"
+        console.print(_text(said, console, style="dim"))
+    if left_out := [c.title for c in columns if c not in [column for column, _ in kept]]:
+        said = f"not shown here: {', '.join(left_out)}"
+        console.print(_text(said, console, style="dim"))
+    console.print()
+
+
+def fitting(
+    columns: Sequence[Column],
+    texts: Mapping[str, Sequence[str]],
+    width: int,
+    *,
+    names: Sequence[str] = (),
+) -> list[tuple[Column, int]]:
+    """The columns that fit into a width, taken from the left, and how wide each is.
+
+    Numbers are never cut: a column of numbers fits whole or not at all. The first column may be
+    folded to half the width, and long texts to the room that numbers leave.
+
+    Args:
+        columns: in order; the first is always kept.
+        texts: what stands in each, by name.
+        width: of the terminal, in characters.
+        names: of groups of rows, which stand in the first column.
+    """
+    wishes = {
+        c.name: max(map(cell_len, [*heading(c).split(), *texts[c.name]]), default=1)
+        for c in columns
+    }
+    first = columns[0].name if columns else ""
+    if columns:
+        wishes[first] = max([wishes[first], *map(cell_len, names)])
+    prose = {c.name for c in columns if c.kind == "text" and wishes[c.name] > LEAST_TEXT} - {first}
+    kept: dict[str, int] = {}
+    left = width
+    for column in sorted(columns, key=lambda c: c.name in prose):
+        needs = min(wishes[column.name], LEAST_TEXT if column.name in prose else width)
+        if not kept:
+            needs = min(needs, width // 2)
+        if not kept or needs <= left:
+            kept[column.name] = needs
+            left -= needs + GAP
+    return _widened([(c, kept[c.name]) for c in columns if c.name in kept], texts, left + GAP)
+
+
+def _widened(
+    kept: list[tuple[Column, int]], texts: Mapping[str, Sequence[str]], left: int
+) -> list[tuple[Column, int]]:
+    """The same with what is left over given to texts that are folded, from the left."""
+    found = []
+    for column, width in kept:
+        wish = max(map(cell_len, texts[column.name]), default=1)
+        more = max(0, min(left, wish - width)) if column.kind == "text" else 0
+        left -= more
+        found.append((column, width + more))
+    return found
+
+
+def _text(text: str, console: Console, *, style: str = "") -> Text:
+    """Text as it is: no markup, no control characters, in what the terminal can show."""
+    return Text(spell(plain(text, 4000), console), style=style)
 
 
 def spell(text: str, console: Console) -> str:

@@ -1,175 +1,191 @@
-"""One self-contained HTML file per run: no script, no other host, every text escaped."""
+"""One self-contained HTML file per run or study: answer, tables, figures, pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-from PIL import Image
-
-from interestingness.evaluation.results import Evaluation
-from interestingness.reports import figures
-from interestingness.reports.charts.heat_map import heat_map
-from interestingness.reports.description import RunDescription, number, percent, roles
-from interestingness.reports.reasons import Reason
+from interestingness.reports.cells import cell_text, groups, heading, shown
+from interestingness.reports.charts.draw import draw, is_wide
+from interestingness.reports.table_files import write_table_files
 from interestingness.reports.templating import environment, flatten, stylesheet, write_html
-from interestingness.reports.text import plural
-from interestingness.reports.thumbnails import Thumbnails
-from interestingness.studies.result import HeatMap
+from interestingness.reports.thumbnails import LIMIT, Thumbnails
+from interestingness.studies.result import Column, Figure, Gallery, Scatter, StudyResult, Table
+from interestingness.studies.study import Picture, Settings
 
+PAGE = "page.html"
+ROWS = 150
+"""Rows of one table that the page shows; its files have all."""
+OPEN_ROWS = 25
+"""Rows of a table that are shown without scrolling, and after the first table without a click."""
+IMAGES, PAIRS, PICTURES = 48, 30, 500
+"""Images and pairs of one gallery, and pictures of all galleries, that are shown."""
+BYTES = 2_400_000
+"""All pictures of the galleries together, before base64."""
+ON_MAP, ON_MAP_SIDE, ON_MAP_BYTES = 80, 112, 4_000
+"""Pictures on one map, their longest side and the bytes of each."""
 LISTED = 200
-"""Skipped images and settings that are listed; the rest is counted."""
-REASONS = 3
-"""Reasons of people, and of models, shown for one pair."""
+"""Settings that are listed."""
 
 
-@dataclass(frozen=True, eq=False)
-class PageContent:
-    """What a page shows.
+@dataclass(frozen=True)
+class _TableView:
+    """A table as the template reads it.
 
     Attributes:
-        title: a few words, e.g. "human on oasis".
-        run: data, labels, model, weights, split, and the sentence of a simulation.
-        evaluation: what was measured.
-        thumbnail: image id to picture; None shows a placeholder.
-        reasons: why raters chose as they did, by pair id; texts are untrusted.
-        skipped: unusable images and why, one pair of texts each.
-        settings: the run's config, nested or flat.
-        agreement: of the model and the references with each other, if there is more than one.
+        columns: those that are shown; without the first if it names the groups.
+        breadth: class of each of them: "short" texts stand in one line, "long" ones get room.
+        groups: names and the texts of their rows.
+        more: rows that only the files have.
+        folded: whether it is opened by a click.
+        tall: whether its rows scroll in a box of their own.
     """
 
-    title: str
-    run: RunDescription
-    evaluation: Evaluation
-    thumbnail: Callable[[str], Image.Image | None]
-    reasons: Mapping[str, Sequence[Reason]] = field(default_factory=dict)
-    skipped: Sequence[tuple[str, str]] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    agreement: HeatMap | None = None
+    table: Table
+    columns: list[Column]
+    breadth: list[str]
+    groups: list[tuple[str, list[Sequence[str]]]]
+    more: int
+    folded: bool
+    tall: bool
+
+    @property
+    def heads(self) -> list[tuple[Column, str]]:
+        """Columns and their headings with units."""
+        return [(column, heading(column)) for column in self.columns]
+
+    @property
+    def helps(self) -> list[Column]:
+        """Columns that need a definition."""
+        return [column for column in shown(self.table) if column.help]
 
 
-def write_page(path: str | Path, content: PageContent) -> Path:
-    """Write the page so that it appears whole or not at all.
+@dataclass(frozen=True)
+class _GalleryView:
+    """A gallery cut to what is shown."""
+
+    gallery: Gallery
+    images: Sequence[Any]
+    pairs: Sequence[Any]
+    more: int
+
+
+def write_report(
+    folder: str | Path,
+    result: StudyResult,
+    *,
+    picture: Picture,
+    settings: Settings,
+    table_files: bool = True,
+) -> Path:
+    """Write tables and page; each file appears whole or not at all.
+
+    Args:
+        folder: made if need be.
+        result: what was found.
+        picture: image id → picture, None where it cannot be read.
+        settings: the config, shown at the foot of the page.
+        table_files: whether each table is written as Markdown, CSV and Parquet too; a run has its
+            numbers in ``metrics.json`` already.
 
     Returns:
-        The path, for printing.
+        The page.
     """
-    return write_html(path, render_page(content))
+    folder = Path(folder)
+    if table_files:
+        write_table_files(folder, result.tables)
+    page = render_page(result, picture=picture, settings=settings, table_files=table_files)
+    return write_html(folder / PAGE, page)
 
 
-def render_page(content: PageContent) -> str:
-    """The page as HTML text."""
-    evaluation = content.evaluation
-    judged = [r for r in evaluation.references if r.judged]
-    main = evaluation.main_result
-    span = figures.accuracy_span(judged)
-    settings = list(flatten(content.settings))
+def render_page(
+    result: StudyResult, *, picture: Picture, settings: Settings, table_files: bool = True
+) -> str:
+    """The page as HTML text.
+
+    Args:
+        result: what a study or a run found.
+        picture: image id → picture, None where it cannot be read.
+        settings: the config, listed at the foot.
+        table_files: whether each table has files to link to.
+    """
+    galleries, pictures = _galleries(result.galleries)
+    limit = max(1_500, min(LIMIT, BYTES // max(1, pictures)))
+    small = Thumbnails(picture, limit=ON_MAP_BYTES, side=ON_MAP_SIDE)
+    listed = list(flatten(settings))
     return (
         environment()
         .get_template("page.html.j2")
         .render(
-            css=stylesheet("base.css", "run.css", "charts.css"),
-            title=content.title,
-            run=content.run,
-            evaluation=evaluation,
-            roles=roles(evaluation),
-            main=main if main is not None and main.judged else None,
-            bars={r.name: figures.interval_bar(r, span) for r in judged},
-            span=span,
-            columns=_columns(evaluation),
-            said=[r for r in judged if r.yes_or_no is not None],
-            figures=_figures(evaluation),
-            agreement=content.agreement,
-            heat=heat_map(content.agreement) if content.agreement is not None else "",
-            galleries=_galleries(evaluation),
-            mistakes=[
-                (mistake, _voices(content.reasons.get(mistake.pair_id, ())))
-                for mistake in evaluation.mistakes
+            css=stylesheet("base.css", "page.css", "charts.css"),
+            result=result,
+            table_files=table_files,
+            tables=[_view(table, first=i == 0) for i, table in enumerate(result.tables)],
+            figures=[
+                (figure, draw(_cut(figure), thumbnail=small), is_wide(figure))
+                for figure in result.figures
             ],
-            thumbnail=Thumbnails(content.thumbnail),
-            skipped=content.skipped[:LISTED],
-            skipped_more=max(0, len(content.skipped) - LISTED),
-            settings=settings[:LISTED],
-            settings_more=max(0, len(settings) - LISTED),
+            galleries=galleries,
+            thumbnail=Thumbnails(picture, limit=limit),
+            settings=listed[:LISTED],
+            settings_more=max(0, len(listed) - LISTED),
         )
     )
 
 
-def _voices(reasons: Sequence[Reason]) -> list[tuple[str, list[Reason]]]:
-    """What people and what models say of a pair, to stand side by side."""
-    voices = [
-        (title, [reason for reason in reasons if reason.kind == kind][:REASONS])
-        for title, kind in (("people", "human"), ("models", "model"))
-    ]
-    return [(title, found) for title, found in voices if found]
-
-
-def _columns(evaluation: Evaluation) -> list[tuple[str, Callable[[Any], str]]]:
-    """Titles and texts of the table's numbers after accuracy; empty columns are left out."""
-    every: list[tuple[str, Callable[[Any], str], Callable[[Any], Any]]] = [
-        ("pairs", lambda r: f"{r.pairs:,}", lambda r: r.pairs),
-        ("images", lambda r: f"{r.images:,}", lambda r: r.images),
-        ("Spearman", lambda r: number(r.spearman), lambda r: True),
-        ("Kendall", lambda r: number(r.kendall), lambda r: r.kendall),
-        ("chance", lambda r: percent(r.chance, 0), lambda r: True),
-        (
-            "ceiling",
-            lambda r: percent(r.ceiling.accuracy if r.ceiling else None),
-            lambda r: r.ceiling,
-        ),
-        ("ECE", lambda r: number(r.ece, 3), lambda r: r.ece),
-        ("Brier", lambda r: number(r.brier, 3), lambda r: r.brier),
-        ("AP", lambda r: number(r.average_precision), lambda r: r.average_precision),
-        ("NDCG", lambda r: number(r.ndcg), lambda r: r.ndcg),
-        ("ties", lambda r: f"{r.ties:,}", lambda r: r.ties),
-    ]
-    judged = [r for r in evaluation.references if r.judged]
-    return [
-        (title, text)
-        for title, text, value in every
-        if any(value(r) not in (None, 0) for r in judged)
-    ]
-
-
-def _figures(evaluation: Evaluation) -> list[tuple[str, str, Markup]]:
-    """Title, caption and chart of what there is to draw."""
-    found = []
-    main = evaluation.main_result
-    if main is not None and main.consensus:
-        found.append(
-            (
-                "Accuracy by consensus",
-                f"Pairs on which more of the votes of {main.name} agree should be easier.",
-                figures.consensus_chart(main.consensus),
-            )
+def render_figure(figure: Figure, *, picture: Picture) -> str:
+    """One figure as a page of its own."""
+    small = Thumbnails(picture, limit=ON_MAP_BYTES, side=ON_MAP_SIDE)
+    return (
+        environment()
+        .get_template("figure.html.j2")
+        .render(
+            css=stylesheet("base.css", "charts.css"),
+            figure=figure,
+            chart=draw(_cut(figure), thumbnail=small),
         )
-    if main is not None and main.reliability:
-        found.append(
-            (
-                "Calibration",
-                f"Predicted preference against that of {main.name}; on the dashed line a "
-                "prediction means what it says. Larger dots stand for more pairs.",
-                figures.calibration_chart(main.reliability),
-            )
-        )
-    if evaluation.histogram.counts:
-        found.append(
-            (
-                "Scores",
-                f"Scores of {plural(evaluation.images, 'test image')}.",
-                figures.histogram_chart(evaluation.histogram),
-            )
-        )
-    return found
-
-
-def _galleries(evaluation: Evaluation) -> list[tuple[str, Any]]:
-    groups = (
-        ("Highest", evaluation.highest),
-        ("Middle", evaluation.middle),
-        ("Lowest", evaluation.lowest),
     )
-    return [(name, images) for name, images in groups if images]
+
+
+def _view(table: Table, *, first: bool) -> _TableView:
+    columns = shown(table)
+    rows = [[cell_text(row.get(c.name), c.kind) for c in columns] for row in table.rows[:ROWS]]
+    parts = groups(rows)
+    body = [row for _, members in parts for row in members]
+    columns = columns[-len(body[0]) :] if body else columns
+    return _TableView(
+        table,
+        columns,
+        breadth=[_breadth([row[i] for row in body]) for i in range(len(columns))],
+        groups=parts,
+        more=max(0, len(table.rows) - ROWS),
+        folded=not first and len(table.rows) > OPEN_ROWS,
+        tall=len(table.rows) > OPEN_ROWS,
+    )
+
+
+def _breadth(texts: Sequence[str]) -> str:
+    longest = max(map(len, texts), default=0)
+    return "short" if longest <= 24 else "long" if longest > 40 else ""
+
+
+def _galleries(galleries: Sequence[Gallery]) -> tuple[list[_GalleryView], int]:
+    """What is shown of each gallery, and the number of pictures in all."""
+    views, left = [], PICTURES
+    for gallery in galleries:
+        images = gallery.images[: min(IMAGES, left)]
+        left -= len(images)
+        pairs = gallery.pairs[: min(PAIRS, left // 2)]
+        left -= 2 * len(pairs)
+        more = len(gallery.images) + len(gallery.pairs) - len(images) - len(pairs)
+        views.append(_GalleryView(gallery, images, pairs, more))
+    return views, PICTURES - left
+
+
+def _cut(figure: Figure) -> Figure:
+    """A map with no more pictures than a page can hold."""
+    if isinstance(figure, Scatter) and len(figure.images) > ON_MAP:
+        return replace(figure, images=dict(list(figure.images.items())[:ON_MAP]))
+    return figure

@@ -10,7 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from interestingness.disk import appear
-from interestingness.reports.description import number, percent
+from interestingness.reports.cells import written
 from interestingness.reports.text import breakable, inline, plain, plural
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -26,8 +26,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        percent=percent,
-        number=number,
+        written=written,
         plain=plain,
         inline=inline,
         plural=plural,

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from interestingness.errors import DataError
@@ -16,7 +14,9 @@ from interestingness.models.backbone import Backbone
 from interestingness.models.scaling import FeatureScaler
 from interestingness.scoring.table_scorer import ScorerMaterial, TableScorer
 from interestingness.stats.common_interest import common_interest, semantic_partitions
+from interestingness.tables.image_names import COLUMNS
 from interestingness.tables.tables import Tables
+from interestingness.tables.user_tables import read_user_table
 
 JUDGMENTS = "judgments"
 
@@ -136,14 +136,10 @@ def read_favourites(
 
 
 def _of_file(file: Path) -> pa.Table:
-    try:
-        parquet = file.suffix.lower() == ".parquet"
-        table = pq.read_table(file) if parquet else pacsv.read_csv(file)
-        table = table.select(["image_id", "user_id"])
-    except (OSError, KeyError, pa.ArrowInvalid) as error:
-        raise DataError(
-            f"{file}: cannot be read as a table of favourites ({error})",
-            expected="CSV or Parquet with the columns image_id and user_id",
-            todo="correct scorer.favourites",
-        ) from None
-    return pa.table([column.cast(pa.string()) for column in table.columns], table.column_names)
+    table = read_user_table(file)
+    names = {
+        "image_id": table.need("image_id", ("image_id", *COLUMNS), {}),
+        "user_id": table.need("user_id", ("user_id",), {}),
+    }
+    favourites = pa.table({ours: table.columns[theirs] for ours, theirs in names.items()})
+    return favourites.drop_null()

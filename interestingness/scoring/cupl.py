@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
@@ -17,6 +16,7 @@ from interestingness.models.backbones import OpenClipBackbone, SceneClipBackbone
 from interestingness.models.text_towers import OpenClipText, SceneClipText
 from interestingness.scoring.table_scorer import ScorerMaterial, TableScorer
 from interestingness.tables.tables import Tables
+from interestingness.tables.user_tables import read_user_table
 
 SHIPPED = "shipped"
 DATASET = "dataset"
@@ -164,23 +164,10 @@ def read_prompts(prompts: str, question: str, tables: Tables) -> list[str]:
 
 
 def _of_file(file: Path, question: str) -> list[str]:
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            f"{file}: cannot be read ({error})",
-            expected="a CSV file with the columns question and text",
-            todo="scorer.prompts=shipped, or correct the path",
-        ) from None
-    if rows and not {"question", "text"} <= rows[0].keys():
-        raise DataError(
-            f"{file}: columns {', '.join(map(str, rows[0]))}",
-            expected="the columns question and text",
-            todo="rename them",
-        )
-    texts = [row["text"] for row in rows if row["question"] == question]
-    return [text.strip() for text in texts if text and text.strip()]
+    table = read_user_table(file)
+    about, texts = (table.need(name, (name,), {}) for name in ("question", "text"))
+    rows = zip(table.cells(about), table.cells(texts), strict=True)
+    return [text for asked, text in rows if asked == question and text]
 
 
 def _of_dataset(tables: Tables, question: str) -> list[str]:

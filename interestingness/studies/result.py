@@ -1,4 +1,4 @@
-"""What a study found, as plain values: tables, figures and galleries. How they look is not here."""
+"""What a study or a run found, as plain values: tables, figures, galleries. No layout is here."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Spread:
 Cell = str | int | float | bool | Interval | Spread | None
 """None and NaN are shown as "–"; a row says in words why, e.g. in a column ``note``."""
 
-Kind = Literal["text", "count", "percent", "number", "signed", "seconds", "dollars"]
+Kind = Literal["text", "count", "percent", "number", "fine", "signed", "seconds", "dollars"]
 """How a column's numbers are written. ``percent`` takes shares in [0, 1]; ``number`` has two
-decimals, ``signed`` the same with its sign."""
+decimals, ``fine`` three, ``signed`` two with its sign."""
 
 
 @dataclass(frozen=True)
@@ -197,12 +197,15 @@ class ShownPair:
     Attributes:
         text: e.g. "people 4 of 5 left, GPT-4o right".
         reasons: who, and their text.
+        shares: who, and with which probability in [0, 1] they prefer left; drawn as bars. The
+            picture that the last one prefers is framed.
     """
 
     left: Shown
     right: Shown
     text: str = ""
     reasons: tuple[tuple[str, str], ...] = ()
+    shares: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,17 +220,21 @@ class Gallery:
 
 @dataclass(frozen=True, eq=False)
 class StudyResult:
-    """All that a study says; from it come print-out, Markdown, CSV, Parquet, the page and W&B.
+    """All that a study or a run says; from it come print-out, Markdown, CSV, Parquet, page and W&B.
+
+    A training run is a study with one fit.
 
     Attributes:
         name: of the study, e.g. ``label_source_table``.
         title: heading of the page.
         answer: what was found, in one to three sentences with numbers from this run.
         used: what it was computed from, name and text (data, labels, model, split …).
-        tables, figures, galleries: in the order of showing; the first table goes to the console.
+        tables, figures, galleries: in the order of showing.
         notes: what a reader must know before believing it.
         simulated: the sentence that goes with every number of simulated raters, else "".
         pictures_first: whether the page shows galleries before the first table: pages to look at.
+        printed: how many tables the console shows, from the first on.
+        headline: the one number of the page and what it is: ("73.4 %", "accuracy against people").
     """
 
     name: str
@@ -240,3 +247,5 @@ class StudyResult:
     notes: Sequence[str] = ()
     simulated: str = ""
     pictures_first: bool = False
+    printed: int = 1
+    headline: tuple[str, str] | None = None

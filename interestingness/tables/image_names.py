@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from interestingness.errors import DataError
-from interestingness.tables.csv_tables import TextTable
+from interestingness.tables.user_tables import TextTable
 
 SUFFIXES = frozenset(
     [
@@ -82,12 +84,7 @@ class ImageNames:
 
     def rows(self, names: Iterable[str | None]) -> NDArray[np.int64]:
         """Rows of many images, -1 where a name is empty or unknown."""
-        known: dict[str | None, int] = {None: -1}
-        found = []
-        for name in names:
-            if name not in known:
-                known[name] = self.row(name or "")
-            found.append(known[name])
+        found = [-1 if name is None else self.row(name) for name in names]
         return np.asarray(found, dtype=np.int64)
 
     def guess(self, name: str) -> str | None:
@@ -106,6 +103,17 @@ class ImageNames:
                     return image_id
         few = self.image_ids[:20_000]
         return next(iter(difflib.get_close_matches(name, few, n=1, cutoff=0.8)), None)
+
+
+def rows_of(names: ImageNames | KeyedNames, column: pa.Array) -> NDArray[np.int64]:
+    """Rows of the images that a column names, -1 where a cell is empty or unknown, shape (rows,).
+
+    Each distinct name is looked up once.
+    """
+    coded = column.dictionary_encode()
+    known = np.append(names.rows(coded.dictionary.to_pylist()), -1)
+    found: NDArray[np.int64] = known[pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)]
+    return found
 
 
 def _stem(name: str) -> str:
@@ -180,7 +188,7 @@ def missing_images(
         names: what the columns were looked up in.
         table: the user's table.
         columns: the columns that hold images, by what they mean (image, left, right).
-        rows: what ``names.rows`` gave for each.
+        rows: what ``rows_of`` gave for each.
         on_missing: "error", or "skip" to leave such rows out (the caller counts them).
 
     Returns:
@@ -202,8 +210,7 @@ def missing_images(
                 todo="fill the cells or remove the rows",
             )
         absent |= at < 0
-        cells = table.cells(column)
-        strange.update(dict.fromkeys(str(cells[i]) for i in np.flatnonzero(at < 0)))
+        strange.update(dict.fromkeys(pc.unique(table.columns[column].filter(at < 0)).to_pylist()))
     if not absent.any() or (on_missing == "skip" and not absent.all()):
         return absent
     listed = [_described(names, name) for name in list(strange)[:3]]
@@ -238,7 +245,7 @@ def _todo(
     if isinstance(names, KeyedNames):
         return "choose another dataset.image_key"
     for other in table.columns:
-        if other not in columns.values() and (names.rows(table.cells(other)) >= 0).any():
+        if other not in columns.values() and (rows_of(names, table.columns[other]) >= 0).any():
             meaning = next(iter(columns))
             return f"column {other!r} holds names of images: dataset.columns.{meaning}={other}"
     return "check that dataset.images and the table belong together"

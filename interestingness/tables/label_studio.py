@@ -18,31 +18,37 @@ import numpy as np
 import pyarrow as pa
 
 from interestingness.errors import DataError
-from interestingness.tables.csv_tables import TextTable, existing_file, read_text_table
 from interestingness.tables.image_names import SUFFIXES
+from interestingness.tables.user_tables import TextTable, existing_file, read_user_table
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the name of an uploaded file."""
 _COLUMNS = ("left", "right", "choice", "first", "rater", "reason", "time", "provenance")
 
 
-def read_vote_table(path: str | Path, mapping: Mapping[str, str] | None = None) -> TextTable:
+def read_vote_table(
+    path: str | Path,
+    mapping: Mapping[str, str] | None = None,
+    *,
+    columns_option: str | None = None,
+) -> TextTable:
     """A table of votes: CSV or Parquet, or Label Studio's JSON export.
 
     Args:
         path: the file.
         mapping: ``dataset.columns``; for Label Studio, ``left`` and ``right`` name the keys of a
             task's data.
+        columns_option: option that says which column is which, for messages.
 
     Raises:
-        DataError: what ``read_text_table`` and ``read_label_studio`` raise.
+        DataError: what ``read_user_table`` and ``read_label_studio`` raise.
     """
     path = existing_file(path)
     with path.open("rb") as stream:
         start = stream.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if start in (b"[", b"{"):
         return read_label_studio(path, mapping or {})
-    return read_text_table(path)
+    return read_user_table(path, columns_option=columns_option)
 
 
 def read_label_studio(path: Path, mapping: Mapping[str, str]) -> TextTable:
@@ -85,7 +91,7 @@ def read_label_studio(path: Path, mapping: Mapping[str, str]) -> TextTable:
         names[column]: pa.array([row[column] for row in rows], pa.string()) for column in _COLUMNS
     }
     # there are no lines that mean anything in JSON: annotations are counted
-    return TextTable(path, columns, np.arange(1, len(rows) + 1, dtype=np.int64))
+    return TextTable(path, columns, lambda: np.arange(1, len(rows) + 1, dtype=np.int64))
 
 
 def _annotations(task: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:

@@ -1,4 +1,4 @@
-"""A user's own CSV or Parquet file with one row per image and a column of numbers."""
+"""Scores of images from a user's table: one row per image, a column of numbers."""
 
 from __future__ import annotations
 
@@ -6,26 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
+import pyarrow.compute as pc
 
 from interestingness.errors import DataError
+from interestingness.schema import Array
+from interestingness.tables.image_names import COLUMNS, ImageNames, rows_of
 from interestingness.tables.tables import Tables
+from interestingness.tables.user_tables import TextTable, as_numbers, read_user_table
 
-IMAGE_COLUMNS = ("image", "image_id")
 
-
-def read_scores(
-    path: Path, column: str, tables: Tables
-) -> tuple[NDArray[np.float64], dict[str, int]]:
+def read_scores(path: Path, column: str, tables: Tables) -> tuple[Array, dict[str, int]]:
     """Scores of the data set's images from a file ``image,<column>``.
 
-    An image is named by its id, or by a bare file name that only one id ends in.
-
     Args:
-        path: CSV with a header line, or Parquet.
-        column: which column holds the score; empty cells are NaN.
+        path: any table that ``read_user_table`` reads; images are named as ``ImageNames`` has it.
+        column: which column holds the score; empty cells are NaN, true and false are 1 and 0.
         tables: whose images are meant.
 
     Returns:
@@ -34,33 +29,35 @@ def read_scores(
 
     Raises:
         DataError: file absent or unreadable, no image column, unknown column (those there are
-            listed), a cell that is no number, an infinite score, an image twice, or no image of
-            the data set in the file.
+            listed), a cell that is not a finite number, an image twice, or no image of the data set
+            in the file.
     """
-    table = _read(path)
-    image = next((name for name in IMAGE_COLUMNS if name in table.column_names), None)
-    if image is None or column not in table.column_names or column == image:
+    table = read_user_table(path)
+    image, scored = table.find("image", COLUMNS, {}), table.find("score", (column,), {})
+    if image is None or scored is None or scored == image:
         wanted = f"columns image and {column}" if image is None else f"a column {column!r}"
         raise DataError(
-            f"{path}: found columns {', '.join(table.column_names)}",
+            f"{path}: found columns {', '.join(table.columns)}",
             expected=wanted,
             todo="label_source.column=… with one of these, or rename the column",
         )
-    scores = _numbers(table[column], path, column)
-    rows = _rows(table[image].cast(pa.string()).to_pylist(), tables.image_ids)
+    scores = _finite(table, scored)
+    names = ImageNames(tables.image_ids.tolist(), tables.images_folder)
+    rows = rows_of(names, table.columns[image])
     known = rows >= 0
-    if len(rows) and not known.any():
+    if not known.any():
         raise DataError(
             f"{path}: none of its {len(rows)} images is in the data set, the first being "
-            f"{table[image][0].as_py()!r}",
+            f"{table.columns[image][0].as_py()!r}",
             expected=f"image ids such as {tables.image_ids[0]!r}",
             todo="name the images as the data set does",
         )
     found, number = np.unique(rows[known], return_counts=True)
     if (number > 1).any():
-        twice = tables.image_ids[found[number > 1][0]]
+        twice = found[number > 1][0]
         raise DataError(
-            f"{path}: image {twice!r} occurs {number.max()} times",
+            f"{path}: image {tables.image_ids[twice]!r} occurs {number.max()} times "
+            f"({table.lines(rows == twice)})",
             expected="one row per image",
             todo="remove or average the repeated rows",
         )
@@ -69,56 +66,18 @@ def read_scores(
     return values, {"rows_without_image": int((~known).sum())}
 
 
-def _read(path: Path) -> pa.Table:
-    path = path.expanduser()
-    if not path.is_file():
+def _finite(table: TextTable, name: str) -> Array:
+    column = table.columns[name]
+    words = pc.utf8_lower(column)
+    if pc.all(pc.is_in(words, value_set=pa.array(["true", "false", None]))).as_py():
+        column = words.cast(pa.bool_()).cast(pa.int8()).cast(pa.string())
+    read = as_numbers(column, decimal_comma=table.decimal_comma)
+    if read.strange.any():
+        first = table.columns[name][int(np.argmax(read.strange))].as_py()
         raise DataError(
-            f"{path}: there is no such file",
-            expected="a CSV or Parquet file image,<score>",
-            todo="correct label_source.table",
-        )
-    try:
-        if path.suffix.lower() in {".parquet", ".pq"}:
-            return pq.read_table(path)
-        # image names are text even where they look like numbers (007)
-        text = {name: pa.string() for name in IMAGE_COLUMNS}
-        return pa_csv.read_csv(
-            path, convert_options=pa_csv.ConvertOptions(column_types=text, strings_can_be_null=True)
-        )
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(
-            f"{path}: cannot be read ({error})",
-            expected="a CSV file with a header line, or Parquet",
-            todo="save the table again",
-        ) from None
-
-
-def _numbers(values: pa.ChunkedArray, path: Path, column: str) -> NDArray[np.float64]:
-    if pa.types.is_boolean(values.type):
-        values = values.cast(pa.int8())
-    try:
-        numbers = values.cast(pa.float64()).to_numpy().astype(np.float64)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(
-            f"{path}: column {column!r} holds {values.type} ({error})",
+            f"{table.path}: column {name!r} holds {int(read.strange.sum())} cells that are not "
+            f"finite numbers, the first {first!r} ({table.lines(read.strange)})",
             expected="numbers, or empty cells",
             todo="correct the cells, or choose another column",
-        ) from None
-    if np.isinf(numbers).any():
-        raise DataError(
-            f"{path}: column {column!r} has {int(np.isinf(numbers).sum())} infinite values",
-            expected="finite numbers, or empty cells",
-            todo="correct the cells",
         )
-    return numbers
-
-
-def _rows(names: list[str | None], image_ids: NDArray[np.object_]) -> NDArray[np.int64]:
-    row_of: dict[str, int] = {}
-    bare: dict[str, int] = {}
-    for row, image_id in enumerate(image_ids.tolist()):
-        row_of[image_id] = row
-        last = image_id.rpartition("/")[2]
-        bare[last] = -1 if last in bare else row
-    found = [row_of.get(n, bare.get(n, -1)) if n is not None else -1 for n in names]
-    return np.asarray(found, dtype=np.int64)
+    return read.values

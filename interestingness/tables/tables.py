@@ -293,11 +293,22 @@ class Tables:
         Raises:
             DataError: if there is no vote table, or a vote is for a pair not in the pair table.
         """
+        wanted = (question, tuple(raters), kind)
+        if wanted not in self._votes:
+            self._votes[wanted] = self._read_votes(*wanted)
+        return self._votes[wanted]
+
+    @cached_property
+    def _votes(self) -> dict[tuple[str, tuple[str, ...], str], Votes]:
+        """Votes that were asked for already: labels, ceiling and references ask for the same."""
+        return {}
+
+    def _read_votes(self, question: str, raters: tuple[str, ...], kind: str) -> Votes:
         table = self.vote_table
         mask = pc.equal(table["question"], question)
         if kind != "any":
             mask = pc.and_(mask, pc.equal(table["rater_kind"], kind))
-        if tuple(raters) != ("*",):
+        if raters != ("*",):
             chosen: Any = pa.scalar(False)
             for pattern in raters:
                 chosen = pc.or_(chosen, pc.match_like(table["rater_id"], _like(pattern)))
@@ -356,6 +367,11 @@ class Tables:
             return []
         return sorted(pc.unique(self.table("scores")["name"]).to_pylist())
 
+    @property
+    def images_folder(self) -> Path:
+        """The folder that paths of images start from."""
+        return Path(self.manifest.image_root) if self.manifest.image_root else self.root
+
     def image_path(self, row: int) -> Path:
         """Where one image lies.
 
@@ -369,8 +385,7 @@ class Tables:
                 expected="a path in images.parquet",
                 todo="prepare the data set with its images, or use cached features",
             )
-        root = Path(self.manifest.image_root) if self.manifest.image_root else self.root
-        return root / path
+        return self.images_folder / path
 
     def fingerprint(self, *kinds: str) -> str:
         """Hash of the content of some tables (not of file dates or paths)."""

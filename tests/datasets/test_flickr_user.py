@@ -21,7 +21,7 @@ from interestingness.datasets.flickr_user import (
 from interestingness.datasets.prepared import prepare_prepared
 from interestingness.errors import ConfigError, DataError
 from interestingness.labels.scores import ScoreSource
-from interestingness.tables import csv_stream
+from interestingness.tables import table_streams
 from interestingness.tables.tables import Tables
 
 
@@ -54,7 +54,7 @@ def photo(row: dict[str, str]) -> str:
 
 @pytest.fixture(params=[1 << 22, 3000], ids=["one chunk", "many chunks"])
 def _chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_stream, "CHUNK", request.param)
+    monkeypatch.setattr(table_streams, "CHUNK", request.param)
 
 
 @pytest.mark.usefixtures("_chunk")
@@ -98,7 +98,7 @@ def test_chunks_change_nothing(
 ) -> None:
     prints = []
     for at, size in enumerate((1 << 22, 1500)):
-        monkeypatch.setattr(csv_stream, "CHUNK", size)
+        monkeypatch.setattr(table_streams, "CHUNK", size)
         tables = prepare_flickr_user(
             tmp_path / str(at),
             definition=files[0],
@@ -167,7 +167,7 @@ def test_images_by_their_flickr_id(
         (lambda t: "".join(t.splitlines(keepends=True)[:1]), "0 images in"),
         (lambda t: t.replace("https://live.static", "https://other/"), None),
         (lambda t: t.replace(",Synthetica,", ",Synth,etica,"), "rows have not 19 cells"),
-        (lambda t: "PK\x03\x04" + t, "no column user_id"),
+        (lambda t: "PK\x03\x04" + t, "FlickrUser_definition.csv"),
     ],
 )
 def test_a_wrong_file_is_one_clear_error(

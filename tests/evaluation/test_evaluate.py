@@ -217,7 +217,7 @@ def test_what_cannot_judge_is_a_row_with_its_reason(tables: Tables) -> None:
     assert reasons["late"] == "no rating at all what to do: add ratings"
     assert "no label for any of 40" in reasons["unlabelled"]
     assert "40 are ties" in reasons["ties"]
-    assert not any(r.judged or r.accuracy.value for r in evaluation.references)
+    assert not any(r.compared or r.accuracy.value for r in evaluation.references)
     assert evaluation.main is None and evaluation.main_result is None
     assert evaluation.mistakes == () and len(evaluation.highest) > 0
 
@@ -360,7 +360,7 @@ def test_wrong_shapes_and_names_are_refused() -> None:
         Reference.of(by_score(pairs, score), pairs, image_scores=np.ones(2))
 
 
-def test_judging_and_reporting_need_no_torch() -> None:
+def test_evaluating_and_reporting_need_no_torch() -> None:
     code = (
         "import sys; import interestingness.evaluation.evaluate, "
         "interestingness.evaluation.predictions, interestingness.reports.console, "

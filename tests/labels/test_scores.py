@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -127,18 +129,19 @@ def test_parquet_and_numbers_as_image_names(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("image,likes\np/a.jpg,1\n", r"found columns image, likes\n  expected: a column 'stars'"),
-        ("name,stars\np/a.jpg,1\n", r"found columns name, stars\n  expected: columns image and"),
-        ("image,stars\np/a.jpg,1\np/a.jpg,2\n", "image 'p/a.jpg' occurs 2 times"),
-        ("image,stars\np/a.jpg,many\n", "column 'stars' holds string"),
-        ("image,stars\nx.jpg,1\ny.jpg,2\n", "none of its 2 images"),
-        ("image,stars\np/a.jpg,1,2\n", "cannot be read"),
-        ("image,stars\np/a.jpg,inf\np/b.jpg,1\n", "1 infinite values"),
+        ("image,likes\np/a.jpg,1\n", "image, likes"),
+        ("name,stars\np/a.jpg,1\n", "name, stars"),
+        ("image,stars\np/a.jpg,1\np/a.jpg,2\n", "line 2, 3"),
+        ("image,stars\np/a.jpg,1\np/b.jpg,many\n", "'many'.*line 3"),
+        ("image,stars\nx.jpg,1\ny.jpg,2\n", "x.jpg"),
+        ("image,stars\np/a.jpg,1,2\n", "line 2"),
+        ("image,stars\np/a.jpg,inf\np/b.jpg,1\n", "'inf'.*line 2"),
     ],
 )
 def test_bad_files_are_one_clear_error(tmp_path, text, words):
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError) as error:
         preferences(tables(tmp_path), table=file(tmp_path, text))
+    assert re.search(words, error.value.found) and "stars.csv" in error.value.found
 
 
 def test_an_absent_file(tmp_path):

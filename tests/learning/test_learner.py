@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from interestingness.data.batch import PairBatch
 from interestingness.errors import DataError
 from interestingness.learning.learner import PreferenceLearner
-from interestingness.learning.losses import bradley_terry_loss
 from interestingness.learning.pair_losses import (
     BinaryLoss,
     BradleyTerryLoss,
@@ -98,8 +97,7 @@ def test_the_objective_is_the_own_loss_over_pairs_with_a_preference(
     known = weight > 0
     expected = loss(left[known], right[known], preference[known], weight[known]).item()
     assert logged["validation/objective"] == pytest.approx(expected, rel=1e-5)
-    margin, its = (left - right)[known], preference[known]
-    usual = bradley_terry_loss(margin, its, weight=weight[known]).item()
+    usual = BradleyTerryLoss()(left[known], right[known], preference[known], weight[known]).item()
     assert logged["validation/loss"] == pytest.approx(usual, rel=1e-5)
     assert isinstance(loss, BradleyTerryLoss) == (usual == pytest.approx(expected, rel=1e-5))
     one.on_validation_epoch_end()  # everything was taken out: nothing to judge by

@@ -17,7 +17,8 @@ from wandb.proto import wandb_internal_pb2
 
 from interestingness.errors import ConfigError
 from interestingness.learning import wandb_logging
-from interestingness.learning.run_media import log_run_media
+from interestingness.reports.media import log_report
+from interestingness.studies.result import StudyResult
 
 WANDB = str(wandb.Settings.model_fields["base_url"].default)
 KEY = "0123456789" * 4
@@ -29,8 +30,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 from lightning.pytorch.loggers import CSVLogger
-from interestingness.learning.run_media import log_run_media
 from interestingness.learning.wandb_logging import RunLogger
+from interestingness.reports.media import log_report
+from interestingness.studies.result import Column, Gallery, Shown, StudyResult, Table
 
 run = Path(sys.argv[1])
 logger = RunLogger(save_dir=str(run), project="p", name="synthetic human seed 0")
@@ -42,13 +44,19 @@ for each in (logger, csv):
 image = Image.new("RGB", (32, 24), "red")
 pq.write_table(pa.table({"pair_id": ["a", "b"], "margin": [0.5, None]}), run / "p.parquet")
 (run / "page.html").write_text("<p>hello</p>")
-log_run_media(
-    [logger, csv],
-    metrics={"test/human/accuracy": 0.75},
-    pictures=lambda: {"highest": [(image, "1.2")], "lowest": [(image, "-1")], "middle": []},
-    predictions=run / "p.parquet",
-    page=run / "page.html",
+result = StudyResult(
+    "run", "Run", "All is well.", [], [Table("references", "References", [Column("a", "a")], [])],
+    galleries=[Gallery("Highest", images=[Shown("a", "1.2")]),
+               Gallery("Lowest", images=[Shown("b")])],
     simulated="SIMULATION: planted",
+)
+log_report(
+    [logger, csv],
+    result,
+    page=run / "page.html",
+    picture=lambda name: image,
+    metrics={"test/human/accuracy": 0.75},
+    predictions=run / "p.parquet",
 )
 """
 
@@ -96,9 +104,8 @@ def test_a_run_without_a_key_is_whole_on_disk_and_sends_nothing(
         for item in r.history.item
     }
     assert history["test/human/accuracy",] == 0.75 and history["train/loss",] == 0.7
-    assert history["pictures/highest", "captions"] == ["1.2"]
+    assert history["pictures/highest", "captions"] == ["a: 1.2"]
     assert history["pictures/lowest", "_type"] == "images/separated"
-    assert ("pictures/middle", "_type") not in history
     assert history["predictions", "nrows"] == 2
     assert history["page", "_type"] == "html-file"
     assert any(r.HasField("exit") and r.exit.exit_code == 0 for r in records)
@@ -114,7 +121,10 @@ def test_other_ranks_begin_no_run(
     monkeypatch.setattr(rank_zero_only, "rank", 1)
     logger = wandb_logging.RunLogger(save_dir=str(tmp_path / "run"), project="p")
     logger.log_hyperparams({"seed": 0})
-    log_run_media([logger], metrics={"a": 1.0}, pictures=dict)
+    nothing = StudyResult("run", "", "", [], [])
+    log_report(
+        [logger], nothing, page=tmp_path / "page.html", picture=lambda _: None, metrics={"a": 1.0}
+    )
     logger.finalize("failed")
     assert not (tmp_path / "run").exists()
     assert capsys.readouterr().out == ""

@@ -7,15 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from toy_run import toy_evaluation
 
-from interestingness.evaluation.evaluate import evaluate
-from interestingness.evaluation.reference import Reference
-from interestingness.labels.source import Labels
-from interestingness.reports.description import RunDescription
-from interestingness.reports.page import PageContent
+from interestingness.evaluation.results import Evaluation
 from interestingness.reports.reasons import Reason
-from interestingness.schema import Pairs
+from interestingness.reports.run_report import run_report
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.result import (
     Bars,
@@ -41,7 +37,7 @@ HOSTILE = (
     "🙂 фото 写真.jpg",
     "line\nbreak.jpg",
 )
-MakeContent = Callable[..., PageContent]
+MakeRun = Callable[..., StudyResult]
 
 
 @pytest.fixture(scope="session")
@@ -50,47 +46,26 @@ def hostile_names() -> tuple[str, ...]:
     return HOSTILE
 
 
-def picture(image_id: str) -> Image.Image | None:
-    """A plain picture whose colour depends on the id."""
-    shade = sum(image_id.encode()) % 256
-    return Image.new("RGB", (64, 48), (shade, 90, 255 - shade))
-
-
 @pytest.fixture(scope="session")
-def make_content() -> MakeContent:
-    """Page content over synthetic scores; names of images may be given."""
+def make_run() -> MakeRun:
+    """The result of a run over synthetic scores; names of images may be given."""
 
-    def make(images: int = 40, names: tuple[str, ...] = (), **changes: Any) -> PageContent:
-        rng = np.random.default_rng(8)
-        ids = [*names, *(f"image {i:04d}.jpg" for i in range(images - len(names)))]
-        score = rng.normal(size=images)
-        score[: len(names)] = np.linspace(9, -9, len(names))  # all of them are shown
-        draws = rng.integers(0, images, size=(min(6 * images, 4000), 2))
-        draws = draws[draws[:, 0] != draws[:, 1]]
-        pairs, _, _ = Pairs.from_ids(
-            [ids[i] for i in draws[:, 0]], [ids[i] for i in draws[:, 1]], ids
-        )
-        margin = score[pairs.left] - score[pairs.right]
-        share = np.round(5 / (1 + np.exp(-margin + rng.normal(size=len(pairs))))) / 5
-        labels = Labels(share, np.ones(len(pairs)), np.maximum(share, 1 - share))
-        references = {
-            "human": Reference.of(labels, pairs),
-            "grade": Reference.of(labels, pairs, image_scores=score, learnt=True),
-            "gpt4o": Reference(None, reason="no votes; run `interestingness annotate` <now>"),
-        }
-        evaluation = evaluate(score, pairs, np.arange(len(pairs)), references, resamples=50)
+    def make(
+        images: int = 40,
+        names: tuple[str, ...] = (),
+        evaluation: Evaluation | None = None,
+        **changes: Any,
+    ) -> StudyResult:
+        measured = toy_evaluation(images, names) if evaluation is None else evaluation
         values: dict[str, Any] = {
             "title": "human on toys",
-            "run": RunDescription("toys: 40 images", "human", "linear", "none", "by image"),
-            "evaluation": evaluation,
-            "thumbnail": picture,
+            "used": [("data", "toys: 40 images"), ("split", "by image")],
             "reasons": {
-                m.pair_id: [Reason("person 1", "left", "warm light")] for m in evaluation.mistakes
+                m.pair_id: [Reason("person 1", "left", "warm light")] for m in measured.mistakes
             },
-            "skipped": [("broken.jpg", "truncated")],
-            "settings": {"optimizer": {"lr": 0.001}, "seed": 0},
+            "skipped": {"broken.jpg": "truncated"},
         }
-        return PageContent(**{**values, **changes})
+        return run_report(measured, **{**values, **changes})
 
     return make
 

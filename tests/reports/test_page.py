@@ -1,218 +1,241 @@
-"""The page as HTML: complete, escaped, self-contained, small."""
+"""The page: complete, escaped, self-contained, small; and its folder."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
+from page_outline import Outline
 from PIL import Image
 
 from interestingness.errors import ImageError
-from interestingness.evaluation.results import (
-    Estimate,
-    Evaluation,
-    Histogram,
-    ReferenceResult,
-    YesOrNo,
+from interestingness.reports.page import (
+    IMAGES,
+    OPEN_ROWS,
+    PAIRS,
+    ROWS,
+    render_figure,
+    render_page,
+    write_report,
 )
-from interestingness.reports.description import RunDescription
-from interestingness.reports.page import render_page, write_page
-from interestingness.reports.reasons import Reason
 from interestingness.reports.templating import flatten
 from interestingness.reports.text import plain
+from interestingness.studies.result import (
+    Column,
+    Gallery,
+    HeatMap,
+    Scatter,
+    Shown,
+    ShownPair,
+    StudyResult,
+    Table,
+)
 
+MakeStudy = Callable[..., StudyResult]
 SIMULATION = "SIMULATION: raters calibrated to the paper; agreement is by construction"
-VOID = {"meta", "link", "img", "line", "circle", "rect", "polyline", "br", "wbr"}
 
 
-class Outline(HTMLParser):
-    """Tags, attributes and text of a page; complains about tags that do not match."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.feed(page)
-        self.close()
-        assert self.open == [], self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open and self.open.pop() == tag, tag
-
-    def handle_data(self, data: str) -> None:
-        if not self.open or self.open[-1] != "style":
-            self.text.append(data)
-
-    def words(self) -> str:
-        return " ".join(" ".join(self.text).split())
-
-    def count(self, tag: str, kind: str | None = None) -> int:
-        return sum(t == tag and (kind is None or a.get("class") == kind) for t, a in self.tags)
+def picture(image_id: str) -> Image.Image:
+    return Image.new("RGB", (64, 48), (sum(image_id.encode()) % 256, 90, 120))
 
 
-def test_yes_or_no_is_a_table_of_its_own_where_scores_have_a_zero(make_content: Any) -> None:
-    content = make_content()
-    assert "Yes or no" not in Outline(render_page(content)).words()
-    said = YesOrNo(1403, 0.482, Estimate(0.712, 0.66, 0.761), 0.699, None)
-    human, *others = content.evaluation.references
-    references = (replace(human, yes_or_no=said), *others)
-    evaluation = replace(content.evaluation, references=references)
-    outline = Outline(render_page(replace(content, evaluation=evaluation)))
-    assert "human 71.2 66.0–76.1 1,403 48.2 69.9 –" in outline.words()
-    assert outline.count("table") == 2
+def render(result: StudyResult, **changes: Any) -> str:
+    return render_page(result, **{"picture": picture, "settings": {"seed": 0}, **changes})
 
 
-def test_a_page_holds_all_that_was_asked_for(make_content: Any) -> None:
-    content = make_content()
-    outline = Outline(render_page(content))
+def test_a_page_holds_all_that_a_study_says(make_study: MakeStudy) -> None:
+    result = make_study()
+    outline = Outline(render(result))
     words = outline.words()
-    human = content.evaluation.main_result
     for expected in (
-        "human on toys",
-        "learnt from grade; human only judges",
-        f"{100 * human.accuracy.value:.1f}",
-        f"{100 * human.accuracy.low:.1f} – {100 * human.accuracy.high:.1f}",
-        "no votes; run `interestingness annotate` <now>",
-        "Accuracy by consensus",
-        "Calibration",
-        "warm light",
-        "Highest",
-        "Middle",
-        "Lowest",
-        "Most wrong",
-        "broken.jpg",
-        "optimizer.lr",
+        result.title,
+        "Of 7 sources human teaches best: 73.4 %",
+        "toys: 40 images, 120 pairs",
+        "agreement with human, %",
+        "77.2 ± 3.4",
+        "77.2 [72.2, 82.2]",
+        "On held-out pairs, mean ± SD over 50 splits.",
+        "Ceiling = mean of (a + b)/2.",
+        "interestingness annotate judge=gpt4o would make them",
+        "Accuracy against calls",
+        "Clusters of reasons",
+        "5 of 5 people left, GPT-4o right",
+        "The vivid colours and the dynamic scene draw the eye.",
+        "Numbers are drawn from a seed.",
     ):
         assert expected in words, expected
-    evaluation = content.evaluation
-    shown = len(evaluation.highest + evaluation.middle + evaluation.lowest)
-    assert outline.count("img") == shown + 2 * len(evaluation.mistakes) > 20
-    assert outline.count("svg", "chart") == 3 and outline.count("svg", "bar") == 3
+    assert "nowhere" not in words  # a column without a cell
     assert "SIMULATION" not in words and "Simulated" not in words
+    first, second = (words.index(title) for title in ("Label sources", "Odds and ends"))
+    assert first < words.index("Accuracy by source") < second  # figures before further tables
+    assert outline.count("script") == 0 and outline.count("img") == 12 + 2 * 6
+    assert outline.count("image") == 8  # on the map
 
 
-def test_a_simulation_says_so_at_every_number(make_content: Any) -> None:
-    content = make_content()
-    page = render_page(replace(content, run=replace(content.run, simulated=SIMULATION)))
-    outline = Outline(page)
-    words = outline.words()
-    assert words.count(SIMULATION) == 3  # top, table, mistakes
-    assert words.count("Simulated raters.") == outline.count("svg", "chart") == 3
+def test_a_simulation_says_so_at_every_table_and_figure(make_study: MakeStudy) -> None:
+    result = make_study(simulated=SIMULATION)
+    page = render(result)
+    words = Outline(page).words()
+    assert words.count(SIMULATION) == 1 + len(result.tables)
+    assert words.count("Simulated.") == len(result.figures)
     assert "<title>Simulation: " in page
 
 
-def test_every_text_is_escaped(make_content: Any, hostile_names: tuple[str, ...]) -> None:
-    evil = "<img src=http://evil.example/x onerror=alert(1)>{{ 7 * 7 }}\u202e"
-    content = make_content(names=hostile_names)
-    mistakes = content.evaluation.mistakes
-    clean = Outline(render_page(make_content()))
-    content = replace(
-        content,
+def hostile(result: StudyResult, evil: str) -> StudyResult:
+    """The same study with every text replaced."""
+    column = Column("a", evil, "text", evil)
+    shown = Shown(evil, evil)
+    return replace(
+        result,
+        name=evil,
         title=evil,
-        run=RunDescription(evil, evil, evil, evil, evil, evil),
-        reasons={m.pair_id: [Reason(evil, "right", evil)] for m in mistakes},
-        skipped=[(evil, evil)],
-        settings={evil: {evil: evil}},
-        evaluation=replace(
-            content.evaluation,
-            main=evil,
-            references=tuple(
-                replace(r, name=evil if r.name == "human" else r.name, reason=r.reason and evil)
-                for r in content.evaluation.references
-            ),
-        ),
+        answer=evil,
+        used=[(evil, evil)],
+        tables=[
+            replace(table, title=evil, columns=[column, Column("b", evil)], notes=[evil])
+            if table.name != "odds"
+            else table
+            for table in (replace(t, rows=[{"a": evil, "b": evil}]) for t in result.tables)
+        ],
+        figures=[replace(figure, title=evil, caption=evil) for figure in result.figures],
+        galleries=[Gallery(evil, evil, [shown], [ShownPair(shown, shown, evil, ((evil, evil),))])],
+        notes=[evil],
+        simulated=evil,
     )
-    page = render_page(content)
+
+
+def test_every_text_is_escaped(make_study: MakeStudy, hostile_names: tuple[str, ...]) -> None:
+    evil = '"><img src=http://evil.example/x onerror=alert(1)>{{ 7 * 7 }}`<b>`\u202e\x07'
+    result = make_study(names=hostile_names)
+    page = render(hostile(result, evil), settings={evil: {evil: evil}})
     outline = Outline(page)
-    # names may break at their joints; nothing else is new
-    assert {tag for tag, _ in outline.tags} - {"wbr"} == {tag for tag, _ in clean.tags} - {"wbr"}
-    assert outline.count("script") == 0
+    clean = {tag for tag, _ in Outline(render(result)).tags} | {"wbr", "code"}
+    assert {tag for tag, _ in outline.tags} <= clean
     assert not any(name.startswith("on") for _, attrs in outline.tags for name in attrs)
-    assert "\u202e" not in page and "{{ 7 * 7 }}" in page
-    for name in hostile_names[:3]:
-        assert name in outline.words()
+    assert "\u202e" not in page and "\x07" not in page and "{{ 7 * 7 }}" in page
+    sources = [v for _, a in outline.tags for k, v in a.items() if k in ("src", "href")]
+    assert not any("evil" in (s or "") for s in sources if (s or "").startswith("http"))
 
 
-def test_nothing_is_loaded_from_anywhere(make_content: Any) -> None:
-    page = render_page(make_content())
-    links = [
-        value
-        for _, attrs in Outline(page).tags
+def test_nothing_is_loaded_from_anywhere(make_study: MakeStudy) -> None:
+    page = render(make_study())
+    loaded = [
+        value or ""
+        for tag, attrs in Outline(page).tags
         for name, value in attrs.items()
-        if name in ("src", "href", "srcset", "data", "action", "poster", "background")
+        if name in ("src", "href", "srcset", "data") and tag != "a"
     ]
-    assert links and all(link is not None and link.startswith("data:") for link in links)
+    assert len(loaded) > 20 and all(value.startswith("data:") for value in loaded)
     assert "url(" not in page and "@import" not in page and "http:" not in page
     assert "default-src 'none'" in page
 
 
-def test_a_picture_that_is_missing_or_broken_is_a_placeholder(make_content: Any) -> None:
+def test_the_folder_has_what_the_page_points_to(tmp_path: Path, make_study: MakeStudy) -> None:
+    page = write_report(tmp_path / "run", make_study(), picture=picture, settings={})
+    links = [a["href"] for tag, a in Outline(page.read_text("utf-8")).tags if tag == "a"]
+    assert len(links) == 6
+    assert {p.name for p in page.parent.iterdir()} == {*links, "page.html"}
+
+
+def test_long_tables_are_folded_and_cut(make_study: MakeStudy) -> None:
+    columns = [Column("a", "judge"), Column("b", "calls", "count")]
+    rows = [{"a": f"judge {i // 3}", "b": i} for i in range(ROWS + 50)]
+    table = Table("long", "Long", columns, rows)
+    outline = Outline(render(make_study(tables=[table, table])))
+    assert outline.count("details") == 2  # the second table, and the settings
+    assert outline.words().count("… and 50 more rows in the files.") == 2
+    short = replace(table, rows=rows[:OPEN_ROWS])
+    assert Outline(render(make_study(tables=[table, short]))).count("details") == 1
+
+
+def test_a_first_column_that_repeats_itself_becomes_headings(make_study: MakeStudy) -> None:
+    columns = [Column("a", "judge", help="Who."), Column("b", "rule"), Column("c", "c", "count")]
+    rows = [{"a": f"judge {i // 3}", "b": f"rule {i % 3}", "c": i} for i in range(6)]
+    rows += [{"a": None, "b": "chance", "c": 50}] * 2
+    outline = Outline(render(make_study(tables=[Table("t", "T", columns, rows)], figures=[])))
+    kinds = [a.get("class") for tag, a in outline.tags if tag == "tr"]
+    assert kinds == [None, "group", *[None] * 3, "group", *[None] * 3, "apart", None]
+    words = outline.words()
+    assert words.count("judge 0") == words.count("judge 1") == 1
+    assert "judge 1 rule 0 3 rule 1 4 rule 2 5 chance 50" in words and "judgeWho." in words
+
+
+def test_many_pictures_make_a_small_page(tmp_path: Path, make_study: MakeStudy) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    ids = [f"{i}.jpg" for i in range(400)]
+    images = [Shown(i) for i in ids]
+    pairs = [ShownPair(Shown(a), Shown(b)) for a, b in zip(ids[::2], ids[1::2], strict=True)]
+    galleries = [Gallery(f"cluster {k}", "", images, pairs) for k in range(20)]
+    rng = np.random.default_rng(1)
+    shown_on_map = dict(enumerate(ids))
+    cluster = [f"cluster {i % 30}" for i in range(20_000)]
+    cloud = Scatter(
+        "m", "m", "", rng.normal(size=20_000), rng.normal(size=20_000), cluster, cluster
+    )
+    result = make_study(galleries=galleries, figures=[replace(cloud, images=shown_on_map)])
+    page = write_report(
+        tmp_path, result, picture=lambda _: Image.fromarray(noise), settings={"k": "v" * 9000}
+    )
+    assert page.stat().st_size < 5_000_000
+    words = Outline(page.read_text(encoding="utf-8")).words()
+    assert f"… and {400 - IMAGES + 200 - PAIRS:,} more" in words
+
+
+def test_pictures_that_are_missing_and_an_empty_study(make_study: MakeStudy) -> None:
+    outline = Outline(render(make_study(), picture=lambda _: None))
+    assert outline.count("img") == outline.count("image") == 0
+    assert outline.words().count("no picture") == 24
+    nothing = StudyResult("n", "Nothing", "There was nothing.", [], [])
+    assert "There was nothing." in Outline(render(nothing, settings={})).words()
+    empty = [Table("t", "Empty", [Column("a", "a")], [])]
+    words = Outline(render(replace(nothing, tables=empty, galleries=[Gallery("g")]))).words()
+    assert "no row" in words and "nothing to show" in words
+
+
+def test_a_figure_alone_is_a_page(make_study: MakeStudy) -> None:
+    for figure in make_study().figures:
+        outline = Outline(render_figure(figure, picture=picture))
+        assert figure.title in outline.words()
+    wide = HeatMap("h", "h", "", ["a"] * 50, ["b"] * 50, np.full((50, 50), 0.6))
+    assert Outline(render_figure(wide, picture=picture)).count("td") == 50 * 50 + 1
+
+
+def test_pairs_show_who_prefers_which_side(make_study: MakeStudy) -> None:
+    shares = (("the model", 0.7), ("human", 0.2))
+    pair = ShownPair(Shown("a.jpg"), Shown("b.jpg"), shares=shares)
+    outline = Outline(render(make_study(galleries=[Gallery("g", pairs=[pair])], figures=[])))
+    assert "70 30 the model 20 80 human" in outline.words()
+    framed = [attrs.get("class") for tag, attrs in outline.tags if tag == "figure"]
+    assert framed == [None, "preferred"]  # the right one, which the last of them prefers
+
+
+def test_without_table_files_nothing_points_to_them(tmp_path: Path, make_study: MakeStudy) -> None:
+    page = write_report(
+        tmp_path / "run", make_study(), picture=picture, settings={}, table_files=False
+    )
+    assert [p.name for p in page.parent.iterdir()] == ["page.html"]
+    assert "<a " not in page.read_text("utf-8")
+
+
+def test_a_picture_that_cannot_be_read_is_a_placeholder(make_study: MakeStudy) -> None:
     def load(image_id: str) -> Image.Image | None:
-        number = int(image_id[6:10])
-        if number % 4 == 0:
-            return None
-        if number % 4 == 1:
+        if image_id.endswith("1.jpg"):
             raise ImageError("truncated")
-        if number % 4 == 2:
+        if image_id.endswith("2.jpg"):
             raise OSError("gone")
         return Image.new("L", (10, 10))
 
-    outline = Outline(render_page(make_content(thumbnail=load)))
-    assert outline.count("span", "nothing") > 10 and outline.count("img") > 2
+    outline = Outline(render(make_study(figures=[]), picture=load))
+    assert outline.words().count("no picture") > 3 and outline.count("img") > 3
 
 
-def test_five_thousand_images_make_a_small_page(tmp_path: Path, make_content: Any) -> None:
-    noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
-    content = make_content(
-        images=5000,
-        thumbnail=lambda _: Image.fromarray(noise),  # the worst that JPEG can meet
-        skipped=[(f"broken {i}.jpg", "truncated") for i in range(5000)],
-        settings={f"k{i}": "v" * 1000 for i in range(5000)},
-    )
-    path = write_page(tmp_path / "runs" / "page.html", content)
-    assert path.stat().st_size < 2_500_000
-    words = Outline(path.read_text(encoding="utf-8")).words()
-    assert "… and 4,800 more" in words
-    assert [p.name for p in path.parent.iterdir()] == ["page.html"]
-
-
-def absent(*reasons: str) -> tuple[ReferenceResult, ...]:
-    return tuple(ReferenceResult(f"r{i}", i == 0, reason=r) for i, r in enumerate(reasons))
-
-
-@pytest.mark.parametrize("references", [(), absent("no votes"), absent("a", "b")])
-def test_a_page_without_any_verdict(
-    make_content: Any, references: tuple[ReferenceResult, ...]
-) -> None:
-    empty = Evaluation(0, 0, 0, None, references, (), (), (), (), Histogram())
-    words = Outline(render_page(make_content(evaluation=empty))).words()
-    assert "No reference can judge this model" in words
-    for reference in references:
-        assert f"{reference.name}" in words and reference.reason in words
-    assert "Highest" not in words and "Most wrong" not in words
-
-
-def test_two_images_and_constant_scores(make_content: Any) -> None:
-    assert "Highest" in Outline(render_page(make_content(images=2))).words()
-
-
-def test_names_that_are_no_text_do_not_lose_the_page(tmp_path: Path, make_content: Any) -> None:
-    content = make_content(skipped=[("caf\udce9.jpg", "not UTF-8")])
-    page = write_page(tmp_path / "page.html", content).read_text(encoding="utf-8")
-    assert "caf?.jpg" in page
+def test_names_that_are_no_text_do_not_lose_the_page(tmp_path: Path, make_study: MakeStudy) -> None:
+    result = make_study(notes=["caf\udce9.jpg"])
+    page = write_report(tmp_path, result, picture=picture, settings={})
+    assert "caf?.jpg" in page.read_text(encoding="utf-8")
 
 
 def test_untrusted_text_is_made_plain() -> None:
@@ -225,23 +248,3 @@ def test_untrusted_text_is_made_plain() -> None:
         "a.c": "{}",
         "d": "None",
     }
-
-
-def test_reasons_of_people_and_of_models_stand_side_by_side(make_content: Any) -> None:
-    content = make_content()
-    pair = content.evaluation.mistakes[0].pair_id
-    reasons = [Reason("gpt-4o", "right", f"vivid colours {i}", "model") for i in range(5)]
-    reasons.append(Reason("person 1", "left", "it makes me wonder"))
-    page = render_page(replace(content, reasons={pair: reasons}))
-    words = Outline(page).words()
-    assert "people ← it makes me wonder person 1 models → vivid colours 0 gpt-4o" in words
-    assert "vivid colours 2" in words and "vivid colours 3" not in words
-
-
-def test_one_of_a_thing_is_not_called_many(make_content: Any) -> None:
-    content = make_content()
-    evaluation = replace(content.evaluation, pairs=1, images=1, unscored_images=1)
-    words = Outline(render_page(replace(content, evaluation=evaluation))).words()
-    assert "over 1 held-out pair," in words and "of 1 test image:" in words
-    assert "1 test image without a score: pairs with it are left out" in words
-    assert "1 test images" not in words and "1 held-out pairs" not in words

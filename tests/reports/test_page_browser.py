@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from interestingness.reports.page import render_page
-from interestingness.reports.study_page import render_study
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
@@ -127,23 +126,24 @@ def probe(browser: str, tmp_path: Path, pages: dict[int, list[str]], *flags: str
     return list(json.loads(html.unescape(found[1])))
 
 
-def test_a_page_in_a_browser(
-    browser: str, tmp_path: Path, make_content: Any, hostile_names: tuple[str, ...]
+def test_a_run_in_a_browser(
+    browser: str, tmp_path: Path, make_run: Any, hostile_names: tuple[str, ...]
 ) -> None:
     long = "x" * 400
-    page = render_page(make_content(names=hostile_names, title=long, settings={long: long}))
+    result = make_run(names=hostile_names, title=long)
+    page = render_page(result, picture=_picture, settings={long: long}, table_files=False)
     # without its own policy the page is free to ask for anything; it must not want to
     free = POLICY.sub("", page)
     assert free != page
     control = free.replace(
         "</main>", '<img src="http://127.0.0.1:9/x.png"><pre style="width:900px">wide</pre></main>'
     )
-    pages = {390: [page, free, control], 320: [page], 768: [page], 1060: [page], 1280: [page]}
+    pages = {390: [page, free, control], 320: [page], 1280: [page]}
     phone, phone_free, controlled, *others, wide = probe(browser, tmp_path, pages)
     for frame in (phone, phone_free, *others, wide):
         assert frame["content"] == frame["width"]
         assert frame["images"] == frame["loaded"] > 20
-        assert frame["requests"] == []
+        assert frame["requests"] == [] and frame["outside"] == []
     assert (phone["width"], wide["width"]) == (390, 1280)
     # the probe itself can see what must not be there
     assert controlled["content"] > 390
@@ -151,24 +151,14 @@ def test_a_page_in_a_browser(
     assert controlled["loaded"] == controlled["images"] - 1
 
 
-def test_dark_mode_is_dark(browser: str, tmp_path: Path, make_content: Any) -> None:
-    page = render_page(make_content())
-    (light,) = probe(browser, tmp_path, {390: [page]})
-    (dark,) = probe(browser, tmp_path, {390: [page]}, "--blink-settings=preferredColorScheme=0")
-    brightness = [
-        sum(map(int, re.findall(r"\d+", frame["paper"])[:3])) / 3 for frame in (light, dark)
-    ]
-    assert brightness[0] > 200 and brightness[1] < 50
-
-
 def test_a_study_in_a_browser(
     browser: str, tmp_path: Path, make_study: Any, hostile_names: tuple[str, ...]
 ) -> None:
     long = "x" * 400
     study = make_study(names=hostile_names)
-    page = render_study(study, picture=_picture, settings={long: long})
+    page = render_page(study, picture=_picture, settings={long: long})
     harsh = make_study(title=long, answer=long, used=[(long, long)], notes=[long], simulated=long)
-    harsher = render_study(harsh, picture=_picture, settings={})
+    harsher = render_page(harsh, picture=_picture, settings={})
     free = POLICY.sub("", page)
     assert free != page
     pages = {390: [page, free, harsher], 320: [page], 768: [page, harsher], 1280: [page, harsher]}
@@ -185,8 +175,11 @@ def test_a_study_in_a_browser(
         assert after == pytest.approx(before, abs=2.5)  # … whose names stay when they are moved
 
 
-def test_a_dark_study_is_dark_and_legible(browser: str, tmp_path: Path, make_study: Any) -> None:
-    page = render_study(make_study(), picture=_picture, settings={})
+@pytest.mark.parametrize("kind", ["make_study", "make_run"])
+def test_a_dark_page_is_dark_and_legible(
+    browser: str, tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    page = render_page(request.getfixturevalue(kind)(), picture=_picture, settings={})
     contrast = POLICY.sub("", page.replace("</main>", f"</main>{CONTRAST}"))
     faint = contrast.replace("</main>", '<p style="color:#888;background:#999">faint</p></main>')
     for flags, dark in (((), False), (("--blink-settings=preferredColorScheme=0",), True)):

@@ -85,5 +85,5 @@ def test_a_file_of_favourites(material: ScorerMaterial, backbone: Backbone, tmp_
     assert found[0] == 1.0 and found[35] == 1 / 8
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     for name in ("other.csv", "absent.parquet"):
-        with pytest.raises(DataError, match="cannot be read as a table of favourites"):
+        with pytest.raises(DataError, match=name):
             scorer(backbone, favourites=str(tmp_path / name)).scores(material)

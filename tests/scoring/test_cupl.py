@@ -125,9 +125,9 @@ def test_what_is_shipped(tables: Tables) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "cannot be read"),
-        (b"a,b\n1,2\n", "columns a, b"),
-        (b"\xff\xfe\x00", "cannot be read"),
+        (None, "mine.csv"),
+        (b"a,b\n1,2\n", "'question'"),
+        (b"\xff\xfe\x00", "mine.csv"),
     ],
 )
 def test_a_bad_table_is_one_error(

@@ -9,7 +9,7 @@ from scipy.special import expit
 from interestingness.errors import ConfigError, DataError, LabelError, WeightsError
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.text_towers import SceneClipText
-from interestingness.reports.study import write_study
+from interestingness.reports.page import write_report
 from interestingness.schema import Pairs
 from interestingness.studies.discrepancies import Discrepancies
 from interestingness.studies.embedding import TfidfEmbedder
@@ -173,7 +173,7 @@ def test_reasons_are_clustered_and_hostile_ones_stay_text(planted, tmp_path):
     boat = next(row for row in rows if "boat" in str(row["cluster"]))
     car = next(row for row in rows if "car" in str(row["cluster"]))
     assert boat["agreement"].estimate > 0.8 > 0.6 > car["agreement"].estimate
-    page = write_study(tmp_path, result, picture=lambda _: None, settings={}).read_text()
+    page = write_report(tmp_path, result, picture=lambda _: None, settings={}).read_text()
     assert "<script>alert(" not in page and "\x00" not in page
     assert "&lt;script&gt;alert(" in page
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from interestingness.datasets.download.outcome import Item
 from interestingness.errors import DataError
-from interestingness.tables.csv_tables import TextTable, read_text_table
+from interestingness.tables.user_tables import TextTable, read_user_table
 
 IDS = ("image_id", "ImageID", "photo_id", "id", "key")
 LICENSES = ("license", "licence", "photo_license", "license_name")
@@ -37,7 +37,7 @@ def read_items(
         DataError: for an unreadable table, a column that is not there, a row without an id, or an
             id with two URLs.
     """
-    table = read_text_table(path)
+    table = read_user_table(path)
     urls = [url or "" for url in _column(table, url_column)]
     name = id_column or next((name for name in IDS if name in table), None)
     ids = _ids(table, name) if name else _from_urls(urls)

@@ -22,16 +22,20 @@ MOST_ROWS = 40
 
 def interval_chart(chart: IntervalChart) -> Markup:
     """Label, dot on its interval or on ± 1 SD, and the number; a grid that fits any width."""
-    ends = {label: _ends(estimate) for label, estimate in chart.rows}
-    values = [v for three in ends.values() for v in three]
-    axis = linear([*values, *chart.lines.values()], kind=chart.kind)
-    cells = [Markup('<i class="over"></i>'), _lines_named(axis, chart.lines), Markup("<i></i>")]
+    axis = axis_of(chart)
+    names, _ = lines_named(axis, chart.lines)
+    cells = [Markup('<i class="over"></i>'), names, Markup("<i></i>")]
     for label, estimate in chart.rows:
-        number = written(estimate, chart.kind)
-        row = _row(axis, chart.lines, ends[label], f"{label}: {number}")
-        cells += lane(label, row, number)
+        row = lane_picture(axis, chart, label, estimate)
+        cells += lane(label, row, written(estimate, chart.kind))
     cells += [Markup('<i class="under"></i>'), axis_below(axis, chart.kind), Markup("<i></i>")]
     return lanes(cells, rows=len(chart.rows))
+
+
+def axis_of(chart: IntervalChart) -> Axis:
+    """An axis that holds all intervals and all lines to compare with."""
+    values = [v for _, estimate in chart.rows for v in _ends(estimate)]
+    return linear([*values, *chart.lines.values()], kind=chart.kind)
 
 
 def lanes(cells: Sequence[Markup], *, rows: int) -> Markup:
@@ -59,23 +63,29 @@ def axis_below(axis: Axis, kind: Kind) -> Markup:
     return svg.picture(parts, height=20, label="axis", kind="axis")
 
 
-def _row(
-    axis: Axis, lines: Mapping[str, float], ends: tuple[float, float, float], label: str
+def lane_picture(
+    axis: Axis, chart: IntervalChart, label: str, estimate: Interval | Spread
 ) -> Markup:
+    """One estimate as a dot on its interval, across the lines to compare with."""
     parts = [svg.upright("track", 100 * axis.at(tick)) for tick in axis.ticks]
-    for i, value in enumerate(lines.values()):
+    for i, value in enumerate(chart.lines.values()):
         parts.append(svg.upright(f"compare c{_colour(i)}", 100 * axis.at(value)))
-    low, value, high = (100 * axis.at(v) if math.isfinite(v) else math.nan for v in ends)
+    low, value, high = (100 * axis.at(v) if math.isfinite(v) else math.nan for v in _ends(estimate))
     marks = []
     if not math.isnan(low):
         marks.append(svg.line("interval", max(low, 0), 0, min(high, 100), 0))
     if not math.isnan(value):
         marks.append(svg.dot("dot", value, 0))
-    return svg.picture([*parts, svg.half_way(marks)], height=ROW, label=label, kind="lane")
+    spoken = f"{label}: {written(estimate, chart.kind)}"
+    return svg.picture([*parts, svg.half_way(marks)], height=ROW, label=spoken, kind="lane")
 
 
-def _lines_named(axis: Axis, lines: Mapping[str, float]) -> Markup:
-    """Names of the lines above the lanes, one below the other where they are close."""
+def lines_named(axis: Axis, lines: Mapping[str, float]) -> tuple[Markup, float]:
+    """Names of the lines above the lanes, one below the other where they are close; and the height.
+
+    Returns:
+        The picture and its height in pixels.
+    """
     placed: list[list[float]] = []
     parts, height = [], 4
     for i, (name, value) in enumerate(lines.items()):
@@ -92,7 +102,7 @@ def _lines_named(axis: Axis, lines: Mapping[str, float]) -> Markup:
         y = 14 + 18 * level
         marks.append(svg.line(f"compare c{_colour(i)}", x, y + 3, x, height))
         marks.append(svg.text(x, y, name, anchor=svg.near_edge(x), kind="faint"))
-    return svg.picture(marks, height=height, label="; ".join(lines), kind="lines")
+    return svg.picture(marks, height=height, label="; ".join(lines), kind="lines"), height
 
 
 def _colour(number: int) -> int:

@@ -1,0 +1,225 @@
+"""What a run measured, as the result of a study with one fit: the one that reports show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from interestingness.evaluation.results import (
+    Evaluation,
+    Mistake,
+    RankedImage,
+)
+from interestingness.reports.cells import written
+from interestingness.reports.reasons import Reason
+from interestingness.reports.run_figures import INTERVALS, interval_of, row_name, run_figures
+from interestingness.reports.text import plural
+from interestingness.studies.result import (
+    Cell,
+    Column,
+    Gallery,
+    HeatMap,
+    Shown,
+    ShownPair,
+    StudyResult,
+    Table,
+)
+
+REASONS = 3
+"""Reasons of people, and of models, shown for one pair."""
+ARROWS = {"left": "←", "right": "→"}
+
+
+def run_report(
+    evaluation: Evaluation,
+    *,
+    title: str,
+    used: Sequence[tuple[str, str]],
+    agreement: HeatMap | None = None,
+    reasons: Mapping[str, Sequence[Reason]] | None = None,
+    skipped: Mapping[str, str] | None = None,
+    simulated: str = "",
+) -> StudyResult:
+    """The result of one training run or of one evaluated checkpoint.
+
+    Args:
+        evaluation: what was measured on the test pairs.
+        title: a few words, e.g. "human on oasis".
+        used: data, labels, model, weights and split, name and text.
+        agreement: of the model and the references, from ``run_agreement``.
+        reasons: why raters chose as they did, by pair id; texts are untrusted.
+        skipped: why an image was left out, by image id.
+        simulated: the sentence of a simulation, else "".
+    """
+    tables = [_reference_table(evaluation)]
+    decisions = _yes_or_no_table(evaluation)
+    return StudyResult(
+        name="run",
+        title=title,
+        answer=_answer(evaluation),
+        used=used,
+        tables=[*tables, *decisions, *_skipped_table(skipped or {})],
+        figures=[*run_figures(evaluation), *([agreement] if agreement is not None else [])],
+        galleries=[*_extremes(evaluation), *_mistakes(evaluation, reasons or {})],
+        simulated=simulated,
+        printed=1 + len(decisions),
+        headline=_headline(evaluation),
+    )
+
+
+def _headline(evaluation: Evaluation) -> tuple[str, str] | None:
+    main = evaluation.main_result
+    if main is None:
+        return None
+    return f"{written(main.accuracy.value, 'percent')} %", f"accuracy against {main.name}"
+
+
+def _answer(evaluation: Evaluation) -> str:
+    """The accuracy that counts, the roles of the sources, and what could not be measured."""
+    able = [r for r in evaluation.references if r.compared]
+    tested = f"{plural(evaluation.pairs, 'test pair')} of {plural(evaluation.images, 'image')}"
+    main = evaluation.main_result
+    if main is None:
+        said = [f"{tested}; no reference can be compared with."]
+    else:
+        accuracy = written(interval_of(main.accuracy), "percent")
+        beside = f"chance is {written(main.chance, 'percent')} %"
+        if main.ceiling:
+            beside += f", one person reaches {written(main.ceiling.accuracy, 'percent')} %"
+        said = [f"Accuracy against {main.name} is {accuracy} %; {beside}. {tested}."]
+    learnt = [r.name for r in evaluation.references if r.learnt]
+    others = [r.name for r in able if not r.learnt]
+    if learnt:
+        said.append(f"Learnt from {', '.join(learnt)}.")
+    if others:
+        said.append(f"Only references: {', '.join(others)}.")
+    if lacking := evaluation.unscored_images:
+        images = plural(lacking, "test image")
+        said.append(f"{images} without a score; pairs with such are left out.")
+    for result in evaluation.references:
+        if result.reason:
+            said.append(f"{result.name} is no reference here: {result.reason}.")
+    return " ".join(said)
+
+
+def _reference_table(evaluation: Evaluation) -> Table:
+    rows: list[dict[str, Cell]] = [
+        {
+            "reference": row_name(r),
+            "pairs": r.pairs,
+            "images": r.images,
+            "accuracy": interval_of(r.accuracy),
+            "spearman": r.spearman,
+            "ceiling": r.ceiling.accuracy if r.ceiling else None,
+            "kendall": r.kendall,
+            "ece": r.ece,
+            "brier": r.brier,
+            "average_precision": r.average_precision,
+            "ndcg": r.ndcg,
+            "ties": r.ties or None,
+            "note": "; ".join(r.notes),
+        }
+        if r.compared
+        else {"reference": row_name(r), "note": r.reason}
+        for r in evaluation.references
+    ]
+    columns = [
+        Column("reference", "reference"),
+        Column("pairs", "pairs", "count", "test pairs on which the reference prefers one side"),
+        Column("images", "images", "count"),
+        Column("accuracy", "accuracy", "percent", f"on these pairs; {INTERVALS}"),
+        Column("spearman", "Spearman", "number", "of the model's and the reference's order"),
+        Column("ceiling", "ceiling", "percent", "one human rater against most of the others"),
+        Column("kendall", "Kendall", "number", "the same order by tau"),
+        Column("ece", "ECE", "fine", "expected calibration error of the predicted preference"),
+        Column("brier", "Brier", "fine", "mean squared error of the predicted preference"),
+        Column("average_precision", "AP", "number", "how well high scores find its yes; 1 is best"),
+        Column("ndcg", "NDCG", "number", "how well high scores find its high scores; 1 is best"),
+        Column("ties", "ties", "count", "test pairs that the reference calls equal"),
+        Column("note", "note"),
+    ]
+    return Table("references", "Against every reference", columns, rows)
+
+
+def _yes_or_no_table(evaluation: Evaluation) -> list[Table]:
+    """Single images, called by the sign of their score; empty where scores have no zero."""
+    rows: list[dict[str, Cell]] = [
+        {
+            "reference": row_name(r),
+            "images": said.images,
+            "accuracy": interval_of(said.accuracy),
+            "yes": said.yes,
+            "precision": said.precision,
+            "recall": said.recall,
+        }
+        for r in evaluation.references
+        if (said := r.yes_or_no) is not None
+    ]
+    if not rows:
+        return []
+    columns = [
+        Column("reference", "reference"),
+        Column("images", "images", "count"),
+        Column("accuracy", "accuracy", "percent", INTERVALS),
+        Column("yes", "yes", "percent", "share of images to which the reference says yes"),
+        Column("precision", "precision", "percent", "of the model's yes"),
+        Column("recall", "recall", "percent", "of the reference's yes"),
+    ]
+    note = "Test images to which the reference says yes or no; a score above 0 says yes."
+    return [Table("yes_or_no", "Yes or no", columns, rows, [note])]
+
+
+def _skipped_table(skipped: Mapping[str, str]) -> list[Table]:
+    if not skipped:
+        return []
+    columns = [Column("image_id", "image"), Column("why", "why")]
+    rows = [{"image_id": name, "why": why} for name, why in skipped.items()]
+    return [Table("skipped", "Images that were left out", columns, rows)]
+
+
+def _extremes(evaluation: Evaluation) -> list[Gallery]:
+    """Highest, middle and lowest test images."""
+    note = f"Of {plural(evaluation.images, 'test image')}: score, and share that scores lower."
+
+    def shown(image: RankedImage) -> Shown:
+        score, share = written(image.score, "number"), int(100 * image.percentile)
+        return Shown(image.image_id, f"{score} · {share} %")
+
+    groups = {
+        "Highest": evaluation.highest,
+        "Middle": evaluation.middle,
+        "Lowest": evaluation.lowest,
+    }
+    return [Gallery(t, note, [shown(i) for i in images]) for t, images in groups.items() if images]
+
+
+def _mistakes(evaluation: Evaluation, reasons: Mapping[str, Sequence[Reason]]) -> list[Gallery]:
+    """The most confident disagreements with the main reference."""
+    if not evaluation.mistakes:
+        return []
+    main = str(evaluation.main)
+
+    def shown(m: Mistake) -> ShownPair:
+        text = "" if m.consensus is None else f"{written(m.consensus, 'percent')} % of votes agree"
+        return ShownPair(
+            Shown(m.left, written(m.left_score, "number")),
+            Shown(m.right, written(m.right_score, "number")),
+            text,
+            _voices(reasons.get(m.pair_id, ())),
+            (("the model", m.probability), (main, m.preference)),
+        )
+
+    note = (
+        f"The most confident disagreements with {main}, which prefers the framed image; bars: "
+        "probability, in %, that an image is preferred."
+    )
+    return [Gallery("Most wrong", note, pairs=[shown(m) for m in evaluation.mistakes])]
+
+
+def _voices(reasons: Sequence[Reason]) -> tuple[tuple[str, str], ...]:
+    """Some reasons of people, then some of models, with the side that they speak for."""
+    chosen = [
+        reason
+        for kind in ("human", "model")
+        for reason in [r for r in reasons if r.kind == kind][:REASONS]
+    ]
+    return tuple((f"{ARROWS.get(r.choice, '=')} {r.rater}", r.text) for r in chosen)

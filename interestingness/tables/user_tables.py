@@ -1,0 +1,372 @@
+"""Tables as people have them: CSV from a spreadsheet, gzip'd CSV, Parquet.
+
+Everything is read as text first, numbers come later: an image called ``007`` must not become 7, and
+whether ``4,5`` is a number depends on the file's separator.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from interestingness.errors import DataError
+from interestingness.tables.csv_text import UTF16, Dialect, from_utf16, lines_of, read_cells, sniff
+
+GZIP, PARQUET = b"\x1f\x8b", b"PAR1"
+MISSING = ("", "na", "n/a", "nan", "null", "none", "-")
+NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+DECIMAL_COMMA = r"^[+-]?[0-9]+,[0-9]+$"
+THOUSANDS_COMMA = r"^[+-]?[0-9]{1,3}(,[0-9]{3})+$"
+
+
+@dataclass(frozen=True, eq=False)
+class TextTable:
+    """A user's table: columns of stripped text, None where a cell is empty.
+
+    Attributes:
+        path: the file, for messages.
+        columns: column name to cells, all of equal length.
+        locate: gives the line in which each row begins, from 1, shape (rows,); asked for messages
+            only, since a large file is read again for it.
+        decimal_comma: whether the separator leaves the comma free to be a decimal sign.
+        columns_option: option that says which column is which, where the command has one.
+    """
+
+    path: Path
+    columns: Mapping[str, pa.Array]
+    locate: Callable[[], NDArray[np.int64]]
+    decimal_comma: bool = False
+    columns_option: str | None = None
+
+    @cached_property
+    def line(self) -> NDArray[np.int64]:
+        """The line in which each row begins, from 1, shape (rows,)."""
+        return self.locate()
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.columns
+
+    def cells(self, name: str) -> list[str | None]:
+        """One column as a list."""
+        return self.columns[name].to_pylist()
+
+    def take(self, rows: NDArray[np.int64]) -> TextTable:
+        """Some of the rows."""
+        columns = {name: cells.take(pa.array(rows)) for name, cells in self.columns.items()}
+        return replace(self, columns=columns, locate=lambda: self.line[rows])
+
+    def find(self, meaning: str, aliases: Sequence[str], mapping: Mapping[str, str]) -> str | None:
+        """The name of the column that holds ``meaning``, or None.
+
+        Args:
+            meaning: our name of the column.
+            aliases: names under which we look for it, best first.
+            mapping: the user's ``dataset.columns``; what it names is taken where this file has it.
+
+        Returns:
+            A column name as the file spells it; letter case is ignored unless it is ambiguous.
+        """
+        wanted = mapping.get(meaning)
+        for name in (*([wanted] if wanted else []), *aliases):
+            if name in self.columns:
+                return name
+            same = [column for column in self.columns if column.casefold() == name.casefold()]
+            if len(same) == 1:
+                return same[0]
+        return None
+
+    def need(self, meaning: str, aliases: Sequence[str], mapping: Mapping[str, str]) -> str:
+        """Like ``find``.
+
+        Raises:
+            DataError: if there is no such column.
+        """
+        name = self.find(meaning, aliases, mapping)
+        if name is not None:
+            return name
+        asked = f" (and none is called {mapping[meaning]!r})" if mapping.get(meaning) else ""
+        found = ", ".join(repr(column) for column in self.columns)
+        option = self.columns_option
+        raise DataError(
+            f"{self.path}: no column {aliases[0]!r}{asked}; found {found}" + self._hint(),
+            expected=f"a column called {' or '.join(aliases)}",
+            todo="rename the column"
+            + (f", or say which one it is: {option}.{meaning}=…" if option else ""),
+        )
+
+    def lines(self, rows: NDArray[np.bool_] | Sequence[int], most: int = 3) -> str:
+        """Where some rows stand in the file, for messages: ``line 2, 7, 9, …``."""
+        at = np.flatnonzero(rows) if isinstance(rows, np.ndarray) else np.asarray(rows)
+        text = ", ".join(str(int(self.line[row])) for row in at[:most])
+        return f"line {text}" + (", …" if len(at) > most else "")
+
+    def _hint(self) -> str:
+        names = list(self.columns)
+        if len(names) == 1:
+            return "\n  that is one column: cells are separated by comma, semicolon or tab"
+        if any(name.casefold().endswith((".jpg", ".jpeg", ".png", ".webp")) for name in names):
+            return "\n  the first line seems to be data: the file needs a line of column names"
+        return ""
+
+
+def row_numbers(columns: Iterable[pa.Array | pa.ChunkedArray]) -> NDArray[np.int64]:
+    """A number for each row, the same for rows that are equal in every column, shape (rows,)."""
+    code, size = np.zeros(1, dtype=np.int64), 1
+    for column in columns:
+        whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        coded = whole.dictionary_encode(null_encoding="encode")
+        values = max(len(coded.dictionary), 1)
+        if size > 2**62 // values:
+            code = np.unique(code, return_inverse=True)[1].astype(np.int64)
+            size = len(code) + 1
+        code = code * values + coded.indices.to_numpy(zero_copy_only=False)
+        size *= values
+    return code
+
+
+def existing_file(path: str | Path) -> Path:
+    """The path with ``~`` expanded.
+
+    Raises:
+        DataError: if no file is there.
+    """
+    path = Path(os.path.expanduser(path))  # noqa: PTH111  leaves ~nobody as it is
+    if not path.is_file():
+        raise DataError(
+            f"{path}: {'a folder' if path.is_dir() else 'there is no such file'}",
+            expected="a CSV or Parquet file",
+            todo=f"correct the path (current folder: {Path.cwd()})",
+        )
+    return path
+
+
+def read_user_table(
+    path: str | Path, *, names: Sequence[str] | None = None, columns_option: str | None = None
+) -> TextTable:
+    """Read CSV (comma, semicolon or tab; UTF-8 or UTF-16; gzip) or Parquet.
+
+    Columns without a name (an exported index) and rows without any value are left out.
+
+    Args:
+        path: the file; what it is is seen in its bytes, whatever its name ends with.
+        names: of the first columns, where a CSV file has no line of names; further ones are left
+            out.
+        columns_option: option that says which column is which, for messages.
+
+    Raises:
+        DataError: if the file is absent, empty, of another kind or encoding, or has uneven rows.
+    """
+    path = existing_file(path)
+    data = _whole(path)
+    table = _read_parquet(path, data) if data[:4] == PARQUET else _read_csv(path, data, names)
+    if len(table) == 0:
+        raise DataError(
+            f"{path}: column names ({', '.join(table.columns)}) but no rows",
+            expected="at least one row below the column names",
+            todo="name the right file",
+        )
+    return replace(table, columns_option=columns_option)
+
+
+def _whole(path: Path) -> bytes:
+    """A file's bytes, unpacked; text as UTF-8."""
+    data = path.read_bytes()
+    if data[:2] == GZIP:
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise damaged_gzip(path, error) from None
+    return from_utf16(path, data) if data[:2] in UTF16 else data
+
+
+def damaged_gzip(path: Path, error: Exception) -> DataError:
+    """The error for a gzip file that cannot be unpacked."""
+    return DataError(
+        f"{path}: damaged gzip file ({error})",
+        expected="a whole file",
+        todo="copy or download it again",
+    )
+
+
+def _read_csv(path: Path, data: bytes, names: Sequence[str] | None) -> TextTable:
+    dialect = sniff(path, data)
+    columns, lines = read_cells(path, data, dialect)
+    begin = 0 if names is not None else 1
+    if names is None:
+        names = [column[0].as_py().strip() for column in columns]
+    elif len(columns) < len(names):
+        raise DataError(
+            f"{path}: line {dialect.line} has {len(columns)} cells",
+            expected=", ".join(names),
+            todo="correct the line, or name the right file",
+        )
+    names = [*names, *[""] * (len(columns) - len(names))]
+    stripped = [_stripped(column[begin:]) for column in columns]
+    filled = _has_a_cell(stripped)
+    if not filled.all():
+        stripped = [column.filter(pa.array(filled)) for column in stripped]
+
+    def locate() -> NDArray[np.int64]:
+        found = lines_of(path, _whole(path), dialect) if lines is None else lines
+        return found[-len(stripped[0]) :]  # the first row is not counted if it has no cell
+
+    return _named(path, names, stripped, locate, dialect)
+
+
+def _has_a_cell(columns: Sequence[pa.Array]) -> NDArray[np.bool_]:
+    filled = np.zeros(len(columns[0]), dtype=bool)
+    for column in columns:
+        filled |= column.is_valid().to_numpy(zero_copy_only=False)
+        if filled.all():
+            break
+    return filled
+
+
+def _named(
+    path: Path,
+    names: Sequence[str],
+    columns: Sequence[pa.Array],
+    locate: Callable[[], NDArray[np.int64]],
+    dialect: Dialect | None = None,
+) -> TextTable:
+    kept: dict[str, pa.Array] = {}
+    for name, column in zip(names, columns, strict=True):
+        if not name:
+            continue
+        if name in kept:
+            raise DataError(
+                f"{path}: two columns are called {name!r}",
+                expected="distinct column names",
+                todo="rename or remove one of them",
+            )
+        kept[name] = column
+    if not kept:
+        raise DataError(
+            f"{path}: the first line holds no column names",
+            expected="a line of column names",
+            todo="add the line",
+        )
+    if len(kept) == 1 and any(mark in next(iter(kept)) for mark in "|:"):
+        raise DataError(
+            f"{path}: one column, {next(iter(kept))!r}",
+            expected="columns separated by comma, semicolon or tab",
+            todo="save the table with one of these separators",
+        )
+    return TextTable(path, kept, locate, dialect is not None and dialect.decimal_comma)
+
+
+def _read_parquet(path: Path, data: bytes) -> TextTable:
+    try:
+        table = pq.read_table(io.BytesIO(data))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(
+            f"{path}: cannot be read as Parquet ({error})",
+            expected="a whole Parquet file",
+            todo="write the file again",
+        ) from None
+    columns = {}
+    for name in table.column_names:
+        # pandas writes its index under such a name.
+        if not name.startswith("__index_level_"):
+            columns[name] = _stripped(_as_text(path, name, table[name].combine_chunks()))
+    # Parquet has no lines; rows are counted as if a line of names stood above them.
+    lines = np.arange(table.num_rows, dtype=np.int64) + 2
+    return _named(path, list(columns), list(columns.values()), lambda: lines)
+
+
+def _as_text(path: Path, name: str, column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), None, column)
+    try:
+        return column.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise DataError(
+            f"{path}: column {name!r} holds {column.type}",
+            expected="columns of text or numbers",
+            todo="remove the column, or write it as text",
+        ) from None
+
+
+def _stripped(column: pa.Array) -> pa.Array:
+    column = pc.utf8_trim_whitespace(column)
+    return pc.if_else(pc.equal(column, ""), None, column)
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """A column read as numbers.
+
+    Attributes:
+        values: NaN where a cell is empty or says that the value is missing, shape (rows,).
+        strange: cells that are neither a number nor missing, shape (rows,).
+        missing: empty cells and words such as ``NA``, shape (rows,).
+    """
+
+    values: NDArray[np.float64]
+    strange: NDArray[np.bool_]
+    missing: NDArray[np.bool_]
+
+
+def numbers(table: TextTable, name: str) -> Numbers:
+    """One column as numbers; see ``as_numbers``."""
+    return as_numbers(table.columns[name], decimal_comma=table.decimal_comma)
+
+
+def as_numbers(column: pa.Array, *, decimal_comma: bool = False) -> Numbers:
+    """Cells as numbers, with what does not read as one.
+
+    In a file separated by semicolons or tabs ``4,5`` is four and a half, unless every such cell
+    looks like thousands (``1,250``): then nobody can tell, and the cells count as strange.
+
+    Args:
+        column: stripped text, None where a cell is empty, shape (rows,).
+        decimal_comma: whether a comma may be a decimal sign.
+    """
+    missing = column.is_null().to_numpy(zero_copy_only=False)
+    values = _plain_numbers(column)
+    if values is not None:
+        return Numbers(values, np.zeros(len(column), dtype=bool), missing)
+    words = pc.is_in(pc.utf8_lower(column), value_set=pa.array(MISSING))
+    missing = missing | words.to_numpy(zero_copy_only=False)
+    if decimal_comma:
+        comma = _matches(column, DECIMAL_COMMA)
+        if comma.any() and not (comma <= _matches(column, THOUSANDS_COMMA)).all():
+            replaced = pc.replace_substring(column, ",", ".")
+            column = pc.if_else(pa.array(comma), replaced, column)
+    good = _matches(column, NUMBER)
+    values = np.full(len(column), np.nan)
+    values[good] = column.filter(pa.array(good)).cast(pa.float64()).to_numpy()
+    good &= ~np.isinf(values)  # 1e999
+    return Numbers(values, ~good & ~missing, missing)
+
+
+def _plain_numbers(column: pa.Array) -> NDArray[np.float64] | None:
+    """All cells at once where each is a finite number or empty; else None."""
+    try:
+        read = column.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    values: NDArray[np.float64] = read.to_numpy(zero_copy_only=False).astype(np.float64)
+    return values if np.isfinite(values).sum() == len(column) - column.null_count else None
+
+
+def _matches(column: pa.Array, pattern: str) -> NDArray[np.bool_]:
+    found = pc.fill_null(pc.match_substring_regex(column, pattern), False)
+    return found.to_numpy(zero_copy_only=False)
