@@ -93,13 +93,13 @@ def test_a_ledger_of_version_1_goes_on_as_version_2(old: Any) -> None:
         assert (ledger.spent_uusd, ledger.reserved_uusd) == (640, 300)
         need = ledger.need([old.task(number) for number in range(12)])
         assert need.todo == [old.task(5), old.task(11)]
-        assert (need.labelled, need.refused, need.unjudged, need.waiting) == (3, 1, 1, 2)
+        assert (need.labelled, need.refused, need.unparsed, need.waiting) == (3, 1, 1, 2)
         # those of the killed process are in doubt now
         assert need.held == 3
-        (stored,) = ledger.unjudged()
+        (stored,) = ledger.unparsed()
         assert json.loads(stored[2].body) == {"what": "first", "salt": 6}
         assert ledger.stimulus("s", "jpeg-1", lambda: b"") == b"image bytes"
-        (part,) = ledger.shards()
+        (part,) = ledger.parts()
         assert (part.batch_id, part.facts, len(part.attempts)) == ("batch-1", {"lines": 2}, 2)
         asyncio.run(old.buy(ledger, old.task(5)))
     after = contents(old.path)
