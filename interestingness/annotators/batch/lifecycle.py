@@ -28,7 +28,7 @@ from interestingness.annotators.batch.provider import (
 )
 from interestingness.annotators.engine.asking import Asking
 from interestingness.annotators.engine.run_state import Exit, Summary
-from interestingness.annotators.ledger.batches import Shard as Part
+from interestingness.annotators.ledger.batches import Part
 from interestingness.annotators.types import Attempt, Denied, Request, Task
 from interestingness.errors import InterestingnessError
 
@@ -108,7 +108,7 @@ class BatchRun:
 
     def unfinished(self) -> list[Part]:
         """Parts that are not done."""
-        return [part for part in self.ledger.shards() if part.state not in FINISHED]
+        return [part for part in self.ledger.parts() if part.state not in FINISHED]
 
     async def ask_all(self, *, wait: bool) -> None:
         """Take up, hand in, wait, take in; again for what came back without an answer."""
@@ -163,7 +163,7 @@ class BatchRun:
         still_open = (attempt_id for attempt_id, state in part.attempts if state == "open")
         for chunk in in_chunks(still_open):
             await asyncio.gather(*(self.ledger.free(attempt_id, note) for attempt_id in chunk))
-        await self.ledger.move_shard(part.name, state, facts={"why": note})
+        await self.ledger.move_part(part.name, state, facts={"why": note})
 
     # ---- handing in ----------------------------------------------------------------------------
 
@@ -176,7 +176,7 @@ class BatchRun:
         groups = self._groups(need.todo)
         while (group := await asyncio.to_thread(next, groups, None)) and not self.stop.wanted:
             items = [(task, prices.reserve(task, self.changes.get(task.key))) for task, _ in group]
-            name, outcomes = await self.ledger.reserve_shard(items, price_id=prices.price_id)
+            name, outcomes = await self.ledger.reserve_part(items, price_id=prices.price_id)
             denied = next((o for o in outcomes if isinstance(o, Denied)), None)
             if name is not None:
                 lines = [
@@ -226,7 +226,7 @@ class BatchRun:
             state = "failed" if isinstance(error, BatchRefusedError) else "abandoned"
             await self._give_back(part, state, error.found)
             raise
-        await self.ledger.move_shard(
+        await self.ledger.move_part(
             name, "uploaded", file_id=file_id, facts={"endpoint": endpoint, "bytes": len(content)}
         )
 
@@ -243,7 +243,7 @@ class BatchRun:
         if batch is None:
             if asked - len(dead) >= CREATE_TRIES:
                 raise BatchError(f"batch {part.name} was asked for {asked} times")
-            await self.ledger.move_shard(part.name, "uploaded", facts={"asked": asked + 1})
+            await self.ledger.move_part(part.name, "uploaded", facts={"asked": asked + 1})
             try:
                 batch = await self.provider.create(
                     part.name, part.file_id, str(part.facts["endpoint"])
@@ -255,12 +255,12 @@ class BatchRun:
                 # the answer to an earlier try was lost, and that one may exist
                 raise BatchError(error.found, exit_code=Exit(error.exit_code)) from None
             except QueueFullError as full:
-                await self.ledger.move_shard(part.name, "uploaded", facts={"asked": asked})
+                await self.ledger.move_part(part.name, "uploaded", facts={"asked": asked})
                 self._wait(part, full.found)
                 return False
         if batch is None:
             return False  # the answer was lost; the next step looks for it
-        await self.ledger.move_shard(part.name, "created", batch_id=batch.id)
+        await self.ledger.move_part(part.name, "created", batch_id=batch.id)
         return True
 
     def _wait(self, part: Part, why: str) -> None:
@@ -279,7 +279,7 @@ class BatchRun:
         problems = batch.errors.data or [] if batch.errors is not None else []
         if batch.status == "failed" and any(p.code == "token_limit_exceeded" for p in problems):
             dead = [*part.facts.get("dead", []), part.batch_id]
-            await self.ledger.move_shard(part.name, "uploaded", facts={"dead": dead})
+            await self.ledger.move_part(part.name, "uploaded", facts={"dead": dead})
             self._wait(part, "too many tokens are waiting")
             return True
         counts = batch.request_counts
@@ -290,7 +290,7 @@ class BatchRun:
             "completed": getattr(counts, "completed", None),
             "why": "; ".join(f"{p.code} {p.message or ''}".strip() for p in problems)[:500],
         }
-        await self.ledger.move_shard(part.name, "ended", facts=facts)
+        await self.ledger.move_part(part.name, "ended", facts=facts)
         return True
 
     async def _take_in(self, part: Part) -> bool:
@@ -305,7 +305,7 @@ class BatchRun:
         if wrong:
             self.ledger.event("batch_differs", {"shard": part.name, "wrong": wrong})
             self.asking.say(f"batch {part.batch_id}: {'; '.join(wrong)}")
-        await self.ledger.move_shard(part.name, "done", facts={**counts, "differs": wrong})
+        await self.ledger.move_part(part.name, "done", facts={**counts, "differs": wrong})
         if status == "failed" and not counts["answered"]:
             raise BatchError(
                 f"batch {part.batch_id} failed: {part.facts.get('why')}",
