@@ -2,8 +2,12 @@
 
     python benchmarks/ledger_torture.py kills=500 tasks=12000 concurrency=16 policy=hold
 
+Options: ``kills``, ``tasks``, ``concurrency``, ``policy`` (hold, rebuy), ``seed``, ``longest_ms`` (a
+worker lives between nothing and so long) and ``folder`` (where the ledger lies for the while). Those
+above are the defaults.
+
 A server in this process keeps a journal of its own: which attempts it answered and charged. A
-worker process opens the ledger, reserves, sends, stores and judges; it is killed with ``kill -9``
+worker process opens the ledger, reserves, sends, stores and parses; it is killed with ``kill -9``
 again and again, at any moment of this. The worker also notes, by a single ``write`` to a file, each
 attempt for which the ledger said that the reply is stored. Afterwards one run is left in peace, and
 then:
