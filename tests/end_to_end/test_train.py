@@ -185,7 +185,7 @@ def test_a_run_that_goes_on_knows_its_best_epoch(trained, composed, tmp_path: Pa
         (["trainer.precision=foo"], "precision"),
         (["trainer.accumulate_grad_batches=0"], "accumulate_grad_batches=0"),
         (["trainer.gradient_clip_val=-1"], "gradient_clip_val=-1"),
-        (["optimizer.lr=1e40"], "overflows float32|the loss is|not finite"),
+        (["optimizer.lr=1e40"], "overflow|the loss is|not finite"),
         (["model=finetuned_clip", "model.compile=foo", "data.workers=0"], "model.compile=foo"),
     ],
 )
