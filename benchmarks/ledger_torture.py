@@ -2,9 +2,8 @@
 
     python benchmarks/ledger_torture.py kills=500 tasks=12000 concurrency=16 policy=hold
 
-Options: ``kills``, ``tasks``, ``concurrency``, ``policy`` (hold, rebuy), ``seed``, ``longest_ms`` (a
-worker lives between nothing and so long) and ``folder`` (where the ledger lies for the while). Those
-above are the defaults.
+The options above have their defaults; ``policy`` is hold or rebuy. There are also ``seed``,
+``longest_ms`` (a worker lives at most so long) and ``folder`` (where the ledger lies meanwhile).
 
 A server in this process keeps a journal of its own: which attempts it answered and charged. A
 worker process opens the ledger, reserves, sends, stores and parses; it is killed with ``kill -9``
