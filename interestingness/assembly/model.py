@@ -97,7 +97,7 @@ def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -
     scorer = Scorer(None, scaler, head, embedding=embedding)
     l2 = team.agree(choose_strength(cfg, prepared, rows["train"], scaler, features, notes))
 
-    def side(name: str, rank: int, ranks: int) -> tuple[BatchSource, int] | None:
+    def batches_of(name: str, rank: int, ranks: int) -> tuple[BatchSource, int] | None:
         if not len(rows[name]):
             return None
         batches = FeatureBatches(
@@ -113,7 +113,7 @@ def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -
         )
         return batches, batches.steps
 
-    return Model(scorer, PairDataModule(side), l2, backbone, rows, notes, skips)
+    return Model(scorer, PairDataModule(batches_of), l2, backbone, rows, notes, skips)
 
 
 def image_features(

@@ -31,7 +31,7 @@ class Model:
         data: loaders of the three sides.
         l2: strength of L2.
         backbone: None for features that somebody else computed.
-        rows: usable pairs of each side, rows of the data set's pairs, by side.
+        rows: usable pairs of each part, rows of the data set's pairs, by part.
         notes: sentences for the run's print-out (L2 chosen, images skipped, unusual weights).
         skips: images that could not be read.
     """
@@ -127,7 +127,7 @@ def usable_rows(
     there: NDArray[np.bool_] | None = None,
     learn: bool = True,
 ) -> dict[str, NDArray[np.int64]]:
-    """Pairs of each side whose images can be used; for training and validation also labelled.
+    """Pairs of each part whose images can be used; for training and validation also labelled.
 
     Args:
         prepared: tables, labels and split.
