@@ -113,7 +113,7 @@ def parse(task: Task, reply: Reply) -> tuple[Answer | Reject, Usage, None, None]
 async def judge(ledger: Ledger, attempt_id: str, asked: Task, reply: Reply) -> None:
     """Parse what is stored."""
     verdict, usage, _, _ = parse(asked, reply)
-    await ledger.judged(attempt_id, verdict, parser_version=PARSER, cost_uusd=COST, usage=usage)
+    await ledger.parsed(attempt_id, verdict, parser_version=PARSER, cost_uusd=COST, usage=usage)
 
 
 async def buy(ledger: Ledger, asked: Task, port: int, witness: int) -> None:
@@ -144,7 +144,7 @@ async def work(
     cap = tasks * RESERVE * 20
     run = {"prices": {"p": "made up"}}
     with Ledger.open(path, run=run, cap_uusd=cap, policy=policy, spare_bytes=1 << 20) as ledger:
-        for attempt_id, asked, reply in ledger.unjudged():
+        for attempt_id, asked, reply in ledger.unparsed():
             await judge(ledger, attempt_id, asked, reply)
         gate = asyncio.Semaphore(concurrency)
 

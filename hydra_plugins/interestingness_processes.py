@@ -38,9 +38,8 @@ ConfigStore.instance().store(
 class ProcessesLauncher(Launcher):
     """Runs each job of a sweep as a process of its own.
 
-    Hydra's basic launcher runs jobs inside its own process, where Lightning's DDP starts the second
-    rank by running the whole command line again, sweep included, and where one crash, or the kernel
-    when memory runs out, takes the jobs that are left with it.
+    Hydra's basic launcher runs jobs inside its own process: one crash, or the kernel when memory
+    runs out, takes the jobs that are left with it.
     """
 
     def __init__(self, jobs: int, timeout_s: Optional[float]) -> None:  # noqa: UP045

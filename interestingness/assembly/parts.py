@@ -28,10 +28,10 @@ class Model:
 
     Attributes:
         scorer: image or feature → score.
-        data: loaders of the three sides.
+        data: loaders of the three parts of the split.
         l2: strength of L2.
         backbone: None for features that somebody else computed.
-        rows: usable pairs of each part, rows of the data set's pairs, by part.
+        rows: usable pairs of each part of the split, rows of the data set's pairs, by name.
         notes: sentences for the run's print-out (L2 chosen, images skipped, unusual weights).
         skips: images that could not be read.
     """
@@ -153,8 +153,8 @@ def usable_rows(
         dealt = int(getattr(split, name).sum())
         if not dealt:
             raise DataError(
-                f"the {name} side of the split is empty ({split.rule})",
-                expected="pairs to learn from and pairs to judge by",
+                f"the {name} part of the split is empty ({split.rule})",
+                expected="pairs to learn from and pairs to test on",
                 todo=f"give it a share: split.{name}=0.5",
             )
         if not len(rows[name]):

@@ -22,7 +22,7 @@ from interestingness.progress import ProgressLine
 from interestingness.runs.team import Team
 
 
-@in_processes("train")
+@in_processes
 def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
     """Tables → split → labels → model → fit → evaluate → report.
 
@@ -85,7 +85,7 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
     return {"run": cfg.paths.run, "status": "finished", "accuracy": accuracy}
 
 
-@in_processes("evaluate")
+@in_processes
 def evaluate(cfg: DictConfig, team: Team) -> dict[str, Any]:
     """Checkpoint → tables → split → labels → scores → evaluate → report.
 

@@ -14,7 +14,7 @@ from interestingness.assembly.prepare import RunTables
 from interestingness.disk import disk_error
 from interestingness.errors import ConfigError, WeightsError
 from interestingness.runs import registry
-from interestingness.runs.team import Team, lost_ranks
+from interestingness.runs.team import Team, lost_processes
 
 
 def skip_finished(cfg: DictConfig, team: Team, key: str) -> Path | None:
@@ -54,7 +54,7 @@ def recorded(
             registry.write_text(
                 run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(record)))
             )
-        with lost_ranks(team):
+        with lost_processes(team):
             yield
         if team.first:
             registry.finish(run, runs)

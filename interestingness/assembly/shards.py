@@ -75,7 +75,7 @@ def build_on_shards(
     preference = np.where(labels.known, labels.preference, 0.5)
     weight = np.where(labels.known, labels.weight, 0.0)
 
-    def batches_of(name: str, rank: int, ranks: int) -> tuple[BatchSource, int] | None:
+    def part(name: str, rank: int, ranks: int) -> tuple[BatchSource, int] | None:
         if not len(rows[name]):
             return None
         stream = PairShardStream(
@@ -103,9 +103,7 @@ def build_on_shards(
 
         return batches, len(stream)
 
-    return Model(
-        scorer, PairDataModule(batches_of), float(cfg.model.l2), backbone, rows, notes, skips
-    )
+    return Model(scorer, PairDataModule(part), float(cfg.model.l2), backbone, rows, notes, skips)
 
 
 def open_backbone(cfg: DictConfig, backbone: Backbone) -> None:

@@ -15,7 +15,7 @@ from interestingness.data.part import Part
 from interestingness.errors import ConfigError
 from interestingness.models.device import device_for
 from interestingness.progress import ProgressLine
-from interestingness.runs.starting import processes_here
+from interestingness.runs.processes import processes_here
 
 
 def extract(cfg: DictConfig) -> dict[str, Any]:

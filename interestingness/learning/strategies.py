@@ -1,4 +1,4 @@
-"""How ranks share a step: Lightning's strategies with the options that a config names."""
+"""How processes share a step: Lightning's strategies with the options that a config names."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 
 
 def ddp(*, timeout_s: float, find_unused_parameters: bool = False) -> DDPStrategy:
-    """Every rank holds the whole model; gradients are averaged.
+    """Every process holds the whole model; gradients are averaged.
 
     Args:
-        timeout_s: seconds that a rank waits for the others before the run ends with an error.
+        timeout_s: seconds that a process waits for the others before the run ends with an error.
         find_unused_parameters: for models that leave parameters out in some steps; ours do not.
     """
     return DDPStrategy(
@@ -22,12 +22,12 @@ def ddp(*, timeout_s: float, find_unused_parameters: bool = False) -> DDPStrateg
 
 
 def fsdp(*, timeout_s: float) -> ModelParallelStrategy:
-    """Weights, gradients and optimiser states are cut among the ranks as well (FSDP2).
+    """Weights, gradients and optimiser states are sharded over the processes as well (FSDP2).
 
     Checkpoints are the same single files as without it.
 
     Args:
-        timeout_s: seconds that a rank waits for the others before the run ends with an error.
+        timeout_s: seconds that a process waits for the others before the run ends with an error.
     """
     return _AllRanksShareData(
         tensor_parallel_size=1,
@@ -37,9 +37,9 @@ def fsdp(*, timeout_s: float) -> ModelParallelStrategy:
 
 
 class _AllRanksShareData(ModelParallelStrategy):
-    """Lightning's default is one share of the data for each machine; ours is one for each rank."""
+    """Lightning's default is one share of the data per machine; ours is one per process."""
 
     def setup_environment(self) -> None:
-        """Set the size once the number of ranks is known."""
+        """Set the size once the number of processes is known."""
         self._data_parallel_size = self.num_nodes * self.num_processes
         super().setup_environment()

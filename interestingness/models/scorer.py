@@ -19,23 +19,6 @@ from interestingness.models.tuning import tune_as
 SPEC_VERSION = 1
 
 
-def margin(scores: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """``score(left) - score(right)`` of pairs, in logits.
-
-    Swapping the images negates the margin exactly, because each image has one score however many
-    pairs it is in.
-
-    Args:
-        scores: one per distinct image, shape (U,).
-        left: row of the left image, shape (B,), integer.
-        right: row of the right image, shape (B,), integer.
-
-    Returns:
-        Shape (B,).
-    """
-    return scores[left] - scores[right]
-
-
 class Scorer(nn.Module):
     """Backbone (or cached features), scaling and head.
 

@@ -111,6 +111,20 @@ def read(run: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
+def result(run: Path) -> dict[str, Any]:
+    """What a sweep's table needs of a run that has ended: ``{"run", "status", "accuracy"}``.
+
+    The accuracy is that against the main reference; None if there is none, or nothing was run.
+    """
+    record = read(run) or {}
+    if record.get("status") == "skipped":
+        return {"run": str(record.get("of")), "status": "skipped", "accuracy": None}
+    tested = json.loads((run / METRICS).read_text(encoding="utf-8"))["test"]
+    main = [r for r in tested["references"] if r["name"] == tested["main"]]
+    accuracy = main[0]["accuracy"]["value"] if main else None
+    return {"run": str(run), "status": "finished", "accuracy": accuracy}
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file that appears whole or not at all, whoever reads meanwhile."""
     with appearing(path) as part:

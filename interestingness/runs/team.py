@@ -1,14 +1,15 @@
-"""The processes that train or judge together, and what they say to each other outside of training.
+"""The processes that train or evaluate together, and what they agree on outside of training.
 
-A process learns from its environment that it is one of several: from torchrun, from srun, or from
-our own start of one process per GPU (``starting``), which speaks torchrun's language. Nothing here
-imports torch before there is a team.
+A process learns from its environment that it is one of several: from torchrun, which our own start
+of one process per GPU uses as well (``processes``), or from srun. Nothing here imports torch before
+there is a team. Processes are numbered from 0 over all machines; torch calls the number a rank.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from interestingness.data.part import Part
 from interestingness.errors import ConfigError, InterestingnessError
-from interestingness.runs.waiting import Register, told_while_waiting
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TIMEOUT_S = 1800.0
-"""Seconds that a collective of training waits for a rank, where the strategy names no other."""
+"""Seconds that a step of training waits for a process, where the strategy names no other."""
 PATIENCE = timedelta(days=7)
-"""Parts of the images may take ranks hours more or less; one that dies is noticed at once."""
+"""Encoding may take processes hours more or less; one that dies is noticed at once."""
+INTERRUPTED = threading.Event()
+"""Set once a worker was told to end, by Ctrl-C or SIGTERM."""
 _LOST = ("connection closed by peer", "connection reset", "timed out", "timeout", "socket", "peer")
 
 
-class RankLost(InterestingnessError):
-    """Another rank did not answer: it has ended, hangs, or never came."""
+class ProcessLost(InterestingnessError):
+    """Another process did not answer: it has ended, hangs, or never came."""
 
     exit_code = 75
 
@@ -42,7 +44,7 @@ class Launch:
     """This process among those that were started together.
 
     Attributes:
-        rank: in [0, ranks).
+        rank: its number, in [0, ranks).
         ranks: processes on all machines.
         local: number of this process on its machine, from 0.
         starter: what started them, for messages.
@@ -59,7 +61,7 @@ class Team:
     """What a process needs of the others; alone, nothing waits.
 
     Attributes:
-        rank: in [0, ranks).
+        rank: number of this process, in [0, ranks).
         ranks: processes of the team.
         here: those of them on this machine.
     """
@@ -68,7 +70,6 @@ class Team:
     ranks: int = 1
     here: int = 1
     _group: ProcessGroup | None = None
-    _register: Register | None = None
 
     @property
     def first(self) -> bool:
@@ -77,27 +78,26 @@ class Team:
 
     @property
     def part(self) -> Part:
-        """The share of this rank wherever work is dealt by position."""
+        """The share of this process wherever work is dealt by position."""
         return Part(self.rank, self.ranks)
 
     def agree(self, value: T) -> T:
-        """The value of rank 0, on all ranks, once all of them are here."""
+        """The value of process 0, on all of them, once all are here."""
         if self._group is None:
             return value
         from torch import distributed
 
-        self.meet()
+        self.meet()  # a broadcast lets process 0 go on before the others have come
         box = [value]
         distributed.broadcast_object_list(box, src=0, group=self._group)
         return box[0]
 
     def meet(self) -> None:
-        """Wait until all ranks are here, however long that takes; who is not is said meanwhile."""
-        if self._group is not None and self._register is not None:
+        """Wait until all processes are here, however long that takes."""
+        if self._group is not None:
             from torch import distributed
 
-            with self._register.meeting():
-                distributed.barrier(group=self._group)
+            distributed.barrier(group=self._group)
 
 
 def world_of(environment: Mapping[str, str] = os.environ) -> Launch | None:
@@ -123,7 +123,7 @@ ALONE = Team()
 
 
 def join(trainer: Mapping[str, Any], here: int) -> Team:
-    """Become one of the ranks, if this process was started as one.
+    """Become one of a team, if this process was started as one of several.
 
     Args:
         trainer: the config's ``trainer``.
@@ -131,7 +131,7 @@ def join(trainer: Mapping[str, Any], here: int) -> Team:
 
     Raises:
         ConfigError: if it wants another number of processes than were started.
-        RankLost: if not all of them came.
+        ProcessLost: if not all of them came.
     """
     world = world_of()
     if world is None:
@@ -145,7 +145,6 @@ def join(trainer: Mapping[str, Any], here: int) -> Team:
             todo="trainer=ddp trainer.devices=… trainer.num_nodes=… as they were started",
         )
     from torch import distributed
-    from torch.distributed.rendezvous import rendezvous
 
     if world.starter == "srun":
         _meeting_point()
@@ -154,25 +153,20 @@ def join(trainer: Mapping[str, Any], here: int) -> Team:
     atexit.register(_leave)
     strategy = trainer.get("strategy")
     given = strategy.get("timeout_s") if isinstance(strategy, Mapping) else None
-    timeout = timedelta(seconds=TIMEOUT_S if given is None else float(given))
-    waits = f"rank 0 of {world.ranks} waits for all of them to start" if world.rank == 0 else None
-    with lost_ranks(world), told_while_waiting(lambda: waits):
-        store, *_ = next(rendezvous("env://", world.rank, world.ranks, timeout=timeout))
+    with lost_processes(world):
         distributed.init_process_group(
             "gloo" if device is None else "nccl",
-            store=distributed.PrefixStore("training", store),
             rank=world.rank,
             world_size=world.ranks,
-            timeout=timeout,
+            timeout=timedelta(seconds=TIMEOUT_S if given is None else float(given)),
             device_id=device,
         )
         group: Any = distributed.new_group(backend="gloo", timeout=PATIENCE)
-    register = Register(distributed.PrefixStore("meetings", store), world.rank, world.ranks)
-    return Team(world.rank, world.ranks, here, group, register)
+    return Team(world.rank, world.ranks, here, group)
 
 
 def _meeting_point() -> None:
-    """Where ranks meet, from SLURM's variables; torchrun has set it."""
+    """Where processes meet, from SLURM's variables; torchrun has set it."""
     from lightning.fabric.plugins.environments import SLURMEnvironment
 
     try:
@@ -187,7 +181,7 @@ def _meeting_point() -> None:
 
 
 def _device(trainer: Mapping[str, Any], local: int) -> Any:
-    """The GPU of this rank, made the current one; None on the CPU."""
+    """The GPU of this process, made the current one; None on the CPU."""
     import torch
 
     from interestingness.models.device import device_for
@@ -210,18 +204,20 @@ def _leave() -> None:
 
 
 @contextmanager
-def lost_ranks(place: Launch | Team) -> Iterator[None]:
-    """Turn what torch says of a rank that does not answer into ``RankLost``."""
+def lost_processes(place: Launch | Team) -> Iterator[None]:
+    """Turn what torch raises about a process that does not answer into ``ProcessLost``."""
     try:
         yield
     except RuntimeError as error:
         if place.ranks < 2 or not _about_others(error):
             raise
+        if INTERRUPTED.is_set():  # so were the others, of which one was quicker
+            raise KeyboardInterrupt from None
         first = str(error).strip().splitlines()[0][:300]
-        raise RankLost(
-            f"rank {place.rank} of {place.ranks} waited for another rank in vain ({first})",
-            expected="all ranks until the end",
-            todo="look at what the rank that ended first has printed; a rank that hangs is given "
+        raise ProcessLost(
+            f"process {place.rank} of {place.ranks} waited for another one in vain ({first})",
+            expected="all processes until the end",
+            todo="look at the output of the process that ended first; one that hangs is given "
             "trainer.strategy.timeout_s seconds; resume= goes on from the last checkpoint",
         ) from error
 

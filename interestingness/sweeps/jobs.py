@@ -1,4 +1,4 @@
-"""Jobs as processes: started, watched, timed out, stopped. Knows nothing of Hydra or of tables."""
+"""Jobs as processes: started, timed out, stopped. Knows nothing of Hydra or of tables."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pathlib import Path
 from interestingness.runs import registry
 
 LOG = "job.log"
-GRACE_S = 10.0
-"""Seconds that a job has for its own goodbye before it is killed."""
+GRACE_S = 20.0
+"""Seconds that a job has to end after Ctrl-C before it is killed."""
 
 _POLL_S = 0.05
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -34,118 +34,166 @@ class SweepStatus(StrEnum):
     FAILED = "failed"
     INTERRUPTED = "interrupted"
 
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will happen to the job."""
-        return self not in {SweepStatus.WAITING, SweepStatus.RUNNING}
 
-
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class SweepJob:
-    """One process of a sweep.
+    """One process of a sweep, and what became of it.
 
     Attributes:
         number: place in the sweep, from 0.
         name: short, from what differs between jobs.
         choices: what differs between jobs, by option.
         command: program and arguments.
-        folder: the job's run folder.
+        folder: the job's run folder; its output is in ``job.log`` there.
+        error: last lines of a failed job, or "".
+        results: folder with the metrics: the job's own, or that of the finished run it repeats.
+        seconds: wall time of the process; None before it ran.
     """
 
     number: int
     name: str
     choices: Mapping[str, str]
-    command: tuple[str, ...]
+    command: Sequence[str]
     folder: Path
+    status: SweepStatus = SweepStatus.WAITING
+    error: str = ""
+    results: Path | None = None
+    seconds: float | None = None
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _began: float = field(default=0.0, repr=False)
 
     @property
     def log(self) -> Path:
         """Where the job's output goes."""
         return self.folder / LOG
 
+    def start(self, environment: Mapping[str, str]) -> None:
+        """Begin the process; one that cannot be started has failed."""
+        self._began = time.monotonic()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self.log.open("wb") as log:
+                self._process = subprocess.Popen(
+                    self.command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env={**environment, "WANDB_JOB_NAME": self.name},
+                    start_new_session=True,  # Ctrl-C reaches the sweep alone, which then decides
+                )
+        except OSError as error:
+            self.status, self.error = SweepStatus.FAILED, str(error)
+        else:
+            self.status = SweepStatus.RUNNING
 
-@dataclass
-class JobOutcome:
-    """What became of a job.
+    def poll(self, timeout_s: float | None) -> bool:
+        """Whether the process has ended, by itself or by its time limit; then all is filled in."""
+        if self._process is None:
+            return True
+        self.seconds = time.monotonic() - self._began
+        if (code := self._process.poll()) is not None:
+            self.kill()  # what is left of its group
+            self._conclude(code)
+        elif timeout_s is not None and self.seconds > timeout_s:
+            stop([self], [])
+            self._give_up(SweepStatus.FAILED, f"stopped after timeout_s={timeout_s:g} seconds")
+        else:
+            return False
+        return True
 
-    Attributes:
-        error: last lines of a failed job, or "".
-        results: folder with the metrics: the job's own, or that of the finished run it repeats.
-        seconds: wall time of the process; None before it ran.
-    """
+    def interrupt(self) -> None:
+        """Note that the sweep was interrupted before this job ended."""
+        if self._process is None:
+            self.status, self.error = SweepStatus.INTERRUPTED, "never started"
+        else:
+            self._give_up(SweepStatus.INTERRUPTED, "interrupted")
 
-    job: SweepJob
-    status: SweepStatus = SweepStatus.WAITING
-    error: str = ""
-    results: Path | None = None
-    seconds: float | None = None
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.poll() is None
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process and those that read data for it."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, number)
 
-@dataclass
-class _Running:
-    outcome: JobOutcome
-    process: subprocess.Popen[bytes]
-    began: float = field(default_factory=time.monotonic)
+    def kill(self) -> None:
+        """Kill the process and its group, and wait for it."""
+        self.signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait()
+
+    def _conclude(self, code: int) -> None:
+        record = registry.read(self.folder) or {}
+        if code == 0 and record.get("status") == "skipped":
+            self.status, self.results = SweepStatus.SKIPPED, Path(str(record.get("of")))
+        elif code == 0 and (self.folder / registry.METRICS).is_file():
+            self.status, self.results = SweepStatus.FINISHED, self.folder
+        elif code < 0:
+            name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
+            hint = " (out of memory?)" if name == "SIGKILL" else ""
+            self._give_up(SweepStatus.FAILED, f"killed by {name}{hint}")
+        else:
+            said = last_lines(self.log) or str(record.get("error") or f"exit status {code}")
+            missing = f"ended without {registry.METRICS}\n" if code == 0 else ""
+            self._give_up(SweepStatus.FAILED, f"{missing}{said}")
+
+    def _give_up(self, status: SweepStatus, error: str) -> None:
+        """Note how it ended, in the run's folder too if the job could not do so itself."""
+        self.status, self.error = status, error
+        if (registry.read(self.folder) or {}).get("status") in {None, "running"}:
+            with contextlib.suppress(OSError):  # the sweep's table has it
+                registry.fail(self.folder, error)
 
 
 def run(
-    outcomes: Sequence[JobOutcome],
+    jobs: Sequence[SweepJob],
     *,
     at_once: int,
     timeout_s: float | None,
     environment: Mapping[str, str],
-    ended: Callable[[JobOutcome], None],
-    tick: Callable[[], None] = lambda: None,
+    ended: Callable[[SweepJob], None],
 ) -> bool:
-    """Run waiting jobs to their ends; one that fails or is killed does not stop the others.
+    """Run jobs to their ends; one that fails or is killed does not stop the others.
 
     Args:
-        outcomes: one for each job; changed in place.
+        jobs: changed in place.
         at_once: processes at a time.
         timeout_s: seconds after which a job is stopped and counts as failed; None for no limit.
         environment: of the processes; each has its name in ``WANDB_JOB_NAME`` besides.
         ended: called after each job that ended.
-        tick: called some times a second.
 
     Returns:
-        Whether Ctrl-C or SIGTERM ended it: children are stopped then, and all jobs without an end
+        Whether Ctrl-C or SIGTERM ended it: processes are stopped then, and all jobs without an end
         are "interrupted".
     """
-    waiting = [o for o in outcomes if o.status is SweepStatus.WAITING]
-    running: list[_Running] = []
-    with _interruptions() as interrupted:
-        while (waiting or running) and not interrupted:
+    waiting, running = list(jobs), list[SweepJob]()
+    with _interruptions() as received:
+        while (waiting or running) and not received:
             while waiting and len(running) < at_once:
-                outcome = waiting.pop(0)
-                if (begun := _start(outcome, environment)) is not None:
-                    running.append(begun)
-                else:
-                    ended(outcome)
-            for entry in list(running):
-                if _over(entry, timeout_s):
-                    running.remove(entry)
-                    ended(entry.outcome)
-            tick()
+                running.append(waiting.pop(0))
+                running[-1].start(environment)
+            for job in [job for job in running if job.poll(timeout_s)]:
+                running.remove(job)
+                ended(job)
             time.sleep(_POLL_S)
-        _stop([entry.process for entry in running], interrupted)
-    for entry in running:
-        entry.outcome.seconds = time.monotonic() - entry.began
-        _give_up(entry.outcome, SweepStatus.INTERRUPTED, "interrupted")
-    for outcome in waiting:
-        outcome.status, outcome.error = SweepStatus.INTERRUPTED, "never started"
-    return bool(interrupted)
+        stop(running, received)
+    for job in running + waiting:
+        job.interrupt()
+    return bool(received)
 
 
-def seconds_left(outcomes: Sequence[JobOutcome], at_once: int) -> float | None:
-    """Estimate from the jobs that finished so far; None while none has."""
-    took = [
-        o.seconds for o in outcomes if o.status is SweepStatus.FINISHED and o.seconds is not None
-    ]
-    if not took:
-        return None
-    mean = sum(took) / len(took)
-    left = [max(0.0, mean - (o.seconds or 0.0)) for o in outcomes if not o.status.ended]
-    return sum(left) / max(1, min(at_once, len(left)))
+def stop(jobs: Sequence[SweepJob], received: Sequence[int]) -> None:
+    """Interrupt jobs, and kill those that stay, or all at a second Ctrl-C."""
+    for job in jobs:
+        job.signal(signal.SIGINT)
+    until = time.monotonic() + GRACE_S
+    while any(job.alive for job in jobs) and time.monotonic() < until and len(received) < 2:
+        time.sleep(_POLL_S)
+    for job in jobs:
+        job.kill()
 
 
 def last_lines(log: Path, *, most: int = 6) -> str:
@@ -161,106 +209,9 @@ def last_lines(log: Path, *, most: int = 6) -> str:
     return "\n".join(lines[begins[-1] :][:most] if begins else lines[-most:])
 
 
-def _start(outcome: JobOutcome, environment: Mapping[str, str]) -> _Running | None:
-    job = outcome.job
-    try:
-        job.folder.mkdir(parents=True, exist_ok=True)
-        with job.log.open("wb") as log:
-            # A session of its own: Ctrl-C reaches the sweep alone, which then decides; and the
-            # ranks that a job starts can be stopped with it.
-            process = subprocess.Popen(
-                job.command,
-                stdin=subprocess.PIPE,  # its end tells the job that we are gone
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**environment, "WANDB_JOB_NAME": job.name},
-                start_new_session=True,
-            )
-    except OSError as error:
-        outcome.status, outcome.error = SweepStatus.FAILED, str(error)
-        return None
-    outcome.status = SweepStatus.RUNNING
-    return _Running(outcome, process)
-
-
-def _over(entry: _Running, timeout_s: float | None) -> bool:
-    """Whether the job has ended, by itself or by its time limit; if so its outcome is filled in."""
-    outcome, seconds = entry.outcome, time.monotonic() - entry.began
-    outcome.seconds = seconds
-    if entry.process.poll() is None:
-        if timeout_s is None or seconds < timeout_s:
-            return False
-        _stop([entry.process], [])
-        _give_up(outcome, SweepStatus.FAILED, f"stopped after timeout_s={timeout_s:g} seconds")
-        return True
-    _let_go(entry.process)
-    _conclude(outcome, entry.process.returncode)
-    if outcome.status is SweepStatus.FAILED:
-        # A killed rank 0 leaves its other ranks behind.
-        _signal(entry.process, signal.SIGKILL)
-    return True
-
-
-def _conclude(outcome: JobOutcome, code: int) -> None:
-    folder = outcome.job.folder
-    record = registry.read(folder) or {}
-    if code == 0 and record.get("status") == "skipped":
-        outcome.status, outcome.results = SweepStatus.SKIPPED, Path(str(record.get("of")))
-        return
-    if code == 0 and (folder / registry.METRICS).is_file():
-        outcome.status, outcome.results = SweepStatus.FINISHED, folder
-        return
-    tail = last_lines(outcome.job.log) or str(record.get("error") or "")
-    if code < 0:
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-        error = f"killed by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"
-    elif code == 0:
-        error = f"ended without {registry.METRICS}\n{tail}".rstrip()
-    else:
-        error = tail or f"exit status {code}"
-    _give_up(outcome, SweepStatus.FAILED, error)
-
-
-def _give_up(outcome: JobOutcome, status: SweepStatus, error: str) -> None:
-    """Note how it ended, in the run's folder too if the job could not do so itself."""
-    outcome.status, outcome.error = status, error
-    if (registry.read(outcome.job.folder) or {}).get("status") in {None, "running"}:
-        with contextlib.suppress(OSError):  # the sweep's table has it
-            registry.fail(outcome.job.folder, error)
-
-
-def _stop(processes: Sequence[subprocess.Popen[bytes]], interrupted: list[int]) -> None:
-    """Interrupt whole process groups, then terminate, then kill; a second Ctrl-C kills at once."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        for process in processes:
-            _signal(process, number)
-        until = time.monotonic() + GRACE_S
-        while any(p.poll() is None for p in processes):
-            if time.monotonic() > until or len(interrupted) > 1:
-                break
-            time.sleep(_POLL_S)
-    for process in processes:
-        _signal(process, signal.SIGKILL)
-        process.wait()
-        _let_go(process)
-
-
-def _let_go(process: subprocess.Popen[bytes]) -> None:
-    if process.stdin is not None:
-        process.stdin.close()
-
-
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
-
-
 @contextlib.contextmanager
 def _interruptions() -> Iterator[list[int]]:
-    """Collect Ctrl-C and SIGTERM (a scheduler's goodbye) instead of dying of them.
-
-    An exception in the middle of starting a process would lose that process.
-    """
+    """Collect Ctrl-C and SIGTERM: an exception while a process starts would lose that process."""
     received: list[int] = []
     before = {}
     # Only the main thread receives signals; elsewhere the caller stops us in its own way.

@@ -19,7 +19,8 @@ def choices(overrides: Sequence[str], command_line: Sequence[str]) -> dict[str, 
     """
     parsed = OverridesParser.create().parse_overrides(list(command_line))
     same = {o.get_key_element().lstrip("+~") for o in parsed if not o.is_sweep_override()}
-    chosen = dict(_split(override) for override in overrides)
+    split = (override.partition("=") for override in overrides)
+    chosen = {key.lstrip("+~"): value.strip("'\"") for key, _, value in split}
     return {key: value for key, value in chosen.items() if key not in same}
 
 
@@ -29,20 +30,11 @@ def short_name(choice: Mapping[str, str]) -> str:
     Of paths, the last part is taken. A name holds letters, digits, ``.``, ``_`` and ``-`` only:
     Hydra cannot parse "=" in a checkpoint's path, and shells have their own opinions on the rest.
     """
-    parts = [f"{_last(key)}-{_last(value)}" for key, value in choice.items()]
+    parts = [f"{last_part(key)}-{last_part(value)}" for key, value in choice.items()]
     name = re.sub(r"[^\w.]+", "-", "_".join(parts), flags=re.ASCII).strip("-._")
     return name[:LONGEST].rstrip("-._") or "job"
 
 
-def label(choice: Mapping[str, str]) -> str:
-    """The values alone, for a table with the options in its head."""
-    return ", ".join(map(_last, choice.values()))
-
-
-def _last(path: str) -> str:
+def last_part(path: str) -> str:
+    """Of a path the name of its file or folder; other text as it is."""
     return path.rstrip("/").rsplit("/", 1)[-1]
-
-
-def _split(override: str) -> tuple[str, str]:
-    key, _, value = override.partition("=")
-    return key.lstrip("+~"), value.strip("'\"")

@@ -1,306 +1,145 @@
-"""One table over the jobs of a sweep: Markdown, CSV and Parquet, and rich on a terminal."""
+"""One table over the jobs of a sweep: Markdown, CSV and Parquet, and on the terminal."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from interestingness.disk import appearing
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from interestingness.disk import appear
+from interestingness.reports.console import print_table
+from interestingness.reports.table_files import arrow, markdown
 from interestingness.runs import registry
-from interestingness.sweeps import names
-from interestingness.sweeps.jobs import JobOutcome, SweepStatus
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from interestingness.stats.bootstrap import Interval
+from interestingness.studies.result import Column, Table
+from interestingness.sweeps.jobs import SweepJob, SweepStatus
 
 STEM = "sweep"
-STATUS_WIDTH = 20
-"""Of the columns status and seconds on a terminal."""
-ESTIMATE_WIDTH = 9
-"""Of ``*61.2 ±3``, and of ±16 in small tests."""
 
 
-@dataclass(frozen=True)
-class Accuracy:
-    """A reference's verdict on one job: accuracy with its 95 % interval, in [0, 1]."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-    pairs: int | None = None
-    learnt: bool = False
-
-
-@dataclass(frozen=True)
-class Row:
-    """One job in the table."""
-
-    outcome: JobOutcome
-    accuracies: Mapping[str, Accuracy] = field(default_factory=dict)
-    main: str | None = None
-    simulated: str = ""
-
-    @property
-    def headline(self) -> float | None:
-        """Accuracy against the main reference, else against the first."""
-        found = self.accuracies.get(self.main or "") or next(iter(self.accuracies.values()), None)
-        return None if found is None else found.value
-
-
-def row_of(outcome: JobOutcome) -> Row:
-    """Read a job's results; a file that is not as expected leaves the cells empty."""
-    if outcome.results is None:
-        return Row(outcome)
+def tested(job: SweepJob) -> dict[str, Any]:
+    """Cells of a job's row: accuracies, what was learnt; {} where no metrics can be read."""
+    if job.results is None:
+        return {}
     try:
-        metrics = json.loads((outcome.results / registry.METRICS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return Row(outcome)
-    if not isinstance(metrics, dict):
-        return Row(outcome)
-    record = registry.read(outcome.results) or {}
-    simulated = metrics.get("simulated") or record.get("simulated") or ""
-    tested = metrics.get("test")
-    tested = tested if isinstance(tested, Mapping) else metrics
-    main = tested.get("main")
-    return Row(
-        outcome,
-        dict(_accuracies(tested.get("references"))),
-        main if isinstance(main, str) else None,
-        simulated if isinstance(simulated, str) else "SIMULATION",
-    )
+        metrics = json.loads((job.results / registry.METRICS).read_text(encoding="utf-8"))
+        references = {r["name"]: r for r in metrics["test"]["references"]}
+        found = {f"accuracy.{n}": accuracy(r["accuracy"]) for n, r in references.items()}
+        return {
+            **{name: value for name, value in found.items() if value is not None},
+            **{f"accuracy.{n}.pairs": r["pairs"] for n, r in references.items()},
+            "learnt": ", ".join(n for n, r in references.items() if r["learnt"]),
+            "simulated": metrics["simulated"] or None,
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
-def _accuracies(references: Any) -> list[tuple[str, Accuracy]]:
-    if isinstance(references, Mapping):
-        references = [{"name": k, **v} for k, v in references.items() if isinstance(v, Mapping)]
-    found = []
-    for entry in references if isinstance(references, list) else []:
-        estimate = entry.get("accuracy") if isinstance(entry, Mapping) else None
-        if not isinstance(estimate, Mapping):
-            estimate = {"value": estimate}
-        if (value := _number(estimate.get("value"))) is None:
-            continue
-        pairs = entry.get("pairs")
-        found.append(
-            (
-                str(entry.get("name")),
-                Accuracy(
-                    value,
-                    _number(estimate.get("low")),
-                    _number(estimate.get("high")),
-                    pairs if isinstance(pairs, int) else None,
-                    bool(entry.get("learnt")),
-                ),
-            )
-        )
-    return found
+def accuracy(estimate: Mapping[str, float | None]) -> Interval | None:
+    """An accuracy of ``metrics.json``, in [0, 1], with its interval if it has one."""
+    value, low, high = estimate["value"], estimate["low"], estimate["high"]
+    if value is None:
+        return None
+    if low is None or high is None:
+        low = high = float("nan")
+    return Interval(value, low, high, 0.95, 0)
 
 
-def _number(value: Any) -> float | None:
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if plain and value == value else None
-
-
-def reference_names(rows: Sequence[Row]) -> list[str]:
-    """Every reference that judged any job, in order of first appearance."""
-    return list(dict.fromkeys(name for row in rows for name in row.accuracies))
-
-
-def simulation(rows: Sequence[Row]) -> str:
-    """The sentence that goes with simulated data if any job used them, else ""."""
-    return next((row.simulated for row in rows if row.simulated), "")
-
-
-def summary(rows: Sequence[Row]) -> str:
+def summary(jobs: Sequence[SweepJob]) -> str:
     """How many jobs there are and how they ended: "8 jobs: 7 finished, 1 failed"."""
-    counts = Counter(row.outcome.status for row in rows)
+    counts = Counter(job.status for job in jobs)
     parts = [f"{counts[status]} {status}" for status in SweepStatus if counts[status]]
-    return f"{len(rows)} job{'s' * (len(rows) != 1)}: {', '.join(parts)}"
+    return f"{len(jobs)} job{'s' * (len(jobs) != 1)}: {', '.join(parts)}"
 
 
-def write(rows: Sequence[Row], folder: Path) -> None:
-    """Write the table; every file appears whole, so that a reader may look at any time.
-
-    Args:
-        rows: one per job.
-        folder: of the sweep.
-    """
-    registry.write_text(folder / f"{STEM}.md", markdown(rows, folder))
-    registry.write_text(folder / f"{STEM}.csv", csv_text(rows, folder))
-    _write_parquet(rows, folder)
+def failed(jobs: Sequence[SweepJob]) -> list[SweepJob]:
+    """Those that failed."""
+    return [job for job in jobs if job.status is SweepStatus.FAILED]
 
 
-def markdown(rows: Sequence[Row], folder: Path) -> str:
-    """The table as a page: accuracies with intervals, and how to look into what failed."""
-    judges = reference_names(rows)
-    head = ["job", "status", "s", *judges]
-    lines = [f"# Sweep {folder.name}", ""]
-    if sentence := simulation(rows):
-        lines += [f"**{sentence}**", ""]
-    lines += [
-        f"{summary(rows)}. Accuracy in % on held-out pairs, with its 95 % interval over images;"
-    ]
-    lines += ["`*` marks the reference that the model learnt from.", ""]
-    lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for row in rows:
-        job, cells = row.outcome.job, [_long(row.accuracies.get(name)) for name in judges]
-        where = os.path.relpath(row.outcome.results or job.folder, folder)
-        first = f"[{job.number} {job.name}](<{where}>)"
-        lines.append(
-            "| " + " | ".join([first, row.outcome.status, _seconds(row.outcome), *cells]) + " |"
-        )
-    for outcome in failures(rows):
-        lines += ["", f"## {outcome.job.number} {outcome.job.name}: {outcome.status}", ""]
-        lines += ["```", outcome.error, "```", f"Log: `{outcome.job.log}`"]
-    return "\n".join(lines) + "\n"
-
-
-def failures(rows: Sequence[Row]) -> list[JobOutcome]:
-    """Outcomes of jobs that failed."""
-    return [row.outcome for row in rows if row.outcome.status is SweepStatus.FAILED]
-
-
-def records(rows: Sequence[Row], folder: Path) -> dict[str, list[Any]]:
-    """The table as columns of plain values, one row per job.
+def table_of(jobs: Sequence[SweepJob], folder: Path) -> Table:
+    """One row per job.
 
     Columns: job, name, one per option that differs between jobs, status, seconds, run (folder of
-    the results, relative to the sweep's), error, simulated; per reference ``accuracy.NAME`` with
-    ``.low``, ``.high`` and ``.pairs``. None where there is nothing.
+    the results, relative to the sweep's), error, simulated; ``accuracy.NAME`` with its interval and
+    ``accuracy.NAME.pairs`` for each reference; learnt (references whose labels were learnt).
+
+    Args:
+        jobs: in order.
+        folder: of the sweep.
     """
-    options = list(dict.fromkeys(key for row in rows for key in row.outcome.job.choices))
-    outcomes = [row.outcome for row in rows]
-    columns: dict[str, list[Any]] = {
-        "job": [o.job.number for o in outcomes],
-        "name": [o.job.name for o in outcomes],
-        **{key: [o.job.choices.get(key) for o in outcomes] for key in options},
-        "status": [str(o.status) for o in outcomes],
-        "seconds": [None if o.seconds is None else round(o.seconds, 3) for o in outcomes],
-        "run": [os.path.relpath(o.results or o.job.folder, folder) for o in outcomes],
-        "error": [o.error or None for o in outcomes],
-        "simulated": [row.simulated or None for row in rows],
-    }
-    for name in reference_names(rows):
-        found = [row.accuracies.get(name) for row in rows]
-        columns[f"accuracy.{name}"] = [a and a.value for a in found]
-        for part in ("low", "high", "pairs"):
-            columns[f"accuracy.{name}.{part}"] = [a and getattr(a, part) for a in found]
-    return columns
+    rows = [
+        {
+            **job.choices,
+            "job": job.number,
+            "name": job.name,
+            "status": str(job.status),
+            "seconds": job.seconds and round(job.seconds, 3),
+            "run": os.path.relpath(job.results or job.folder, folder),
+            "error": job.error or None,
+            **tested(job),
+        }
+        for job in jobs
+    ]
+    options = dict.fromkeys(key for job in jobs for key in job.choices)
+    references = dict.fromkeys(
+        key for row in rows for key, cell in row.items() if isinstance(cell, Interval)
+    )
+    columns = [Column("job", "job", "count"), Column("name", "name")]
+    columns += [Column(name, name) for name in (*options, "status")]
+    columns += [Column("seconds", "time", "seconds")]
+    columns += [Column(name, name) for name in ("run", "error", "simulated")]
+    for name in references:
+        title = name.removeprefix("accuracy.")
+        columns += [Column(name, title, "percent"), Column(f"{name}.pairs", "pairs", "count")]
+    columns += [Column("learnt", "learnt", help="the reference whose labels were learnt")]
+    notes = ["accuracy in % on held-out pairs, with its 95 % interval over resampled images"]
+    notes += [str(row["simulated"]) for row in rows if row.get("simulated")][:1]
+    return Table(STEM, f"Sweep {folder.name}: {summary(jobs)}", columns, rows, notes)
 
 
-def csv_text(rows: Sequence[Row], folder: Path) -> str:
-    """``records`` as CSV."""
-    columns = records(rows, folder)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-    return text.getvalue()
+def readable(table: Table, *left_out: str) -> Table:
+    """The table for people; errors stand below it."""
+    hidden = {"error", "simulated", *left_out}
+    columns = [c for c in table.columns if c.name not in hidden and not c.name.endswith(".pairs")]
+    return replace(table, columns=columns)
 
 
-def _write_parquet(rows: Sequence[Row], folder: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def write(jobs: Sequence[SweepJob], folder: Path) -> None:
+    """Write ``sweep.md``, ``.csv`` and ``.parquet``; each appears whole, to be read at any time.
 
-    kinds = {"job": pa.int64(), "seconds": pa.float64()}
-
-    def kind(name: str) -> Any:
-        # A column that is empty so far has a type all the same.
-        if name.startswith("accuracy."):
-            return pa.int64() if name.endswith(".pairs") else pa.float64()
-        return kinds.get(name, pa.string())
-
-    columns = records(rows, folder)
-    table = pa.table({name: pa.array(values, kind(name)) for name, values in columns.items()})
-    with appearing(folder / f"{STEM}.parquet") as part:
-        pq.write_table(table, part)
-
-
-def show(rows: Sequence[Row], console: Console, folder: Path) -> None:
-    """Print the table, in as many blocks of references as the terminal's width needs."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    if sentence := simulation(rows):
-        console.print(sentence, style="bold", highlight=False)
-    judges = reference_names(rows)
-    head = ", ".join(rows[0].outcome.job.choices) if rows else ""
-    labels = [_label(row.outcome) for row in rows]
-    job_width = min(max(map(len, [head, *labels]), default=0), console.width // 3)
-    rest = console.width - job_width - 2
-    for i, block in enumerate(_blocks(judges, first=rest - STATUS_WIDTH, later=rest)):
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
-        table.add_column(escape(head), vertical="bottom", no_wrap=True, max_width=job_width)
-        if i == 0:
-            table.add_column("status", vertical="bottom", no_wrap=True)
-            table.add_column("s", vertical="bottom", justify="right", no_wrap=True)
-        for name in block:
-            title = escape("\n".join(name.split("_")))
-            table.add_column(title, vertical="bottom", justify="right")
-        for row, label in zip(rows, labels, strict=True):
-            cells = [row.outcome.status, _seconds(row.outcome)] if i == 0 else []
-            cells += [_short(row.accuracies.get(name)) for name in block]
-            table.add_row(escape(label), *cells)
-        console.print(table)
-    if judges:
-        console.print(
-            "accuracy in % on held-out pairs ± half its 95 % interval; * what was learnt",
-            highlight=False,
+    Args:
+        jobs: in order.
+        folder: of the sweep.
+    """
+    table = table_of(jobs, folder)
+    page = [markdown(readable(table, "name"))]
+    for job in failed(jobs):
+        page.append(
+            f"### {job.number} {job.name} failed\n\n```\n{job.error}\n```\n\nLog: `{job.log}`"
         )
-    for outcome in failures(rows):
-        console.print(f"{outcome.job.number} {outcome.job.name} failed:", style="bold red")
-        console.print(escape(outcome.error), highlight=False, soft_wrap=True)
-        console.print(f"  log: {outcome.job.log}", highlight=False, soft_wrap=True)
-    console.print(f"{summary(rows)}; {folder / STEM}.md", highlight=False, soft_wrap=True)
+    registry.write_text(folder / f"{STEM}.md", "\n\n".join(page) + "\n")
+    flat = arrow(table)
+    flat = flat.rename_columns([re.sub("_(low|high)$", r".\1", name) for name in flat.column_names])
+    appear(folder / f"{STEM}.csv", partial(pacsv.write_csv, flat))
+    appear(folder / f"{STEM}.parquet", partial(pq.write_table, flat))
 
 
-def _label(outcome: JobOutcome) -> str:
-    """The job in the printed table, where the option's name stands in the head."""
-    return f"{outcome.job.number} {names.label(outcome.job.choices)}".strip()
-
-
-def _blocks(names: Sequence[str], *, first: int, later: int) -> list[list[str]]:
-    """Split references so that each block's columns fit; one block even if there are none."""
-    blocks: list[list[str]] = [[]]
-    left = first
-    for name in names:
-        needs = max(ESTIMATE_WIDTH, *(len(part) for part in name.split("_"))) + 2
-        if blocks[-1] and needs > left:
-            blocks.append([])
-            left = later
-        blocks[-1].append(name)
-        left -= needs
-    return blocks
-
-
-def percent(value: float) -> str:
-    """As in a run's own table: 61.2."""
-    return f"{100 * value:.1f}"
-
-
-def _short(found: Accuracy | None) -> str:
-    if found is None:
-        return "–"
-    text = ("*" if found.learnt else "") + percent(found.value)
-    if found.low is None or found.high is None:
-        return text
-    return f"{text} ±{50 * (found.high - found.low):.0f}"
-
-
-def _long(found: Accuracy | None) -> str:
-    if found is None:
-        return "–"
-    text = percent(found.value) + ("\\*" if found.learnt else "")
-    if found.low is None or found.high is None:
-        return text
-    return f"{text} [{percent(found.low)}, {percent(found.high)}]"
-
-
-def _seconds(outcome: JobOutcome) -> str:
-    return "–" if outcome.seconds is None else f"{outcome.seconds:.0f}"
+def show(jobs: Sequence[SweepJob], folder: Path) -> None:
+    """Print the table with as many of its columns as the terminal holds, and what failed."""
+    table = table_of(jobs, folder)
+    print_table(readable(table, "name", "run"))
+    for note in table.notes:
+        print(note)
+    for job in failed(jobs):
+        print(f"{job.number} {job.name} failed:\n{job.error}\n  log: {job.log}")
+    print(f"{summary(jobs)}; {folder / STEM}.md", flush=True)

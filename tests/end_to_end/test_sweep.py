@@ -99,12 +99,15 @@ def test_ctrl_c_stops_the_job_and_leaves_the_table(
         [*TRAIN, "-m", *SMALL, "seed=0,1"],
         cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    for _ in range(600):
-        if list(tmp_path.glob("**/000_seed-0/train.log")):  # Hydra has started the job
-            break
-        time.sleep(0.1)
-    sweep.send_signal(signal.SIGINT)
-    shown, _ = sweep.communicate(timeout=60)
+    try:
+        until = time.monotonic() + 240
+        while not list(tmp_path.glob("**/000_seed-0/train.log")):  # Hydra has started the job
+            assert time.monotonic() < until and sweep.poll() is None
+            time.sleep(0.1)
+        sweep.send_signal(signal.SIGINT)
+        shown, _ = sweep.communicate(timeout=240)
+    finally:
+        sweep.kill()
     assert sweep.returncode == 130
     assert "2 jobs: 2 interrupted" in shown
     first, second = _rows(tmp_path)
@@ -125,14 +128,14 @@ def test_jobs_end_when_their_sweep_is_killed(tmp_path: Path, environment: dict[s
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as sweep:  # fmt: skip
         try:
-            until = time.monotonic() + 120
+            until = time.monotonic() + 240
             while not (tmp_path / job / "checkpoints" / "last.ckpt").is_file():
                 assert time.monotonic() < until and sweep.poll() is None
                 time.sleep(0.1)
             (process,) = alive()
         finally:
             sweep.kill()
-    process.wait(30)
+    process.wait(120)
     assert not alive()
     record = registry.read(tmp_path / job)
     assert record is not None and record["status"] == "running"  # nobody was left to note it
@@ -161,7 +164,7 @@ def test_a_sweep_trains_compares_and_does_not_repeat_itself(
         learnt = {r["name"] for r in judged["references"] if r["learnt"]}
         assert learnt == {row["label_source"]}
     page = (folder / "sweep.md").read_text()
-    assert "SIMULATION" in page and "\\* [" in page
+    assert "SIMULATION" in page and "human" in page
     shutil.move(folder, tmp_path / "first")
 
     again = _sweep(*SMALL, "label_source=human", "seed=0,1", cwd=tmp_path, environment=environment)
@@ -180,7 +183,7 @@ def test_a_sweep_trains_compares_and_does_not_repeat_itself(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_job_of_several_ranks_does_not_run_the_sweep_again(
+def test_a_job_of_several_processes_does_not_run_the_sweep_again(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     done = _sweep(*SMALL[:3], "trainer=ddp_cpu", "seed=0,1", cwd=tmp_path, environment=environment)
@@ -193,9 +196,9 @@ def test_a_job_of_several_ranks_does_not_run_the_sweep_again(
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280, check=True,
     )  # fmt: skip
     assert alone.returncode == 0
-    (ranks,) = tmp_path.glob("runs/sweeps/*/000_seed-0/metrics.json")
+    (shared,) = tmp_path.glob("runs/sweeps/*/000_seed-0/metrics.json")
     one = json.loads((tmp_path / "alone" / "metrics.json").read_text())["test"]
-    two = json.loads(ranks.read_text())["test"]
+    two = json.loads(shared.read_text())["test"]
     assert one["pairs"] == two["pairs"]
     values = [t["references"][0]["accuracy"]["value"] for t in (one, two)]
     assert values[0] == pytest.approx(values[1])
@@ -207,9 +210,9 @@ def test_a_job_of_several_ranks_does_not_run_the_sweep_again(
 def test_other_launchers_stay_usable(
     tmp_path: Path, environment: dict[str, str], launcher: str
 ) -> None:
-    # A job of SLURM's is one task that starts its ranks itself; here a process takes its place.
-    ranks = ["trainer=ddp_cpu"] if launcher == "submitit_local" else []
-    given = [*SMALL, *ranks, "seed=0,1", f"hydra/launcher={launcher}"]
+    # A job of SLURM's is one task that starts its processes itself; here one takes its place.
+    several = ["trainer=ddp_cpu"] if launcher == "submitit_local" else []
+    given = [*SMALL, *several, "seed=0,1", f"hydra/launcher={launcher}"]
     done = _sweep(*given, cwd=tmp_path, environment=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     records = [registry.read(file.parent) for file in tmp_path.glob("**/metrics.json")]

@@ -2,5 +2,5 @@
 
 ``store`` is what others use; ``attempts`` and ``batches`` are the changes that can happen, each in
 one transaction; ``writer`` commits them in one thread; ``making`` makes the file, ``opening`` locks
-and checks it; ``queries``, ``export`` and ``verify`` read it. No server and no config is known here.
+and checks it; ``queries``, ``export`` and ``verify`` read it. No server or config is known here.
 """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interestingness.errors import DataError
-from interestingness.learning.linear_solver.forms import DualForm, PrimalForm
+from interestingness.learning.linear_solver.forms import DualForm, Form, PrimalForm
 from interestingness.schema import Pairs
 
 SHARED_PAIRS = 4096
@@ -55,6 +56,13 @@ class PairFeatures:
     def few(self, rows: Tensor) -> bool:
         """Whether pairs are few beside images and dimensions, so that the dual form is cheaper."""
         return len(rows) <= 2 * min(int(self._there(rows).sum()), self.matrix.shape[1])
+
+    def form(self, rows: Tensor) -> tuple[Form, Callable[[Tensor], Tensor]]:
+        """The cheaper form of a set of pairs, and the function from coordinates to weights."""
+        if self.few(rows):
+            return self.dual([rows]), partial(self.weights, rows)
+        primal, basis = self.primal(rows)
+        return primal, lambda x: x if basis is None else basis @ x
 
     def dual(self, sets: Sequence[Tensor]) -> DualForm:
         """Gram matrices of sets of pairs, padded with zeros to the largest and stacked."""
