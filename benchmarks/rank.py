@@ -129,7 +129,7 @@ def highest_memory(pictures: Path) -> str:
 
     from interestingness.assembly.scorers import NamedScorer
     from interestingness.commands import rank as ranking
-    from interestingness.commands.rank_options import rank_options
+    from interestingness.commands.options import parse
     from interestingness.models.exchange import ScorerCard
 
     backbone = Repeated()
@@ -149,7 +149,7 @@ def highest_memory(pictures: Path) -> str:
     threading.Thread(target=watch, daemon=True).start()
     with tempfile.TemporaryDirectory() as out:
         places = ["--cache", f"{out}/cache", "--out", f"{out}/scores", "--sheet", f"{out}/sheet"]
-        ranking.rank(rank_options([str(pictures), *places]))
+        ranking.rank(parse("rank", [str(pictures), *places]))
         table = pq.read_table(f"{out}/scores")
     return f"{peak[0]} {table.nbytes // len(table)}"
 

@@ -1,4 +1,7 @@
-"""``interestingness …``: the doors. Nothing heavy is imported before a job is known to run."""
+"""``interestingness COMMAND …``: a table of commands, and what runs them.
+
+Nothing heavy is imported before a job is known to run.
+"""
 
 from __future__ import annotations
 
@@ -8,97 +11,195 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from interestingness.disk import disk_error
 from interestingness.errors import InterestingnessError
 
-USAGE = """usage: interestingness COMMAND …
-
-  train [OPTION=VALUE …]       train a scorer; -m for a sweep; --help lists the options
-  evaluate ckpt=RUN …          judge a checkpoint by every reference
-  evaluate study=NAME …        many fits or votes, one page: label_source_table, …
-  evaluate experiment=NAME …   the same, with the study and the options of an experiment
-  audit VOTES.csv …            what votes are worth: consistency, position bias, a ranking
-  annotate annotator=NAME …    ask a model for votes, judgments or texts; paid answers are kept
-  score scorer=NAME …          a number for every image of a data set, to learn from
-  caption captioner=NAME …     a sentence about every image, which model=tag_fusion reads
-  features dataset=… part=3/8  images into the feature cache, in parts for arrays of jobs
-  shards write|verify …        pair shards: write them, check them
-  pairs choose VOTES.csv …     which pairs to ask about next
-  rank PHOTOS …                photographs → scores and a contact sheet
-  download TABLE URL_COLUMN …  images by URL, politely and resumably; losses reported
-  collect-flickr --from DAY …  interesting photos and others of the same days, from Flickr's API
-  export RUN …                 a scorer for others: safetensors, ONNX, the ICCV notebook
-  ledger status|export|… FILE  answers of models that were paid for: look, take out, check, mend
-
-`interestingness COMMAND --help` says more."""
+PACKAGE = "interestingness."
 
 
-def main() -> None:
-    """Entry point of the console script."""
-    command, arguments = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
-    commands: dict[str, Callable[[Sequence[str]], None]] = {
-        "train": train,
-        "evaluate": evaluate,
-        "audit": audit,
-        "annotate": annotate,
-        "score": score,
-        "caption": caption,
-        "features": features,
-        "shards": shards,
-        "pairs": pairs,
-        "rank": rank,
-        "export": export,
-        "ledger": ledger,
-        "download": download,
-        "collect-flickr": collect_flickr,
-    }
-    if command in commands:
-        commands[command](arguments)
-    elif command in {"-h", "--help", "help"}:
-        print(USAGE)
+@dataclass(frozen=True)
+class Command:
+    """What a command does.
+
+    Attributes:
+        arguments: what one types after it, for the list of commands.
+        help: one line about it; "" leaves it out of the list.
+        run: ``module:function``, below this package; it gets the composed config or the options.
+        config: composed with ``OPTION=VALUE``; "" where ``commands.options`` has the options.
+    """
+
+    arguments: str
+    help: str
+    run: str
+    config: str = ""
+
+
+COMMANDS = {
+    "train": Command(
+        "[OPTION=VALUE …]",
+        "train a scorer; -m for a sweep; --help lists the options",
+        "assembly.run:train",
+        "train",
+    ),
+    "evaluate": Command(
+        "ckpt=RUN …",
+        "test a checkpoint against every reference",
+        "assembly.run:evaluate",
+        "evaluate",
+    ),
+    "evaluate study=NAME": Command(
+        "…",
+        "run a study, many fits or votes on one page; also experiment=NAME",
+        "assembly.studies:run_study",
+        "study",
+    ),
+    "audit": Command(
+        "VOTES.csv …",
+        "measure what votes are worth: consistency, position bias, a ranking",
+        "commands.audit:audit",
+    ),
+    "annotate": Command(
+        "annotator=NAME …",
+        "ask a model for votes, judgments or texts; paid answers are kept",
+        "commands.annotate:annotate",
+        "annotate",
+    ),
+    "score": Command(
+        "scorer=NAME …",
+        "score every image of a data set, to learn from the scores",
+        "commands.score:score",
+        "score",
+    ),
+    "caption": Command(
+        "captioner=NAME …",
+        "write a sentence about every image, for model=tag_fusion",
+        "commands.caption:caption",
+        "caption",
+    ),
+    "features": Command(
+        "dataset=NAME part=3/8",
+        "encode images into the feature cache, in parts for arrays of jobs",
+        "commands.features:extract",
+        "features",
+    ),
+    "shards write": Command(
+        "out=FOLDER …", "write pair shards of a data set", "commands.shards:write", "shards"
+    ),
+    "shards verify": Command("FOLDER", "check pair shards", "commands.shards:verify"),
+    "pairs choose": Command(
+        "VOTES.csv …", "choose the pairs to ask about next", "commands.pairs:choose"
+    ),
+    "ledger status": Command(
+        "LEDGER", "count the answers of a model and their cost", "commands.ledger:status"
+    ),
+    "ledger export": Command(
+        "LEDGER --out FILE", "write the answers as a table", "commands.ledger:export"
+    ),
+    "ledger verify": Command("LEDGER", "check a ledger", "commands.ledger:verify"),
+    "ledger recover": Command("", "", "commands.ledger:recover"),
+    "rank": Command("PHOTOS …", "score photographs; a contact sheet", "commands.rank:rank"),
+    "download": Command(
+        "TABLE URL_COLUMN …",
+        "download images by URL, politely and resumably",
+        "commands.download:download",
+    ),
+    "collect-flickr": Command(
+        "--from DAY …",
+        "collect interesting photos and others of the same days from Flickr's API",
+        "commands.collect_flickr:collect_flickr",
+    ),
+    "export": Command(
+        "RUN …",
+        "write a scorer for others: safetensors, ONNX, the ICCV notebook",
+        "commands.export:export",
+    ),
+}
+"""Every command by what one types."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the console script.
+
+    Args:
+        arguments: what follows ``interestingness``; None takes the command line.
+
+    Raises:
+        SystemExit: with the exit status of the command, unless that is 0.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if len(words) > 1 and " ".join(words[:2]) in COMMANDS and "=" not in words[1]:
+        run_command(" ".join(words[:2]), words[2:])
+    elif words[:1] == ["evaluate"] and of_study(words[1:]):
+        run_command("evaluate study=NAME", words[1:])
+    elif words and words[0] in COMMANDS:
+        run_command(words[0], words[1:])
     else:
-        print(USAGE, file=sys.stderr)
-        raise SystemExit(2)
+        wanted = {"-h", "--help", "help"} & set(words[:2])
+        print(usage(words[0] if words else ""), file=sys.stdout if wanted else sys.stderr)
+        if not wanted:
+            raise SystemExit(2)
 
 
-def train(arguments: Sequence[str] | None = None) -> None:
-    """Compose ``conf/train.yaml`` with overrides and train."""
+def usage(beginning: str = "") -> str:
+    """The list of commands.
 
-    def job(cfg: Any) -> Any:
-        from interestingness.assembly.which_command import refuse_study
+    Args:
+        beginning: first word of those to list, such as ``pairs``; all where none has it.
+    """
+    chosen = {name: c for name, c in COMMANDS.items() if name.split()[0] == beginning} or COMMANDS
+    lines = [(f"{name} {c.arguments}", c.help) for name, c in chosen.items() if c.help]
+    width = max(len(typed) for typed, _ in lines)
+    return "\n".join(
+        [
+            "usage: interestingness COMMAND …",
+            "",
+            *(f"  {typed:<{width}}  {does}" for typed, does in lines),
+            "",
+            "`interestingness COMMAND --help` shows the options of a command.",
+        ]
+    )
 
-        refuse_study(cfg)
-        from interestingness.assembly.run import train as run
 
-        return run(cfg)
+def run_command(name: str, words: Sequence[str]) -> None:
+    """Read the options of a command and run it.
 
-    _hydra(job, "train", arguments)
+    Args:
+        name: one of ``COMMANDS``.
+        words: its options, as typed.
+
+    Raises:
+        SystemExit: for an error, and with the exit status of a command that returns one.
+    """
+    command = COMMANDS[name]
+
+    def job(options: Any) -> Any:
+        module, _, function = command.run.partition(":")
+        return getattr(import_module(PACKAGE + module), function)(options)
+
+    if command.config:
+        _hydra(job, command.config, words)
+        return
+    from interestingness.commands.options import parse
+
+    options = parse(name, words)
+    status = _told(lambda: job(options))
+    if status:
+        raise SystemExit(status)
 
 
-def evaluate(arguments: Sequence[str] | None = None) -> None:
-    """Judge a checkpoint (``conf/evaluate.yaml``), or do a study (``conf/study.yaml``)."""
+def train() -> None:
+    """``python train.py …``: ``interestingness train``."""
+    main(["train", *sys.argv[1:]])
 
-    def job(cfg: Any) -> Any:
-        from interestingness.assembly.run import evaluate as run
 
-        return run(cfg)
-
-    def studied(cfg: Any) -> Any:
-        from interestingness.assembly.which_command import need_study
-
-        need_study(cfg)
-        from interestingness.assembly.studies import run_study
-
-        return run_study(cfg)
-
-    given = sys.argv[1:] if arguments is None else arguments
-    if of_study(given):
-        _hydra(studied, "study", arguments)
-    else:
-        _hydra(job, "evaluate", arguments)
+def evaluate() -> None:
+    """``python evaluate.py …``: ``interestingness evaluate``."""
+    main(["evaluate", *sys.argv[1:]])
 
 
 def of_study(arguments: Sequence[str]) -> bool:
@@ -110,156 +211,16 @@ def of_study(arguments: Sequence[str]) -> bool:
     return "study" in keys or ("experiment" in keys and "ckpt" not in keys)
 
 
-def audit(arguments: Sequence[str]) -> None:
-    """``audit VOTES.csv … [--out FOLDER] [--question …]``: no images, no config."""
-
-    def job() -> Any:
-        from interestingness.commands.audit import audit as run
-
-        return run(arguments)
-
-    _told(job)
-
-
-def annotate(arguments: Sequence[str]) -> None:
-    """Compose ``conf/annotate.yaml`` with overrides and ask a model."""
-
-    def job(cfg: Any) -> Any:
-        from interestingness.commands.annotate import annotate as run
-
-        return run(cfg)
-
-    _hydra(job, "annotate", arguments)
-
-
-def score(arguments: Sequence[str]) -> None:
-    """Compose ``conf/score.yaml`` with overrides and score a data set's images."""
-
-    def job(cfg: Any) -> Any:
-        from interestingness.commands.score import score as run
-
-        return run(cfg)
-
-    _hydra(job, "score", arguments)
-
-
-def caption(arguments: Sequence[str]) -> None:
-    """Compose ``conf/caption.yaml`` with overrides and have a data set's images described."""
-
-    def job(cfg: Any) -> Any:
-        from interestingness.commands.caption import caption as run
-
-        return run(cfg)
-
-    _hydra(job, "caption", arguments)
-
-
-def features(arguments: Sequence[str]) -> None:
-    """Compose ``conf/features.yaml`` with overrides and encode a data set's images."""
-
-    def job(cfg: Any) -> Any:
-        from interestingness.commands.features import extract
-
-        return extract(cfg)
-
-    _hydra(job, "features", arguments)
-
-
-def shards(arguments: Sequence[str]) -> None:
-    """``shards write out=… dataset=…`` and ``shards verify FOLDER``."""
-    action, rest = (arguments[0] if arguments else ""), arguments[1:]
-    if action == "write":
-
-        def job(cfg: Any) -> Any:
-            from interestingness.commands.shards import write
-
-            return write(cfg)
-
-        _hydra(job, "shards", rest)
-    elif action == "verify" and len(rest) == 1 and not rest[0].startswith("-"):
-        from interestingness.commands.shards import verify
-
-        raise SystemExit(_told(lambda: verify(rest[0])))
-    else:
-        print("usage: interestingness shards write out=FOLDER dataset=… [OPTION=VALUE …]")
-        print("       interestingness shards verify FOLDER")
-        raise SystemExit(0 if action in {"-h", "--help"} else 2)
-
-
-def pairs(arguments: Sequence[str]) -> None:
-    """``pairs choose [VOTES.csv …] [--images FOLDER] -n 200``: no config."""
-    if not arguments or arguments[0] != "choose":
-        print("usage: interestingness pairs choose [VOTES.csv …] [--images FOLDER] [-n 200] …")
-        raise SystemExit(0 if arguments and arguments[0] in {"-h", "--help"} else 2)
-
-    def job() -> None:
-        from interestingness.commands.pairs import choose
-
-        choose(arguments[1:])
-
-    _told(job)
-
-
-def ledger(arguments: Sequence[str]) -> None:
-    """``ledger status|export|verify|recover LEDGER …``."""
-    from interestingness.commands.ledger import run
-
-    raise SystemExit(_told(lambda: run(arguments)))
-
-
-def rank(arguments: Sequence[str]) -> None:
-    """``rank PHOTOS… --scorer NAME|RUN``."""
-    from interestingness.commands.rank_options import rank_options
-
-    options = rank_options(arguments)
-
-    def job() -> int:
-        from interestingness.commands.rank import rank as run
-
-        return run(options)
-
-    raise SystemExit(_told(job))
-
-
-def export(arguments: Sequence[str]) -> None:
-    """``export RUN --format folder|onnx|iccv --out PATH``."""
-    from interestingness.commands.rank_options import export_options
-
-    options = export_options(arguments)
-
-    def job() -> int:
-        from interestingness.commands.export import export as run
-
-        return run(options)
-
-    raise SystemExit(_told(job))
-
-
-def download(arguments: Sequence[str]) -> None:
-    """``download TABLE URL_COLUMN --out FOLDER``: no config."""
-    from interestingness.commands.download import main as run
-
-    raise SystemExit(_told(lambda: run(arguments)))
-
-
-def collect_flickr(arguments: Sequence[str]) -> None:
-    """``collect-flickr --from DAY --to DAY --out FOLDER``: no config."""
-    from interestingness.commands.collect_flickr import main as run
-
-    raise SystemExit(_told(lambda: run(arguments)))
-
-
 def conf_folder() -> Path:
     """Our ``conf``: inside an installed wheel, beside the package in a clone."""
     inside = Path(__file__).parent / "conf"
     return inside if inside.is_dir() else Path(__file__).parents[1] / "conf"
 
 
-def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | None) -> None:
+def _hydra(job: Callable[[Any], Any], config: str, given: Sequence[str]) -> None:
     import hydra
 
     from interestingness import plugins
-    from interestingness.assembly.retired import refuse_retired
     from interestingness.runs.worker import as_worker
 
     plugins.register()
@@ -275,9 +236,7 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
             lambda: as_worker(lambda: job(cfg)), [paths[n] for n in ("run", "cache") if n in paths]
         )
 
-    given = original[1:] if arguments is None else list(arguments)
-    _told(lambda: _check_groups(given))
-    _told(lambda: refuse_retired(given))
+    _told(lambda: _check_words(given))
     sys.argv = [original[0], *map(quoted, given)]
     try:
         with _one_run_folder() as more:
@@ -289,13 +248,16 @@ def _hydra(job: Callable[[Any], Any], config: str, arguments: Sequence[str] | No
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _check_groups(words: Sequence[str]) -> None:
-    """Refuse a group of options set to null, which ends in a traceback of Hydra's.
+def _check_words(words: Sequence[str]) -> None:
+    """Refuse old names of options, and groups set to null, which end in a traceback of Hydra's.
 
     Raises:
-        ConfigError: naming the group and its options.
+        ConfigError: naming the option, or the group and its options.
     """
     from interestingness.errors import ConfigError
+    from interestingness.runs.renamed import refuse_renamed
+
+    refuse_renamed(words)
 
     for group, _, value in (word.partition("=") for word in words):
         folder = conf_folder() / group

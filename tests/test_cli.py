@@ -1,10 +1,15 @@
+import contextlib
 import subprocess
 import sys
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from interestingness.cli import of_study, own_error, quoted
+from interestingness import cli
+from interestingness.cli import COMMANDS, of_study, own_error, quoted, usage
+from interestingness.commands.options import DECLARED, parse, parser_of
 from interestingness.errors import DataError
 
 
@@ -43,7 +48,7 @@ def test_what_hydra_reads_is_left_alone(argument: str) -> None:
         ([], False),
     ],
 )
-def test_which_door_evaluate_is(options: list[str], study: bool) -> None:
+def test_which_command_evaluate_is(options: list[str], study: bool) -> None:
     assert of_study(options) == study
 
 
@@ -55,9 +60,84 @@ def test_finds_our_error_behind_a_wrapper() -> None:
     assert own_error(RuntimeError("none")) is None
 
 
-def test_an_unknown_command_prints_usage_and_fails() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "interestingness", "nonsense"], capture_output=True, text=True
+def test_every_command_exists_and_has_its_options_in_one_place() -> None:
+    conf = cli.conf_folder()
+    for name, command in COMMANDS.items():
+        module, function = command.run.split(":")
+        assert callable(getattr(import_module(f"interestingness.{module}"), function)), name
+        assert name in usage() if command.help else name not in usage()
+        if command.config:
+            assert (conf / f"{command.config}.yaml").is_file() and name not in DECLARED
+        else:
+            assert name in DECLARED
+    composed = {command.config for command in COMMANDS.values() if command.config}
+    assert composed == {path.stem for path in conf.glob("*.yaml")}
+    assert set(DECLARED) <= set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("command", "dashes", "equals"),
+    [
+        ("audit", ["v.csv", "--out", "f"], ["v.csv", "out=f"]),
+        ("rank", ["p", "--shown", "3", "--write-xmp"], ["p", "shown=3", "write-xmp=true"]),
+        ("rank", ["p"], ["p", "write-xmp=false"]),
+        ("collect-flickr", ["--from", "a", "--to", "b"], ["from=a", "to=b"]),
+    ],
+)
+def test_options_with_dashes_and_with_equals_signs(
+    command: str, dashes: list[str], equals: list[str]
+) -> None:
+    assert parse(command, dashes) == parse(command, equals)
+
+
+def test_a_file_may_have_an_equals_sign_in_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "out=f"
+    file.touch()
+    with contextlib.chdir(tmp_path):
+        assert parse("audit", ["out=f"]).votes == ["out=f"]
+    assert parse("audit", ["a=b.csv"]).votes == ["a=b.csv"]
+
+
+@pytest.mark.parametrize("command", DECLARED)
+def test_words_that_a_command_does_not_understand(command: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(command, ["--nonsense"])
+    assert ended.value.code == 2
+    assert parser_of(command).format_help().startswith(f"usage: interestingness {command}")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "stream"),
+    [
+        ([], 2, "err"),
+        (["nonsense"], 2, "err"),
+        (["pairs"], 2, "err"),
+        (["shards", "nonsense"], 2, "err"),
+        (["--help"], 0, "out"),
+        (["shards", "--help"], 0, "out"),
+    ],
+)
+def test_the_list_of_commands(
+    words: list[str], status: int, stream: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if status:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(words)
+        assert ended.value.code == status
+    else:
+        cli.main(words)
+    shown = getattr(capsys.readouterr(), stream)
+    assert shown.startswith("usage: interestingness")
+    assert ("rank" in shown) == (words[:1] not in (["pairs"], ["shards"]))
+
+
+def test_the_list_of_commands_needs_little_time(repository: Path) -> None:
+    """Processor time: at most .3 s, measured on a quiet machine at .05 s."""
+    code = (
+        "import resource, subprocess, sys\n"
+        "subprocess.run([sys.executable, '-m', 'interestingness', '--help'], check=True)\n"
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+        "print(used.ru_utime + used.ru_stime)"
     )
-    assert done.returncode == 2
-    assert "usage: interestingness COMMAND" in done.stderr
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout.splitlines()[-1]) < 0.3

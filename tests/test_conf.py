@@ -18,57 +18,18 @@ from interestingness.assembly.checks import check, effective, locate, missing_ke
 from interestingness.cli import conf_folder
 
 CONF = conf_folder()
-DOORS = sorted(path.stem for path in CONF.glob("*.yaml"))
-FOUND = {
-    "annotator": 6,
-    "callbacks": 2,
-    "captioner": 2,
-    "data": 2,
-    "dataset": 7,
-    "experiment": 4,
-    "hydra/job_logging": 1,
-    "label_source": 20,
-    "logger": 3,
-    "loss": 5,
-    "model": 7,
-    "model/backbone": 13,
-    "model/tuning": 3,
-    "model/words": 2,
-    "optimizer": 4,
-    "paths": 1,
-    "scheduler": 3,
-    "scorer": 9,
-    "split": 6,
-    "study": 17,
-    "sweep": 2,
-    "text_embedder": 4,
-    "trainer": 4,
-}
-"""Options per group: a test that finds things by itself must know how many it found."""
-
-CLASSES_AT_LEAST = {
-    "annotate": 2,
-    "caption": 2,
-    "evaluate": 11,
-    "features": 4,
-    "score": 2,
-    "shards": 2,
-    "study": 11,
-    "train": 20,
-}
-"""How many classes a door names with its own defaults."""
-
+COMMANDS = sorted(path.stem for path in CONF.glob("*.yaml"))
 NEEDED = {"study": ["study=audit"], "score": ["scorer=cupl"]}
-"""What a door must be told before it composes."""
+"""What a command must be told before it composes."""
 
-DOOR_OF = {
+COMMAND_OF = {
     "annotator": "annotate",
     "captioner": "caption",
     "scorer": "score",
     "study": "study",
     "text_embedder": "study",
 }
-"""Groups that belong to another door than training."""
+"""Groups that belong to another command than training."""
 OF_STUDIES = {"lafin_table1": "lafin_table1"}
 """Experiments that choose a study, and which; the others are for training."""
 INSIDE = {
@@ -93,9 +54,9 @@ def _hydra() -> Iterator[None]:
     GlobalHydra.instance().clear()
 
 
-def composed(*overrides: str, door: str = "train") -> DictConfig:
+def composed(*overrides: str, command: str = "train") -> DictConfig:
     """The job's config as a run sees it, values that a user must give filled in."""
-    cfg = compose(door, list(overrides), return_hydra_config=True)
+    cfg = compose(command, list(overrides), return_hydra_config=True)
     with open_dict(cfg):
         cfg.hydra.runtime.output_dir = "/runs/now"
         cfg.hydra.job.num = 0
@@ -108,19 +69,18 @@ def composed(*overrides: str, door: str = "train") -> DictConfig:
     return cfg
 
 
-def test_every_option_is_found() -> None:
-    counts: dict[str, int] = {}
-    for group, _ in _options():
-        counts[group] = counts.get(group, 0) + 1
-    assert counts == FOUND
-    assert sorted(CLASSES_AT_LEAST) == DOORS
+def test_options_are_found() -> None:
+    """A test that finds things by itself must know about how many there are."""
+    assert len(_options()) >= 100
+    assert len({group for group, _ in _options()}) >= 20
+    assert len(COMMANDS) >= 8
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_each_door_composes(door: str) -> None:
-    config = plain(composed(*NEEDED.get(door, []), door=door))
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_composes(command: str) -> None:
+    config = plain(composed(*NEEDED.get(command, []), command=command))
     check(config)
-    assert len(list(targets(config))) >= CLASSES_AT_LEAST[door]
+    assert len(list(targets(config))) >= (20 if command == "train" else 2)
 
 
 def _rounds() -> list[list[tuple[str, str]]]:
@@ -131,7 +91,7 @@ def _rounds() -> list[list[tuple[str, str]]]:
     by_group: dict[str, list[str]] = {}
     alone = []
     for group, option in _options():
-        if group in {"experiment", "sweep", *DOOR_OF, *INSIDE}:
+        if group in {"experiment", "sweep", *COMMAND_OF, *INSIDE}:
             alone.append([(group, option)])
         else:
             by_group.setdefault(group, []).append(option)
@@ -150,8 +110,8 @@ def test_options_compose_and_bind(chosen: list[tuple[str, str]]) -> None:
     overrides += [more for group, _ in chosen for more in INSIDE.get(group, ())[1:]]
     overrides += [f"label_source@references.human={o}" for g, o in chosen if g == "label_source"]
     of_study = any(g == "experiment" and o in OF_STUDIES for g, o in chosen)
-    door = "study" if of_study else DOOR_OF.get(chosen[0][0], "train")
-    cfg = composed(*overrides, door=door)
+    command = "study" if of_study else COMMAND_OF.get(chosen[0][0], "train")
+    cfg = composed(*overrides, command=command)
     choices = HydraConfig.get().runtime.choices
     assert all(choices[names[group]] == option for group, option in chosen)
     config = plain(cfg)
@@ -191,9 +151,9 @@ def test_an_experiment_chooses_its_study_and_the_command_line_may_choose_another
     tmp_path: Path,
 ) -> None:
     for experiment, study in OF_STUDIES.items():
-        cfg = composed(f"experiment={experiment}", door="study")
+        cfg = composed(f"experiment={experiment}", command="study")
         assert HydraConfig.get().runtime.choices.study == study and cfg.study._target_
-        other = composed(f"experiment={experiment}", "study=audit", door="study")
+        other = composed(f"experiment={experiment}", "study=audit", command="study")
         assert HydraConfig.get().runtime.choices.study == "audit"
         assert other.study != cfg.study and other.model == cfg.model
     own = tmp_path / "experiment" / "mine.yaml"
@@ -202,8 +162,8 @@ def test_an_experiment_chooses_its_study_and_the_command_line_may_choose_another
         "# @package _global_\ndefaults: [{override /study: lafin_table1}]\nstudy: {splits: 7}\n"
     )
     where = f"hydra.searchpath=[file://{tmp_path}]"
-    assert composed("experiment=mine", where, door="study").study.splits == 7
-    typed = composed("experiment=mine", where, "study.splits=2", door="study")
+    assert composed("experiment=mine", where, command="study").study.splits == 7
+    typed = composed("experiment=mine", where, "study.splits=2", command="study")
     assert typed.study.splits == 2
 
 

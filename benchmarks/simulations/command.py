@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from interestingness.reports.study import print_study, write_study
+from interestingness.reports.console import print_report
+from interestingness.reports.page import write_report
 from interestingness.studies.result import StudyResult
 
 SIMULATED = (
@@ -41,8 +42,8 @@ def tell(name: str, simulate: Callable[[], StudyResult], out: Path | None) -> No
     """
     result = simulate()
     folder = out or Path("runs") / name
-    page = write_study(folder, result, picture=lambda _: None, settings={})
-    print_study(result, page=page)
+    page = write_report(folder, result, picture=lambda _: None, settings={})
+    print_report(result, page=page)
 
 
 def numbers(text: str) -> Sequence[int]:

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from interestingness.assembly.model_keys import overrides_here, unread_options
 from interestingness.assembly.option_values import shown, wrong_places, wrong_values
 from interestingness.errors import ConfigError
-from interestingness.runs.renamed import OPTIONS, first_name
+from interestingness.runs.renamed import first_name
 
 OWN_PACKAGES = ("interestingness", "torch", "lightning")
 
@@ -162,12 +162,8 @@ def _binding(path: str, node: Mapping[str, Any], function: Callable[..., Any]) -
         if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
     }
     names = ", ".join(sorted(set(parameters) - supplied))
-    renamed = OPTIONS.get(str(node["_target_"]), {})
     problems = [
-        f"option {name!r} is now {renamed[name]!r}"
-        if name in renamed
-        else f"there is no option {name!r}; "
-        + (f"there are {names}" if names else "there are none")
+        f"there is no option {name!r}; " + (f"there are {names}" if names else "there are none")
         for name in sorted(unknown)
     ]
     problems += [f"option {name!r} is missing" for name in sorted(required - given - supplied)]

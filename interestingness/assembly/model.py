@@ -23,12 +23,12 @@ from interestingness.assembly.parts import (
 from interestingness.assembly.prepare import RunTables
 from interestingness.assembly.shards import build_on_shards
 from interestingness.data.datamodule import PairDataModule
-from interestingness.data.encoding import worker_count
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.features import FeatureBatches
 from interestingness.data.images import Skips
 from interestingness.data.loader import BatchSource
 from interestingness.data.precomputed import load_features
+from interestingness.data.workers import worker_count
 from interestingness.errors import ConfigError
 from interestingness.learning.flags import check_flags
 from interestingness.learning.linear_solver.choice import GRID, choose_l2
@@ -97,7 +97,7 @@ def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -
     scorer = Scorer(None, scaler, head, embedding=embedding)
     l2 = team.agree(choose_strength(cfg, prepared, rows["train"], scaler, features, notes))
 
-    def side(name: str, rank: int, ranks: int) -> tuple[BatchSource, int] | None:
+    def part(name: str, rank: int, ranks: int) -> tuple[BatchSource, int] | None:
         if not len(rows[name]):
             return None
         batches = FeatureBatches(
@@ -113,7 +113,7 @@ def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -
         )
         return batches, batches.steps
 
-    return Model(scorer, PairDataModule(side), l2, backbone, rows, notes, skips)
+    return Model(scorer, PairDataModule(part), l2, backbone, rows, notes, skips)
 
 
 def image_features(

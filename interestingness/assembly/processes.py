@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from interestingness.assembly.opening import check_config
+from interestingness.assembly.which_command import refuse_study
 from interestingness.runs.processes import processes_here, run_again
 from interestingness.runs.team import Team, join, lost_processes, world_of
 
@@ -28,6 +29,7 @@ def in_processes(job: Callable[[DictConfig, Team], dict[str, Any]]) -> Job:
 
     @wraps(job)
     def run(cfg: DictConfig) -> dict[str, Any]:
+        refuse_study(cfg)
         trainer = check_config(cfg).get("trainer") or {}
         here = processes_here(trainer)
         if here > 1 and world_of() is None:

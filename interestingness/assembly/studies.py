@@ -16,6 +16,7 @@ from interestingness.assembly.opening import check_config, open_dataset
 from interestingness.assembly.prepare import read_sources
 from interestingness.assembly.reporting import picture_of
 from interestingness.assembly.run_record import chosen, typed_overrides
+from interestingness.assembly.which_command import need_study
 from interestingness.data.images import Skips
 from interestingness.data.splits import PairSplit
 from interestingness.disk import writable_cache
@@ -37,6 +38,7 @@ def run_study(cfg: DictConfig) -> dict[str, Any]:
     Returns:
         What a sweep's table needs: ``{"run", "status", "accuracy"}``.
     """
+    need_study(cfg)
     cfg.run_name = cfg.run_name or chosen("study", "dataset", seed=cfg.seed)
     config = check_config(cfg)
     cfg.paths.cache = str(writable_cache(cfg.paths.cache))

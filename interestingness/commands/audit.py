@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from interestingness.commands.options import Options
 from interestingness.datasets.vote_tables import read_vote_files
 from interestingness.errors import ConfigError
 from interestingness.reports.console import print_report
@@ -15,33 +14,12 @@ from interestingness.schema import DEFAULT_QUESTION
 from interestingness.studies.audit import audit_votes
 
 
-def parser() -> argparse.ArgumentParser:
-    """The options of the command."""
-    found = argparse.ArgumentParser(
-        prog="interestingness audit",
-        description="What votes are worth: consensus, consistency of raters, position bias, "
-        "agreement, and a ranking of the images with intervals.",
-    )
-    found.add_argument(
-        "votes", nargs="+",
-        help="CSV or Parquet: left,right,choice and, where known, rater,first; or a vote table "
-        "of ours; or the folder of a prepared data set",
-    )  # fmt: skip
-    found.add_argument("--out", help="folder of tables and page; runs/<time>_audit unless given")
-    found.add_argument("--question", help="which question, where the votes are on several")
-    return found
-
-
-def audit(arguments: Sequence[str]) -> Path:
+def audit(given: Options) -> None:
     """Read, audit, write, print.
-
-    Returns:
-        The page.
 
     Raises:
         InterestingnessError: for votes that cannot be read or say nothing.
     """
-    given = parser().parse_args(list(arguments))
     files = read_vote_files(given.votes, question=given.question, default_question=DEFAULT_QUESTION)
     result = audit_votes(
         files.table,
@@ -64,4 +42,3 @@ def audit(arguments: Sequence[str]) -> Path:
             todo="name another one with --out",
         ) from None
     print_report(result, page=page)
-    return page

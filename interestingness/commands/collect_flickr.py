@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
+from interestingness.commands.options import Options
 from interestingness.errors import ConfigError
 
 FIRST = date(2004, 7, 1)
 """Flickr has lists from this day on."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """The options of the command."""
-    result = argparse.ArgumentParser(
-        prog="interestingness collect-flickr",
-        description="A set such as LaFin, from Flickr's API with your own key (environment "
-        "variable FLICKR_API_KEY): each day's list of interesting photos, and as many others "
-        "of the day. Give the same command again to go on.",
-    )
-    result.add_argument("--from", dest="first", required=True, help="first day, as 2024-05-01")
-    result.add_argument("--to", dest="last", required=True, help="last day")
-    result.add_argument("--out", default="flickr", help="folder (%(default)s)")
-    result.add_argument("--per-day", type=int, default=500, help="interesting photos (%(default)s)")
-    result.add_argument("--seed", type=int, default=0)
-    result.add_argument("--per-hour", type=float, default=3600, help="most queries (%(default)s)")
-    result.add_argument("--endpoint-for-tests", help=argparse.SUPPRESS)
-    return result
-
-
-def days_of(options: argparse.Namespace) -> tuple[date, date]:
+def days_of(options: Options) -> tuple[date, date]:
     """First and last day.
 
     Raises:
@@ -61,13 +42,8 @@ def days_of(options: argparse.Namespace) -> tuple[date, date]:
     return first, last
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Parse and run.
-
-    Returns:
-        Exit status 0.
-    """
-    options = parser().parse_args(list(arguments))
+def collect_flickr(options: Options) -> None:
+    """Ask, write the table, and say what comes next."""
     first, last = days_of(options)
 
     from interestingness.datasets.flickr.api import ENDPOINT, Flickr, key_from_environment
@@ -90,4 +66,3 @@ def main(arguments: Sequence[str]) -> int:
         print(f"  {count:>9,}  left out: {why.replace('_', ' ')}")
     print(f"next: interestingness download {found.table} url --out images")
     print(f"      python train.py dataset=lafin dataset.photos={found.table} label_source=lafin")
-    return 0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
 
 from interestingness.assembly.scorers import NamedScorer, make_scorer
+from interestingness.commands.options import Options
 from interestingness.errors import ConfigError
 from interestingness.models.exchange import (
     ABOUT,
@@ -20,12 +20,8 @@ from interestingness.models.exchange import (
 from interestingness.reports.model_card import write_model_card
 
 
-def export(options: argparse.Namespace) -> int:
-    """Write the scorer and print where.
-
-    Returns:
-        Exit status.
-    """
+def export(options: Options) -> None:
+    """Write the scorer and print where."""
     named = make_scorer(options.scorer, head=options.head, weights=options.weights)
     named = replace(named, card=measured(named.card, Path(options.scorer)))
     default = {"folder": named.card.name, "onnx": f"{named.card.name}.onnx"}
@@ -38,7 +34,6 @@ def export(options: argparse.Namespace) -> int:
     else:
         write_folder(out, named)
     print(out)
-    return 0
 
 
 def check_target(out: Path, *, folder: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from interestingness.commands.options import Options
 from interestingness.datasets.image_files import list_images
 from interestingness.datasets.vote_tables import VoteFiles, read_vote_files
 from interestingness.disk import appearing
@@ -25,40 +25,14 @@ from interestingness.tables.tables import Votes
 Rows = NDArray[np.int64]
 
 
-def parser() -> argparse.ArgumentParser:
-    """The options of the command."""
-    found = argparse.ArgumentParser(
-        prog="interestingness pairs choose",
-        description="Choose the pairs to ask about next: some at random, the others where the "
-        "votes so far leave most open. The table goes into dataset.pairs=… or a labelling tool.",
-    )
-    found.add_argument(
-        "votes", nargs="*",
-        help="CSV or Parquet left,right,choice; or a folder of a prepared data set; none at first",
-    )  # fmt: skip
-    found.add_argument("--images", help="folder or glob pattern; else the images voted on")
-    found.add_argument("-n", type=int, default=200, help="how many pairs (default: %(default)s)")
-    found.add_argument("--out", default="next_pairs.csv", help="table (default: %(default)s)")
-    found.add_argument(
-        "--random-share", type=float, default=0.3,
-        help="at least this share at random: only these are fit to judge by (%(default)s)",
-    )  # fmt: skip
-    found.add_argument("--repeat", action="store_true", help="asked pairs may be asked again")
-    found.add_argument("--question", help="which question, where the votes are on several")
-    found.add_argument("--seed", type=int, default=0, help="of all that is random (%(default)s)")
-    return found
-
-
-def choose(arguments: Sequence[str]) -> Path:
+def choose(given: Options) -> None:
     """Read, choose, write, print.
 
-    Returns:
-        The table: columns left, right (in random order, so that it may be shown as it is), chosen.
+    The table has columns left, right (in random order, so that it may be shown as it is), chosen.
 
     Raises:
         InterestingnessError: for votes or images that cannot be read, or more pairs than there are.
     """
-    given = parser().parse_args(list(arguments))
     if not given.votes and not given.images:
         raise ConfigError(
             "neither votes nor images",
@@ -85,7 +59,6 @@ def choose(arguments: Sequence[str]) -> Path:
     out = Path(given.out).expanduser()
     _write(out, names, chosen, seed=given.seed)
     print(_told(names, left, right, preference, chosen, out))
-    return out
 
 
 def _asked(

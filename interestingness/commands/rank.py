@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from interestingness.assembly.scorers import NamedScorer, make_scorer
+from interestingness.commands.options import Options
 from interestingness.commands.score_tables import (
     check_name,
     check_out,
@@ -35,12 +35,8 @@ from interestingness.scoring.ranking import Ranking
 from interestingness.stats.standing import percentile, stars
 
 
-def rank(options: argparse.Namespace) -> int:
-    """Score the files, write the table and the sheet, print the best.
-
-    Returns:
-        Exit status.
-    """
+def rank(options: Options) -> None:
+    """Score the files, write the table and the sheet, print the best."""
     if options.save_reference is not None:
         check_name(options.save_reference)
     check_out(Path(options.out))
@@ -56,7 +52,8 @@ def rank(options: argparse.Namespace) -> int:
     print(f"licence  {card.licence}", flush=True)
     check_photographs(named)
     if part.count > 1:
-        return score_part(photographs, images, part, Path(options.out))
+        score_part(photographs, images, part, Path(options.out))
+        return
     references = cache / "references"
     reference = read_reference(options.reference, references, named) if options.reference else None
     near = NearDuplicates(threshold=options.near_duplicates, window=options.window)
@@ -97,10 +94,9 @@ def rank(options: argparse.Namespace) -> int:
     result = ranking.sheet(used=used, shown=options.shown, file=str(options.out))
     page = write_report(Path(options.sheet), result, picture=photographs.image, settings={})
     print_report(result, page=page)
-    return 0
 
 
-def score_part(photographs: Photographs, images: ImageScorer, part: Part, out: Path) -> int:
+def score_part(photographs: Photographs, images: ImageScorer, part: Part, out: Path) -> None:
     """Score one part and leave its table; features stay in the cache for whoever takes all.
 
     Args:
@@ -120,7 +116,6 @@ def score_part(photographs: Photographs, images: ImageScorer, part: Part, out: P
         f"part {part}: {len(rows):,} of {len(photographs):,} images, {scored.encoded:,} encoded, "
         f"{len(skips):,} unreadable; {file}"
     )
-    return 0
 
 
 def check_sheet(folder: Path) -> None:

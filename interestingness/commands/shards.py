@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from interestingness.assembly.opening import check_config, open_dataset
+from interestingness.commands.options import Options
 from interestingness.data.shards.verify import verify_shards
 from interestingness.data.shards.writer import write_shards
 from interestingness.errors import ShardError
@@ -36,16 +37,16 @@ def write(cfg: DictConfig) -> dict[str, Any]:
     return {"out": str(out), "pairs": manifest.pairs}
 
 
-def verify(root: str) -> int:
+def verify(options: Options) -> int:
     """Check a folder of shards, print the report, and return its exit status.
 
     Raises:
         ShardError: if there is no such folder.
     """
-    folder = Path(root).expanduser()
+    folder = Path(options.folder).expanduser()
     if not folder.is_dir():
         raise ShardError(
-            f"{root}: no such folder",
+            f"{options.folder}: no such folder",
             expected="a folder of pair shards",
             todo="name the folder that `interestingness shards write out=…` made",
         )

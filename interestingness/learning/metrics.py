@@ -78,8 +78,9 @@ class ImageScores(GatheredColumns):
             score: of the distinct images in logits, shape (U,).
         """
         slot = torch.full_like(score, -1, dtype=torch.int64)
-        slot[right] = 2 * row + 1
-        slot[left] = 2 * row
+        real = row >= 0
+        slot[right[real]] = 2 * row[real] + 1
+        slot[left[real]] = 2 * row[real]
         self.append({"slot": slot, "score": score}, slot >= 0)
 
     @override

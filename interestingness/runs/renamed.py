@@ -1,4 +1,4 @@
-"""Options and classes under the names that they had before: one table for each.
+"""Options and classes under the names that they had before: a table for each.
 
 An old option is refused with its new name. An old class in the config of a checkpoint is replaced
 by the new one, so that checkpoints still load. A run's identity is made of the old names, so that a
@@ -8,15 +8,23 @@ class may move without a new identity.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from interestingness.errors import ConfigError
 
 OPTIONS: dict[str, dict[str, str]] = {
-    "interestingness.studies.label_source_table.LabelSourceTable": {"judge": "reference"},
+    "study=discrepancies": {"study.people": "study.reference", "study.judge": "study.source"},
+    "study=image_clusters": {"study.people": "study.reference", "study.judge": "study.source"},
+    "study=label_source_table": {"study.judge": "study.reference"},
+    "study=social_content": {"study.content": "study.reference"},
 }
-"""By class: an option's old name and its new one."""
+"""By choice: an option's old name and its new one."""
+
+MOVED = {
+    f"study={name}": f"python benchmarks/{name}.py, in a clone of the repository"
+    for name in ("debiasing", "engagement", "pair_choice")
+}
+"""Choices that are no more, and what does the same; these are simulations, which read no data."""
 
 CLASSES: dict[str, str] = {
     "interestingness.annotators.scorers.": "interestingness.scoring.",
@@ -24,30 +32,26 @@ CLASSES: dict[str, str] = {
 """Beginning of a class's old name and of its new one; one to one."""
 
 
-def refuse_renamed(words: Sequence[str], conf: Path) -> None:
-    """Refuse an option that is typed under its old name.
+def refuse_renamed(words: Sequence[str]) -> None:
+    """Refuse what is typed under an old name.
 
     Args:
         words: the command line, as typed: ``study=label_source_table study.judge=human``.
-        conf: the folder of options.
 
     Raises:
         ConfigError: with the new name.
     """
-    typed = dict(word.lstrip("+").split("=", 1) for word in words if "=" in word)
-    old = {name for names in OPTIONS.values() for name in names}
-    for place in typed:
-        group, _, name = place.rpartition(".")
-        if name not in old or group not in typed:
-            continue
-        for option in typed[group].split(","):
-            names = _names_in(conf / group / f"{option}.yaml")
-            new = OPTIONS.get(names.get("_target_", ""), {}).get(name)
-            if new is not None and name not in names:
+    typed = dict(word.lstrip("+").partition("=")[::2] for word in words)
+    choices = [f"{group}={name}" for group in typed for name in typed[group].split(",")]
+    for choice in choices:
+        if choice in MOVED:
+            raise ConfigError(f"{choice}: is no more", expected="another one", todo=MOVED[choice])
+        for old, new in OPTIONS.get(choice, {}).items():
+            if old in typed:
                 raise ConfigError(
-                    f"{place}: this option is now {group}.{new}",
-                    expected=f"{group}.{new}=…",
-                    todo="use the new name",
+                    f"{old}={typed[old]}: {choice} has no such option",
+                    expected=f"{new}, as it is called now",
+                    todo=f"{new}={typed[old]}",
                 )
 
 
@@ -81,10 +85,3 @@ def with_new_names(record: Any) -> Any:
             for key, value in record.items()
         }
     return [with_new_names(value) for value in record] if isinstance(record, list) else record
-
-
-def _names_in(file: Path) -> dict[str, str]:
-    """Names and values at the top of an option's file; no YAML reader is imported for it."""
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    pairs = (line.split("#")[0].partition(":") for line in lines if line[:1].strip())
-    return {name.strip(): value.strip() for name, _, value in pairs}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import stdtrit
 
+from interestingness.schema import Array
 from interestingness.stats.bootstrap import Interval
-from interestingness.stats.columns import Array
 
 LEVEL = 0.95
 FEWEST = 5

@@ -20,10 +20,10 @@ from interestingness.studies.audit_tables import (
     rater_table,
     voter_table,
 )
-from interestingness.studies.columns import INTERVAL_NOTE
 from interestingness.studies.panel import PEOPLE, Ballots, split_by_voter
 from interestingness.studies.result import Figure, StudyResult, Table
 from interestingness.studies.study import Material, Study
+from interestingness.studies.table_columns import INTERVAL_NOTE
 from interestingness.studies.vote_ranking import ranking_chart, ranking_gallery, ranking_table
 from interestingness.tables.tables import Votes
 

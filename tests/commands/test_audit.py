@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from interestingness.cli import audit
+from interestingness import cli
 
 VOTES = """left,right,choice,rater,first
 a,b,left,ann,left
@@ -32,7 +32,7 @@ def test_a_folder_of_tables_and_a_page(
     votes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    audit([str(votes), "--out", str(out)])
+    cli.main(["audit", str(votes), "--out", str(out)])
     for name in ("judges", "position", "consensus", "agreement", "raters", "ranking"):
         for suffix in ("csv", "parquet", "md"):
             assert (out / f"{name}.{suffix}").is_file(), name
@@ -48,7 +48,7 @@ def test_the_page_is_below_runs_unless_said(
     votes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    audit([str(votes)])
+    cli.main(["audit", str(votes)])
     (page,) = tmp_path.glob("runs/*_audit/page.html")
     assert "Audit of votes" in page.read_text()
 
@@ -58,13 +58,13 @@ def test_identical_rows_count_once_unless_a_sample_tells_them_apart(
 ) -> None:
     path = tmp_path / "votes.csv"
     path.write_text("left,right,choice,rater\n" + "a,b,left,r1\n" * 10)
-    audit([str(path), "--out", str(tmp_path / "out")])
+    cli.main(["audit", str(path), "--out", str(tmp_path / "out")])
     assert "1 usable of 1" in capsys.readouterr().out
     page = (tmp_path / "out" / "page.html").read_text()
     assert "9 rows are identical to another and count once" in page
     rows = "".join(f"a,b,left,r1,{n}\n" for n in range(10))
     path.write_text("left,right,choice,rater,sample\n" + rows)
-    audit([str(path), "--out", str(tmp_path / "again")])
+    cli.main(["audit", str(path), "--out", str(tmp_path / "again")])
     assert "10 usable of 10" in capsys.readouterr().out
     assert "identical to another" not in (tmp_path / "again" / "page.html").read_text()
 
@@ -75,7 +75,7 @@ def test_errors_are_a_few_lines_and_status_two(
     bad = tmp_path / "bad.csv"
     bad.write_text("left,right\na,b\n")
     with pytest.raises(SystemExit) as caught:
-        audit([str(bad), "--out", str(tmp_path / "out")])
+        cli.main(["audit", str(bad), "--out", str(tmp_path / "out")])
     assert caught.value.code == 2
     told = capsys.readouterr().err
     assert "no column 'choice'" in told
@@ -87,15 +87,15 @@ def test_a_folder_that_cannot_be_written_is_said(
     votes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        audit([str(votes), "--out", str(votes)])
+        cli.main(["audit", str(votes), "--out", str(votes)])
     assert caught.value.code == 2
     assert "cannot be written to" in capsys.readouterr().err
 
 
 def test_no_torch_and_no_hydra_are_imported(votes: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from interestingness.cli import audit; "
-        f"audit([{str(votes)!r}, '--out', {str(tmp_path / 'o')!r}]); "
+        "import sys; from interestingness import cli; "
+        f"cli.main(['audit', {str(votes)!r}, '--out', {str(tmp_path / 'o')!r}]); "
         "print([m for m in ('torch', 'hydra', 'lightning') if m in sys.modules])"
     )
     done = subprocess.run(

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from interestingness.commands.pairs import choose
+from interestingness.commands import pairs
+from interestingness.commands.options import parse
 from interestingness.datasets.folder import prepare_folder
 from interestingness.errors import ConfigError, DataError, LabelError
 
@@ -31,6 +32,12 @@ def written(path: Path, text: str) -> str:
 def votes(tmp_path: Path) -> str:
     rows = ["p00.png,p01.png,left,a", "p00.png,p01.png,right,b", "p02.png,p03.png,left,a"]
     return written(tmp_path / "votes.csv", "\n".join([*rows, "p03.png,p04.png,,a"]) + "\n")
+
+
+def choose(words: list[str]) -> Path:
+    options = parse("pairs choose", words)
+    pairs.choose(options)
+    return Path(options.out)
 
 
 def table(path: Path) -> list[dict[str, str]]:

@@ -242,7 +242,7 @@ def test_the_door(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["interestingness", "caption"])
     with pytest.raises(SystemExit) as ended:
-        cli.caption(["dataset.images=60", f"paths.cache={tmp_path}"])
+        cli.main(["caption", "dataset.images=60", f"paths.cache={tmp_path}"])
     assert ended.value.code == 2
     assert "captioner.weights=FILE" in capsys.readouterr().err
     assert not list(tmp_path.glob("datasets/*/annotations"))

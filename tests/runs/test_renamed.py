@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from interestingness.assembly.checks import check, identity
+from interestingness.assembly.checks import identity
+from interestingness.cli import conf_folder
 from interestingness.errors import ConfigError
 from interestingness.runs import renamed
 from interestingness.runs.renamed import refuse_renamed, with_new_names
@@ -18,27 +17,33 @@ HEAD = "interestingness.models.heads.MLPHead"
 @pytest.fixture
 def tables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(renamed, "CLASSES", {OLD: NEW})
-    monkeypatch.setitem(renamed.OPTIONS, HEAD, {"units": "hidden"})
+    monkeypatch.setitem(renamed.OPTIONS, "head=mlp", {"head.units": "head.hidden"})
 
 
-def test_a_typed_old_name(tables: None, tmp_path: Path) -> None:
-    (tmp_path / "head").mkdir()
-    file = tmp_path / "head" / "mlp.yaml"
-    file.write_text(f"# A head.\n_target_: {HEAD}  # …\nhidden: 64\n")
-    for word in ("head.units=3", "+head.units=3"):
+def test_a_typed_old_name(tables: None) -> None:
+    for words in (["head=mlp", "head.units=3"], ["-m", "head=linear,mlp", "+head.units=3"]):
         with pytest.raises(ConfigError) as raised:
-            refuse_renamed(["-m", "head=mlp", word], tmp_path)
-        assert "head.units" in raised.value.found and "head.hidden" in raised.value.expected
-    refuse_renamed(["head=mlp", "head.hidden=3", "other.units=3"], tmp_path)
-    refuse_renamed(["head=other", "head.units=3"], tmp_path)
-    file.write_text(f"_target_: {HEAD}\nunits: 64\n")  # still there
-    refuse_renamed(["head=mlp", "head.units=3"], tmp_path)
+            refuse_renamed(words)
+        assert raised.value.found.startswith("head.units=3")
+        assert raised.value.todo == "head.hidden=3"
+    refuse_renamed(["head=mlp", "head.hidden=3", "other.units=3"])
+    refuse_renamed(["head=other", "head.units=3"])
 
 
-def test_an_old_name_in_a_file(tables: None) -> None:
-    node = {"_target_": HEAD, "units": 3, "hidden": 3, "dropout": 0.1}
-    with pytest.raises(ConfigError, match="'units' is now 'hidden'"):
-        check({"model": {"head": node}}, recorded=True)
+def test_the_tables_name_what_there_is() -> None:
+    for choice, names in renamed.OPTIONS.items():
+        group, _, option = choice.partition("=")
+        text = (conf_folder() / group / f"{option}.yaml").read_text(encoding="utf-8")
+        base = (conf_folder() / group / "discrepancies.yaml").read_text(encoding="utf-8")
+        for old, new in names.items():
+            there = text if option != "image_clusters" else base
+            assert f"\n{new.rpartition('.')[2]}:" in there
+            assert f"\n{old.rpartition('.')[2]}:" not in there
+    for choice in renamed.MOVED:
+        with pytest.raises(ConfigError):
+            refuse_renamed([choice])
+        group, _, option = choice.partition("=")
+        assert not (conf_folder() / group / f"{option}.yaml").exists()
 
 
 def test_a_record_names_the_class_as_it_was_called(tables: None) -> None:

@@ -243,9 +243,8 @@ def test_votes_that_do_not_tell_a_set_are_an_error(handmade: Callable[..., Mater
         study(reference="aesthetic", train_on="consensus").run(scored)
     with pytest.raises(LabelError, match="no votes"):
         study().run(scored)
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError, match="nobody"):
         study(reference="nobody").run(scored)
-    assert "study.reference=nobody" in caught.value.found
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from interestingness.annotators.ledger.errors import LedgerError
 from interestingness.annotators.ledger.verify import problems
 from interestingness.annotators.types import Answer, Task
 from interestingness.commands import ledger as commands
+from interestingness.commands.options import parse
 from interestingness.schema import pair_id
 from interestingness.tables.table_format import check_table, read_table
 
@@ -36,6 +37,11 @@ def pair_task(first: str, sample: int = 0, left: str = "a", images: str = "same"
             "rater_id": "judge",
         },
     )
+
+
+def run(words: list[str]) -> int:
+    """Exit status of ``interestingness ledger`` with these words."""
+    return getattr(commands, words[0])(parse(f"ledger {words[0]}", words[1:])) or 0
 
 
 @pytest.fixture
@@ -58,7 +64,7 @@ def bought(kit: Any) -> Any:
         ):
             attempt = await ledger.reserve(task, reserve_uusd=5, price_id="p")
             await ledger.received(attempt.id, kit.reply())
-            await ledger.judged(attempt.id, label, parser_version="test-1", cost_uusd=1)
+            await ledger.parsed(attempt.id, label, parser_version="test-1", cost_uusd=1)
 
     with kit.open() as ledger:
         asyncio.run(story(ledger))
@@ -67,7 +73,7 @@ def bought(kit: Any) -> Any:
 
 def test_votes_speak_of_slots(bought: Any, tmp_path: Path) -> None:
     out = tmp_path / "votes.parquet"
-    assert commands.run(["export", str(bought.path), f"out={out}"]) == 0
+    assert run(["export", str(bought.path), f"out={out}"]) == 0
     votes = read_table("votes", out).to_pylist()
     short = [(v["first"], v["sample"], v["choice"], v["probability"], v["reject"]) for v in votes]
     assert short == [
@@ -138,10 +144,10 @@ def test_equal_answers_give_equal_tables_in_whatever_order_they_came(kit: Any) -
 
 def test_csv_and_a_copy_of_the_whole(bought: Any, tmp_path: Path) -> None:
     out = tmp_path / "votes.csv"
-    commands.run(["export", str(bought.path), f"out={out}"])
+    run(["export", str(bought.path), f"out={out}"])
     assert pyarrow.csv.read_csv(out).num_rows == 4
     copy = tmp_path / "copy.sqlite"
-    commands.run(["export", str(bought.path), f"out={copy}"])
+    run(["export", str(bought.path), f"out={copy}"])
     with bought.open(copy) as ledger:
         assert ledger.table("votes").num_rows == 4
         assert ledger.spent_uusd == 7 * 60 + 2 + 100
@@ -151,7 +157,7 @@ def test_csv_and_a_copy_of_the_whole(bought: Any, tmp_path: Path) -> None:
 
 def test_status_counts(bought: Any, capsys: pytest.CaptureFixture[str]) -> None:
     with bought.open():  # works while another process writes
-        assert commands.run(["status", str(bought.path)]) == 0
+        assert run(["status", str(bought.path)]) == 0
     told = capsys.readouterr().out
     # without a label: one was rejected too often, one may be tried again
     assert "1 askable, 1 given up, 1 held, 4 labelled, 1 refused" in told
@@ -165,38 +171,49 @@ def test_status_counts(bought: Any, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["export", "L"], "out=FILE"),
-        (["export", "L", "out=x.txt"], "out=x.txt"),
-        (["export", "L", "out=L.parquet", "tabel=votes"], "tabel=votes"),
-        (["export", "L", "out=x.csv", "table=scores"], "table=scores"),
+        (["export", "L", "--out", "x.txt"], "--out x.txt"),
         (["status", "nowhere"], "nowhere"),
-        (["verify", "L", "rebuild=maybe"], "rebuild=maybe"),
         (["recover", "L"], "ledger recover"),
     ],
 )
 def test_wrong_commands_name_what_is_wrong(bought: Any, arguments: list[str], named: str) -> None:
     path = str(bought.path)
     with pytest.raises(LedgerError) as error:
-        commands.run([path if a == "L" else a for a in arguments])
+        run([path if a == "L" else a for a in arguments])
     assert named in error.value.found
     assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["export", "L"],
+        ["export", "L", "out=L.parquet", "tabel=votes"],
+        ["export", "L", "out=x.csv", "table=scores"],
+        ["verify", "L", "rebuild=maybe"],
+    ],
+)
+def test_words_that_are_no_options(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(words)
+    assert ended.value.code == 2
 
 
 def test_export_over_the_ledger_itself_is_refused(bought: Any) -> None:
     path = bought.path.rename(bought.folder / "a.sqlite")
     with pytest.raises(LedgerError):
-        commands.run(["export", str(path), f"out={path}"])
+        run(["export", str(path), f"out={path}"])
 
 
 def test_verify_rebuilds_labels_from_the_stored_answers(
     bought: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The labels here are of the tests' parser, not of the shipped one: verify finds that."""
-    assert commands.run(["verify", str(bought.path)]) == 1
+    assert run(["verify", str(bought.path)]) == 1
     # made up answers are nothing to the shipped parser: all become rejects, at no cost
-    assert commands.run(["verify", str(bought.path), "rebuild=true"]) == 0
+    assert run(["verify", str(bought.path), "rebuild=true"]) == 0
     assert "9 answers parsed again" in capsys.readouterr().out
-    assert commands.run(["verify", str(bought.path)]) == 0
+    assert run(["verify", str(bought.path)]) == 0
     with bought.open(read_only=True) as ledger:
         assert ledger.spent_uusd == 7 * 60 + 2 + 100
 
@@ -213,7 +230,7 @@ def test_verify_rebuilds_labels_from_the_stored_answers(
     ],
 )
 def test_verify_finds_what_was_changed_by_hand(bought: Any, change: str) -> None:
-    assert commands.run(["verify", str(bought.path), "rebuild=true"]) == 0
+    assert run(["verify", str(bought.path), "rebuild=true"]) == 0
     with bought.open() as ledger:
         ledger.renew(bought.parse, bought.parser_version)
     with closing(sqlite3.connect(bought.path, isolation_level=None)) as db:

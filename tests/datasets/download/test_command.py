@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from interestingness.commands.download import main
+from interestingness.commands.download import download
+from interestingness.commands.options import parse
 from interestingness.datasets.download.record import JOURNAL, TABLE
 from interestingness.datasets.download.table import read_items
 from interestingness.errors import ConfigError, DataError
@@ -35,7 +36,7 @@ def test_report_of_losses_and_licences(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "images"
-    assert main([str(table), "ImageURL", "--out", str(out), *QUICK]) == 0
+    assert download(parse("download", [str(table), "ImageURL", "--out", str(out), *QUICK])) == 0
     said = capsys.readouterr().out
     assert "11 of 16 images are there (68.8%" in said
     assert "4  gone: the host says that there is no such image" in said and "HTTP 404" in said
@@ -52,7 +53,8 @@ def test_nothing_obtained_is_a_failure(
 ) -> None:
     path = tmp_path / "photos.csv"
     path.write_text(f"url,x\n{host.url}/gone/1,1\n")
-    assert main([str(path), "url", "--out", str(tmp_path / "images"), *QUICK]) == 1
+    words = [str(path), "url", "--out", str(tmp_path / "images"), *QUICK]
+    assert download(parse("download", words)) == 1
     assert "0 of 1 images are there" in capsys.readouterr().out
 
 
@@ -88,7 +90,7 @@ def test_a_wrong_table(text: str, options: dict[str, str], said: str, tmp_path: 
 )
 def test_limits_that_cannot_be_meant(options: list[str], tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
-        main([str(tmp_path / "t.csv"), "url", *options])
+        download(parse("download", [str(tmp_path / "t.csv"), "url", *options]))
 
 
 def test_the_door_is_light_and_its_errors_are_short(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from interestingness.commands.collect_flickr import main
+from interestingness.commands.collect_flickr import collect_flickr
+from interestingness.commands.options import parse
 from interestingness.datasets.flickr.api import KEY, Flickr
 from interestingness.datasets.flickr.collect import collect
 from interestingness.datasets.lafin import prepare_lafin
@@ -166,13 +167,13 @@ def test_the_command(
     rest = ["--endpoint-for-tests", server.url, "--per-hour", "1e9"]
     monkeypatch.delenv(KEY, raising=False)
     with pytest.raises(ConfigError, match="FLICKR_API_KEY is not set"):
-        main([*days, *rest])
+        collect_flickr(parse("collect-flickr", [*days, *rest]))
     monkeypatch.setenv(KEY, imitation.KEY)
-    assert main([*days, *rest]) == 0
+    collect_flickr(parse("collect-flickr", [*days, *rest]))
     said = capsys.readouterr().out
     assert "interesting photos and as many others" in said and "left out: without tags" in said
     assert imitation.KEY not in said
     for wrong in (["--from", "2012-05-03"], ["--to", "soon"], ["--per-day", "501"]):
         with pytest.raises(ConfigError):
-            main([*days, *rest, *wrong])
+            collect_flickr(parse("collect-flickr", [*days, *rest, *wrong]))
     assert not any(imitation.KEY in p.read_text() for p in (tmp_path / "out").rglob("*.json"))

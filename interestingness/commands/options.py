@@ -1,0 +1,254 @@
+"""Options of the commands that compose no config: each is declared here, as ``--name value``.
+
+Light, so that ``--help`` comes at once. ``name=value``, as other commands take their options, is
+understood as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from interestingness.datasets.download.settings import FORMATS, DownloadSettings
+
+Options = argparse.Namespace
+VOTES = (
+    "CSV or Parquet: left,right,choice and, where known, rater,first; or a vote table of ours; or "
+    "the folder of a prepared data set"
+)
+
+
+def parse(command: str, words: Sequence[str]) -> Options:
+    """The options of a command.
+
+    Args:
+        command: as typed: ``rank``, ``pairs choose``.
+        words: what is typed after it.
+
+    Raises:
+        SystemExit: 0 after ``--help``, 2 for words that it does not understand.
+    """
+    parser = parser_of(command)
+    return parser.parse_args([part for word in words for part in _with_dashes(word, parser)])
+
+
+def parser_of(command: str) -> argparse.ArgumentParser:
+    """What reads the options of a command."""
+    description, declare = DECLARED[command]
+    parser = argparse.ArgumentParser(prog=f"interestingness {command}", description=description)
+    declare(parser)
+    return parser
+
+
+def _with_dashes(word: str, parser: argparse.ArgumentParser) -> list[str]:
+    """``out=FILE`` as ``--out FILE`` and ``rebuild=true`` as ``--rebuild``."""
+    name, equals, value = word.partition("=")
+    for action in parser._actions:
+        if equals and f"--{name}" in action.option_strings and not Path(word).exists():
+            if action.nargs == 0 and value.lower() in {"true", "false"}:
+                return [f"--{name}"] if value.lower() == "true" else []
+            return [f"--{name}={value}"]
+    return [word]
+
+
+def _audit(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("votes", nargs="+", help=VOTES)
+    add("--out", help="folder of tables and page; runs/<time>_audit unless given")
+    add("--question", help="which question, where the votes are on several")
+
+
+def _pairs_choose(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("votes", nargs="*", help=f"{VOTES}; none at first")
+    add("--images", help="folder or glob pattern; else the images voted on")
+    add("-n", type=int, default=200, help="how many pairs (default: %(default)s)")
+    add("--out", default="next_pairs.csv", help="table (default: %(default)s)")
+    add(
+        "--random-share",
+        type=float,
+        default=0.3,
+        help="at least this share at random: only random pairs are fit for testing (%(default)s)",
+    )
+    add("--repeat", action="store_true", help="pairs may be asked again")
+    add("--question", help="which question, where the votes are on several")
+    add("--seed", type=int, default=0, help="of all random choices (%(default)s)")
+
+
+def _rank(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "photos",
+        nargs="+",
+        help="folders, glob patterns, files; tar files of img2dataset, pair shards",
+    )
+    add(
+        "--scorer",
+        default="relative_interestingness",
+        help="a run folder, a .ckpt file, or the name of a published head (default: %(default)s)",
+    )
+    add("--out", default="scores.parquet", help="table, .parquet or .csv (default: %(default)s)")
+    add("--sheet", default="contact_sheet", help="folder of the contact sheet (%(default)s)")
+    add("--reference", help="what to compare with: a saved name, or a table of an earlier --out")
+    add("--save-reference", metavar="NAME", help="keep these scores for a later --reference NAME")
+    add(
+        "--write-xmp",
+        action="store_true",
+        help="one to five stars as sidecars (photo.jpg.xmp): the highest tenth five, the next 22.5 "
+        "%% four, the middle 35 %% three, 22.5 %% two, the lowest tenth one; of these images, or "
+        "of the reference where one is named",
+    )
+    _published(parser)
+    add(
+        "--part",
+        metavar="I/N",
+        default="0/1",
+        help="score every Nth image from the Ith on (counted from 0), for arrays of jobs; writes "
+        "scores.part-I-of-N.parquet and no sheet. Without it afterwards, all is put together",
+    )
+    add("--shown", type=int, default=48, help="pictures in a gallery (%(default)s)")
+    add(
+        "--near-duplicates",
+        type=float,
+        default=0.97,
+        help="cosine of features from which images nearly equal; 1 looks for none (%(default)s)",
+    )
+    add("--window", type=int, default=5000, help="images before it that one is compared with")
+    add(
+        "--cache",
+        default=os.environ.get("INTERESTINGNESS_CACHE", "~/.cache/interestingness"),
+        help="folder for features",
+    )
+
+
+def _export(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("scorer", help="a run folder, a .ckpt file, or a published head's name")
+    add(
+        "--format",
+        choices=("folder", "onnx", "iccv"),
+        default="folder",
+        help="folder: safetensors, JSON and a model card, ready for a model hub; onnx: pixels in, "
+        "score out; iccv: the head that the notebook of the ICCV paper loads (%(default)s)",
+    )
+    add("--out", help="folder or file to write (default: named after the scorer)")
+    _published(parser)
+
+
+def _published(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--head", help="file of the published head, where there is no network")
+    parser.add_argument("--weights", help="file of the backbone's weights, where there is no hub")
+
+
+def _shards_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", help="what `interestingness shards write out=FOLDER` made")
+
+
+def _ledger(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ledger", help="the file, annotations/<data set>/<annotator>.sqlite")
+
+
+def _ledger_export(parser: argparse.ArgumentParser) -> None:
+    _ledger(parser)
+    add = parser.add_argument
+    add(
+        "--out",
+        required=True,
+        help="file to write: .parquet or .csv for a table, .sqlite for a copy of the ledger",
+    )
+    add(
+        "--table",
+        choices=("votes", "judgments", "texts"),
+        default="votes",
+        help="which answers, with their provenance (%(default)s)",
+    )
+
+
+def _ledger_verify(parser: argparse.ArgumentParser) -> None:
+    _ledger(parser)
+    parser.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="parse the stored answers again with the present parser, at no cost",
+    )
+
+
+def _download(parser: argparse.ArgumentParser) -> None:
+    add, usual = parser.add_argument, DownloadSettings()
+    add("table", help="CSV or Parquet")
+    add("url_column", help="its column of addresses")
+    add("--out", default="images", help="folder for the images (%(default)s)")
+    add("--id", help="column that names the images (image_id, …, else the URL)")
+    add("--license", help="column of licences, for the report")
+    add("--sha256", help="column of hashes that the files must have")
+    add("--have", action="append", default=[], help="folder that may hold files; repeatable")
+    add(
+        "--placeholder",
+        action="append",
+        default=[],
+        help="what is no photograph: an MD5 or SHA-256, '2900 bytes', an example file, or a part "
+        "of an address that redirects lead to; repeatable",
+    )
+    add("--again", action="store_true", help="also try what was lost for good")
+    add("--verify", action="store_true", help="hash files of earlier runs, fetch changed ones anew")
+    add("--connections", type=int, default=usual.connections)
+    add("--per-host", type=int, default=usual.per_host)
+    add("--pause", type=float, default=usual.pause_s, help="seconds between requests (each place)")
+    add("--attempts", type=int, default=usual.attempts)
+    add("--backoff", type=float, default=usual.backoff_s, help="seconds, doubled")
+    add("--timeout", type=float, default=usual.timeout_s, help="seconds")
+    add("--max-mb", type=float, default=usual.max_bytes / 1e6)
+    add("--max-pixels", type=int, default=usual.max_pixels)
+    add("--formats", nargs="+", default=list(FORMATS), help="by content")
+    add("--user-agent", default=usual.user_agent, help="who you are; be findable")
+    add("--loopback-for-tests", action="store_true", help=argparse.SUPPRESS)
+
+
+def _collect_flickr(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--from", dest="first", required=True, help="first day, as 2024-05-01")
+    add("--to", dest="last", required=True, help="last day")
+    add("--out", default="flickr", help="folder (%(default)s)")
+    add("--per-day", type=int, default=500, help="interesting photos (%(default)s)")
+    add("--seed", type=int, default=0)
+    add("--per-hour", type=float, default=3600, help="most queries (%(default)s)")
+    add("--endpoint-for-tests", help=argparse.SUPPRESS)
+
+
+DECLARED: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "audit": (
+        "What votes are worth: consensus, consistency of raters, position bias, agreement, and a "
+        "ranking of the images with intervals.",
+        _audit,
+    ),
+    "pairs choose": (
+        "Choose the pairs to ask about next: some at random, the others where the votes so far "
+        "leave most open. The table goes into dataset.pairs=… or a labelling tool.",
+        _pairs_choose,
+    ),
+    "rank": ("Score photographs: a table of scores, and a contact sheet to look at.", _rank),
+    "export": ("Write a scorer in a format that others read.", _export),
+    "shards verify": ("Check a folder of pair shards.", _shards_verify),
+    "ledger status": ("Tasks, attempts and money; works while a run is under way.", _ledger),
+    "ledger export": ("Write answers with their provenance, or a copy.", _ledger_export),
+    "ledger verify": (
+        "SQLite's integrity check, sums, and labels against the stored answers; exit status 1 if "
+        "anything is wrong.",
+        _ledger_verify,
+    ),
+    "ledger recover": ("Says what to do with a damaged ledger.", _ledger),
+    "download": (
+        "Images by URL: politely, resumably, every loss counted. Give the same command again to "
+        "go on, or to try again what may only have been out of reach.",
+        _download,
+    ),
+    "collect-flickr": (
+        "A set such as LaFin, from Flickr's API with your own key (environment variable "
+        "FLICKR_API_KEY): each day's list of interesting photos, and as many others of the day. "
+        "Give the same command again to go on.",
+        _collect_flickr,
+    ),
+}
+"""By command: what it does, and what declares its options."""
