@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -183,7 +184,7 @@ def share_interval(
         low, high = (reach, 1.0) if hits[0] == 1 else (0.0, 1 - reach)
         return Interval(estimate, low, high, level, repeats)
     values = []
-    for counts in _counts(np.random.default_rng(seed), count, repeats, len(hits)):
+    for counts in _resamples(seed, count, repeats, len(hits)):
         product = counts[:, first] * counts[:, second] * w
         total = product.sum(axis=1)
         values.append((product @ hits)[total > 0] / total[total > 0])
@@ -239,6 +240,23 @@ def _interval(
     ends = np.quantile(by_image, [(1 - level) / 2, (1 + level) / 2])
     low, high = estimate + shrink * (ends - estimate)
     return Interval(estimate, float(low), float(high), level, repeats)
+
+
+def _resamples(seed: int, images: int, repeats: int, width: int) -> Iterator[Array]:
+    """``_counts`` of a new generator; several references of one run resample the same images."""
+    if images * repeats > _CELLS // 4:
+        yield from _counts(np.random.default_rng(seed), images, repeats, width)
+        return
+    counts, block = _few_counts(seed, images, repeats), max(1, _CELLS // max(width, images, 1))
+    for start in range(0, repeats, block):
+        yield counts[start : start + block]
+
+
+@lru_cache(maxsize=4)
+def _few_counts(seed: int, images: int, repeats: int) -> Array:
+    (counts,) = _counts(np.random.default_rng(seed), images, repeats, images)
+    counts.setflags(write=False)
+    return counts
 
 
 def _counts(rng: np.random.Generator, items: int, repeats: int, width: int) -> Iterator[Array]:
