@@ -2,8 +2,11 @@
 
     python benchmarks/ledger_torture.py kills=500 tasks=12000 concurrency=16 policy=hold
 
+The options above have their defaults; ``policy`` is hold or rebuy. There are also ``seed``,
+``longest_ms`` (a worker lives at most so long) and ``folder`` (where the ledger lies meanwhile).
+
 A server in this process keeps a journal of its own: which attempts it answered and charged. A
-worker process opens the ledger, reserves, sends, stores and judges; it is killed with ``kill -9``
+worker process opens the ledger, reserves, sends, stores and parses; it is killed with ``kill -9``
 again and again, at any moment of this. The worker also notes, by a single ``write`` to a file, each
 attempt for which the ledger said that the reply is stored. Afterwards one run is left in peace, and
 then:

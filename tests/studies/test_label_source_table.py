@@ -245,7 +245,6 @@ def test_votes_that_do_not_tell_a_set_are_an_error(handmade: Callable[..., Mater
         study().run(scored)
     with pytest.raises(ConfigError, match="nobody"):
         study(reference="nobody").run(scored)
-    assert "study.reference=nobody" in caught.value.found
 
 
 @pytest.mark.parametrize(

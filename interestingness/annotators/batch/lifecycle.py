@@ -28,7 +28,7 @@ from interestingness.annotators.batch.provider import (
 )
 from interestingness.annotators.engine.asking import Asking
 from interestingness.annotators.engine.run_state import Exit, Summary
-from interestingness.annotators.ledger.batches import Part
+from interestingness.annotators.ledger.batches import BatchPart
 from interestingness.annotators.types import Attempt, Denied, Request, Task
 from interestingness.errors import InterestingnessError
 
@@ -106,7 +106,7 @@ class BatchRun:
         self.changes: dict[str, str] = {}  # retry_with of the reject before, by key
         self.not_before: dict[str, float] = {}  # monotonic; until then a part is left alone
 
-    def unfinished(self) -> list[Part]:
+    def unfinished(self) -> list[BatchPart]:
         """Parts that are not done."""
         return [part for part in self.ledger.parts() if part.state not in FINISHED]
 
@@ -138,7 +138,7 @@ class BatchRun:
             if not moved:
                 await self.stop.sleep(min(self.limits.poll_s, self.limits.full_s, 5.0))
 
-    async def _step(self, part: Part) -> bool:
+    async def _step(self, part: BatchPart) -> bool:
         """Take the next step of a part, if it can be taken now.
 
         Returns:
@@ -158,7 +158,7 @@ class BatchRun:
         await self._give_back(part, "abandoned", "its batch was never handed in")
         return True
 
-    async def _give_back(self, part: Part, state: str, note: str) -> None:
+    async def _give_back(self, part: BatchPart, state: str, note: str) -> None:
         """Free the attempts of a part that the provider does not have."""
         still_open = (attempt_id for attempt_id, state in part.attempts if state == "open")
         for chunk in in_chunks(still_open):
@@ -230,7 +230,7 @@ class BatchRun:
             name, "uploaded", file_id=file_id, facts={"endpoint": endpoint, "bytes": len(content)}
         )
 
-    async def _create(self, part: Part) -> bool:
+    async def _create(self, part: BatchPart) -> bool:
         """uploaded → created; looked for before it is made, and again after a lost answer."""
         assert part.file_id is not None
         dead = set(part.facts.get("dead", []))
@@ -263,13 +263,13 @@ class BatchRun:
         await self.ledger.move_part(part.name, "created", batch_id=batch.id)
         return True
 
-    def _wait(self, part: Part, why: str) -> None:
+    def _wait(self, part: BatchPart, why: str) -> None:
         self.asking.say(f"the provider takes no more batches now ({why}); waiting")
         self.not_before[part.name] = time.monotonic() + self.limits.full_s
 
     # ---- taking in -----------------------------------------------------------------------------
 
-    async def _poll(self, part: Part) -> bool:
+    async def _poll(self, part: BatchPart) -> bool:
         """created → ended, or back to uploaded if too much was waiting at the provider."""
         assert part.batch_id is not None
         batch = await self.provider.look_up(part.batch_id)
@@ -293,7 +293,7 @@ class BatchRun:
         await self.ledger.move_part(part.name, "ended", facts=facts)
         return True
 
-    async def _take_in(self, part: Part) -> bool:
+    async def _take_in(self, part: BatchPart) -> bool:
         """ended → done; the provider's own count is held against ours."""
         status = str(part.facts["status"])
         files = [str(name) for what in ("output", "errors") if (name := part.facts.get(what))]
@@ -316,7 +316,7 @@ class BatchRun:
         return True
 
 
-def _differences(part: Part, counts: dict[str, int]) -> list[str]:
+def _differences(part: BatchPart, counts: dict[str, int]) -> list[str]:
     """What the provider counts otherwise than we do."""
     theirs, ours = part.facts.get("completed"), counts["answered"]
     missing = counts["missing"] if part.facts["status"] == "completed" else 0

@@ -19,7 +19,7 @@ from interestingness.annotators.types import Attempt, Denied, Task
 
 
 @dataclass(frozen=True)
-class Part:
+class BatchPart:
     """One file of requests for a provider's batch API.
 
     Attributes:
@@ -91,7 +91,7 @@ def move_part(
     )
 
 
-def parts(db: sqlite3.Connection) -> list[Part]:
+def parts(db: sqlite3.Connection) -> list[BatchPart]:
     """All of them, oldest first."""
     found = []
     for row in db.execute("SELECT * FROM batch ORDER BY rowid").fetchall():
@@ -99,7 +99,7 @@ def parts(db: sqlite3.Connection) -> list[Part]:
             "SELECT id, state FROM attempt WHERE shard = ? ORDER BY rowid", (row["shard"],)
         )
         found.append(
-            Part(
+            BatchPart(
                 row["shard"],
                 row["state"],
                 row["file_id"],

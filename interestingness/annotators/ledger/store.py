@@ -352,7 +352,7 @@ class Ledger:
             )
         )
 
-    def parts(self) -> list[batches.Part]:
+    def parts(self) -> list[batches.BatchPart]:
         """All batches of this ledger, oldest first."""
         return self._read(batches.parts)
 

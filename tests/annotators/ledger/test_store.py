@@ -314,7 +314,7 @@ def test_a_batch_outlives_its_process(kit: Any) -> None:
         assert ledger.need([kit.task(1)]).waiting == 1
         for _ in range(2):  # the same line of the output twice
             asyncio.run(ledger.received(part.attempts[0][0], kit.reply()))
-        assert ledger.need([kit.task(1)]).unjudged == 1
+        assert ledger.need([kit.task(1)]).unparsed == 1
         with pytest.raises(LedgerError, match="not in the ledger"):
             asyncio.run(ledger.received("unknown-1", kit.reply()))
 
