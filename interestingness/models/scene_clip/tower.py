@@ -35,7 +35,7 @@ class SceneTower(nn.Module):
         self.class_embedding = nn.Parameter(scale * torch.randn(width))
         self.positional_embedding = nn.Parameter(scale * torch.randn(tokens, width))
         self.ln_pre = nn.LayerNorm(width)
-        self.transformer = Blocks(width, layers, heads)
+        self.transformer = TowerBlocks(width, layers, heads)
         self.ln_post = nn.LayerNorm(width)
         self.proj = nn.Parameter(scale * torch.randn(width, dim))
 
@@ -53,7 +53,7 @@ class SceneTower(nn.Module):
         return features
 
 
-class Blocks(nn.Module):
+class TowerBlocks(nn.Module):
     """The blocks of a transformer, one after the other."""
 
     def __init__(self, width: int, layers: int, heads: int) -> None:
