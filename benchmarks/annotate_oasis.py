@@ -27,10 +27,12 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from interestingness.annotators.backends import Backend
+from interestingness.annotators.sent_images import Transcode
 from interestingness.annotators.simulated import SENTENCE, SimulatedJudge
-from interestingness.annotators.simulated_server import SimulatedServer
-from interestingness.annotators.stimuli import Transcode
 from interestingness.annotators.summary import summarise
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "annotators"))
+from servers.simulated import SimulatedServer
 
 OASIS = Path(__file__).resolve().parents[2] / "shared" / "data" / "oasis"
 MODEL = "simulated-beauty-judge"

@@ -21,8 +21,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from interestingness.annotators.engine.asking import Asking
+from interestingness.annotators.engine.run_state import Summary
 from interestingness.annotators.engine.runner import Limits, run_tasks
-from interestingness.annotators.engine.tally import Summary
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.parsing import PARSER_VERSION, parse
 from interestingness.annotators.transport import Transport
@@ -59,17 +60,8 @@ async def label(base_url: str, path: Path, count: int, concurrency: int) -> tupl
     with Ledger.open(path, run={"prices": {"free": {}}}, cap_uusd=None) as ledger:
         async with Transport(base_url, None, connections=concurrency) as transport:
             began = time.monotonic()
-            summary = await run_tasks(
-                ledger,
-                tasks,
-                build,
-                parse,
-                transport,
-                parser_version=PARSER_VERSION,
-                concurrency=concurrency,
-                prices=Free(),
-                limits=Limits(deadline_s=60.0),
-            )
+            asking = Asking(ledger, build, parse, PARSER_VERSION, Free())
+            summary = await run_tasks(asking, tasks, transport, Limits(concurrency, 60.0))
             return time.monotonic() - began, summary
 
 

@@ -23,9 +23,8 @@ from interestingness.labels.aggregation import aggregate
 from interestingness.labels.order_term import CERTAINTY
 from interestingness.labels.source import Labels
 from interestingness.progress import ProgressLine
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.bootstrap import Interval
-from interestingness.stats.columns import Array
 from interestingness.stats.repetitions import FEWEST, mean_interval
 from interestingness.studies.result import Cell, Column, Curve, Curves, StudyResult, Table
 from interestingness.tables.tables import Votes

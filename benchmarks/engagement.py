@@ -23,8 +23,8 @@ from interestingness.labels.engagement import EngagementSource
 from interestingness.labels.scores import ScoreSource
 from interestingness.labels.source import LabelSource
 from interestingness.progress import ProgressLine
+from interestingness.schema import Array
 from interestingness.stats.bootstrap import Interval
-from interestingness.stats.columns import Array
 from interestingness.stats.correlation import spearman
 from interestingness.stats.repetitions import mean_interval
 from interestingness.studies.result import Cell, Column, IntervalChart, StudyResult, Table

@@ -37,8 +37,9 @@ from PIL import Image
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2.functional import resize
 
-from interestingness.data.encoding import Picture, decode_all, lanes, worker_count
+from interestingness.data.encoding import Picture, decode_all, lanes
 from interestingness.data.feature_cache import BATCH, FeatureCache
+from interestingness.data.workers import worker_count
 from interestingness.models.backbones import OpenClipBackbone
 from interestingness.models.preprocessing import ResizeCropNormalise
 

@@ -39,7 +39,7 @@ from interestingness.data.batch import PairBatch
 from interestingness.data.loader import EpochLoader
 from interestingness.datasets.synthetic.graph import regular_pairs
 from interestingness.learning.learner import PreferenceLearner
-from interestingness.learning.losses import bradley_terry_loss
+from interestingness.learning.pair_losses import BradleyTerryLoss
 from interestingness.models.backbones import OpenClipBackbone
 from interestingness.models.heads import LinearHead
 from interestingness.models.scaling import FeatureScaler
@@ -120,34 +120,34 @@ def learner_step(batch: PairBatch, steps: int) -> float:
     return clock.seconds / steps
 
 
-Margins = Callable[[nn.Module], torch.Tensor]
+BothScores = Callable[[nn.Module], tuple[torch.Tensor, torch.Tensor]]
 
 
-def one_pass(batch: PairBatch) -> Margins:
+def one_pass(batch: PairBatch) -> BothScores:
     """Every distinct image through the network once."""
 
-    def margins(scorer: nn.Module) -> torch.Tensor:
+    def both(scorer: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
         scores = scorer(batch.images)
-        return scores[batch.left] - scores[batch.right]
+        return scores[batch.left], scores[batch.right]
 
-    return margins
+    return both
 
 
-def two_passes(batch: PairBatch) -> Margins:
+def two_passes(batch: PairBatch) -> BothScores:
     """The usual loop: left images of all pairs, then right ones, stacked beforehand."""
     left, right = batch.images[batch.left], batch.images[batch.right]
-    return lambda scorer: scorer(left) - scorer(right)
+    return lambda scorer: (scorer(left), scorer(right))
 
 
-def bare_step(margins: Margins, batch: PairBatch, steps: int) -> float:
+def bare_step(both: BothScores, batch: PairBatch, steps: int) -> float:
     """Seconds of a step of a loop without a framework."""
     scorer = trainable().train()
     optimizer = AdamW([p for p in scorer.parameters() if p.requires_grad], lr=1e-5)
-    began = 0.0
+    criterion, began = BradleyTerryLoss(), 0.0
     for step in range(steps + 1):
         if step == 1:
             began = time.perf_counter()
-        loss = bradley_terry_loss(margins(scorer), batch.preference, weight=batch.weight)
+        loss = criterion(*both(scorer), batch.preference, batch.weight)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

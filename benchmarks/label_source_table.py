@@ -36,9 +36,9 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader, TensorDataset
 
+from interestingness.learning.linear_solver.choice import choose_each
+from interestingness.learning.linear_solver.fit import fit_linear
 from interestingness.learning.linear_solver.recipe import Recipe, fit_recipe
-from interestingness.learning.linear_solver.ridge import fit_ridge
-from interestingness.learning.regularisation import GRID, inner_losses
 from interestingness.schema import Pairs
 
 IMAGES, DIM, KEPT, SOURCES, SPLITS = 1000, 768, 1599, 10, 50
@@ -217,7 +217,7 @@ def compare(kind: str, options: argparse.Namespace, l2: float) -> None:
     before = megabytes()
 
     def ours(tolerance: float = 0.01):
-        return fit_ridge(features, pairs, labels, weight, splits, l2=l2, tolerance=tolerance)
+        return fit_linear(features, pairs, labels, weight, splits, l2=l2, tolerance=tolerance)
 
     first, fits = timed(ours)
     grown = megabytes() - before
@@ -294,10 +294,10 @@ def main() -> None:
         if not strengths:
             rows = training_rows(pairs, kind)[0]
             weight = np.ones((len(rows), SOURCES))
-            taken, losses = timed(
-                lambda r=rows, w=weight: inner_losses(features, pairs[r], labels[r], w, seed=0)
+            taken, choice = timed(
+                lambda r=rows, w=weight: choose_each(features, pairs[r], labels[r], w, seed=0)
             )
-            best = float(np.median([GRID[i] for i in losses.argmin(axis=0)]))
+            best = float(np.median(choice.l2))
             print(
                 f"\nl2 by inner validation on the first {kind} split: {best:g} "
                 f"({taken.clock:.2f} s)"

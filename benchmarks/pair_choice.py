@@ -22,8 +22,8 @@ from simulations.repetitions import calls_interval, calls_text, interval_note
 from interestingness.labels.aggregation import aggregate
 from interestingness.labels.source import Labels
 from interestingness.progress import ProgressLine
+from interestingness.schema import Array
 from interestingness.stats.bradley_terry import bradley_terry
-from interestingness.stats.columns import Array
 from interestingness.stats.correlation import spearman
 from interestingness.stats.pair_choice import next_pairs
 from interestingness.stats.repetitions import mean_interval

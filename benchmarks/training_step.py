@@ -23,7 +23,7 @@ from interestingness.assembly.fitting import quiet_lightning
 from interestingness.data.batch import PairBatch
 from interestingness.data.loader import EpochLoader
 from interestingness.learning.learner import PreferenceLearner
-from interestingness.learning.losses import bradley_terry_loss
+from interestingness.learning.pair_losses import BradleyTerryLoss
 from interestingness.models.backbones import OpenClipBackbone
 from interestingness.models.heads import LinearHead
 from interestingness.models.scaling import FeatureScaler
@@ -83,13 +83,13 @@ def bare(scorer: Scorer, batch: PairBatch, steps: int) -> float:
     """Seconds per step of the same mathematics in a loop."""
     scorer.train()
     optimizer = Adam([p for p in scorer.parameters() if p.requires_grad], lr=1e-3)
-    began = 0.0
+    criterion, began = BradleyTerryLoss(), 0.0
     for step in range(steps + 1):
         if step == 1:
             began = time.perf_counter()
         scores = scorer(batch.images)
-        margin = scores[batch.left] - scores[batch.right]
-        loss = bradley_terry_loss(margin, batch.preference, weight=batch.weight)
+        left, right = scores[batch.left], scores[batch.right]
+        loss = criterion(left, right, batch.preference, batch.weight)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

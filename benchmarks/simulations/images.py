@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interestingness.labels.source import Labels
-from interestingness.learning.linear_solver.ridge import fit_ridge
-from interestingness.learning.regularisation import inner_losses
+from interestingness.learning.linear_solver.fit import fit_linear
 from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import accuracy
 from interestingness.stats.correlation import spearman
@@ -87,12 +86,16 @@ def rankers(features: Array, pairs: Pairs, labels: Sequence[Labels], *, seed: in
     """
     preference = np.stack([each.preference for each in labels], axis=1)
     weight = np.stack([np.where(each.known, each.weight, 0.0) for each in labels], axis=1)
-    losses = inner_losses(features, pairs, preference, weight, seed=seed, strengths=STRENGTHS)
-    # where there are too few pairs to validate, the strongest
-    best = np.where(np.isnan(losses).any(axis=0), -1, np.argmin(losses, axis=0))
-    strengths = np.asarray(STRENGTHS)[best]
-    fitted = fit_ridge(
-        features, pairs, preference, weight, [np.arange(len(pairs))], l2=strengths[None]
+    fitted = fit_linear(
+        features,
+        pairs,
+        preference,
+        weight,
+        l2="auto",
+        seed=seed,
+        strengths=STRENGTHS,
+        # where there are too few pairs to validate, the strongest
+        otherwise=STRENGTHS[-1],
     )
     return fitted.weights[0].astype(np.float64)
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from interestingness.schema import Array
 from interestingness.stats.bootstrap import Interval
-from interestingness.stats.columns import Array
 from interestingness.stats.repetitions import FEWEST, LEVEL
 
 

@@ -1,1 +1,5 @@
-"""Makes tables of labels by asking models; the only room that speaks HTTP when it is asked to."""
+"""Asks models about images and texts, and keeps what they answer: tasks, requests, replies, votes.
+
+Reads no config and fits nothing. Only ``transport`` and ``batch/provider`` know the openai package;
+a reply is stored in the ledger before it is parsed; keys are neither stored nor shown.
+"""

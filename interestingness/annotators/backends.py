@@ -15,7 +15,7 @@ from interestingness.annotators.credentials import host_of, is_loopback
 from interestingness.annotators.ledger.export import CHECKS
 from interestingness.annotators.prices import Meter, Price
 from interestingness.annotators.prompting import Prompt
-from interestingness.annotators.stimuli import Transcode
+from interestingness.annotators.sent_images import Transcode
 from interestingness.errors import ConfigError
 
 STRUCTURED = ("json_schema", "json_object_schema", "guided_json", "json_object", "prompt")
@@ -104,8 +104,8 @@ class Backend:
             wrong.append(f"model={self.model}: the name of a simulated judge says so")
         if self.images_per_message not in (1, 2):
             wrong.append(f"images_per_message={self.images_per_message}: 1 or 2")
-        strange = sorted(set(self.allowed) - SAMPLING)
-        wrong += [f"allowed: {name} is no parameter that may be sent" for name in strange]
+        unsendable = sorted(set(self.allowed) - SAMPLING)
+        wrong += [f"allowed: {name} is no parameter that may be sent" for name in unsendable]
         refused = sorted(set(self.parameters) - set(self.allowed))
         wrong += [f"parameters.{name}: {self.model} does not take it (allowed)" for name in refused]
         unknown = sorted(set(self.structured) - set(STRUCTURED))

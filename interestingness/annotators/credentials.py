@@ -3,77 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
 from urllib.parse import urlsplit
 
-from interestingness.annotators.redaction import redacted
+from interestingness.annotators.redaction import Secret
 from interestingness.errors import ConfigError
 
 OPENAI_HOST = "api.openai.com"
 """A key of this provider goes to this host and those below it, wherever a config may point."""
 
-LOGGERS = ("openai._base_client", "httpx2", "httpcore2.connection", "httpcore2.http11")
-"""Loggers that may write the headers of requests and replies; filters are not inherited."""
-
 _OPENAI_KEY = re.compile(r"sk-(proj|svcacct|admin)-")
-
-
-class Secret:
-    """A key that neither prints nor pickles."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        """Keep it.
-
-        Args:
-            value: visible ASCII, as `read_key` checked it.
-        """
-        self._value = value
-
-    def reveal(self) -> str:
-        """The key itself: for the one header that needs it."""
-        return self._value
-
-    def hide_in(self, body: bytes) -> bytes:
-        """The same bytes without the key, should a server have sent it back."""
-        value = self._value.encode()
-        return body.replace(value, b"***") if value in body else body
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a key is not pickled")
-
-
-class _HideKeys(logging.Filter):
-    """Takes a key out of what libraries log, should a server have sent it back in a header."""
-
-    def __init__(self, secret: Secret | None) -> None:
-        super().__init__()
-        self._secret = secret
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redacted(record.getMessage(), self._secret, longest=2000), None
-        return True
-
-
-def hide_keys_in_logs(secret: Secret | None) -> None:
-    """From now on, what the libraries below log holds no key; one filter each, the newest key.
-
-    Args:
-        secret: the key in use, if there is one; what looks like a key is hidden anyway.
-    """
-    for name in LOGGERS:
-        logger = logging.getLogger(name)
-        for old in [known for known in logger.filters if isinstance(known, _HideKeys)]:
-            logger.removeFilter(old)
-        logger.addFilter(_HideKeys(secret))
 
 
 def host_of(base_url: str, *, where: str = "annotator") -> str:

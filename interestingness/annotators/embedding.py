@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from interestingness.annotators.asking import Build
 from interestingness.annotators.backends import Backend
+from interestingness.annotators.engine.asking import Asking
+from interestingness.annotators.engine.run_state import Summary
 from interestingness.annotators.engine.runner import Limits, run_tasks
-from interestingness.annotators.engine.tally import Summary
 from interestingness.annotators.ledger.money import dollars, uusd
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.parsing import PARSER_VERSION, parse
-from interestingness.annotators.plan import CostEstimate, confirm
-from interestingness.annotators.session import connected
+from interestingness.annotators.prices import CostEstimate, confirm
+from interestingness.annotators.requests import Build
+from interestingness.annotators.session import connect
 from interestingness.annotators.tasks import embedding_task
 from interestingness.annotators.types import Task
 from interestingness.errors import InterestingnessError
@@ -124,18 +125,12 @@ class ServiceEmbedder:
         return np.stack([found[task.key] for task in tasks]).astype(np.float32)
 
     async def _ask(self, ledger: Ledger, tasks: Sequence[Task]) -> Summary:
-        async with connected(self.backend) as server:
-            return await run_tasks(
-                ledger,
-                tasks,
-                Build(self.backend, {}, {}, "prompt"),
-                parse,
-                server,
-                parser_version=PARSER_VERSION,
-                concurrency=int(self.backend.limits["concurrency"]),
-                prices=self.backend.meter(),
-                limits=Limits(deadline_s=float(self.backend.limits["deadline_s"])),
-            )
+        limits = self.backend.limits
+        patience = Limits(int(limits["concurrency"]), float(limits["deadline_s"]))
+        build = Build(self.backend, {}, {}, "prompt")
+        asking = Asking(ledger, build, parse, PARSER_VERSION, self.backend.meter())
+        async with connect(self.backend) as server:
+            return await run_tasks(asking, tasks, server, patience)
 
     def _check(
         self, tasks: Sequence[Task], found: Mapping[str, NDArray[np.float32]], ended: Summary | None

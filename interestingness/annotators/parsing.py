@@ -1,4 +1,4 @@
-"""From the bytes of an answer to a verdict; pure, so that labels can be made anew at any time.
+"""From the bytes of an answer to a verdict; pure, so that answers can be read anew at any time.
 
 The only repairs are a code fence and white space around the JSON object. Whatever else is wrong is
 a reject with its kind, never a guess.
@@ -16,11 +16,20 @@ from typing import Any, NoReturn
 
 from interestingness.annotators.probabilities import LEAST_MASS, choice_probability
 from interestingness.annotators.prompting import CHOICES
-from interestingness.annotators.support import reason_supports
-from interestingness.annotators.types import JSON, Answer, Reject, Reply, Task, Usage, Verdict
+from interestingness.annotators.reason_support import reason_supports
+from interestingness.annotators.types import (
+    JSON,
+    Answer,
+    Parsed,
+    Reject,
+    Reply,
+    Task,
+    Usage,
+    Verdict,
+)
 
 PARSER_VERSION = "1"
-"""Raise it when the same bytes give another verdict: labels made by an older one are made anew."""
+"""Raise it when the same bytes give another verdict: what an older one read is read anew."""
 
 DOUBLE_CAP = "double_cap"
 ANSWERS = {**CHOICES, "canary": CHOICES["pair"], "sentinel": CHOICES["pair"]}
@@ -29,8 +38,6 @@ LONGEST_REASON = 2000
 
 _FENCE = re.compile(r"\A```[A-Za-z]*[ \t]*\r?\n(.*?)\r?\n?```\Z", re.DOTALL)
 _UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-Parsed = tuple[Verdict, Usage | None, str | None, str | None]
 
 
 def parse(task: Task, reply: Reply) -> Parsed:

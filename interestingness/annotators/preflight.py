@@ -1,4 +1,4 @@
-"""A handful of calls before money is spent: does the judge see, keep the order and the cap, count?
+"""A few calls before money is spent: does the model see, keep the order and the cap, count tokens?
 
 A model without vision answers questions about images without a word of warning, some servers take a
 schema and answer with status 500, and some ignore the cap. So two solid squares are asked about in
@@ -18,14 +18,14 @@ from typing import Any
 
 from PIL import Image
 
-from interestingness.annotators.asking import CANARY_CAP
 from interestingness.annotators.backends import Backend
-from interestingness.annotators.parsing import Parsed
+from interestingness.annotators.engine.run_state import Exit
 from interestingness.annotators.probabilities import LEAST_MASS
 from interestingness.annotators.prompting import Prompt, Template
-from interestingness.annotators.stimuli import ImageSource, source_hash
+from interestingness.annotators.requests import CANARY_CAP
+from interestingness.annotators.sent_images import ImageSource, source_hash
 from interestingness.annotators.tasks import identity
-from interestingness.annotators.types import Answer, Reply, Task
+from interestingness.annotators.types import Answer, Parsed, Reply, Task, Usage
 from interestingness.errors import InterestingnessError
 
 NEAR_DAYS = 30
@@ -33,7 +33,15 @@ NEAR_DAYS = 30
 
 
 class PreflightError(InterestingnessError):
-    """The judge is not fit for the work; nothing was spent on labels."""
+    """Nothing can be asked; nothing was spent on answers."""
+
+    def __init__(
+        self, found: str, *, expected: str = "", todo: str = "", exit_code: Exit | None = None
+    ) -> None:
+        """With the exit status for the shell; None: as for a wrong option."""
+        super().__init__(found, expected=expected, todo=todo)
+        if exit_code is not None:
+            self.exit_code = int(exit_code)
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ class Canary:
         backend: who is looked at.
         prompt: which of two images is more blue.
         day: results are asked for anew on another day.
-        sources: the two squares, by hash.
+        sources: the red and the blue square, by hash.
     """
 
     backend: Backend
@@ -107,67 +115,37 @@ class Canary:
         )
 
 
+def _square(side: int, colour: str) -> ImageSource:
+    sink = BytesIO()
+    Image.new("RGB", (side, side), colour).save(sink, "PNG")
+    data = sink.getvalue()
+    return ImageSource(f"a {colour} square", Path(colour), source_hash(data), data)
+
+
 Ask = Callable[[Task], Awaitable[tuple[Parsed | None, str]]]
 """Asks one task: what was read from the answer, or None and why there is none."""
 
 
-async def fitness(canary: Canary, ask: Ask) -> Fitness:
-    """Ask up to two plus the number of ways of structured output, and judge.
+async def examine(canary: Canary, ask: Ask) -> Fitness:
+    """Ask up to two plus the number of ways of structured output, and check the answers.
 
     Args:
         canary: the tasks.
         ask: asks one of them through the ledger; tasks that were answered today cost nothing.
 
     Raises:
-        PreflightError: if the judge does not answer in any way, mistakes colours or their order,
+        PreflightError: if the model does not answer in any way, mistakes colours or their order,
             ignores the cap, or counts no tokens where tokens are paid for.
     """
-    failed: list[str] = []
-    for structured in canary.backend.structured:
-        task, turned = canary.vision(structured)
-        found, why = await ask(task)
-        if found is not None and isinstance(found[0], Answer):
-            break
-        failed.append(f"{structured}: {why or (_said(found) if found else 'no answer')}")
-    else:
+    backend = canary.backend
+    structured, second, notes = await _find_structured(canary, ask)
+    first, why = await ask(canary.vision(structured)[1])
+    capped, why_not_capped = await ask(canary.cap(structured))
+    if first is None:
         raise PreflightError(
-            f"{canary.backend.model} gives no usable answer in any way: " + "; ".join(failed),
-            expected="one JSON object with choice and reason",
-            todo="try another model, or ++annotator.cap=400",
+            f"{backend.model} answered once and then not: {why}", todo="run the command again"
         )
-    others = [await ask(turned), await ask(canary.cap(structured))]
-    if others[0][0] is None:
-        raise PreflightError(
-            f"{canary.backend.model} answered once and then not: {others[0][1]}",
-            todo="run the command again",
-        )
-    return judged(canary.backend, structured, found, others[0][0], others[1], failed)
-
-
-def judged(
-    backend: Backend,
-    structured: str,
-    second: Parsed,
-    first: Parsed,
-    capped: tuple[Parsed | None, str],
-    failed: Sequence[str] = (),
-) -> Fitness:
-    """What the answers say of the judge.
-
-    Args:
-        backend: who was asked.
-        structured: how.
-        second: the answer where blue was shown second.
-        first: the answer where blue was shown first.
-        capped: the answer without images under the small cap, or why there is none.
-        failed: ways of structured output that did not work.
-
-    Raises:
-        PreflightError: see ``fitness``.
-    """
-    chosen = [
-        parsed[0].choice if isinstance(parsed[0], Answer) else None for parsed in (second, first)
-    ]
+    chosen = [p[0].choice if isinstance(p[0], Answer) else None for p in (second, first)]
     if chosen != ["second", "first"]:
         raise PreflightError(
             f"{backend.model} was asked which of two squares is blue and said {chosen[0]} where it "
@@ -176,17 +154,8 @@ def judged(
             todo="choose a model with vision; for one that takes one image a message, "
             "++annotator.images_per_message=1",
         )
-    prompts, answers = zip(*((u.prompt_tokens, u.completion_tokens) if u else (None, None)
-                             for u in (second[1], first[1])), strict=True)  # fmt: skip
-    told = all(value is not None for value in (*prompts, *answers))
-    if not told and not backend.price_list.free:
-        raise PreflightError(
-            f"{backend.host} does not count tokens, so nobody can say what an answer costs",
-            expected="usage with prompt_tokens and completion_tokens",
-            todo="choose another server",
-        )
-    notes = [f"does not work here: {way}" for way in failed]
-    notes += _cap_notes(backend, capped, max(prompts) if told else None)
+    tokens = _most_tokens(backend, second[1], first[1])
+    notes += _check_cap(backend, capped, why_not_capped, tokens)
     masses = [_mass(parsed) for parsed in (second, first)]
     sure = all(mass is not None and mass >= LEAST_MASS for mass in masses)
     if not sure:
@@ -194,44 +163,50 @@ def judged(
     served = {parsed[2] for parsed in (second, first) if parsed[2]}
     if served and served != {backend.model}:
         notes.append(f"answers come from {', '.join(sorted(served))}")
+    prompt_tokens, completion_tokens = tokens or (None, None)
     return Fitness(
-        structured,
-        max(prompts) if told else None,
-        max(answers) if told else None,
-        sure,
-        tuple(notes),
-        tuple(sorted(served)),
+        structured, prompt_tokens, completion_tokens, sure, tuple(notes), tuple(sorted(served))
     )
 
 
-def same_model(backend: Backend, earlier: str | None, served: Sequence[str]) -> str | None:
-    """The name under which the model has to answer, unless ``models`` allows others.
+async def _find_structured(canary: Canary, ask: Ask) -> tuple[str, Parsed, list[str]]:
+    """The first way to be sure of JSON that works, its answer, and notes on those before it."""
+    failed: list[str] = []
+    for structured in canary.backend.structured:
+        found, why = await ask(canary.vision(structured)[0])
+        if found is not None and isinstance(found[0], Answer):
+            return structured, found, [f"does not work here: {way}" for way in failed]
+        if found is not None and not isinstance(found[0], Answer):
+            why = why or f"{found[0].kind} {found[0].detail}".strip()
+        failed.append(f"{structured}: {why or 'no answer'}")
+    raise PreflightError(
+        f"{canary.backend.model} gives no usable answer in any way: " + "; ".join(failed),
+        expected="one JSON object with choice and reason",
+        todo="try another model, or ++annotator.cap=400",
+    )
 
-    Args:
-        backend: who is asked.
-        earlier: name that came with the first label in the ledger; None: there is none.
-        served: names in the preflight.
 
-    Raises:
-        PreflightError: if another model answers now.
-    """
-    name = earlier or next(iter(served), None)
-    strange = [other for other in served if other != name and other not in backend.models]
-    if strange:
+def _most_tokens(backend: Backend, *usages: Usage | None) -> tuple[int, int] | None:
+    """Most tokens of a prompt and of an answer; None where the server does not count them."""
+    prompts = [u.prompt_tokens for u in usages if u is not None and u.prompt_tokens is not None]
+    answers = [
+        u.completion_tokens for u in usages if u is not None and u.completion_tokens is not None
+    ]
+    if len(prompts) == len(answers) == len(usages):
+        return max(prompts), max(answers)
+    if not backend.price_list.free:
         raise PreflightError(
-            f"answers came from {name} and now come from {strange[0]}",
-            expected="one model; what others say would be mixed with the rest",
-            todo=f"a ledger of its own (ledger=…); or, if that is right, "
-            f"annotator.models='[{', '.join([*backend.models, *strange])}]'",
+            f"{backend.host} does not count tokens, so nobody can say what an answer costs",
+            expected="usage with prompt_tokens and completion_tokens",
+            todo="choose another server",
         )
-    return name
+    return None
 
 
-def _cap_notes(
-    backend: Backend, capped: tuple[Parsed | None, str], with_images: int | None
+def _check_cap(
+    backend: Backend, capped: Parsed | None, why: str, tokens: tuple[int, int] | None
 ) -> list[str]:
-    found, why = capped
-    usage = found[1] if found else None
+    usage = capped[1] if capped else None
     if usage is None or usage.completion_tokens is None:
         return [f"whether the cap is kept is not known ({why or 'no usage'})"]
     if usage.completion_tokens > CANARY_CAP:
@@ -242,7 +217,7 @@ def _cap_notes(
             todo="try ++annotator.cap_name=max_tokens or max_completion_tokens",
         )
     bare = usage.prompt_tokens
-    if with_images is not None and bare is not None and with_images <= bare:
+    if tokens is not None and bare is not None and tokens[0] <= bare:
         return ["images are not counted among the tokens of a prompt"]
     return []
 
@@ -252,24 +227,12 @@ def _mass(parsed: Parsed) -> float | None:
     return float(found) if isinstance(found, int | float) else None
 
 
-def _said(parsed: Parsed) -> str:
-    verdict = parsed[0]
-    return "" if isinstance(verdict, Answer) else f"{verdict.kind} {verdict.detail}".strip()
-
-
-def _square(side: int, colour: str) -> ImageSource:
-    sink = BytesIO()
-    Image.new("RGB", (side, side), colour).save(sink, "PNG")
-    data = sink.getvalue()
-    return ImageSource(f"a {colour} square", Path(colour), source_hash(data), data)
-
-
-def check_listing(backend: Backend, reply: Reply | None, *, today: date) -> list[str]:
+def check_listing(backend: Backend, reply: Reply, *, today: date) -> list[str]:
     """Is the model there, and for how long?
 
     Args:
         backend: who will be asked.
-        reply: of ``GET /models``; None if the server was not asked.
+        reply: of ``GET /models``.
         today: the day.
 
     Returns:
@@ -280,19 +243,19 @@ def check_listing(backend: Backend, reply: Reply | None, *, today: date) -> list
             ``NEAR_DAYS`` days.
     """
     notes = []
-    listed = _listed(reply)
+    listed = _read_listing(reply)
     ends = backend.shutdown
-    if listed is not None:
-        if backend.model not in listed:
-            names = ", ".join(sorted(listed)[:8]) or "none"
-            raise PreflightError(
-                f"{backend.host} has no model {backend.model!r}; it has {names}",
-                expected="one of these",
-                todo="annotator.model=…",
-            )
-        ends = _day(listed[backend.model].get("shutdown_date")) or ends
-    else:
+    if listed is None:
         notes.append(f"{backend.host} does not list its models")
+    elif backend.model not in listed:
+        names = ", ".join(sorted(listed)[:8]) or "none"
+        raise PreflightError(
+            f"{backend.host} has no model {backend.model!r}; it has {names}",
+            expected="one of these",
+            todo="annotator.model=…",
+        )
+    else:
+        ends = _read_day(listed[backend.model].get("shutdown_date")) or ends
     if ends is not None:
         left = (date.fromisoformat(ends) - today).days
         if left <= NEAR_DAYS:
@@ -306,17 +269,16 @@ def check_listing(backend: Backend, reply: Reply | None, *, today: date) -> list
     return notes
 
 
-def _listed(reply: Reply | None) -> dict[str, Mapping[str, Any]] | None:
-    if reply is None or reply.status != 200:
+def _read_listing(reply: Reply) -> dict[str, Mapping[str, Any]] | None:
+    if reply.status != 200:
         return None
     try:
-        entries = json.loads(reply.body)["data"]
-        return {str(entry["id"]): entry for entry in entries}
+        return {str(entry["id"]): entry for entry in json.loads(reply.body)["data"]}
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def _day(value: Any) -> str | None:
+def _read_day(value: Any) -> str | None:
     """A date given as text or as seconds since 1970."""
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from interestingness.annotators.ledger.money import token_cost, uusd
+from interestingness.annotators.ledger.money import dollars, token_cost, uusd
 from interestingness.annotators.types import JSON, Task, Usage, canonical_json
 from interestingness.errors import ConfigError
+
+CONFIRM_ABOVE_UUSD = 1_000_000
+"""What may be spent, in millionths of a dollar, without a budget or a yes."""
 
 MARGIN_PERCENT = 15
 """Added to the measured tokens of a prompt: images differ a little."""
@@ -162,3 +165,60 @@ class Meter:
         if prompt is None or completion is None or prompt < 0 or completion < 0:
             return None
         return self.price.cost(prompt, completion)
+
+
+@dataclass(frozen=True)
+class CostEstimate:
+    """Cost of some tasks, in millionths of a dollar.
+
+    Attributes:
+        calls: tasks to be asked.
+        most: if every answer is as long as the cap allows.
+        expected: with answers as long as in the preflight; None before one.
+    """
+
+    calls: int
+    most: int
+    expected: int | None = None
+
+    @classmethod
+    def of(
+        cls, tasks: Sequence[Task], meter: Meter, completion_tokens: int | None = None
+    ) -> CostEstimate:
+        """Add up reserves.
+
+        Args:
+            tasks: to be asked.
+            meter: with what the preflight measured, if there was one.
+            completion_tokens: of an answer, as measured.
+        """
+        most = sum(meter.reserve(task) for task in tasks)
+        if completion_tokens is None:
+            return cls(len(tasks), most)
+        each = [
+            meter.price.cost(meter.measured[task.kind], completion_tokens)
+            for task in tasks
+            if task.kind in meter.measured
+        ]
+        return cls(len(tasks), most, sum(each) if len(each) == len(tasks) else None)
+
+    def __str__(self) -> str:
+        if self.most == 0:
+            return f"{self.calls:,} calls, free of charge"
+        if self.expected is None:
+            return f"{self.calls:,} calls, at most {dollars(self.most)}"
+        return f"{self.calls:,} calls, about {dollars(self.expected)}, at most {dollars(self.most)}"
+
+
+def confirm(estimate: CostEstimate, *, budget: float | None, yes: bool = False) -> None:
+    """A budget or a yes is needed before more than a dollar can be spent, by a pilot too.
+
+    Raises:
+        ConfigError: otherwise.
+    """
+    if budget is None and not yes and estimate.most > CONFIRM_ABOVE_UUSD:
+        raise ConfigError(
+            f"{estimate}, and there is no budget",
+            expected="budget=… in dollars, over everything that the ledger ever spends",
+            todo="pilot=30 asks less; budget=5.00 allows so much; yes=true goes on without one",
+        )

@@ -1,8 +1,7 @@
 """A simulated judge: seeded, offline, with a liking for a place. Nothing it says is evidence.
 
 It reads the same request bytes as a real server and gives the same kind of reply bytes, so that all
-that lies between a task and a vote is exercised without a network, in process or over loopback
-(``simulated_server``).
+that lies between a task and a vote is exercised without a network.
 """
 
 from __future__ import annotations
@@ -21,6 +20,8 @@ import numpy as np
 from PIL import Image
 
 from interestingness.annotators.types import Failure, Reply, Request
+from interestingness.stats.attributes.colour import colourfulness
+from interestingness.stats.simulated_choice import probability_of_first
 
 SENTENCE = "SIMULATION: a simulated judge, no model and no person; agreement is by construction"
 """Goes with every number that rests on its votes."""
@@ -114,18 +115,22 @@ class SimulatedJudge:
         if len(names) == 2 and all(name in self.utilities for name in names):
             first, second = (self.utilities[name] for name in names)
         else:
-            first, second = ((colourfulness(picture) - 40) / 25 for picture in pictures)
+            first, second = map(_colour_utility, pictures)
         own = 0.0
         if len(names) == 2:
             own = self._normal("".join(sorted(names)).encode())
             own = own if names == sorted(names) else -own
-        logit = self.sharpness * (first - second) + self.order_term + self.noise * own
-        return 1 / (1 + math.exp(-max(min(logit, 30.0), -30.0)))
+        return probability_of_first(
+            first - second,
+            sharpness=self.sharpness,
+            order_term=self.order_term,
+            deviation=self.noise * own,
+        )
 
     def _p_yes(self, images: list[bytes]) -> float:
         if not self.sees or not images:
             return 0.9
-        value = (colourfulness(_open(images[0])) - 40) / 25
+        value = _colour_utility(_open(images[0]))
         return 1 / (1 + math.exp(-(2 + self.sharpness * value)))
 
     def _words(self, raw: bytes, images: list[bytes]) -> str:
@@ -228,17 +233,10 @@ class SimulatedSender:
         return _reply({"object": "list", "data": [{"id": self.judge.model, "object": "model"}]})
 
 
-def colourfulness(image: Image.Image) -> float:
-    """Colourfulness of an RGB picture, about 0 to 150.
-
-    Source:
-        Hasler and Süsstrunk 2003: spread and mean of the two opponent channels.
-    """
+def _colour_utility(image: Image.Image) -> float:
+    """Colourfulness, 0 for a moderately colourful picture."""
     small = np.asarray(image.resize((32, 32)), dtype=np.float64)
-    red, green, blue = small[..., 0], small[..., 1], small[..., 2]
-    one, other = red - green, (red + green) / 2 - blue
-    spread = math.hypot(float(one.std()), float(other.std()))
-    return spread + 0.3 * math.hypot(float(one.mean()), float(other.mean()))
+    return (colourfulness(small / 255) - 40) / 25
 
 
 def _blueness(image: Image.Image) -> float:

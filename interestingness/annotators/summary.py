@@ -1,19 +1,26 @@
-"""What a table of a judge's votes says about the judge: its liking for a place above all."""
+"""What a model's answers say about it: while it is asked, and from the table of its votes."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from interestingness.annotators.support import CONTRADICTS, SUPPORTS
+from interestingness.annotators.engine.asking import Parse
+from interestingness.annotators.engine.run_state import CallCounts
+from interestingness.annotators.reason_support import CONTRADICTS, SUPPORTS
+from interestingness.annotators.types import Answer, Parsed, Reply, Task
+from interestingness.labels.aggregation import aggregate
 from interestingness.labels.order_term import OrderTerm
+from interestingness.schema import Pairs
+from interestingness.stats.bootstrap import Interval, accuracy_interval
 from interestingness.stats.position_bias import PositionBias, position_bias
-from interestingness.tables.tables import Votes
+from interestingness.tables.tables import Tables, Votes
 
 
 @dataclass(frozen=True)
@@ -156,3 +163,92 @@ def _stability(votes: Votes) -> float | None:
 def _unusable(kinds: dict[str, int]) -> str:
     told = ", ".join(f"{number:,} {kind.replace('_', ' ')}" for kind, number in kinds.items())
     return f"; no answer: {told}" if told else ""
+
+
+def human_preference(tables: Tables, question: str) -> NDArray[np.float64]:
+    """Majority of people's votes, NaN where there is none, shape (pairs,)."""
+    pairs = tables.pairs
+    if not tables.has("votes"):
+        return np.full(len(pairs), np.nan)
+    votes = tables.votes(question=question, kind="human")
+    if not len(votes):
+        return np.full(len(pairs), np.nan)
+    return aggregate("majority", votes, pairs).preference
+
+
+def agreement_with_people(
+    tables: Tables, pairs: Pairs, judge: NDArray[np.float64], question: str, *, seed: int = 0
+) -> tuple[Interval, int]:
+    """Agreement of a judge with the majority of people's votes, on pairs that both decided.
+
+    A pair on which the judge contradicts itself between the orders counts one half.
+
+    Args:
+        tables: the data set.
+        pairs: its pairs.
+        judge: the judge's preference, NaN where it was not asked, shape (pairs,).
+        question: what was asked of both.
+        seed: of the resamples.
+
+    Returns:
+        The interval over images, and the number of pairs.
+    """
+    people = human_preference(tables, question)
+    both = ~np.isnan(judge) & ~np.isnan(people) & (people != 0.5)
+    some = pairs[both]
+    found = accuracy_interval(judge[both] - 0.5, people[both], some.left, some.right, seed=seed)
+    return found, int(both.sum())
+
+
+@dataclass
+class Consistency:
+    """Reads answers, and counts on the way how often the same image wins in both orders.
+
+    Attributes:
+        same: pairs (of a rater, a sample) with the same winner in both orders.
+        both: pairs that were answered in both orders.
+        parse: reads one answer.
+    """
+
+    parse: Parse
+    same: int = 0
+    both: int = 0
+    _winner: dict[tuple[object, ...], object] = field(default_factory=dict)
+
+    def __call__(self, task: Task, reply: Reply) -> Parsed:
+        """What ``parse`` reads."""
+        parsed = self.parse(task, reply)
+        verdict, about = parsed[0], task.subject
+        if task.kind == "pair" and isinstance(verdict, Answer):
+            first = about["first"]
+            other = "right" if first == "left" else "left"
+            winner = first if verdict.choice == "first" else other
+            names = ("pair_id", "rater_id", "question", "sample")
+            key = tuple(about.get(name) for name in names)
+            if key in self._winner:
+                self.both += 1
+                self.same += self._winner.pop(key) == winner
+            else:
+                self._winner[key] = winner
+        return parsed
+
+    def __str__(self) -> str:
+        return f"consistent {self.same / self.both:.0%}" if self.both else ""
+
+
+def progress_text(tally: CallCounts, consistency: Consistency, spend: Callable[[int], str]) -> str:
+    """One line: how far, how fast, what it cost and will cost, refusals, consistency."""
+    seconds = (tally.total - tally.finished) / tally.rate if tally.finished else 0.0
+    parts = [
+        f"{tally.finished:,} of {tally.total:,}",
+        f"{tally.rate:.1f}/s",
+        f"{seconds:.0f} s left",
+    ]
+    if tally.spent_uusd:
+        parts.append(f"{spend(tally.spent_uusd)} so far, {spend(tally.to_come_uusd)} to come")
+    if tally.refused:
+        parts.append(f"{tally.refused:,} refused")
+    unusable = sum(tally.rejected.values()) + tally.in_doubt
+    if unusable:
+        parts.append(f"{unusable:,} unusable")
+    return ", ".join([*parts, *filter(None, [str(consistency)])])

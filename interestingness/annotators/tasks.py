@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from interestingness.annotators.backends import Backend
 from interestingness.annotators.prompting import Prompt
-from interestingness.annotators.stimuli import ImageSource
+from interestingness.annotators.sent_images import ImageSource
 from interestingness.annotators.types import JSON, Task
 from interestingness.errors import ConfigError
 from interestingness.schema import Pair, Side
@@ -190,6 +190,36 @@ def embedding_task(backend: Backend, text: str, dimensions: int | None = None) -
         },
         {"text": whole.decode()},
     )
+
+
+def pick_pilot_tasks(tasks: Sequence[Task], size: int, voted: Iterable[str]) -> list[Task]:
+    """The tasks on ``size`` pairs (or images), those that people voted on first.
+
+    Which ones is decided by a hash of their names, so that a larger pilot contains a smaller one.
+
+    Args:
+        tasks: of the whole.
+        size: number of pairs or images.
+        voted: ids of the pairs that can be compared.
+
+    Raises:
+        ConfigError: for a size below 1.
+    """
+    if size < 1:
+        raise ConfigError(f"pilot={size}", expected="1 or more pairs", todo="pilot=30")
+    first = set(voted)
+
+    def rank(name: str) -> tuple[bool, str]:
+        return name not in first, hashlib.sha256(f"pilot {name}".encode()).hexdigest()
+
+    names = dict.fromkeys(_about(task) for task in tasks)
+    chosen = set(sorted(names, key=rank)[:size])
+    return [task for task in tasks if _about(task) in chosen]
+
+
+def _about(task: Task) -> str:
+    subject = task.subject
+    return str(subject.get("pair_id") or subject.get("image_id") or subject.get("sample"))
 
 
 def identity(

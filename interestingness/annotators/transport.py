@@ -1,11 +1,11 @@
-"""Bytes out, bytes in: the only file that names the openai package.
+"""The way to a server, through the openai package.
 
-The package does what it does well (connections, TLS, multipart uploads, error types). What it does
-on its own is switched off, because each of it can cost money or leak: it resends requests whose
-answer was lost, follows redirects, and obeys proxies, base URLs and headers from the environment.
+The package does connections, TLS, uploads and error types. What it does on its own is switched off
+for requests that are paid for, because it can cost money or leak: it resends requests whose answer
+was lost, follows redirects, and obeys proxies, base URLs and headers from the environment.
 
 Each request has a connection of its own. On a connection that is used again, an answer that a
-proxy sends twice is taken for the answer to the next question, and every label after it belongs to
+proxy sends twice is taken for the answer to the next question, and every answer after it belongs to
 another pair; and a server that closes an idle connection in the wrong moment leaves a request in
 doubt. A handshake per request is cheap beside seconds of thinking.
 """
@@ -23,8 +23,13 @@ from typing import Any, Self
 import httpx2
 import openai
 
-from interestingness.annotators.credentials import Secret, hide_keys_in_logs, host_of
-from interestingness.annotators.redaction import kept_headers, redacted
+from interestingness.annotators.credentials import host_of
+from interestingness.annotators.redaction import (
+    Secret,
+    hide_keys_in_logs,
+    kept_headers,
+    redacted,
+)
 from interestingness.annotators.types import Failure, Reply, Request
 
 SENT_HEADERS = frozenset(
@@ -45,13 +50,17 @@ class _Wire:
             self.sent = True
 
 
-_wire: ContextVar[_Wire] = ContextVar("_wire")
+_wire: ContextVar[_Wire | None] = ContextVar("_wire", default=None)
 
 
 class Transport:
     """One endpoint and its connections.
 
-    Nothing that it returns or raises holds a request, a response or the key.
+    Nothing that `send` and `get` return or raise holds a request, a response or the key.
+
+    Attributes:
+        host: that all requests go to.
+        client: of the openai package, for files and batches; it repeats nothing by itself.
     """
 
     def __init__(
@@ -61,55 +70,52 @@ class Transport:
         *,
         connections: int,
         connect_s: float = 10.0,
-        proxy: str | None = None,
     ) -> None:
         """Open nothing yet.
 
         Args:
-            base_url: e.g. ``https://api.openai.com/v1``; the environment is not asked.
+            base_url: e.g. ``https://api.openai.com/v1``; nothing of the environment counts.
             secret: the key, or None for a server that wants none.
             connections: the most at a time.
             connect_s: for opening one connection, in seconds.
-            proxy: URL of a proxy, if one is wanted; those of the environment are not used.
         """
         self.host = host_of(base_url)
         self._secret = secret
         hide_keys_in_logs(secret)
         self._connect_s = connect_s
-        http = httpx2.AsyncClient(
+        self._network = httpx2.AsyncClient(
             trust_env=False,
             follow_redirects=False,
-            proxy=proxy,
             limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=0),
-            event_hooks={"request": [self._before_sending]},
+            event_hooks={"request": [self._check_request]},
         )
-        self._client = openai.AsyncOpenAI(
+        self.client = openai.AsyncOpenAI(
             api_key=secret.reveal() if secret else "none",
             base_url=base_url,
             organization="",
             project="",
             max_retries=0,
-            http_client=http,
+            http_client=self._network,
         )
-        self._network = http
 
-    async def _before_sending(self, request: httpx2.Request) -> None:
-        """Last look at a request: its host, its headers, and a watch on its bytes."""
+    async def _check_request(self, request: httpx2.Request) -> None:
+        """Just before a request leaves: its host, its headers, and a watch on its bytes."""
         if (request.url.host or "").lower() != self.host:
             raise ValueError(f"a request would leave for {request.url.host}, not {self.host}")
         sent = [(k, v) for k, v in request.headers.items() if k.lower() in SENT_HEADERS]
         if self._secret is not None:
             sent.append(("Authorization", f"Bearer {self._secret.reveal()}"))
         request.headers = httpx2.Headers([*sent, ("Connection", "close")])
-        request.extensions["trace"] = _wire.get().trace
+        if (wire := _wire.get()) is not None:
+            request.extensions["trace"] = wire.trace
 
     async def send(
         self, request: Request, *, attempt_id: str, deadline_s: float
     ) -> Reply | Failure:
-        """Post a request's bytes once; see `engine.contract.Sender`."""
+        """Post a request's bytes once; see `engine.asking.Sender`."""
         options = self._options(deadline_s, {"X-Client-Request-Id": attempt_id})
         return await self._exchange(
-            lambda: self._client.post(
+            lambda: self.client.post(
                 _local(request.path),
                 cast_to=httpx2.Response,
                 content=request.body,
@@ -122,23 +128,7 @@ class Transport:
         """Fetch a path below the base URL, e.g. ``/models``."""
         options = self._options(deadline_s)
         return await self._exchange(
-            lambda: self._client.get(_local(path), cast_to=httpx2.Response, options=options),
-            deadline_s,
-        )
-
-    async def upload(
-        self, path: str, *, name: str, content: bytes, fields: Mapping[str, str], deadline_s: float
-    ) -> Reply | Failure:
-        """Post a file as a form, e.g. to ``/files`` with ``fields={"purpose": "batch"}``."""
-        options = self._options(deadline_s, {"Content-Type": "multipart/form-data"})
-        return await self._exchange(
-            lambda: self._client.post(
-                _local(path),
-                cast_to=httpx2.Response,
-                body=dict(fields),
-                files={"file": (name, content, "application/jsonl")},
-                options=options,
-            ),
+            lambda: self.client.get(_local(path), cast_to=httpx2.Response, options=options),
             deadline_s,
         )
 

@@ -1,32 +1,11 @@
-"""What the ledger, the engine and the judging hand to each other; the standard library only.
+"""What the rooms of the annotators hand to each other; the standard library only.
 
 Life of one answer: a `Task` is reserved in the ledger, which gives an `Attempt` (or `Denied`); its
-`Request` goes out; a `Reply` comes back and is stored before anybody looks into it; it is parsed to
-a `Verdict` (`Label` or `Reject`), and that is stored too. What goes wrong is a `Failure`.
-
-How the ledger is called (``annotators/ledger/store.py``)::
-
-    with Ledger.open(path, run=facts, cap_uusd=5_000_000) as ledger:
-        for attempt_id, task, reply in ledger.unjudged():  # stored; a crash came before parsing
-            ...                                            # parse, await ledger.judged(…)
-        need = ledger.need(tasks)                          # need.todo is what would be bought
-        attempt = await ledger.reserve(task, reserve_uusd=1200, price_id="gpt-4o-2026-11")
-        await ledger.received(attempt.id, reply)            # raw bytes; the reserve stays charged
-        await ledger.judged(attempt.id, verdict, parser_version="1", cost_uusd=900, usage=usage,
-                            served_model="…", fingerprint="…")
-        await ledger.free(attempt.id, "429 …")              # or: certainly not charged
-        await ledger.doubt(attempt.id, "reset after …")     # or: nobody knows
+`Request` goes out; a `Reply` comes back and is stored before it is parsed; parsing gives a
+`Verdict` (`Answer` or `Reject`), and that is stored too. What goes wrong on the way is a `Failure`.
 
 The cost is told with the verdict, because usage is known only once the stored bytes are parsed;
-where it is not told (``cost_uusd=None``) the whole reserve counts as spent.
-
-``reserve`` waits by itself while the budget is taken by reservations that are still open: `Denied`
-("budget") means that the task does not fit even after all of them came back. ``run`` holds
-``prices``, a mapping from each ``price_id`` in use to the price table behind it; an unknown id is
-an error. A repeated or late reply is kept beside the first one and never replaces it, so
-``received`` may be called again with whatever comes. Cancelling ``reserve`` frees its reservation;
-cancelling the others changes nothing, what they were told is committed. ``stimulus`` may be called
-from any thread. ``table("votes", tasks)`` gives the answers with their provenance.
+where it is not told the whole reserve counts as spent.
 """
 
 from __future__ import annotations
@@ -50,14 +29,10 @@ NEVER_IDENTITY = frozenset(
         "deadline",
         "price",
         "price_id",
-        "max_tokens",
-        "max_completion_tokens",
-        "max_output_tokens",
-        "batch",
-        "mode",
     }
+    | {"max_tokens", "max_completion_tokens", "max_output_tokens", "batch", "mode"}
 )
-"""What must not be in a task's identity: changing it must not buy a label again."""
+"""What must not be in a task's identity: changing it must not buy an answer again."""
 
 
 def canonical_json(value: JSON) -> str:
@@ -99,7 +74,7 @@ class Task:
     """One thing to be asked once.
 
     Attributes:
-        key: ``task_key(identity)``; one label at most is kept for it.
+        key: ``task_key(identity)``; one answer at most is kept for it.
         kind: pair, image, persona_pair, description, cupl, embedding, …
         identity: what makes two tasks the same: source image hashes in the order shown, transcode
             id, detail, prompt id, backend, model, sampling, sample number. Never what is in
@@ -154,6 +129,11 @@ class Usage:
     prompt_tokens: int | None
     completion_tokens: int | None
 
+    @property
+    def total(self) -> int:
+        """Tokens of both that were told."""
+        return max(self.prompt_tokens or 0, 0) + max(self.completion_tokens or 0, 0)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -175,7 +155,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Reject:
-    """An answer that is no label.
+    """A reply without a usable answer.
 
     Attributes:
         kind: invalid_json, wrong_choice, refused, filtered, failed, length, empty, html,
@@ -194,14 +174,16 @@ class Reject:
 Verdict: TypeAlias = Answer | Reject
 
 
+Parsed: TypeAlias = tuple[Verdict, Usage | None, str | None, str | None]
+"""Verdict, tokens, name of the model that answered, its fingerprint; None where not told."""
+
+
 @dataclass(frozen=True)
 class Failure:
-    """No answer: certainly not charged (``free``), unknown (``doubt``), the run ends (``stop``)."""
+    """No reply: certainly not charged (``free``), or nobody knows (``doubt``)."""
 
-    kind: Literal["free", "doubt", "stop"]
+    kind: Literal["free", "doubt"]
     detail: str
-    status: int | None = None
-    exit_code: int | None = None
 
 
 @dataclass(frozen=True)
@@ -229,12 +211,12 @@ class Denied:
     Attributes:
         reason: ``budget`` (the cap would be passed; if reservations are open, wait and ask again),
             ``held`` (an earlier attempt may have been paid for), ``open`` (one is under way),
-            ``done`` (labelled, refused for good, or rejected too often), ``unjudged`` (an answer is
+            ``done`` (labelled, refused for good, or rejected too often), ``unparsed`` (an answer is
             stored and waits for parsing), ``stopped`` (the disk is full or failing: stop, exit 74).
         detail: for people.
     """
 
-    reason: Literal["budget", "held", "open", "done", "unjudged", "stopped"]
+    reason: Literal["budget", "held", "open", "done", "unparsed", "stopped"]
     detail: str = ""
 
 
@@ -244,9 +226,9 @@ class Need:
 
     Attributes:
         todo: tasks to ask, in the order given, each key once.
-        labelled, refused, rejected: finished: with a label, a terminal reject, too many rejects.
+        labelled, refused, rejected: finished: with an answer, a terminal reject, too many rejects.
         held: in doubt; not asked again unless the policy is ``rebuy`` (then they are in ``todo``).
-        unjudged: an answer is stored and was not parsed yet; it costs nothing.
+        unparsed: an answer is stored and was not parsed yet; it costs nothing.
         waiting: under way, in a batch.
     """
 
@@ -255,11 +237,11 @@ class Need:
     refused: int = 0
     rejected: int = 0
     held: int = 0
-    unjudged: int = 0
+    unparsed: int = 0
     waiting: int = 0
 
     @property
     def total(self) -> int:
         """Distinct tasks that were asked about."""
         finished = self.labelled + self.refused + self.rejected
-        return len(self.todo) + finished + self.held + self.unjudged + self.waiting
+        return len(self.todo) + finished + self.held + self.unparsed + self.waiting

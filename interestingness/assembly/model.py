@@ -23,15 +23,15 @@ from interestingness.assembly.parts import (
 from interestingness.assembly.prepare import RunTables
 from interestingness.assembly.shards import build_on_shards
 from interestingness.data.datamodule import PairDataModule
-from interestingness.data.encoding import worker_count
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.features import FeatureBatches
 from interestingness.data.images import Skips
 from interestingness.data.loader import BatchSource
 from interestingness.data.precomputed import load_features
+from interestingness.data.workers import worker_count
 from interestingness.errors import ConfigError
 from interestingness.learning.flags import check_flags
-from interestingness.learning.regularisation import L2Choice, choose_l2
+from interestingness.learning.linear_solver.choice import GRID, choose_l2
 from interestingness.models.backbone import Backbone
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.device import device_for
@@ -97,7 +97,7 @@ def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -
     scorer = Scorer(None, scaler, head, embedding=embedding)
     l2 = team.agree(choose_strength(cfg, prepared, rows["train"], scaler, features, notes))
 
-    def side(name: str, rank: int, ranks: int) -> tuple[BatchSource, int] | None:
+    def part(name: str, rank: int, ranks: int) -> tuple[BatchSource, int] | None:
         if not len(rows[name]):
             return None
         batches = FeatureBatches(
@@ -113,7 +113,7 @@ def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -
         )
         return batches, batches.steps
 
-    return Model(scorer, PairDataModule(side), l2, backbone, rows, notes, skips)
+    return Model(scorer, PairDataModule(part), l2, backbone, rows, notes, skips)
 
 
 def image_features(
@@ -188,7 +188,7 @@ def choose_strength(
     """The L2 strength: a number of the config, or chosen inside the training pairs."""
     if cfg.model.l2 != "auto":
         return float(cfg.model.l2)
-    choice: L2Choice = choose_l2(
+    l2 = choose_l2(
         scaler.scaled(features),
         prepared.pairs[train],
         prepared.labels.preference[train],
@@ -196,8 +196,8 @@ def choose_strength(
         seed=cfg.seed,
         groups=_groups(cfg, prepared),
     )
-    notes.append(f"L2 {choice.l2:.3g} chosen among {len(choice.strengths)} by inner validation")
-    return choice.l2
+    notes.append(f"L2 {l2:.3g} chosen among {len(GRID)} by inner validation")
+    return l2
 
 
 def _groups(cfg: DictConfig, prepared: RunTables) -> NDArray[np.object_] | None:

@@ -54,7 +54,7 @@ def write_tables(
         label_facts=prepared.labels.facts,
         mix=prepared.source.comparison() if isinstance(prepared.source, MixSource) else None,
         split=prepared.split.facts,
-        usable_pairs={side: len(r) for side, r in model.rows.items()},
+        usable_pairs={part: len(r) for part, r in model.rows.items()},
         absent_references=prepared.absent,
         l2=model.l2,
         skipped_images=model.skips.reasons if model.skips is not None else {},

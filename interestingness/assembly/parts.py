@@ -28,10 +28,10 @@ class Model:
 
     Attributes:
         scorer: image or feature → score.
-        data: loaders of the three sides.
+        data: loaders of the three parts of the split.
         l2: strength of L2.
         backbone: None for features that somebody else computed.
-        rows: usable pairs of each side, rows of the data set's pairs, by side.
+        rows: usable pairs of each part of the split, rows of the data set's pairs, by name.
         notes: sentences for the run's print-out (L2 chosen, images skipped, unusual weights).
         skips: images that could not be read.
     """
@@ -127,7 +127,7 @@ def usable_rows(
     there: NDArray[np.bool_] | None = None,
     learn: bool = True,
 ) -> dict[str, NDArray[np.int64]]:
-    """Pairs of each side whose images can be used; for training and validation also labelled.
+    """Pairs of each part whose images can be used; for training and validation also labelled.
 
     Args:
         prepared: tables, labels and split.
@@ -153,8 +153,8 @@ def usable_rows(
         dealt = int(getattr(split, name).sum())
         if not dealt:
             raise DataError(
-                f"the {name} side of the split is empty ({split.rule})",
-                expected="pairs to learn from and pairs to judge by",
+                f"the {name} part of the split is empty ({split.rule})",
+                expected="pairs to learn from and pairs to test on",
                 todo=f"give it a share: split.{name}=0.5",
             )
         if not len(rows[name]):

@@ -32,7 +32,8 @@ from interestingness.reports.charts.standalone import write_interval_svg
 from interestingness.reports.console import print_findings, print_table, print_used
 from interestingness.reports.page import write_report
 from interestingness.reports.reasons import Reason, reasons_of
-from interestingness.reports.run_report import accuracy_chart, run_agreement, run_report
+from interestingness.reports.run_figures import accuracy_chart, run_agreement
+from interestingness.reports.run_report import run_report
 from interestingness.studies.result import Column, Kind, Table
 from interestingness.studies.study import Picture
 from interestingness.tables.tables import Tables, Votes

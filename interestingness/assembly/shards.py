@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -27,6 +26,7 @@ from interestingness.data.shards.remote import is_url
 from interestingness.data.shards.stream import PairLoader, PairShardStream
 from interestingness.data.shards.targets import PairTargets
 from interestingness.data.shards.writer import source_of, write_shards
+from interestingness.data.workers import worker_count
 from interestingness.errors import ConfigError
 from interestingness.models.backbone import Backbone
 from interestingness.models.device import device_for
@@ -58,6 +58,12 @@ def build_on_shards(
     there = lookup(np.concatenate(list(shards.index.keys())), prepared.pairs.key) >= 0
     if not there.all():
         notes.append(f"{int((~there).sum()):,} pairs are not in the shards")
+    workers = worker_count(cfg.data.workers, processes=team.here, most=8, kept=1)
+    if shards.local is None:
+        notes.append(
+            f"shards are streamed: what a batch holds depends on the number of processes and of "
+            f"workers (data.workers={workers}); data.copy=true does not depend on them"
+        )
     rows = usable_rows(prepared, None, there=there)
     if cfg.model.get("tuning"):
         notes += few_steps(cfg, len(rows["train"]))
@@ -69,7 +75,7 @@ def build_on_shards(
     preference = np.where(labels.known, labels.preference, 0.5)
     weight = np.where(labels.known, labels.weight, 0.0)
 
-    def side(name: str, rank: int, ranks: int) -> tuple[BatchSource, int] | None:
+    def part(name: str, rank: int, ranks: int) -> tuple[BatchSource, int] | None:
         if not len(rows[name]):
             return None
         stream = PairShardStream(
@@ -85,7 +91,7 @@ def build_on_shards(
         )
         loader = PairLoader(
             stream,
-            workers=worker_count(cfg.data.workers, team.here),
+            workers=workers,
             pin_memory=device_for(cfg.trainer.get("accelerator")) == "cuda",
             max_bad_share=cfg.data.max_bad_share,
         )
@@ -97,7 +103,7 @@ def build_on_shards(
 
         return batches, len(stream)
 
-    return Model(scorer, PairDataModule(side), float(cfg.model.l2), backbone, rows, notes, skips)
+    return Model(scorer, PairDataModule(part), float(cfg.model.l2), backbone, rows, notes, skips)
 
 
 def open_backbone(cfg: DictConfig, backbone: Backbone) -> None:
@@ -146,15 +152,3 @@ def shards_root(
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def worker_count(wanted: int | str, here: int) -> int:
-    """Processes that read for one rank; "auto" leaves a core of its share to the rank itself.
-
-    Args:
-        wanted: a number, or "auto".
-        here: ranks on this machine, which share its cores.
-    """
-    if wanted != "auto":
-        return int(wanted)
-    return max(1, min(8, (os.cpu_count() or 1) // here - 1))

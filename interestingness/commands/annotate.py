@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from importlib.metadata import version
 from typing import Any
 
@@ -14,19 +13,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from omegaconf import DictConfig
 
-from interestingness.annotators import plan
-from interestingness.annotators.asking import unstored
-from interestingness.annotators.engine.tally import CallCounts, Summary
+from interestingness.annotators.engine.run_state import CallCounts, Summary
 from interestingness.annotators.ledger.money import dollars, enough, uusd
 from interestingness.annotators.ledger.store import Ledger
-from interestingness.annotators.plan import CostEstimate, Images
 from interestingness.annotators.preflight import Fitness, PreflightError
-from interestingness.annotators.session import Consistency, Session, connected, progress_text
+from interestingness.annotators.prices import CostEstimate, confirm
+from interestingness.annotators.requests import unstored
+from interestingness.annotators.sent_images import Images, prepare_images
+from interestingness.annotators.session import Session, connect
+from interestingness.annotators.summary import Consistency, progress_text
 from interestingness.annotators.types import JSON, Need, Task
 from interestingness.annotators.votes import TABLE_OF, VoteFile
 from interestingness.assembly.opening import check_config
-from interestingness.commands.annotation_job import AnnotationJob, planned
-from interestingness.commands.annotation_report import announce, report, say_fit
+from interestingness.commands.annotation_job import AnnotationJob, plan_job
+from interestingness.commands.annotation_report import announce, nothing_to_ask, report, say_fit
 from interestingness.progress import ProgressLine
 
 
@@ -42,7 +42,7 @@ def annotate(cfg: DictConfig) -> dict[str, Any]:
     check_config(cfg)
     for library in ("httpx", "httpx2", "openai"):  # a line for every request otherwise
         logging.getLogger(library).setLevel(logging.WARNING)
-    job = planned(cfg)
+    job = plan_job(cfg)
     place = VoteFile.of(
         job.tables,
         job.template.kind,
@@ -56,17 +56,16 @@ def annotate(cfg: DictConfig) -> dict[str, Any]:
     estimate = CostEstimate.of(need.todo, job.asking_meter(job.meter))
     announce(job, need, estimate, spent)
     if cfg.dry_run:
-        checked = plan.checked(
+        checked = prepare_images(
             job.images, job.backend.transcode, unstored, ProgressLine("checking images")
         )
         checked.check(cfg.max_bad_share)
         print("dry run: nothing was sent")
         return {"todo": len(need.todo), "most_uusd": estimate.most}
-    plan.confirm(estimate, budget=cfg.budget, yes=cfg.yes)
+    confirm(estimate, budget=cfg.budget, yes=cfg.yes)
     cap = uusd(cfg.budget) if cfg.budget is not None else spent + _slack(job) + estimate.most
-    with Ledger.open(
-        job.path, run=_facts(job), cap_uusd=cap, policy=cfg.in_doubt
-    ) as ledger:  # fmt: skip
+    facts = _facts(job)
+    with Ledger.open(job.path, run=facts, cap_uusd=cap, policy=cfg.in_doubt) as ledger:
         job = _with_checked_images(job, ledger)
         summary = asyncio.run(_ask(job, ledger))
         table = _answers(job, ledger)
@@ -139,7 +138,7 @@ def _with_checked_images(job: AnnotationJob, ledger: Ledger) -> AnnotationJob:
         if name is not None
     }
     used = Images({n: s for n, s in job.images.sources.items() if n in names}, {})
-    found = plan.checked(
+    found = prepare_images(
         used, job.backend.transcode, ledger.stimulus, ProgressLine("making images ready")
     )
     if not found.unreadable:
@@ -161,10 +160,10 @@ async def _ask(job: AnnotationJob, ledger: Ledger) -> Summary | None:
     """Preflight and run; None if there is nothing to ask."""
     need = ledger.need(job.chosen)
     under_way = job.in_batches and need.waiting
-    if not need.todo and not need.unjudged and not under_way:
-        print(plan.nothing_to_ask(need))
+    if not need.todo and not need.unparsed and not under_way:
+        print(nothing_to_ask(need))
         return None
-    async with connected(job.backend) as server:
+    async with connect(job.backend) as server:
         session = Session(
             job.backend,
             ledger,
@@ -182,7 +181,7 @@ async def _ask(job: AnnotationJob, ledger: Ledger) -> Summary | None:
         def progress(tally: CallCounts, consistency: Consistency) -> None:
             line.write(progress_text(tally, consistency, dollars))
 
-        with _closing(line):
+        with closing(line):
             return await session.ask(job.chosen, fit, progress=progress, in_batches=job.in_batches)
 
 
@@ -194,7 +193,7 @@ async def _watch(job: AnnotationJob, session: Session, fit: Fitness) -> None:
     """
     if job.template.kind != "pair" or not job.cfg.sentinel:
         return
-    watch = await session.sentinel(job.whole.tasks, fit, size=job.cfg.sentinel, today=job.day)
+    watch = await session.ask_again(job.whole.tasks, fit, size=job.cfg.sentinel, today=job.day)
     if watch is None:
         return
     print(f"sentinel   {watch}")
@@ -204,14 +203,6 @@ async def _watch(job: AnnotationJob, session: Session, fit: Fitness) -> None:
             expected="the judge that labelled the others",
             todo="label everything anew in a ledger of its own (ledger=…), or sentinel=0 to go on",
         )
-
-
-@contextmanager
-def _closing(line: ProgressLine) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        line.close()
 
 
 def _answers(job: AnnotationJob, ledger: Ledger) -> pa.Table:

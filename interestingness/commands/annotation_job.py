@@ -10,15 +10,21 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from interestingness.annotators import plan
 from interestingness.annotators.backends import Backend
 from interestingness.annotators.credentials import read_key
-from interestingness.annotators.pilot import human_preference, pilot_tasks
-from interestingness.annotators.plan import Images
 from interestingness.annotators.preflight import Canary
 from interestingness.annotators.prices import Meter
 from interestingness.annotators.prompting import PAPER_PERSONAS, Template
-from interestingness.annotators.tasks import Planned, Round, image_tasks, pair_tasks, text_tasks
+from interestingness.annotators.sent_images import Images, read_images
+from interestingness.annotators.summary import human_preference
+from interestingness.annotators.tasks import (
+    Planned,
+    Round,
+    image_tasks,
+    pair_tasks,
+    pick_pilot_tasks,
+    text_tasks,
+)
 from interestingness.annotators.types import Task
 from interestingness.assembly.opening import open_dataset
 from interestingness.errors import ConfigError, DataError
@@ -89,7 +95,7 @@ class AnnotationJob:
         return Canary.of(self.backend, pair, today=self.day)
 
 
-def planned(cfg: DictConfig) -> AnnotationJob:
+def plan_job(cfg: DictConfig) -> AnnotationJob:
     """Everything that can be known without opening a ledger or a connection.
 
     Raises:
@@ -112,7 +118,7 @@ def planned(cfg: DictConfig) -> AnnotationJob:
     images, whole = _tasks(cfg, tables, backend, rounds)
     chosen = whole.tasks
     if cfg.pilot is not None:
-        chosen = pilot_tasks(whole.tasks, cfg.pilot, _voted(tables, cfg.question))
+        chosen = pick_pilot_tasks(whole.tasks, cfg.pilot, _voted(tables, cfg.question))
     path = Path(cfg.ledger or f"annotations/{tables.manifest.name}/{backend.name}.sqlite")
     path = path.expanduser()
     return AnnotationJob(
@@ -174,7 +180,7 @@ def _tasks(
                 todo="give dataset.pairs, or ask about single images: what=images",
             )
         wanted = [name for pair in pairs for name in (pair.left, pair.right)]
-    images = plan.read_images(tables, wanted, ProgressLine("reading images"))
+    images = read_images(tables, wanted, ProgressLine("reading images"))
     images.check(cfg.max_bad_share)
     found, samples = images.sources, cfg.samples
     if cfg.what == "pairs":

@@ -8,15 +8,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from interestingness.annotators import plan
-from interestingness.annotators.engine.tally import Summary
+from interestingness.annotators.backends import Backend
+from interestingness.annotators.engine.run_state import Summary
 from interestingness.annotators.ledger.money import dollars
-from interestingness.annotators.pilot import agreement_with_people
-from interestingness.annotators.plan import CostEstimate
 from interestingness.annotators.preflight import Fitness
+from interestingness.annotators.prices import CostEstimate
 from interestingness.annotators.simulated import SENTENCE
-from interestingness.annotators.summary import summarise
-from interestingness.annotators.types import Need
+from interestingness.annotators.summary import agreement_with_people, summarise
+from interestingness.annotators.types import Need, Task
 from interestingness.commands.annotation_job import AnnotationJob
 from interestingness.labels.aggregation import aggregate
 from interestingness.tables.tables import Votes
@@ -30,9 +29,9 @@ def announce(job: AnnotationJob, need: Need, estimate: CostEstimate, spent: int)
         print(f"           {SENTENCE}")
     asked = f"{job.cfg.what}, {job.cfg.question}, prompt {job.template.name}"
     print(f"asks       {asked}: {len(whole.tasks):,} answers in all" + _pilot_words(job))
-    print(f"ledger     {job.path}: {plan.there_already(need)}; spent {dollars(spent)}")
+    print(f"ledger     {job.path}: {there_already(need)}; spent {dollars(spent)}")
     print(f"to ask     {estimate}")
-    print(f"photos     {plan.leaving(backend, need.todo)}")
+    print(f"photos     {leaving(backend, need.todo)}")
     if whole.same_image:
         pair = whole.same_image[0]
         print(
@@ -98,7 +97,7 @@ def report(
         _compare(job, table)
     elif table.num_rows:
         print(f"answers    {_answers(table)}")
-    for lacking in plan.without_answer(left):
+    for lacking in without_answer(left):
         print(f"no answer  {lacking}")
     if left.todo:
         print(f"remaining  {_remaining(left, table, spent)}")
@@ -159,3 +158,46 @@ def _overrides() -> Sequence[str]:
     from hydra.core.hydra_config import HydraConfig
 
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
+def leaving(backend: Backend, tasks: Sequence[Task]) -> str:
+    """How many photographs leave this machine for which host."""
+    hashes = {str(sha) for task in tasks for sha in task.identity.get("images") or ()}  # type: ignore[union-attr]
+    number = f"{len(hashes):,} photograph{'' if len(hashes) == 1 else 's'}"
+    if not hashes:
+        return "no photograph leaves this machine; " + (
+            f"texts go to {backend.host}" if not backend.local else "nothing else does either"
+        )
+    if backend.local:
+        where = "" if backend.base_url is None else f" ({backend.host} is this machine)"
+        return f"no photograph leaves this machine{where}"
+    return (
+        f"{number} leave this machine for {backend.host}: at most {backend.max_side} pixels wide "
+        "or high, without metadata"
+    )
+
+
+def there_already(need: Need) -> str:
+    """What is there, and what is not asked again."""
+    return "; ".join([f"{need.labelled:,} answers are there", *without_answer(need)])
+
+
+def nothing_to_ask(need: Need) -> str:
+    """Why nothing is asked; where tasks are under way, how to go on."""
+    rest = without_answer(need)
+    if not rest:
+        return "nothing to ask: every answer is there"
+    said = f"nothing to ask now: {there_already(need)}"
+    return said + ("; mode=batch takes in what is in a batch" if need.waiting else "")
+
+
+def without_answer(need: Need) -> list[str]:
+    """Tasks that have no answer and are not asked again by themselves."""
+    counts = (
+        (need.refused, "refused for good"),
+        (need.rejected, "given up after unusable answers"),
+        (need.held, "in doubt: perhaps paid for, not asked again (in_doubt=rebuy asks them)"),
+        (need.waiting, "under way: in a batch, or of a process that was killed"),
+        (need.unparsed, "stored and not yet read"),
+    )
+    return [f"{number:,} {what}" for number, what in counts if number]

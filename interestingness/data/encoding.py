@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Container, Generator, Iterable, Iterator, Sequence
@@ -20,7 +19,8 @@ from torch import Tensor
 
 from interestingness.data.content import FileState, Key, content_key, file_state
 from interestingness.data.images import decode_image, read_bytes
-from interestingness.errors import ConfigError, DataError, ImageError
+from interestingness.data.workers import worker_count
+from interestingness.errors import DataError, ImageError
 
 _LANE = 8
 """Images that a part of a batch has at least; fewer would read all weights for little work."""
@@ -131,7 +131,7 @@ def decode_all(
         workers: number of threads; "auto" takes one per usable core, 16 at most.
         ahead: bound of the images in flight, hence of memory.
     """
-    with ThreadPoolExecutor(worker_count(workers), thread_name_prefix="decode") as pool:
+    with ThreadPoolExecutor(max(worker_count(workers), 1), thread_name_prefix="decode") as pool:
         queue: deque[Future[Decoded]] = deque()
         try:
             for place, picture in enumerate(pictures):
@@ -265,25 +265,3 @@ def _checked(features: Tensor, names: Sequence[str], encoder: Encoder) -> NDArra
             todo="check the weights; with half precision, use float32",
         )
     return matrix
-
-
-def worker_count(workers: int | str, *, processes: int = 1) -> int:
-    """Number of threads that "auto" or a number stands for.
-
-    Args:
-        workers: "auto" takes one per usable core, 16 at most.
-        processes: that share the cores.
-
-    Raises:
-        ConfigError: for anything else.
-    """
-    if workers == "auto":
-        usable = (
-            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        )
-        return max(1, min((usable or 1) // processes, 16))
-    if not isinstance(workers, int) or workers < 0:
-        raise ConfigError(
-            f"data.workers={workers}", expected="auto, or a number of 0 or more", todo="choose one"
-        )
-    return max(workers, 1)

@@ -121,6 +121,13 @@ def shuffled(n: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, epoch, _PAIRS]).permutation(n)
 
 
+def shuffled_shards(n: int, *, seed: int | None, epoch: int) -> NDArray[np.int64]:
+    """The order of an epoch's shards, shape (n,); without a seed their own."""
+    if seed is None:
+        return np.arange(n)
+    return np.random.default_rng([seed, epoch, _SHARDS]).permutation(n)
+
+
 class PoolOrder:
     """Kept pairs of many shards, shuffled within pools of shards; made piecewise.
 
@@ -153,10 +160,8 @@ class PoolOrder:
             )
         self._bounds, self._kept, self._seed, self._epoch = bounds, kept, seed, epoch
         shards = len(bounds) - 1
-        if seed is None:
-            order, pool = np.arange(shards), 1
-        else:
-            order = np.random.default_rng([seed, epoch, _SHARDS]).permutation(shards)
+        order = shuffled_shards(shards, seed=seed, epoch=epoch)
+        pool = 1 if seed is None else pool
         self._pools = [order[at : at + pool] for at in range(0, shards, pool)]
         counts = np.diff(bounds) if kept is None else _count(kept, bounds)
         sizes = [int(counts[shards_of].sum()) for shards_of in self._pools]
@@ -178,18 +183,9 @@ class PoolOrder:
         offset = int(self._starts[first])
         return rows[start - offset : stop - offset : step]
 
-    @property
-    def pools(self) -> int:
-        """Number of pools."""
-        return len(self._pools)
-
     def pool_at(self, position: int) -> int:
         """The pool that a position lies in."""
         return int(np.searchsorted(self._starts, position, side="right")) - 1
-
-    def pool_positions(self, pool: int) -> range:
-        """Positions of one pool's pairs."""
-        return range(int(self._starts[pool]), int(self._starts[pool + 1]))
 
     def pool_shards(self, pool: int) -> NDArray[np.int64]:
         """Shards of one pool, in the order of the epoch."""

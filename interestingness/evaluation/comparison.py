@@ -1,4 +1,4 @@
-"""One reference's verdict on a model's image scores: pure numpy over ``stats``."""
+"""A model's image scores against one reference: pure numpy over ``stats``."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def compare(
     resamples: int,
     seed: int,
 ) -> ReferenceResult:
-    """Judge image scores by one reference.
+    """Hold image scores against one reference.
 
     Args:
         name: shown in tables.

@@ -1,4 +1,4 @@
-"""A trained model's scores judged by every reference on the test pairs."""
+"""A trained model's scores held against every reference on the test pairs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def evaluate(
         pairs: all pairs.
         test: rows of the test pairs, or a mask over all pairs.
         references: by name, in the order of the table.
-        main: reference that mistakes are counted against; where it is None or cannot judge, the
+        main: reference that mistakes are counted against; where it is None or has no labels, the
             first that can.
         has_zero: whether a score above 0 says yes to an image (``PairLoss.has_zero``).
         shown: how many images and mistakes to keep for showing.

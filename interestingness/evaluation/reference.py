@@ -1,4 +1,4 @@
-"""Who judges: a label source read once for all pairs, or the reason why it cannot be."""
+"""What a model is held against: a label source read once for all pairs, or why it cannot be."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Ceiling:
-    """How often one human rater agrees with the majority of the others on the judged pairs.
+    """How often one human rater agrees with the majority of the others on the compared pairs.
 
     It is the accuracy of a typical single rater; a model that predicts the majority can exceed it.
     """
@@ -71,7 +71,7 @@ class ReferenceResult:
     """One row of the final table.
 
     Attributes:
-        reason: why it could not judge, or "".
+        reason: why it cannot be compared with, or "".
         pairs: decided test pairs with scores on both images; accuracy is over these.
         ties: test pairs that the reference calls equal (they count in calibration only).
         unscored: decided test pairs that lack a score.
@@ -151,10 +151,10 @@ class Evaluation:
     """All that a run says of its model.
 
     Attributes:
-        pairs: test pairs, whoever judges them.
+        pairs: test pairs, whatever they are compared with.
         images: test images with a score.
         unscored_images: test images without one (unreadable, or no feature).
-        main: the reference that mistakes are counted against; None if none could judge.
+        main: the reference that mistakes are counted against; None if there is none.
     """
 
     pairs: int

@@ -1,4 +1,4 @@
-"""What a learner makes small: losses of a batch of pairs, by choice (``loss=…``)."""
+"""Losses of a batch of pairs (``loss=…``), and the L2 penalty of a head."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, relu
+from torch.nn.functional import cross_entropy, relu, softplus
 
-from interestingness.errors import ConfigError
-from interestingness.learning.losses import check_preferences, cross_entropy_of_margins
+from interestingness.errors import ConfigError, LabelError
 
 
 class PairLoss(nn.Module, ABC):
-    """Scores of both sides and preferences → a scalar.
+    """Maps the scores of both images and the preferences to a scalar.
 
-    A module, because a loss may learn too. Every loss is a weighted sum over pairs divided by the
-    normalizer, so that ranks with unequal shares add up to the global mean.
+    It is a module because a loss may have parameters of its own. Every loss is a weighted sum over
+    pairs divided by the normalizer, so that processes with unequal numbers of pairs average to the
+    global mean.
 
     Attributes:
-        has_zero: whether a score above 0 says of the image alone that it is interesting; False
-            where only margins are learnt, so that scores may be shifted at will.
+        has_zero: True if a score above 0 means that the image itself is interesting; False if only
+            margins are learnt, so that adding a constant to all scores changes nothing.
     """
 
     has_zero: bool = False
@@ -41,22 +41,35 @@ class PairLoss(nn.Module, ABC):
             right: scores of the right images, shape (pairs,).
             preference: probability that left is preferred, in [0, 1]; 0.5 a tie, shape (pairs,).
             weight: non-negative, shape (pairs,).
-            normalizer: what the weighted sum is divided by; None takes the sum of the weights.
+            normalizer: divisor of the weighted sum; None takes the sum of the weights. With
+                several processes: the total weight of the global batch divided by their number.
+
+        Returns:
+            A scalar.
 
         Raises:
             LabelError: if a preference is outside [0, 1] or NaN.
         """
-        check_preferences(preference)
+        if not bool(((preference >= 0) & (preference <= 1)).all()):
+            raise LabelError(
+                f"a preference outside [0, 1] or NaN among {preference.numel()}",
+                expected="probabilities that left is preferred",
+                todo="drop pairs without a preference before training",
+            )
         total = weight.sum() if normalizer is None else normalizer
         return (weight * self.each(left, right, preference, weight)).sum() / total
 
     @abstractmethod
     def each(self, left: Tensor, right: Tensor, preference: Tensor, weight: Tensor) -> Tensor:
-        """The loss of each pair, shape (pairs,); the weight is for those that read it as votes."""
+        """The loss of each pair, shape (pairs,); the weight is for losses that count votes."""
 
 
 class BradleyTerryLoss(PairLoss):
-    """Cross-entropy of ``sigmoid(margin)``; see ``bradley_terry_loss``."""
+    """Cross-entropy of ``sigmoid(margin)`` with the preference: ln 2 where every margin is 0.
+
+    Source:
+        Abdullahu and Grabner 2025 (hard labels, RankNet); soft labels as in PickScore.
+    """
 
     def each(self, left: Tensor, right: Tensor, preference: Tensor, weight: Tensor) -> Tensor:
         """In nats."""
@@ -64,10 +77,10 @@ class BradleyTerryLoss(PairLoss):
 
 
 class MarginLoss(PairLoss):
-    """Hinge: a pair costs nothing once the preferred image leads by ``margin``.
+    """Hinge: the loss of a pair is 0 where the preferred image leads by ``margin`` or more.
 
-    A preference between 0 and 1 is an average of both hinges; a tie costs the same at every margin
-    inside the band and pulls margins back from outside.
+    A preference between 0 and 1 averages both hinges; the loss of a tie is constant while the
+    scores differ by less than ``margin``, and grows beyond.
 
     Source:
         Herbrich et al. 2000 (ranking SVM).
@@ -99,18 +112,18 @@ class MarginLoss(PairLoss):
 
 
 class SoftLabelLoss(PairLoss):
-    """Bradley–Terry on the share of votes, drawn towards one half where votes are few.
+    """Bradley–Terry on the share of votes, shrunk towards one half where votes are few.
 
     With ``w`` votes (the weight of a label source that counts votes) and a share ``p`` the label is
     ``(w p + a / 2) / (w + a)`` for ``a`` prior votes: the mean under a symmetric Beta prior. The
-    pair still weighs ``w``. Without prior votes it is ``BradleyTerryLoss``.
+    weight of the pair stays ``w``. Without prior votes it is ``BradleyTerryLoss``.
     """
 
     def __init__(self, *, prior_votes: float) -> None:
         """Strength of the prior.
 
         Args:
-            prior_votes: votes that are added, half for each side; 0 or more, finite.
+            prior_votes: added to the votes, half for each side; 0 or more, finite.
 
         Raises:
             ConfigError: for another number.
@@ -133,7 +146,7 @@ class SoftLabelLoss(PairLoss):
 
 
 class DavidsonLoss(PairLoss):
-    """Three outcomes, left, right and tie, whose share ``ν`` is learnt beside the scores.
+    """Three outcomes, left, right and tie; the tie parameter ``ν`` is learnt with the scores.
 
     ``p(left) : p(tie) : p(right) = exp(m / 2) : ν : exp(-m / 2)``. A preference of exactly 0.5 is a
     tie; any other one is a share of decided votes.
@@ -143,7 +156,7 @@ class DavidsonLoss(PairLoss):
     """
 
     def __init__(self, *, tie: float) -> None:
-        """Where ``ν`` starts.
+        """Initial value of ``ν``.
 
         Args:
             tie: above 0, finite; at 1 a tie is as likely as each side between equal images.
@@ -170,14 +183,13 @@ class DavidsonLoss(PairLoss):
 
 
 class BinaryLoss(PairLoss):
-    """Interesting or not, image by image: cross-entropy of ``sigmoid(score)``, mean of both sides.
+    """Interesting or not, image by image: cross-entropy of ``sigmoid(score)``, mean of both images.
 
-    The preferred image of a pair counts as interesting, the other one as not, which is the truth
-    where a pair source takes one of each. A tie does not say what its two images are, and draws
-    both scores to 0.
+    The preferred image of a pair counts as interesting and the other one as not interesting. This
+    is correct for pairs of one image of each class. A tie pulls both scores to 0.
 
     Source:
-        LaFin's cross-entropy of single images, which it has of both classes alike.
+        LaFin trains on single images of both classes in equal number, with cross-entropy.
     """
 
     has_zero = True
@@ -186,3 +198,14 @@ class BinaryLoss(PairLoss):
         """In nats; ln 2 where both scores are 0."""
         sides = cross_entropy_of_margins(left, preference)
         return (sides + cross_entropy_of_margins(right, 1 - preference)) / 2
+
+
+def cross_entropy_of_margins(margin: Tensor, preference: Tensor) -> Tensor:
+    """Cross-entropy of ``sigmoid(margin)`` with a preference for each pair, in nats."""
+    # softplus(m) - p·m equals cross-entropy with logits and stays finite for any margin.
+    return softplus(margin) - preference * margin
+
+
+def l2_penalty(parameters: list[Tensor], strength: float) -> Tensor:
+    """Half the strength times the squared length of the weights, a scalar."""
+    return 0.5 * strength * torch.stack([(p**2).sum() for p in parameters]).sum()

@@ -1,4 +1,4 @@
-"""How processes share a step: Lightning's strategies with the options that a config names."""
+"""Lightning's strategies for several processes, with the options that a config names."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def fsdp(*, timeout_s: float) -> ModelParallelStrategy:
 
 
 class _AllRanksShareData(ModelParallelStrategy):
-    """One share of the data for each process; Lightning's default is one for each machine."""
+    """Lightning's default is one share of the data per machine; ours is one per process."""
 
     def setup_environment(self) -> None:
         """Set the size once the number of processes is known."""

@@ -4,47 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from interestingness.evaluation.comparison import sigmoid
-from interestingness.evaluation.reference import Reference
 from interestingness.evaluation.results import (
-    Estimate,
     Evaluation,
-    Histogram,
     Mistake,
     RankedImage,
-    ReferenceResult,
 )
 from interestingness.reports.cells import written
 from interestingness.reports.reasons import Reason
+from interestingness.reports.run_figures import INTERVALS, interval_of, row_name, run_figures
 from interestingness.reports.text import plural
-from interestingness.schema import Pairs
-from interestingness.stats.bootstrap import Interval
-from interestingness.studies.agreement import CAPTION, agreement_map
 from interestingness.studies.result import (
-    Bars,
     Cell,
     Column,
-    Curve,
-    Curves,
-    Figure,
     Gallery,
     HeatMap,
-    IntervalChart,
     Shown,
     ShownPair,
     StudyResult,
     Table,
 )
 
-FEWEST = 10
-"""Pairs that both sources decide, below which a cell of the agreement map stays empty."""
 REASONS = 3
 """Reasons of people, and of models, shown for one pair."""
-LEVEL, RESAMPLES = 0.95, 1000
-INTERVALS = "Intervals are of 95 % over resampled images."
 ARROWS = {"left": "←", "right": "→"}
 
 
@@ -77,56 +58,12 @@ def run_report(
         answer=_answer(evaluation),
         used=used,
         tables=[*tables, *decisions, *_skipped_table(skipped or {})],
-        figures=[*_figures(evaluation), *([agreement] if agreement is not None else [])],
+        figures=[*run_figures(evaluation), *([agreement] if agreement is not None else [])],
         galleries=[*_extremes(evaluation), *_mistakes(evaluation, reasons or {})],
         simulated=simulated,
         printed=1 + len(decisions),
         headline=_headline(evaluation),
     )
-
-
-def run_agreement(
-    scores: NDArray[np.float64],
-    pairs: Pairs,
-    rows: NDArray[np.integer],
-    references: Mapping[str, Reference],
-) -> HeatMap | None:
-    """Agreement of the model with each reference, and of the references with each other.
-
-    Args:
-        scores: score per image in logits, NaN where there is none, shape (images,).
-        pairs: all pairs.
-        rows: which of them are test pairs, shape (test pairs,).
-        references: read for all pairs; those that decide too few test pairs are left out.
-
-    Returns:
-        None where fewer than two references can be compared: the table says it all.
-    """
-    sides = {
-        name: reference.labels.preference[rows]
-        for name, reference in references.items()
-        if reference.labels is not None and reference.labels.decided[rows].sum() >= FEWEST
-    }
-    if len(sides) < 2:
-        return None
-    margin = scores[pairs.left[rows]] - scores[pairs.right[rows]]
-    return agreement_map(
-        {"the model": sigmoid(margin), **sides},
-        caption=f"{CAPTION} Test pairs; cells with fewer than {FEWEST} are empty.",
-        fewest=FEWEST,
-        first_is_row_only=True,
-    )
-
-
-def _interval(estimate: Estimate) -> Interval | None:
-    if estimate.value is None:
-        return None
-    low, high = (np.nan if end is None else end for end in (estimate.low, estimate.high))
-    return Interval(estimate.value, low, high, LEVEL, RESAMPLES)
-
-
-def _name(result: ReferenceResult) -> str:
-    return f"{result.name} (learnt)" if result.learnt else result.name
 
 
 def _headline(evaluation: Evaluation) -> tuple[str, str] | None:
@@ -144,7 +81,7 @@ def _answer(evaluation: Evaluation) -> str:
     if main is None:
         said = [f"{tested}; no reference can be compared with."]
     else:
-        accuracy = written(_interval(main.accuracy), "percent")
+        accuracy = written(interval_of(main.accuracy), "percent")
         beside = f"chance is {written(main.chance, 'percent')} %"
         if main.ceiling:
             beside += f", one person reaches {written(main.ceiling.accuracy, 'percent')} %"
@@ -167,10 +104,10 @@ def _answer(evaluation: Evaluation) -> str:
 def _reference_table(evaluation: Evaluation) -> Table:
     rows: list[dict[str, Cell]] = [
         {
-            "reference": _name(r),
+            "reference": row_name(r),
             "pairs": r.pairs,
             "images": r.images,
-            "accuracy": _interval(r.accuracy),
+            "accuracy": interval_of(r.accuracy),
             "spearman": r.spearman,
             "ceiling": r.ceiling.accuracy if r.ceiling else None,
             "kendall": r.kendall,
@@ -182,7 +119,7 @@ def _reference_table(evaluation: Evaluation) -> Table:
             "note": "; ".join(r.notes),
         }
         if r.compared
-        else {"reference": _name(r), "note": r.reason}
+        else {"reference": row_name(r), "note": r.reason}
         for r in evaluation.references
     ]
     columns = [
@@ -207,9 +144,9 @@ def _yes_or_no_table(evaluation: Evaluation) -> list[Table]:
     """Single images, called by the sign of their score; empty where scores have no zero."""
     rows: list[dict[str, Cell]] = [
         {
-            "reference": _name(r),
+            "reference": row_name(r),
             "images": said.images,
-            "accuracy": _interval(said.accuracy),
+            "accuracy": interval_of(said.accuracy),
             "yes": said.yes,
             "precision": said.precision,
             "recall": said.recall,
@@ -237,63 +174,6 @@ def _skipped_table(skipped: Mapping[str, str]) -> list[Table]:
     columns = [Column("image_id", "image"), Column("why", "why")]
     rows = [{"image_id": name, "why": why} for name, why in skipped.items()]
     return [Table("skipped", "Images that were left out", columns, rows)]
-
-
-def _figures(evaluation: Evaluation) -> list[Figure]:
-    """What there is to draw."""
-    main = evaluation.main_result
-    found: list[Figure] = []
-    if main is not None:
-        found.append(accuracy_chart(evaluation))
-    if main is not None and main.consensus:
-        levels = [
-            (f"{level.label} · {plural(level.pairs, 'pair')}", interval)
-            for level in main.consensus
-            if (interval := _interval(level.accuracy)) is not None
-        ]
-        caption = f"Pairs on which more of the votes of {main.name} agree should be easier."
-        lines = {"chance": main.chance}
-        found.append(IntervalChart("consensus", "Accuracy by consensus", caption, levels, lines))
-    if main is not None and main.reliability:
-        found.append(_calibration(main))
-    if evaluation.histogram.counts:
-        found.append(_histogram(evaluation.histogram, evaluation.images))
-    return found
-
-
-def accuracy_chart(evaluation: Evaluation) -> IntervalChart:
-    """Accuracy with its interval by reference, beside chance and one rater of the main one."""
-    able = [r for r in evaluation.references if r.compared]
-    main = evaluation.main_result
-    lines = {} if main is None else {"chance": main.chance}
-    if main is not None and main.ceiling:
-        lines["one person"] = main.ceiling.accuracy
-    rows = [(_name(r), i) for r in able if (i := _interval(r.accuracy)) is not None]
-    caption = f"Accuracy on held-out pairs. {INTERVALS}"
-    return IntervalChart("accuracy", "Accuracy by reference", caption, rows, lines)
-
-
-def _calibration(main: ReferenceResult) -> Curves:
-    predicted, observed = (
-        np.array([getattr(b, name) for b in main.reliability]) for name in ("predicted", "observed")
-    )
-    diagonal = np.array([0.0, 1.0])
-    return Curves(
-        "calibration",
-        "Calibration",
-        f"Predicted preference against that of {main.name}, in bins of pairs; on the diagonal a "
-        "prediction means what it says.",
-        "predicted",
-        "observed",
-        [Curve("observed", predicted, observed), Curve("ideal", diagonal, diagonal)],
-        x_kind="percent",
-    )
-
-
-def _histogram(histogram: Histogram, images: int) -> Bars:
-    labels = [f"{low:.2g}".replace("-", "−") for low in histogram.edges[:-1]]
-    caption = f"Scores of {plural(images, 'test image')} in logits, by the lower end of each bin."
-    return Bars("scores", "Scores", caption, labels, histogram.counts)
 
 
 def _extremes(evaluation: Evaluation) -> list[Gallery]:

@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,8 @@ def _agent(count: int) -> Iterator[None]:
     """Variables for the workers, and no log lines of the agent; all is undone afterwards."""
     before = dict(os.environ)
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-    handlers = {number: signal.getsignal(number) for number in numbers}
+    main = threading.current_thread() is threading.main_thread()  # others receive no signals
+    handlers = {number: signal.getsignal(number) for number in numbers if main}
     os.environ |= job_environment(os.environ, processes=count)
     if sys.platform == "linux":  # a host whose name has no address is no obstacle
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")

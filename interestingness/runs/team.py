@@ -87,6 +87,7 @@ class Team:
             return value
         from torch import distributed
 
+        self.meet()  # a broadcast lets process 0 go on before the others have come
         box = [value]
         distributed.broadcast_object_list(box, src=0, group=self._group)
         return box[0]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import agreement_matrix, cohen_kappa
-from interestingness.stats.columns import Array
 from interestingness.studies.panel import agreement_of
 from interestingness.studies.result import Cell, Column, HeatMap, Table
 

@@ -8,8 +8,10 @@ from math import isnan
 import numpy as np
 from scipy.special import gammaln
 
-from interestingness.stats.columns import Array
-from interestingness.studies.columns import (
+from interestingness.schema import Array
+from interestingness.studies.panel import Ballots, Mask, Rows
+from interestingness.studies.result import Bars, Cell, Column, Figure, IntervalChart, Table
+from interestingness.studies.table_columns import (
     INTERVAL_NOTE,
     NOTE,
     PAIRS,
@@ -21,8 +23,6 @@ from interestingness.studies.columns import (
     position_cells,
     vote_cells,
 )
-from interestingness.studies.panel import Ballots, Mask, Rows
-from interestingness.studies.result import Bars, Cell, Column, Figure, IntervalChart, Table
 
 FEW = 30
 """Raters with fewer votes are not shown one by one: nothing could be said of them."""

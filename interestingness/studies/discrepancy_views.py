@@ -12,10 +12,10 @@ from sklearn.manifold import TSNE
 
 from interestingness.schema import Array
 from interestingness.stats.clusters import typical
-from interestingness.studies.columns import Field, table_of
 from interestingness.studies.discrepancy_clusters import ClusterFacts, Sides, decided
 from interestingness.studies.result import Column, IntervalChart, Scatter, Table
 from interestingness.studies.study import Material
+from interestingness.studies.table_columns import Field, table_of
 from interestingness.studies.texts import Texts
 
 ON_MAP = 24

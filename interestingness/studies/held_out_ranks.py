@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from interestingness.data.splits import PairSplit
 from interestingness.errors import DataError
 from interestingness.labels.source import LabelSource
-from interestingness.learning.linear_solver.ridge import fit_ridge
-from interestingness.learning.regularisation import choose_l2
+from interestingness.learning.linear_solver.choice import choose_l2
+from interestingness.learning.linear_solver.fit import fit_linear
 from interestingness.models.scaling import FeatureScaler
 from interestingness.progress import ProgressLine
 from interestingness.schema import Array, Pairs
@@ -95,7 +95,7 @@ def held_out_ranks(
         scaled = scaler.fit(features.values[training.images_used()]).scaled(features.values)
         preference, weight = labels.preference[train], labels.weight[train]
         if l2 is None:
-            l2 = choose_l2(scaled, training, preference, weight, seed=seed).l2
+            l2 = choose_l2(scaled, training, preference, weight, seed=seed)
         heads = _heads(scaled, training, preference, weight[:, None] * counts[train], l2, source)
         score = scaled[tested] @ heads.T
         order = np.argsort(np.argsort(-score, axis=0, kind="stable"), axis=0, kind="stable")
@@ -126,7 +126,7 @@ def both_ways(splits: Sequence[PairSplit], pairs: Pairs) -> list[PairSplit]:
     found = []
     for split in splits:
         found.append(split)
-        sides = split.image_sides(pairs)
+        sides = split.image_parts(pairs)
         if 2 * sides["test"].sum() >= sides["train"].sum() > 0:
             found.append(
                 PairSplit(split.test, split.validation, split.train, split.rule, split.facts)
@@ -159,14 +159,8 @@ def _heads(
         DataError: if the first column fails, which is no resample, or half of the others.
     """
     columns = weight.shape[1]
-    fits = fit_ridge(
-        scaled,
-        training,
-        np.repeat(preference[:, None], columns, axis=1),
-        weight,
-        [np.arange(len(training))],
-        l2=l2,
-    )
+    repeated = np.repeat(preference[:, None], columns, axis=1)
+    fits = fit_linear(scaled, training, repeated, weight, l2=l2)
     failed = fits.missing[0] != ""
     if failed[0] or failed.mean() > 0.5:
         raise DataError(

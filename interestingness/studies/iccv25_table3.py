@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interestingness.errors import DataError
+from interestingness.labels.aggregation import ROUNDING
 from interestingness.labels.source import Labels
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import agreement
 from interestingness.studies.label_source_table import Ablation, LabelSourceTable
 from interestingness.studies.result import Cell, Column, Spread, StudyResult, Table
 from interestingness.studies.source_heads import FITS, SourceHeads
 from interestingness.studies.study import Material, Study
+from interestingness.studies.table_columns import NOTE
 
 DATA = "visual_interestingness"
 HUMAN, GPT = "human", "gpt4o"
@@ -47,7 +49,7 @@ ACCURACY: Mapping[str, Published] = {
         "views": (66.3, 3.4), "favorites": (69.4, 3.1), "comments": (70.2, 3.2),
     },
 }  # fmt: skip
-"""Judge → source → mean and SD of accuracy, percent."""
+"""Reference → source → mean and SD of accuracy, percent."""
 RANKS: Mapping[str, Published] = {
     HUMAN: {
         GPT: (0.59, 0.06), "cupl": (0.34, 0.07), "commonly_interesting": (0.54, 0.06),
@@ -112,7 +114,7 @@ class IccvTable3(Study):
 
 
 def compare(found: Ablation, pairs: Pairs, *, threshold: float) -> list[Table]:
-    """Published, ours and difference. Below the door: it does not ask whose votes these are.
+    """Published, ours and difference. It does not check whose votes these are.
 
     Args:
         found: the ablation with people's and GPT-4o's votes among its references.
@@ -129,25 +131,12 @@ def compare(found: Ablation, pairs: Pairs, *, threshold: float) -> list[Table]:
 
 
 def _accuracies(heads: SourceHeads) -> Table:
-    rows: list[dict[str, Cell]] = []
-    for judge, published in ACCURACY.items():
-        for source, (mean, sd) in published.items():
-            row: dict[str, Cell] = {
-                "source": source,
-                "judge": judge,
-                "published": Spread(mean / 100, sd / 100, SPLITS),
-            }
-            for f, fit in enumerate(FITS):
-                own = _spread(heads, heads.accuracy, f, source, judge, heads.references)
-                row |= _ours(f, own, mean / 100, 100)
-                if own is None or not own.repeats:
-                    row["note"] = _lacking(heads, f, source, judge, fit)
-            rows.append(row)
+    columns = [Column("source", "x"), Column("judge", "against"), *_columns("percent", ", points")]
     return Table(
         "iccv25_table3",
         "Accuracy on held-out pairs: published and ours",
-        [Column("source", "x"), Column("judge", "judged by"), *_columns("percent", ", points")],
-        rows,
+        columns,
+        _compare(heads, ACCURACY, heads.accuracy, heads.references, other="judge", scale=100),
         [
             "Mean ± SD over splits. The paper gives neither optimiser nor which pairs are split; "
             "that images are split and consensus pairs used is our reading."
@@ -156,48 +145,80 @@ def _accuracies(heads: SourceHeads) -> Table:
 
 
 def _ranks(heads: SourceHeads) -> Table:
-    rows: list[dict[str, Cell]] = []
-    for model, published in RANKS.items():
-        for source, (mean, sd) in published.items():
-            row: dict[str, Cell] = {
-                "source": source,
-                "model": model,
-                "published": Spread(mean, sd, SPLITS),
-            }
-            for f, fit in enumerate(FITS):
-                own = _spread(heads, heads.rank_correlation, f, source, model, heads.sources)
-                row |= _ours(f, own, mean, 1)
-                if own is None or not own.repeats:
-                    row["note"] = _lacking(heads, f, source, model, fit)
-            rows.append(row)
     return Table(
         "iccv25_table3_ranks",
         "r_S between two trained models: published and ours",
         [Column("source", "x"), Column("model", "and"), *_columns("number", "")],
-        rows,
+        _compare(heads, RANKS, heads.rank_correlation, heads.sources, other="model", scale=1),
         ["Spearman's correlation over the images of a split's test pairs."],
     )
 
 
+def _compare(
+    heads: SourceHeads,
+    published: Mapping[str, Published],
+    values: Array,
+    names: tuple[str, ...],
+    *,
+    other: str,
+    scale: int,
+) -> list[dict[str, Cell]]:
+    """A row for each published number.
+
+    Args:
+        heads: ours.
+        published: what each source is compared with → source → mean and SD.
+        values: ours, shape (F, K, names, S).
+        names: of the third axis of the values.
+        other: key of the second column.
+        scale: the published numbers are so many times ours.
+    """
+    rows: list[dict[str, Cell]] = []
+    for second, by_source in published.items():
+        for source, (mean, sd) in by_source.items():
+            row: dict[str, Cell] = {
+                "source": source,
+                other: second,
+                "published": Spread(mean / scale, sd / scale, SPLITS),
+            }
+            for f, fit in enumerate(FITS):
+                if source in heads.sources and second in names:
+                    at = heads.sources.index(source), names.index(second)
+                    own = Spread.of(values[f, *at])
+                    if own.repeats:
+                        row |= {f"ours_{f}": own, f"difference_{f}": scale * own.mean - mean}
+                        continue
+                row["note"] = _lacking(heads, f, source, second, fit)
+            rows.append(row)
+    return rows
+
+
 def _agreements(labels: Mapping[str, Labels], within: NDArray[np.bool_], threshold: float) -> Table:
     rows: list[dict[str, Cell]] = []
-    clear = within & (labels[HUMAN].consensus >= threshold - 1e-9) if HUMAN in labels else within
+    clear = (
+        within & (labels[HUMAN].consensus >= threshold - ROUNDING) if HUMAN in labels else within
+    )
     for source, published in AGREEMENT.items():
-        for judge, percent in zip((HUMAN, GPT), published, strict=True):
+        for reference, percent in zip((HUMAN, GPT), published, strict=True):
             if percent is None:
                 continue
-            row: dict[str, Cell] = {"source": source, "judge": judge, "published": percent / 100}
-            if source in labels and judge in labels:
-                one, other = labels[judge].preference, labels[source].preference
-                p = np.where(clear, one, np.nan)
-                ours = agreement(p, other)
+            row: dict[str, Cell] = {
+                "source": source,
+                "judge": reference,
+                "published": percent / 100,
+            }
+            if source in labels and reference in labels:
+                one, other = labels[reference], labels[source]
+                ours = agreement(np.where(clear, one.preference, np.nan), other.preference)
                 row |= {
                     "ours": ours,
                     "difference": 100 * ours - percent,
-                    "pairs": int((clear & labels[judge].decided & labels[source].decided).sum()),
+                    "pairs": int(
+                        (clear & labels[reference].decided & labels[source].decided).sum()
+                    ),
                 }
             else:
-                row["note"] = f"no {source if source not in labels else judge} in these files"
+                row["note"] = f"no {source if source not in labels else reference} in these files"
             rows.append(row)
     return Table(
         "iccv25_table3_agreement",
@@ -209,7 +230,7 @@ def _agreements(labels: Mapping[str, Labels], within: NDArray[np.bool_], thresho
             Column("ours", "ours", "percent"),
             Column("difference", "difference, points", "signed"),
             Column("pairs", "pairs", "count", "of C_H that both decide"),
-            Column("note", "note"),
+            NOTE,
         ],
         rows,
     )
@@ -219,7 +240,7 @@ def _sets(labels: Mapping[str, Labels], within: NDArray[np.bool_], threshold: fl
     ours: dict[str, float] = {}
     if HUMAN in labels and GPT in labels:
         people, judge = labels[HUMAN], labels[GPT]
-        clear = {n: within & (x.consensus >= threshold - 1e-9) for n, x in labels.items()}
+        clear = {n: within & (x.consensus >= threshold - ROUNDING) for n, x in labels.items()}
         voted = {n: within & ~np.isnan(x.consensus) for n, x in labels.items()}
         dissent = voted[HUMAN] & ~clear[HUMAN]
         ours = {
@@ -247,7 +268,7 @@ def _sets(labels: Mapping[str, Labels], within: NDArray[np.bool_], threshold: fl
             Column("published", "published", "percent"),
             Column("ours", "ours", "percent"),
             Column("difference", "difference, points", "signed"),
-            Column("note", "note"),
+            NOTE,
         ],
         rows,
     )
@@ -260,27 +281,7 @@ def _columns(kind: Any, unit: str) -> list[Column]:
             Column(f"ours_{f}", f"ours: {fit}", kind),
             Column(f"difference_{f}", f"difference{unit}", "signed"),
         ]
-    return [*columns, Column("note", "note")]
-
-
-def _ours(f: int, own: Spread | None, published: float, scale: float) -> dict[str, Cell]:
-    if own is None or not own.repeats:
-        return {}
-    return {f"ours_{f}": own, f"difference_{f}": scale * (own.mean - published)}
-
-
-def _spread(
-    heads: SourceHeads,
-    values: NDArray[np.float64],
-    f: int,
-    source: str,
-    other: str,
-    others: tuple[str, ...],
-) -> Spread | None:
-    """Over splits, of numbers of shape (F, K, others, S); None where a name is not there."""
-    if source not in heads.sources or other not in others:
-        return None
-    return Spread.of(values[f, heads.sources.index(source), others.index(other)])
+    return [*columns, NOTE]
 
 
 def _lacking(heads: SourceHeads, f: int, source: str, other: str, fit: str) -> str:

@@ -12,18 +12,6 @@ from interestingness.errors import ConfigError, DataError
 from interestingness.labels.aggregation import aggregate
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.agreement import agreement_map, agreement_table
-from interestingness.studies.columns import (
-    INTERVAL_NOTE,
-    NOTE,
-    POSITION,
-    REASONS,
-    REFUSALS,
-    REPETITION,
-    VOTES,
-    percent_text,
-    position_cells,
-    vote_cells,
-)
 from interestingness.studies.panel import (
     PEOPLE,
     Ballots,
@@ -38,13 +26,25 @@ from interestingness.studies.result import (
     Column,
     Figure,
     Gallery,
-    IntervalChart,
     Shown,
     ShownPair,
     StudyResult,
     Table,
 )
 from interestingness.studies.study import Material, Study
+from interestingness.studies.table_columns import (
+    INTERVAL_NOTE,
+    NOTE,
+    POSITION,
+    REASONS,
+    REFUSALS,
+    REPETITION,
+    VOTES,
+    interval_charts,
+    percent_text,
+    position_cells,
+    vote_cells,
+)
 
 RULES = ("majority", "order_consistent", "order_corrected")
 PANEL = "panel of models"
@@ -192,20 +192,17 @@ def _table(rows: list[dict[str, Cell]], people: Ballots | None) -> Table:
 
 
 def _chart(rows: list[dict[str, Cell]], people: Ballots | None) -> list[Figure]:
-    known = [
-        (str(row["judge"]), row["majority"])
-        for row in rows
-        if isinstance(row.get("majority"), Interval)
-    ]
-    if people is None or len(known) < 2:
+    if people is None:
         return []
-    lines = {"chance": 0.5}
     hit = np.where(people.side[people.row] != 0.5, people.hits, np.nan)
-    one = people.interval(hit)
-    if not np.isnan(one.estimate):
-        lines["one person"] = one.estimate
-    caption = "Majority of each judge against the majority of people, 95 % intervals over images."
-    return [IntervalChart("judges", "Agreement with people", caption, known, lines)]  # type: ignore[arg-type]
+    return interval_charts(
+        "judges",
+        "Agreement with people",
+        "Majority of each judge against the majority of people, 95 % intervals over images.",
+        [(str(row["judge"]), row.get("majority")) for row in rows],
+        {"chance": 0.5, "one person": people.interval(hit).estimate},
+        fewest=2,
+    )
 
 
 def _gallery(

@@ -12,7 +12,7 @@ from interestingness.labels.source import Labels
 from interestingness.learning.linear_solver.recipe import Recipe
 from interestingness.studies.label_source_views import (
     accuracy_table,
-    agreement_table,
+    agreement_sets_table,
     answer,
     figures,
     long_table,
@@ -166,7 +166,7 @@ class LabelSourceTable(Study):
                 accuracy_table(heads, self.reference),
                 paired_table(heads, self.reference),
                 rank_table(heads),
-                agreement_table(
+                agreement_sets_table(
                     found.labels,
                     heads,
                     material.pairs,

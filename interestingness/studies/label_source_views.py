@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from interestingness.labels.aggregation import ROUNDING
 from interestingness.labels.source import Labels
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.paired_splits import PairedDifference, corrected_paired_t, holm
-from interestingness.studies.columns import write_p
-from interestingness.studies.panel import agreement_of
+from interestingness.studies.panel import Mask, agreement_of
 from interestingness.studies.result import (
     Cell,
     Column,
     Figure,
     HeatMap,
-    IntervalChart,
     Spread,
     Table,
 )
 from interestingness.studies.source_heads import FITS, SourceHeads
+from interestingness.studies.table_columns import (
+    NOTE,
+    describe_range,
+    interval_charts,
+    percent_text,
+    write_p,
+)
 
 CEILING = (
     "One person: for each vote v on a test pair that the reference decides, with M the majority of "
@@ -36,90 +42,91 @@ TEST = (
     "t = mean(d) / √((1/J + n_test/n_train)·var(d)) with J − 1 degrees of freedom (Nadeau and "
     "Bengio 2003: training sets of repeated splits overlap); n_test/n_train = {ratio:.2f} pairs."
 )
+FIT, SOURCE = Column("fit", "fit"), Column("source", "learnt from")
 
 
 def accuracy_table(heads: SourceHeads, reference: str) -> Table:
     """A row for each fit and source, one person, and chance; a column for each reference."""
-    rows: list[dict[str, Cell]] = []
     j = heads.references.index(reference)
-    for f, fit in enumerate(FITS):
-        for k, source in enumerate(heads.sources):
-            row: dict[str, Cell] = {
-                "fit": fit,
-                "source": source,
-                **_by_reference(heads, heads.accuracy[f, k]),
-                "test_pairs": _where_tested(heads.decided[j], heads.accuracy[f, k, j]),
-                "test_images": _where_tested(heads.test_images, heads.accuracy[f, k, j]),
-                "train_pairs": round(float(heads.train_pairs[k].mean())),
-                "l2": _median(heads.l2[k]) if f == 0 else None,
-                "note": heads.why(f, k) or _why_untested(heads, k, j),
-            }
-            own = heads.sources.index(reference) if reference in heads.sources else None
-            if own is not None and own != k:
-                found = _difference(heads, f, k, own, j)
-                row |= {"minus_own": _interval(found), "p": write_p(found.p)}
-                row["note"] = "; ".join(
-                    filter(None, (row["note"], _other_splits(heads, f, k, own, j)))  # type: ignore[arg-type]
-                )
-            rows.append(row)
+    own = heads.sources.index(reference) if reference in heads.sources else None
+    rows: list[dict[str, Cell]] = []
+    for f, fit, k, source in _each(heads):
+        notes = [heads.why(f, k) or _why_untested(heads, k, j)]
+        row: dict[str, Cell] = {
+            "fit": fit,
+            "source": source,
+            **_by_reference(heads, heads.accuracy[f, k]),
+            "test_pairs": _where_tested(heads.decided[j], heads.accuracy[f, k, j]),
+            "test_images": _where_tested(heads.test_images, heads.accuracy[f, k, j]),
+            "train_pairs": round(float(heads.train_pairs[k].mean())),
+            "l2": _median(heads.l2[k]) if f == 0 else None,
+        }
+        if own is not None and own != k:
+            found = _difference(heads, f, k, own, j)
+            row |= {"minus_own": _interval(found), "p": write_p(found.p)}
+            notes.append(_other_splits(heads, f, k, own, j))
+        rows.append(row | {"note": "; ".join(filter(None, notes))})
     rows.append({"fit": "–", "source": "one person", **_by_reference(heads, heads.ceiling)})
     chance: dict[str, Cell] = {f"by_{name}": 0.5 for name in heads.references}
     rows.append({"fit": "–", "source": "chance", **chance})
-    tested = heads.test_pairs[heads.test_pairs > 0]
-    counts = (
-        f"A split tests on {_range(tested)} pairs of {_range(heads.test_images[tested_on(heads)])} "
-        f"images; {reference} decides {_range(heads.decided[j][tested_on(heads)])} of them."
-        if len(tested)
-        else "No split has a test pair."
-    )
     return Table(
         "label_source_table",
         "Accuracy on held-out pairs",
         [
-            Column("fit", "fit"),
-            Column("source", "learnt from"),
+            FIT,
+            SOURCE,
             Column(f"by_{reference}", f"against {reference}", "percent"),
-            Column(
-                "minus_own", f"minus learnt from {reference}", "percent",
-                f"difference of accuracies against {reference} on the splits where both have a "
-                "model, with the test's 95 % interval",
-            ),
+            Column("minus_own", f"minus learnt from {reference}", "percent",
+                   f"difference of accuracies against {reference} on the splits where both have a "
+                   "model, with the test's 95 % interval"),
             Column("p", "p", "text", "of that difference, not corrected for several sources"),
-            Column("test_pairs", "test pairs", "count", f"decided by {reference}, mean of splits"),
+            Column("test_pairs", "test pairs", "count",
+                   f"decided by {reference}, mean over splits"),
             Column("test_images", "test images", "count", "in test pairs, mean over splits"),
-            *(
-                Column(f"by_{name}", f"against {name}", "percent")
-                for name in heads.references
-                if name != reference
-            ),
+            *(Column(f"by_{name}", f"against {name}", "percent")
+              for name in heads.references if name != reference),
             Column("train_pairs", "training pairs", "count", "labelled ones, mean over splits"),
             Column("l2", "L2", "number", "median over splits"),
-            Column("note", "note"),
+            NOTE,
         ],
         rows,
-        [counts, _spread_note(heads), CEILING, *_test_note(heads)],
+        [_count_tested(heads, reference), _spread_note(heads), CEILING, *_test_note(heads)],
     )  # fmt: skip
 
 
-def tested_on(heads: SourceHeads) -> NDArray[np.bool_]:
-    """Splits that test anything, shape (S,)."""
-    return heads.test_pairs > 0
+def _each(heads: SourceHeads) -> Iterator[tuple[int, str, int, str]]:
+    """Every fit and source: number and name of the fit, number and name of the source."""
+    for f, fit in enumerate(FITS):
+        for k, source in enumerate(heads.sources):
+            yield f, fit, k, source
+
+
+def _count_tested(heads: SourceHeads, reference: str) -> str:
+    some = heads.test_pairs > 0
+    if not some.any():
+        return "No split has a test pair."
+    decided = heads.decided[heads.references.index(reference)]
+    return (
+        f"A split tests on {describe_range(heads.test_pairs[some])} pairs of "
+        f"{describe_range(heads.test_images[some])} images; {reference} decides "
+        f"{describe_range(decided[some])} of them."
+    )
 
 
 def paired_table(heads: SourceHeads, reference: str) -> Table:
     """Every two sources of a fit, tested on the accuracy against the reference."""
-    j = heads.references.index(reference)
+    j, sources = heads.references.index(reference), heads.sources
     rows: list[dict[str, Cell]] = []
     for f, fit in enumerate(FITS):
-        some = [(k, m) for k in range(len(heads.sources)) for m in range(k + 1, len(heads.sources))]
+        some = [(k, m) for k in range(len(sources)) for m in range(k + 1, len(sources))]
         found = [_difference(heads, f, k, m, j) for k, m in some]
         family = holm([one.p for one in found])
         for (k, m), one, together in zip(some, found, family.tolist(), strict=True):
             rows.append(
                 {
                     "fit": fit,
-                    "one": heads.sources[k],
-                    "other": heads.sources[m],
+                    "one": sources[k],
+                    "other": sources[m],
                     "difference": _interval(one),
                     "t": one.t,
                     "p": write_p(one.p),
@@ -132,18 +139,16 @@ def paired_table(heads: SourceHeads, reference: str) -> Table:
         "paired_tests",
         f"Are two sources different teachers, against {reference}?",
         [
-            Column("fit", "fit"),
+            FIT,
             Column("one", "learnt from"),
             Column("other", "minus learnt from"),
-            Column(
-                "difference", "difference", "percent",
-                "of accuracies on the splits where both have a model, 95 % interval",
-            ),
+            Column("difference", "difference", "percent",
+                   "of accuracies on the splits where both have a model, 95 % interval"),
             Column("t", "t", "signed"),
             Column("p", "p"),
             Column("holm", "p, all tests", "text", "Holm's correction within the fit"),
             Column("splits", "splits", "count"),
-            Column("note", "note"),
+            NOTE,
         ],
         rows,
         _test_note(heads) or [ONE_SPLIT],
@@ -153,21 +158,16 @@ def paired_table(heads: SourceHeads, reference: str) -> Table:
 def rank_table(heads: SourceHeads) -> Table:
     """r_S between the rankings of any two trained heads of a fit."""
     rows: list[dict[str, Cell]] = []
-    for f, fit in enumerate(FITS):
-        for k, source in enumerate(heads.sources):
-            row: dict[str, Cell] = {"fit": fit, "source": source}
-            for m, other in enumerate(heads.sources):
-                if m != k:
-                    row[f"with_{other}"] = Spread.of(heads.rank_correlation[f, k, m])
-            rows.append(row)
+    for f, fit, k, source in _each(heads):
+        row: dict[str, Cell] = {"fit": fit, "source": source}
+        for m, other in enumerate(heads.sources):
+            if m != k:
+                row[f"with_{other}"] = Spread.of(heads.rank_correlation[f, k, m])
+        rows.append(row)
     return Table(
         "rank_correlations",
         "r_S between the rankings of two trained models",
-        [
-            Column("fit", "fit"),
-            Column("source", "learnt from"),
-            *(Column(f"with_{name}", name, "number") for name in heads.sources),
-        ],
+        [FIT, SOURCE, *(Column(f"with_{name}", name, "number") for name in heads.sources)],
         rows,
         [
             "Spearman's correlation of the scores that two models give to the images of a split's "
@@ -176,11 +176,11 @@ def rank_table(heads: SourceHeads) -> Table:
     )
 
 
-def agreement_table(
+def agreement_sets_table(
     labels: Mapping[str, Labels],
     heads: SourceHeads,
     pairs: Pairs,
-    within: NDArray[np.bool_],
+    within: Mask,
     text: str,
     *,
     threshold: float,
@@ -191,23 +191,24 @@ def agreement_table(
     for name in heads.references:
         found = labels[name]
         voted = within & ~np.isnan(found.consensus) & found.decided
-        clear = voted & (found.consensus >= threshold - 1e-9)
         if not voted.any():
             continue
+        clear = voted & (found.consensus >= threshold - ROUNDING)
+        sets = {"s": within}
         # One vote a pair is always of one mind: no consensus, and no dissent.
         several = found.facts.get("votes", np.inf) > found.facts.get("voted_pairs", 0)
+        if several:
+            sets |= {"c": clear, "d": voted & ~clear}
+        alone = "" if several else f"{name} has one vote a pair, which is no consensus"
         for source in heads.sources:
             if source == name:
                 continue
-            other = labels[source].preference
-            sets = {"s": within, "c": clear, "d": voted & ~clear} if several else {"s": within}
             row: dict[str, Cell] = {"source": source, "reference": name}
             for key, where in sets.items():
                 p = np.where(where, found.preference, np.nan)
-                agreed, number = agreement_of(p, other, pairs, seed=seed)
+                agreed, number = agreement_of(p, labels[source].preference, pairs, seed=seed)
                 row |= {f"on_{key}": agreed if number else None, f"n_{key}": number}
             row["c_share"] = float(clear.sum() / within.sum()) if several else None
-            alone = "" if several else f"{name} has one vote a pair, which is no consensus"
             row["note"] = alone if row["n_s"] else f"no pair in common with {name}"
             rows.append(row)
     return Table(
@@ -223,7 +224,7 @@ def agreement_table(
             Column("on_d", "A on D_M", "percent"),
             Column("n_d", "pairs", "count"),
             Column("c_share", "|C_M| of S", "percent"),
-            Column("note", "note"),
+            NOTE,
         ],
         rows,
         [
@@ -238,35 +239,34 @@ def agreement_table(
 def long_table(heads: SourceHeads) -> Table:
     """One row for each fit, source and reference, for whoever computes on."""
     rows: list[dict[str, Cell]] = []
-    for f, fit in enumerate(FITS):
-        for k, source in enumerate(heads.sources):
-            for j, name in enumerate(heads.references):
-                reached = heads.accuracy[f, k, j]
-                spread = Spread.of(reached)
-                rows.append(
-                    {
-                        "fit": fit,
-                        "source": source,
-                        "reference": name,
-                        "accuracy": spread,
-                        "splits": spread.repeats,
-                        "pairs": _where_tested(heads.decided[j], reached),
-                        "images": _where_tested(heads.test_images, reached),
-                        "note": heads.why(f, k) or _why_untested(heads, k, j),
-                    }
-                )
+    for f, fit, k, source in _each(heads):
+        for j, name in enumerate(heads.references):
+            reached = heads.accuracy[f, k, j]
+            spread = Spread.of(reached)
+            rows.append(
+                {
+                    "fit": fit,
+                    "source": source,
+                    "reference": name,
+                    "accuracy": spread,
+                    "splits": spread.repeats,
+                    "pairs": _where_tested(heads.decided[j], reached),
+                    "images": _where_tested(heads.test_images, reached),
+                    "note": heads.why(f, k) or _why_untested(heads, k, j),
+                }
+            )
     return Table(
         "accuracies",
         "Every accuracy with its numbers",
         [
-            Column("fit", "fit"),
-            Column("source", "learnt from"),
+            FIT,
+            SOURCE,
             Column("reference", "reference"),
             Column("accuracy", "accuracy", "percent"),
             Column("splits", "splits", "count"),
             Column("pairs", "test pairs", "count", "decided by the reference, mean over splits"),
             Column("images", "test images", "count", "in test pairs, mean over splits"),
-            Column("note", "note"),
+            NOTE,
         ],
         rows,
         [_spread_note(heads)],
@@ -276,40 +276,28 @@ def long_table(heads: SourceHeads) -> Table:
 def figures(heads: SourceHeads, reference: str) -> list[Figure]:
     """Accuracy with its spread, source × reference, and source × source."""
     j = heads.references.index(reference)
-    spreads = [
+    rows = [
         (f"{source} · {fit}", Spread.of(heads.accuracy[f, k, j]))
         for k, source in enumerate(heads.sources)
         for f, fit in enumerate(FITS)
     ]
-    known = [(name, spread) for name, spread in spreads if spread.repeats]
-    found: list[Figure] = []
-    if known:
-        ceiling = Spread.of(heads.ceiling[j])
-        lines = {"chance": 0.5} | ({"one person": ceiling.mean} if ceiling.repeats else {})
-        over = ": mean ± SD over splits" if len(heads.no_split) > 1 else ", one split"
-        caption = f"Accuracy on held-out pairs, against {reference}{over}."
-        found.append(IntervalChart("accuracy", "What each source teaches", caption, known, lines))
+    over = ": mean ± SD over splits" if len(heads.no_split) > 1 else ", one split"
+    found: list[Figure] = interval_charts(
+        "accuracy",
+        "What each source teaches",
+        f"Accuracy on held-out pairs, against {reference}{over}.",
+        rows,
+        {"chance": 0.5, "one person": Spread.of(heads.ceiling[j]).mean},
+    )
     if len(heads.sources) > 1:
+        captions = f"Mean accuracy on held-out pairs, {FITS[0]}.", f"Mean r_S, {FITS[0]}."
+        by_reference, by_source = _mean(heads.accuracy[0]), _mean(heads.rank_correlation[0])
         found += [
-            HeatMap(
-                "source_by_reference",
-                "Learnt from × reference",
-                f"Mean accuracy on held-out pairs, {FITS[0]}.",
-                heads.sources,
-                heads.references,
-                _mean(heads.accuracy[0]),
-            ),
-            HeatMap(
-                "source_by_source",
-                "Do two models rank alike?",
-                f"Mean r_S over splits, {FITS[0]}.",
-                heads.sources,
-                heads.sources,
-                _mean(heads.rank_correlation[0]),
-                "signed",
-                0.0,
-            ),
-        ]
+            HeatMap("source_by_reference", "Learnt from × reference", captions[0],
+                    heads.sources, heads.references, by_reference),
+            HeatMap("source_by_source", "Do two models rank alike?", captions[1],
+                    heads.sources, heads.sources, by_source, "signed", 0.0),
+        ]  # fmt: skip
     return found
 
 
@@ -319,28 +307,27 @@ def answer(heads: SourceHeads, reference: str) -> str:
     ranked = [_ranked(heads, f, j) for f in range(len(FITS))]
     if not any(ranked):
         return f"No head could be trained and tested against {reference}; the notes say why."
-    said: list[str] = []
+    said = [f"Against {reference} on held-out pairs:"]
     for f, fit in enumerate(FITS):
         chosen = [k for k in ranked[f] if heads.sources[k] not in heads.planted]
         if chosen:
-            reached = _percent(Spread.of(heads.accuracy[f, chosen[0], j]))
+            reached = percent_text(Spread.of(heads.accuracy[f, chosen[0], j]))
             said.append(
-                f"{'By the' if said else f'Against {reference} on held-out pairs, by the'} {fit} a "
-                f"linear head learns most from {heads.sources[chosen[0]]}: {reached}."
+                f"By the {fit} a linear head learns most from {heads.sources[chosen[0]]}: "
+                f"{reached}."
             )
             said += _not_below(heads, f, chosen, j)
     truth = [k for k in ranked[0] if heads.sources[k] in heads.planted]
     if truth:
-        reached = _percent(Spread.of(heads.accuracy[0, truth[0], j]))
         said.append(
             f"The planted truth ({heads.sources[truth[0]]}), which nobody could choose, would give "
-            f"{reached} by the {FITS[0]}."
+            f"{percent_text(Spread.of(heads.accuracy[0, truth[0], j]))} by the {FITS[0]}."
         )
     if len(heads.no_split) == 1:
         said.append("One split allows no test.")
     ceiling = Spread.of(heads.ceiling[j])
     if ceiling.repeats:
-        said.append(f"One person reaches {100 * ceiling.mean:.1f} % against the others.")
+        said.append(f"One person reaches {percent_text(ceiling.mean)} against the others.")
     return " ".join(said)
 
 
@@ -360,12 +347,6 @@ def _not_below(heads: SourceHeads, f: int, ranked: list[int], j: int) -> list[st
     if close:
         return [f"Not measurably worse: {', '.join(close)}."]
     return ["Every other source that could be tested is worse (p < .05 each)."]
-
-
-def _percent(spread: Spread) -> str:
-    if spread.repeats == 1:
-        return f"{100 * spread.mean:.1f} % on 1 split"
-    return f"{100 * spread.mean:.1f} ± {100 * spread.sd:.1f} % over {spread.repeats} splits"
 
 
 def _spread_note(heads: SourceHeads) -> str:
@@ -389,19 +370,15 @@ def _other_splits(heads: SourceHeads, f: int, k: int, own: int, j: int) -> str:
     )
 
 
-def _by_reference(heads: SourceHeads, values: NDArray[np.float64]) -> dict[str, Cell]:
+def _by_reference(heads: SourceHeads, values: Array) -> dict[str, Cell]:
     """Cells of numbers of shape (R, S)."""
     spreads = {f"by_{name}": Spread.of(values[j]) for j, name in enumerate(heads.references)}
     return {name: spread for name, spread in spreads.items() if spread.repeats}
 
 
 def _difference(heads: SourceHeads, f: int, k: int, m: int, j: int) -> PairedDifference:
-    return corrected_paired_t(
-        heads.accuracy[f, k, j],
-        heads.accuracy[f, m, j],
-        test_per_train=heads.test_per_train,
-        most=1.0,
-    )
+    one, other = heads.accuracy[f, k, j], heads.accuracy[f, m, j]
+    return corrected_paired_t(one, other, test_per_train=heads.test_per_train, most=1.0)
 
 
 def _interval(found: PairedDifference) -> Interval | None:
@@ -412,32 +389,25 @@ def _interval(found: PairedDifference) -> Interval | None:
 
 def _why_untested(heads: SourceHeads, k: int, j: int) -> str:
     """Why a head that is there was never tested."""
-    if not np.isnan(heads.accuracy[:, k, j]).all():
+    if not np.isnan(heads.accuracy[:, k, j]).all() or heads.decided[j].any():
         return ""
-    if not heads.decided[j].any():
-        return f"{heads.references[j]} decides no test pair"
-    return ""
+    return f"{heads.references[j]} decides no test pair"
 
 
-def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _mean(values: Array) -> Array:
     """Mean over the last axis of what is there; NaN where nothing is."""
     known = ~np.isnan(values)
-    total = np.where(known, values, 0.0).sum(axis=-1)
     number = known.sum(axis=-1)
+    total = np.where(known, values, 0.0).sum(axis=-1)
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
-def _where_tested(numbers: NDArray[np.int64], reached: NDArray[np.float64]) -> int | None:
+def _where_tested(numbers: NDArray[np.int64], reached: Array) -> int | None:
     """Mean over the splits that gave an accuracy, rounded."""
     known = ~np.isnan(reached)
     return round(float(numbers[known].mean())) if known.any() else None
 
 
-def _median(values: NDArray[np.float64]) -> float | None:
+def _median(values: Array) -> float | None:
     known = values[~np.isnan(values)]
     return float(np.median(known)) if len(known) else None
-
-
-def _range(numbers: NDArray[np.int64]) -> str:
-    low, high = int(numbers.min()), int(numbers.max())
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interestingness.data.splits import PairSplit
-from interestingness.datasets.image_texts import LISTS, texts_of_images
-from interestingness.datasets.tags import LEAK
 from interestingness.errors import ConfigError, LabelError
 from interestingness.learning.fusion_fit import Examples, FusionRecipe, fit_fusion
 from interestingness.models.fusion import widths_of
@@ -20,17 +17,13 @@ from interestingness.schema import Array
 from interestingness.stats.agreement import correct
 from interestingness.stats.decisions import decision_interval, decisions
 from interestingness.stats.paired_splits import PairedDifference, corrected_paired_t
-from interestingness.stats.tag_audit import predictive_tags
+from interestingness.studies.leaking_tags import ANY, leaking_images, predictive_tag_tables
 from interestingness.studies.result import Cell, Column, IntervalChart, Spread, StudyResult, Table
 from interestingness.studies.study import Material, Study
 from interestingness.tables.tables import Tables
 
 LEAKY = "_with_leaks"
 MEASURES = ("train", "validation", "test", "precision", "recall", "pairs")
-ANY = f"any tag with {LEAK}"
-SHOWN_TAGS = 20
-LEAST_IMAGES = 10
-"""Images that must have a tag before we say what it predicts."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +91,7 @@ class LafinTable1(Study):
         Raises:
             LabelError: for a score or source that is not there.
             ConfigError: if the model has no modalities, or options of its head were given.
-            DataError: from a split without a validation side.
+            DataError: from a split without a validation part.
         """
         _check_overrides(material.overrides)
         tables, features = material.tables, material.features
@@ -113,7 +106,7 @@ class LafinTable1(Study):
         impressions = np.ones(len(flag)) if self.weight is None else _score(tables, self.weight)
         told = material.progress("training combinations")
         rows = combinations_of(list(widths))
-        leak = _leak(tables)
+        leak = leaking_images(tables)
         if leak.any():
             rows.append(Combination((ANY,)))  # no training: word vectors know few such tags
         found = np.full((len(rows), len(MEASURES), self.splits), np.nan)
@@ -152,7 +145,7 @@ class LafinTable1(Study):
                 ("features", features.note),
                 ("split", f"{rule}; {self.splits} of them"),
             ],
-            tables=[_table(rows, found, single), *self._audit(tables, flag)],
+            tables=[_table(rows, found, single), *predictive_tag_tables(tables, flag)],
             figures=[_chart(rows, found)] if self.splits > 1 else [],
             notes=[
                 "The epoch with the least validation loss is kept, for each row by itself.",
@@ -167,22 +160,15 @@ class LafinTable1(Study):
     ) -> tuple[dict[str, Examples], dict[str, Examples]]:
         """Images and pairs of each side."""
         pairs, present = material.pairs, material.features.present
-        source = material.sources.there.get(self.source)
-        if source is None:
-            raise LabelError(
-                f"no label source {self.source!r} to rank by: "
-                f"{material.sources.absent.get(self.source, 'it is not in the config')}",
-                expected=f"one of {', '.join(material.sources.there) or 'none is there'}",
-                todo="study.source=…",
-            )
+        source = material.sources.named(self.source, "study.source")
         labels = source.fit(pairs[split.train]).labels(pairs)
-        sides = split.image_sides(pairs)
+        sides = split.image_parts(pairs)
         good = present & ~np.isnan(flag) & (impressions > 0)
         left, right = pairs.left, pairs.right
         told = labels.known & good[left] & good[right]
         both = impressions[left] * impressions[right] / (impressions[left] + impressions[right])
         images, ranked = {}, {}
-        for name, mask in split.sides().items():
+        for name, mask in split.parts().items():
             rows = np.flatnonzero(sides[name] & good).astype(np.int64)
             images[name] = Examples(rows, None, flag[rows], impressions[rows])
             rows = np.flatnonzero(mask & told)
@@ -206,62 +192,22 @@ class LafinTable1(Study):
         recipe = self.recipes[train.right is not None]
         return fit_fusion(values, widths, train, validation, recipe, reduce=reduce, seed=seed)
 
-    def _audit(self, tables: Tables, flag: Array) -> list[Table]:
-        """The most predictive tags, leaking ones included."""
-        names = _tag_columns(tables)
-        if not names:
-            return []
-        known = ~np.isnan(flag)
-        texts = [t for t, ok in zip(texts_of_images(tables, names[0]), known, strict=True) if ok]
-        # Owners spell it in many ways: together they are one row.
-        texts = [[*t, ANY] if any(LEAK in tag.casefold() for tag in t) else t for t in texts]
-        best = predictive_tags(texts, flag[known] == 1, least=LEAST_IMAGES)[:SHOWN_TAGS]
-        columns = (
-            Column("tag", names[0]),
-            Column("yes", "interesting images", "count"),
-            Column("no", "other images", "count"),
-            Column("log_odds", "log odds", "signed", "Of having it; above 0 where interesting."),
-            Column("z", "z", "signed", "Log odds by their standard error, uncorrected for many."),
-            Column("leaks", "gives the label away", "text", f"Contains {LEAK!r}."),
-        )
-        rows = [
-            {
-                "tag": one.tag,
-                "yes": one.yes,
-                "no": one.no,
-                "log_odds": one.log_odds,
-                "z": one.z,
-                "leaks": "yes" if LEAK in one.tag else "",
-            }
-            for one in best
-        ]
-        return [Table("predictive_tags", "The most predictive tags", columns, rows)]
-
 
 TASKS = ("test", "pairs")
 
 
-def _check_numbers(counts: Mapping[str, object], lr: object, dropout: object) -> None:
-    wrong = {
-        name: "a whole number, 1 or more"
-        for name, value in counts.items()
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1
-    }
-    if not _is_number(lr) or not 0 < lr < np.inf:
-        wrong["lr"] = "a finite number above 0"
-    if not _is_number(dropout) or not 0 <= dropout < 1:
-        wrong["dropout"] = "a share in [0, 1)"
-    if wrong:
-        given = {**counts, "lr": lr, "dropout": dropout}
+def _check_numbers(counts: Mapping[str, int], lr: float, dropout: float) -> None:
+    given = {**counts, "lr": lr, "dropout": dropout}
+    expected = dict.fromkeys(counts, "a whole number, 1 or more")
+    expected |= {"lr": "a finite number above 0", "dropout": "a share in [0, 1)"}
+    fine = {name: value >= 1 for name, value in counts.items()}
+    fine |= {"lr": 0 < lr < np.inf, "dropout": 0 <= dropout < 1}
+    if wrong := [name for name in given if not fine[name]]:
         raise ConfigError(
             " ".join(f"study.{name}={given[name]}" for name in wrong),
-            expected="; ".join(f"{name}: {what}" for name, what in wrong.items()),
+            expected="; ".join(f"{name}: {expected[name]}" for name in wrong),
             todo=f"correct {', '.join(f'study.{name}' for name in wrong)}",
         )
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _check_overrides(typed: Sequence[str]) -> None:
@@ -285,19 +231,6 @@ def combinations_of(names: Sequence[str]) -> list[Combination]:
     return [*(Combination(one) for one in sets), *joined, *leaky]
 
 
-def _tag_columns(tables: Tables) -> list[str]:
-    return [c for c in tables.images.column_names if any(part in c.casefold() for part in LISTS)]
-
-
-def _leak(tables: Tables) -> Array:
-    """1 for images with a tag that gives the label away, else 0, shape (images,)."""
-    found = np.zeros(len(tables.image_ids))
-    for name in _tag_columns(tables)[:1]:
-        for row, some in enumerate(texts_of_images(tables, name)):
-            found[row] = any(LEAK in tag.casefold() for tag in some)
-    return found
-
-
 def _columns(
     values: NDArray[np.float32], widths: Mapping[str, int], names: Sequence[str]
 ) -> tuple[NDArray[np.float32], dict[str, int]]:
@@ -311,19 +244,13 @@ def _columns(
 
 def _score(tables: Tables, name: str) -> Array:
     """A score of images in their order, NaN where there is none."""
-    if not tables.has("scores") or name not in tables.score_names():
+    if name not in tables.score_names():
         raise LabelError(
             f"{tables.manifest.name}: no score {name!r}",
-            expected="a score of the data set",
+            expected=f"one of {', '.join(tables.score_names()) or 'none is there'}",
             todo="name another one: study.label=…, study.weight=…",
         )
-    row_of = {image: row for row, image in enumerate(tables.image_ids.tolist())}
-    found, table = np.full(len(row_of), np.nan), tables.table("scores")
-    columns = (table[column].to_pylist() for column in ("image_id", "name", "score"))
-    for image, its_name, score in zip(*columns, strict=True):
-        if its_name == name and score is not None:
-            found[row_of[image]] = score
-    return found
+    return tables.scores(name)
 
 
 def _flag(tables: Tables, label: str) -> tuple[Array, str]:
@@ -423,8 +350,7 @@ def _table(
 def _joined(row: Combination) -> str:
     if len(row.names) == 1:
         return ""
-    how: Literal["reduced", "directly"] = "reduced" if row.reduce else "directly"
-    return how
+    return "reduced" if row.reduce else "directly"
 
 
 def _spread(values: Array) -> Cell:

@@ -11,7 +11,19 @@ import pyarrow.compute as pc
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.labels.votes import VoteSource
 from interestingness.stats.bootstrap import Interval
-from interestingness.studies.columns import (
+from interestingness.studies.panel import Ballots, agreement_of
+from interestingness.studies.reason_check import check_reasons
+from interestingness.studies.result import (
+    Cell,
+    Column,
+    Figure,
+    Spread,
+    StudyResult,
+    Table,
+)
+from interestingness.studies.source_heads import SourceHeads, Training, fit_heads
+from interestingness.studies.study import Material, Study
+from interestingness.studies.table_columns import (
     INTERVAL_NOTE,
     NOTE,
     POSITION,
@@ -19,22 +31,12 @@ from interestingness.studies.columns import (
     REPEATED,
     REPETITION,
     VOTES,
+    describe_range,
+    has_estimate,
+    interval_charts,
     percent_text,
     position_cells,
 )
-from interestingness.studies.panel import Ballots, agreement_of
-from interestingness.studies.reason_check import check_reasons
-from interestingness.studies.result import (
-    Cell,
-    Column,
-    Figure,
-    IntervalChart,
-    Spread,
-    StudyResult,
-    Table,
-)
-from interestingness.studies.source_heads import SourceHeads, Training, fit_heads
-from interestingness.studies.study import Material, Study
 from interestingness.tables.tables import Tables
 
 COSTS = (("dollars", "cost_uusd", 1e-6), ("seconds", "seconds", 1.0))
@@ -169,14 +171,14 @@ class Leaderboard(Study):
                 f"{percent_text(_mean(truth[0]))}."
             )
         others = [r for r in rows if r["source"] != self.reference and not r["people"]]
-        compared = [r for r in others if _known(r["agreement"]) and not r["planted"]]
+        compared = [r for r in others if has_estimate(r["agreement"]) and not r["planted"]]
         if compared:
             closest = max(compared, key=lambda r: r["agreement"].estimate)  # type: ignore[union-attr]
             parts.append(
                 f"Closest to {self.reference} in its labels is {closest['source']}: "
                 f"{percent_text(closest['agreement'])} of {closest['common']:,} common pairs."  # type: ignore[arg-type]
             )
-        if ceiling is not None and _known(ceiling):
+        if ceiling is not None and has_estimate(ceiling):
             parts.append(
                 f"One person agrees with the majority of the others in {percent_text(ceiling)}."
             )
@@ -233,10 +235,6 @@ def _student_cells(students: SourceHeads | None, at: int) -> dict[str, Cell]:
 def _mean(row: Mapping[str, Cell]) -> float:
     cell = row.get("student")
     return cell.mean if isinstance(cell, Spread) else float("nan")
-
-
-def _known(cell: Cell) -> bool:
-    return isinstance(cell, Interval) and not np.isnan(cell.estimate)
 
 
 def _worth(row: Mapping[str, Cell]) -> tuple[float, float]:
@@ -321,8 +319,7 @@ def _used(
     found = [material.data_used, ("reference", reference)]
     if students is not None:
         decided = students.decided[0]
-        low, high = int(decided.min()), int(decided.max())
-        between = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+        between = describe_range(decided)
         found += [
             ("splits", f"{len(decided)}, {students.rule or 'impossible'}; {between} test pairs"),
             ("features", material.features.note),
@@ -331,33 +328,25 @@ def _used(
 
 
 def _figures(rows: list[dict[str, Cell]], reference: str, ceiling: Interval | None) -> list[Figure]:
-    lines = {"chance": 0.5}
-    if ceiling is not None and _known(ceiling):
-        lines["one person"] = ceiling.estimate
-    taught = [(str(r["source"]), r["student"]) for r in rows if not np.isnan(_mean(r))]
-    agreed = [(str(r["source"]), r["agreement"]) for r in rows if _known(r["agreement"])]
-    found: list[Figure] = []
-    if len(taught) > 1:
-        found.append(
-            IntervalChart(
-                "students",
-                "What a student learns from each source",
-                f"Accuracy on held-out pairs, against {reference}; mean ± SD over splits.",
-                taught,  # type: ignore[arg-type]
-                lines,
-            )
-        )
-    if len(agreed) > 1:
-        found.append(
-            IntervalChart(
-                "agreement",
-                f"Agreement of the labels themselves with {reference}",
-                "With 95 % intervals over images.",
-                agreed,  # type: ignore[arg-type]
-                lines,
-            )
-        )
-    return found
+    lines = {"chance": 0.5} | ({} if ceiling is None else {"one person": ceiling.estimate})
+    return [
+        *interval_charts(
+            "students",
+            "What a student learns from each source",
+            f"Accuracy on held-out pairs, against {reference}; mean ± SD over splits.",
+            [(str(row["source"]), row.get("student")) for row in rows],
+            lines,
+            fewest=2,
+        ),
+        *interval_charts(
+            "agreement",
+            f"Agreement of the labels themselves with {reference}",
+            "With 95 % intervals over images.",
+            [(str(row["source"]), row["agreement"]) for row in rows],
+            lines,
+            fewest=2,
+        ),
+    ]
 
 
 def _notes(material: Material, reference: str) -> list[str]:

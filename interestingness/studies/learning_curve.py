@@ -11,8 +11,8 @@ from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.mix import MIN_HUMAN_PAIRS, MixSource
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.labels.votes import VoteSource
-from interestingness.learning.linear_solver.ridge import fit_ridge
-from interestingness.learning.regularisation import GRID, inner_losses
+from interestingness.learning.linear_solver.choice import GRID
+from interestingness.learning.linear_solver.fit import fit_linear
 from interestingness.models.scaling import FeatureScaler
 from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import accuracy
@@ -30,6 +30,14 @@ from interestingness.studies.result import (
 )
 from interestingness.studies.study import Material, Study
 
+REACHED = (
+    Column("source", "source"),
+    Column("pairs", "pairs", "count", "labelled training pairs; of a mix human ones"),
+    Column("votes", "votes", "count", "behind them; of scores and rates the images"),
+    Column("dollars", "dollars", "dollars", "for these votes, where a price is known"),
+    Column("accuracy", "accuracy", "percent", "mean ± SD over splits"),
+)
+"""Columns of what a source reached with so many votes."""
 FEWEST_POINTS = 4
 """Sizes that a curve is fitted to, at least."""
 
@@ -52,6 +60,15 @@ class Points:
     dollars: Array
     accuracy: Array
     unit: str = "votes"
+
+    def cells(self, at: int) -> dict[str, Cell]:
+        """What was spent and reached at one size; see ``REACHED``."""
+        return {
+            "pairs": round(float(self.pairs[at])),
+            "votes": float(self.votes[at]),
+            "dollars": float(self.dollars[at]),
+            "accuracy": Spread.of(self.accuracy[:, at]),
+        }
 
 
 class LearningCurve(Study):
@@ -231,10 +248,7 @@ class LearningCurve(Study):
     def _row(self, name: str, points: Points, ahead: Doubling | None) -> dict[str, Cell]:
         row: dict[str, Cell] = {
             "source": name,
-            "pairs": round(float(points.pairs[-1])),
-            "votes": float(points.votes[-1]),
-            "dollars": float(points.dollars[-1]),
-            "accuracy": Spread.of(points.accuracy[:, -1]),
+            **points.cells(-1),
             "advice": "nothing could be learnt from most parts: no advice",
         }
         if ahead is None:
@@ -275,11 +289,7 @@ class LearningCurve(Study):
             "learning_curve",
             "With all labels, and with twice as many",
             [
-                Column("source", "source"),
-                Column("pairs", "pairs", "count", "labelled training pairs; of a mix human ones"),
-                Column("votes", "votes", "count", "behind them; of scores and rates the images"),
-                Column("dollars", "dollars", "dollars", "for these votes, where a price is known"),
-                Column("accuracy", "accuracy", "percent", "mean ± SD over splits"),
+                *REACHED,
                 Column("gain", "points by twice as many", "signed", "power law, 95 %"),
                 Column("limit", "in the end", "percent", "limit of the power law; far beyond data"),
                 Column("advice", "advice"),
@@ -294,9 +304,9 @@ def _scores(material: Material, pairs: Pairs, labels: Labels, *, seed: int) -> A
     target, weight = labels.preference[:, None], np.where(labels.known, labels.weight, 0.0)[:, None]
     scaler = FeatureScaler("standardize", features.shape[1])
     scaled = scaler.fit(features[pairs.images_used()]).scaled(features)
-    losses = inner_losses(scaled, pairs, target, weight, seed=seed)[:, 0]
-    best = len(GRID) // 2 if np.isnan(losses).any() else int(np.argmin(losses))
-    fitted = fit_ridge(scaled, pairs, target, weight, [np.arange(len(pairs))], l2=GRID[best])
+    fitted = fit_linear(
+        scaled, pairs, target, weight, l2="auto", seed=seed, otherwise=GRID[len(GRID) // 2]
+    )
     return scaled.astype(np.float64) @ fitted.weights[0, 0].astype(np.float64)
 
 
@@ -311,56 +321,39 @@ def _last(points: Points) -> float:
 
 def _everything(found: Mapping[str, Points]) -> Table:
     rows: list[dict[str, Cell]] = [
-        {
-            "source": name,
-            "pairs": round(float(points.pairs[j])),
-            "votes": float(points.votes[j]),
-            "dollars": float(points.dollars[j]),
-            "accuracy": Spread.of(points.accuracy[:, j]),
-        }
+        {"source": name, **points.cells(j)}
         for name, points in found.items()
         for j in range(len(points.pairs))
     ]
-    return Table(
-        "learning_curve_all",
-        "All sizes",
-        [
-            Column("source", "source"),
-            Column("pairs", "pairs", "count"),
-            Column("votes", "votes", "count"),
-            Column("dollars", "dollars", "dollars"),
-            Column("accuracy", "accuracy", "percent", "mean ± SD over splits"),
-        ],
-        rows,
-    )
+    return Table("learning_curve_all", "All sizes", REACHED, rows)
 
 
 def _figures(found: Mapping[str, Points], reference: str) -> list[Curves]:
-    figures = []
-    for key, title in (("votes", "votes"), ("dollars", "dollars")):
-        curves = []
-        for name, points in found.items():
-            x = getattr(points, key)
-            spread = [Spread.of(points.accuracy[:, j]) for j in range(len(points.pairs))]
-            mean = np.array([s.mean for s in spread])
-            sd = np.array([s.sd for s in spread])
-            some = ~np.isnan(mean) & (x > 0)
-            if some.any():
-                curves.append(
-                    Curve(name, x[some], mean[some], (mean - sd)[some], (mean + sd)[some])
-                )
-        if curves:
-            figures.append(
-                Curves(
-                    f"accuracy_by_{key}",
-                    f"Accuracy against {title}",
-                    f"On held-out pairs, against {reference}. Bands: ± SD over splits.",
-                    title,
-                    "accuracy",
-                    curves,
-                    log_x=True,
-                    x_kind="count" if key == "votes" else "dollars",
-                    lines={"chance": 0.5},
-                )
-            )
-    return figures
+    return [
+        Curves(
+            f"accuracy_by_{unit}",
+            f"Accuracy against {unit}",
+            f"On held-out pairs, against {reference}. Bands: ± SD over splits.",
+            unit,
+            "accuracy",
+            curves,
+            log_x=True,
+            x_kind="count" if unit == "votes" else "dollars",
+            lines={"chance": 0.5},
+        )
+        for unit in ("votes", "dollars")
+        if (curves := _curves(found, unit))
+    ]
+
+
+def _curves(found: Mapping[str, Points], unit: str) -> list[Curve]:
+    """A line for each source with points above 0."""
+    curves = []
+    for name, points in found.items():
+        x = points.votes if unit == "votes" else points.dollars
+        spreads = [Spread.of(column) for column in points.accuracy.T]
+        mean, sd = (np.array([getattr(s, part) for s in spreads]) for part in ("mean", "sd"))
+        some = ~np.isnan(mean) & (x > 0)
+        if some.any():
+            curves.append(Curve(name, x[some], mean[some], (mean - sd)[some], (mean + sd)[some]))
+    return curves

@@ -9,19 +9,19 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from interestingness.labels.aggregation import check_threshold
+from interestingness.schema import Array
 from interestingness.stats.bootstrap import Interval
-from interestingness.stats.columns import Array
 from interestingness.studies.agreement import agreement_map
-from interestingness.studies.columns import (
+from interestingness.studies.panel import Ballots, Mask, agreement_of, read_ballots
+from interestingness.studies.result import Cell, Column, Figure, IntervalChart, StudyResult, Table
+from interestingness.studies.study import Material, Study
+from interestingness.studies.table_columns import (
     INTERVAL_NOTE,
     NOTE,
     POSITION,
     percent_text,
     position_cells,
 )
-from interestingness.studies.panel import Ballots, Mask, agreement_of, read_ballots
-from interestingness.studies.result import Cell, Column, Figure, IntervalChart, StudyResult, Table
-from interestingness.studies.study import Material, Study
 
 
 @dataclass(frozen=True, eq=False)

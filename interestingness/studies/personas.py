@@ -12,14 +12,6 @@ from interestingness.errors import DataError
 from interestingness.schema import Array
 from interestingness.stats.shares import exact_share
 from interestingness.studies.agreement import agreement_map
-from interestingness.studies.columns import (
-    INTERVAL_NOTE,
-    PAIRS,
-    POSITION,
-    REFUSALS,
-    VOTES,
-    position_cells,
-)
 from interestingness.studies.panel import PEOPLE, Ballots, Mask, agreement_of, read_ballots
 from interestingness.studies.result import (
     Cell,
@@ -31,6 +23,14 @@ from interestingness.studies.result import (
     Table,
 )
 from interestingness.studies.study import Material, Study
+from interestingness.studies.table_columns import (
+    INTERVAL_NOTE,
+    PAIRS,
+    POSITION,
+    REFUSALS,
+    VOTES,
+    position_cells,
+)
 
 
 class Personas(Study):

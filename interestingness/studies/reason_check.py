@@ -11,7 +11,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from interestingness.annotators.support import CONTRADICTS, SUPPORTS, UNCLEAR, reason_supports
+from interestingness.annotators.reason_support import (
+    CONTRADICTS,
+    SUPPORTS,
+    UNCLEAR,
+    reason_supports,
+)
 from interestingness.schema import Pairs
 
 TEXTS = ("description", "caption", "tags")

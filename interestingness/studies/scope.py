@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interestingness.errors import ConfigError, LabelError
-from interestingness.labels.aggregation import aggregate, check_threshold
+from interestingness.labels.aggregation import ROUNDING, aggregate, check_threshold
 from interestingness.labels.source import Labels
 from interestingness.studies.study import Material
 
@@ -88,7 +88,7 @@ def scope_of(
     else:
         masks["order_consistent"] = steady
         texts["order_consistent"] = f"pairs whose winner {who} keep when the images are exchanged"
-    agreed = labels.consensus >= threshold - 1e-9
+    agreed = labels.consensus >= threshold - ROUNDING
     agreed &= labels.known & (labels.preference != 0.5)
     if np.isnan(labels.consensus).all():
         texts["consensus"] = f"{reference} has no votes, and so no consensus"

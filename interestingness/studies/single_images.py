@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from interestingness.errors import DataError
-from interestingness.labels.aggregation import check_threshold
+from interestingness.labels.aggregation import ROUNDING, check_threshold
+from interestingness.schema import Array
 from interestingness.stats.bootstrap import Interval, bootstrap_images
-from interestingness.stats.columns import Array
 from interestingness.stats.krippendorff import Answers
 from interestingness.studies.panel import (
     LEVEL,
@@ -28,22 +28,22 @@ from interestingness.studies.result import (
     Cell,
     Column,
     Figure,
-    IntervalChart,
     StudyResult,
     Table,
 )
 from interestingness.studies.study import Material, Study
+from interestingness.studies.table_columns import NOTE, REFUSALS, interval_charts, percent_text
 
 
 @dataclass(frozen=True, eq=False)
 class Answered:
-    """Yes and no of one judge.
+    """Yes and no of one voter.
 
     Attributes:
         name: "people" or a model.
         number: usable answers to each image, shape (images,).
         yes: share of them that are yes, NaN without one, shape (images,).
-        alpha: Krippendorff's, among the judge's raters or repetitions.
+        alpha: Krippendorff's, among the raters or repetitions.
         refusals: answers that are neither.
     """
 
@@ -60,7 +60,7 @@ class Answered:
 
     def clear(self, threshold: float) -> NDArray[np.bool_]:
         """The consensus set C: images with two or more answers, nearly all the same."""
-        agreed = np.maximum(self.yes, 1 - self.yes) >= threshold - 1e-9
+        agreed = np.maximum(self.yes, 1 - self.yes) >= threshold - ROUNDING
         return (self.number > 1) & agreed
 
 
@@ -85,49 +85,49 @@ class SingleImages(Study):
         Raises:
             DataError: if there are no answers about single images.
         """
-        judges = answered(material)
+        voters = answered(material)
         truth = _pair_votes(material)
-        rows = [self._consensus_row(judge, judges[0], material.seed) for judge in judges]
-        told = [_told_apart(judge, truth, material) for judge in judges]
-        people = judges[0]
+        rows = [self._consensus_row(voter, voters[0], material.seed) for voter in voters]
+        told = [_told_apart(voter, truth, material) for voter in voters]
+        people = voters[0]
         return StudyResult(
             name="single_images",
             title="Single images: yes or no",
-            answer=_answer(people, rows[0], told[0], truth is not None),
+            answer=_answer(people, rows[0], told[0]),
             used=[
                 ("data", f"{material.tables.manifest.name}: {len(people.number):,} images"),
-                ("answers", ", ".join(f"{j.name} {int(j.number.sum()):,}" for j in judges)),
+                ("answers", ", ".join(f"{v.name} {int(v.number.sum()):,}" for v in voters)),
             ],
             tables=[
                 _consensus_table(rows, self.threshold, people.name),
                 _told_table(told, truth is not None),
             ],
-            figures=_figures(judges, told),
+            figures=_figures(voters, told),
             notes=[] if truth is not None else ["No votes on pairs to hold the answers against."],
             simulated=material.simulated,
         )
 
-    def _consensus_row(self, judge: Answered, people: Answered, seed: int) -> dict[str, Cell]:
-        clear = judge.clear(self.threshold)
-        several = int((judge.number > 1).sum())
+    def _consensus_row(self, voter: Answered, people: Answered, seed: int) -> dict[str, Cell]:
+        clear = voter.clear(self.threshold)
+        several = int((voter.number > 1).sum())
         same: dict[str, Cell] = {}
-        if judge is not people:
-            every, pairs = _agreement(judge, people, judge.number > 0, seed)
-            among, _ = _agreement(judge, people, people.clear(self.threshold), seed)
+        if voter is not people:
+            every, pairs = _agreement(voter, people, voter.number > 0, seed)
+            among, _ = _agreement(voter, people, people.clear(self.threshold), seed)
             same = {"agreement": every, "agreement_clear": among, "common": pairs}
-            decided = people.majority[(people.majority != 0.5) & (judge.number > 0)]
+            decided = people.majority[(people.majority != 0.5) & (voter.number > 0)]
             decided = decided[~np.isnan(decided)]
             same["constant"] = float(decided.mean()) if len(decided) else None
-        total = int(judge.number.sum())
-        answers = float(np.nansum(judge.yes * judge.number)) / total if total else None
+        total = int(voter.number.sum())
+        answers = float(np.nansum(voter.yes * voter.number)) / total if total else None
         return {
-            "judge": judge.name,
-            "images": int((judge.number > 0).sum()),
+            "judge": voter.name,
+            "images": int((voter.number > 0).sum()),
             "share": float(clear.sum() / several) if several else None,
-            "yes_clear": float((judge.majority[clear] == 1).mean()) if clear.any() else None,
+            "yes_clear": float((voter.majority[clear] == 1).mean()) if clear.any() else None,
             "yes": answers,
-            "alpha": judge.alpha,
-            "refusals": judge.refusals or None,
+            "alpha": voter.alpha,
+            "refusals": voter.refusals or None,
             "note": "" if several else "one answer an image: no consensus",
             **same,
         }
@@ -154,11 +154,11 @@ def answered(material: Material) -> list[Answered]:
     models = table.filter(pc.invert(human))
     for name in pc.unique(models["rater_id"]).to_pylist():
         parts.append((name, models.filter(pc.equal(models["rater_id"], name))))
-    known = [_judge(name, rows, tables.image_ids) for name, rows in parts if rows.num_rows]
-    return [judge for judge in known if judge.number.any()]
+    known = [_count_answers(name, rows, tables.image_ids) for name, rows in parts if rows.num_rows]
+    return [voter for voter in known if voter.number.any()]
 
 
-def _judge(name: str, rows: pa.Table, image_ids: NDArray[np.object_]) -> Answered:
+def _count_answers(name: str, rows: pa.Table, image_ids: NDArray[np.object_]) -> Answered:
     at = pc.index_in(rows["image_id"], value_set=pa.array(image_ids.tolist(), pa.string()))
     place = pc.fill_null(at, -1).to_numpy().astype(np.int64)
     answer = rows["answer"].cast(pa.float64()).to_numpy()
@@ -166,7 +166,7 @@ def _judge(name: str, rows: pa.Table, image_ids: NDArray[np.object_]) -> Answere
     raters = np.asarray(rows["rater_id"].to_pylist(), dtype=object).astype(str)
     number = np.bincount(place[usable], minlength=len(image_ids))
     total = np.bincount(place[usable], weights=answer[usable], minlength=len(image_ids))
-    # a repetition is another answer: it shows whether the judge is sure
+    # a repetition is another answer: it shows whether the rater is sure
     again = zip(raters, rows["sample"].to_pylist(), strict=True)
     _, who = np.unique([f"{rater} {sample}" for rater, sample in again], return_inverse=True)
     return Answered(
@@ -179,10 +179,10 @@ def _judge(name: str, rows: pa.Table, image_ids: NDArray[np.object_]) -> Answere
 
 
 def _agreement(
-    judge: Answered, people: Answered, where: NDArray[np.bool_], seed: int
+    voter: Answered, people: Answered, where: NDArray[np.bool_], seed: int
 ) -> tuple[Interval, int]:
     """Share of images with the same majority, ties and unanswered ones left out."""
-    one, other = judge.majority, people.majority
+    one, other = voter.majority, people.majority
     used = where & ~np.isnan(one) & ~np.isnan(other) & (one != 0.5) & (other != 0.5)
     if not used.any():
         return NO_INTERVAL, 0
@@ -196,19 +196,19 @@ def _agreement(
 def _pair_votes(material: Material) -> Array | None:
     """Majority of people's votes on pairs, shape (pairs,); None where there are none."""
     human = material.references.there.get("human")
-    return None if human is None else human.labels(material.pairs).preference
+    return None if human is None else material.labels(human).preference
 
 
-def _told_apart(judge: Answered, truth: Array | None, material: Material) -> dict[str, Cell]:
+def _told_apart(voter: Answered, truth: Array | None, material: Material) -> dict[str, Cell]:
     """What single answers say of pairs, beside votes on the pairs themselves."""
     pairs = material.pairs
-    majority, share = judge.majority, judge.yes
+    majority, share = voter.majority, voter.yes
     known = ~np.isnan(share[pairs.left]) & ~np.isnan(share[pairs.right])
     by_majority = majority[pairs.left] - majority[pairs.right]
     by_share = share[pairs.left] - share[pairs.right]
-    p = float(np.nanmean(majority[judge.number > 0] == 1))
+    p = float(np.nanmean(majority[voter.number > 0] == 1))
     row: dict[str, Cell] = {
-        "judge": judge.name,
+        "judge": voter.name,
         "bits": _bits(p),
         "apart": float((by_majority[known] != 0).mean()) if known.any() else None,
         "apart_share": float((by_share[known] != 0).mean()) if known.any() else None,
@@ -246,14 +246,14 @@ def _consensus_table(rows: Sequence[dict[str, Cell]], threshold: float, people: 
             Column("agreement", f"as {people} on S", "percent", "share of images with the same "
                    "majority"),
             Column("agreement_clear", "on C_H", "percent", f"where {people} agree"),
-            Column("constant", "always yes", "percent", f"agreement with {people} of a judge that "
+            Column("constant", "always yes", "percent", f"agreement with {people} of a rater who "
                    "says yes to everything, without looking"),
-            Column("alpha", "alpha", "number", "Krippendorff's: agreement of a judge's answers "
+            Column("alpha", "alpha", "number", "Krippendorff's: agreement of the answers "
                    "with each other, beyond what the shares of yes and no give by chance"),
             Column("images", "images", "count"),
             Column("common", "compared", "count"),
-            Column("refusals", "refusals", "count"),
-            Column("note", "note"),
+            REFUSALS,
+            NOTE,
         ],
         rows,
         ["High agreement and an alpha near 0 together mean: everybody says yes to everything."],
@@ -283,51 +283,33 @@ def _told_table(rows: Sequence[dict[str, Cell]], votes: bool) -> Table:
     )  # fmt: skip
 
 
-def _figures(judges: Sequence[Answered], told: Sequence[dict[str, Cell]]) -> list[Figure]:
-    people = judges[0]
-    known = people.yes[people.number > 0]
-    bins = np.minimum((known * 5).round().astype(int), 5)
-    counts = np.bincount(bins, minlength=6).astype(float).tolist()
-    figures: list[Figure] = [
+def _figures(voters: Sequence[Answered], told: Sequence[dict[str, Cell]]) -> list[Figure]:
+    people = voters[0]
+    bins = np.minimum((people.yes[people.number > 0] * 5).round().astype(int), 5)
+    return [
         Bars(
             "yes",
             f"Share of yes of {people.name}",
             "Images by the share of answers that are yes.",
             ["0", "20 %", "40 %", "60 %", "80 %", "100 %"],
-            counts,
-        )
+            np.bincount(bins, minlength=6).astype(float).tolist(),
+        ),
+        *interval_charts(
+            "told_apart",
+            "Does the image with more yes win the pair?",
+            "On pairs that the share of yes tells apart, against people's votes on pairs.",
+            [(str(row["judge"]), row.get("share_right")) for row in told],
+            {"chance": 0.5},
+        ),
     ]
-    rows = [
-        (str(row["judge"]), row["share_right"])
-        for row in told
-        if isinstance(row.get("share_right"), Interval)
-    ]
-    if rows:
-        figures.append(
-            IntervalChart(
-                "told_apart",
-                "Does the image with more yes win the pair?",
-                "On pairs that the share of yes tells apart, against people's votes on pairs.",
-                rows,  # type: ignore[arg-type]
-                {"chance": 0.5},
-            )
-        )
-    return figures
 
 
-def _answer(people: Answered, row: dict[str, Cell], told: dict[str, Cell], votes: bool) -> str:
-    parts = []
+def _answer(people: Answered, row: dict[str, Cell], told: dict[str, Cell]) -> str:
+    said = ""
     if isinstance(row["yes"], float):
-        parts.append(f"{people.name.capitalize()} say yes in {100 * row['yes']:.1f} % of answers.")
-    apart = told["apart"]
-    if isinstance(apart, float):
-        parts.append(
-            f"Their majorities tell the two images of a pair apart in {100 * apart:.1f} % of pairs"
-        )
-        guessed = told.get("majority_guessed")
-        parts[-1] += (
-            f", so that they predict {100 * guessed:.1f} % of the pair votes, where a coin has 50."
-            if votes and isinstance(guessed, float)
-            else "."
-        )
-    return " ".join(parts)
+        said = f"{people.name.capitalize()} say yes in {percent_text(row['yes'])} of answers."
+    if isinstance(apart := told["apart"], float):
+        said += f" Their majorities tell the images of {percent_text(apart)} of pairs apart."
+    if isinstance(guessed := told.get("majority_guessed"), float):
+        said += f" So they predict {percent_text(guessed)} of the pair votes; a coin has 50 %."
+    return said

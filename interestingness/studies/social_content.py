@@ -8,26 +8,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from interestingness.errors import ConfigError, LabelError
+from interestingness.errors import LabelError
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.schema import Array
 from interestingness.stats.bootstrap import Interval, bootstrap_images
 from interestingness.stats.bradley_terry import bradley_terry
 from interestingness.stats.correlation import middle_ranks, spearman
-from interestingness.studies.columns import INTERVAL_NOTE
 from interestingness.studies.panel import LEVEL, agreement_of
 from interestingness.studies.result import (
     Cell,
     Column,
     Figure,
     HeatMap,
-    IntervalChart,
     Spread,
     StudyResult,
     Table,
 )
 from interestingness.studies.source_heads import SourceHeads, Training, fit_heads
 from interestingness.studies.study import Material, Study
+from interestingness.studies.table_columns import (
+    INTERVAL_NOTE,
+    has_estimate,
+    interval_charts,
+    percent_text,
+)
 
 REPEATS = 500
 """Resamples behind an interval of a rank correlation."""
@@ -57,7 +61,7 @@ class SocialContent(Study):
             LabelError: if people, or every social signal, have nothing to read.
         """
         sources = self._sources(material)
-        labels = {name: source.labels(material.pairs) for name, source in sources.items()}
+        labels = {name: material.labels(source) for name, source in sources.items()}
         numbers = {name: image_numbers(sources[name], labels[name], material) for name in sources}
         students = None
         if self.splits:
@@ -91,22 +95,19 @@ class SocialContent(Study):
         )
 
     def _sources(self, material: Material) -> dict[str, LabelSource]:
-        there, absent = material.references.there, material.references.absent
-        unknown = [n for n in (self.reference, *self.social) if n not in there and n not in absent]
-        if unknown:
-            raise ConfigError(
-                f"no reference is called {unknown[0]!r}",
-                expected=f"names among {', '.join([*there, *absent])}",
-                todo="correct study.reference or study.social",
-            )
-        found = {n: there[n] for n in (self.reference, *self.social) if n in there}
+        references = material.references
+        names = [self.reference, *self.social]
+        for name in names:
+            if name not in references.absent:
+                references.named(name, "study.social")
+        found = {name: references.there[name] for name in names if name in references.there}
         if self.reference not in found or len(found) < 2:
             lacking = self.reference if self.reference not in found else ", ".join(self.social)
             raise LabelError(
                 f"nothing to read for {lacking}",
                 expected="people's labels, and at least one signal of a platform",
                 todo="study.reference=… study.social=[…] with names of references that are there: "
-                f"{', '.join(there)}",
+                f"{', '.join(references.there)}",
             )
         return found
 
@@ -283,28 +284,19 @@ def _crossed_map(crossed: Array, names: Sequence[str]) -> HeatMap:
 def _figures(
     rows: list[dict[str, Cell]], numbers: Mapping[str, ContentNumbers], reference: str
 ) -> list[Figure]:
-    known = [
-        (str(row["signal"]), row["agreement"])
-        for row in rows
-        if isinstance(row["agreement"], Interval)
-    ]
     names = list(numbers)
     values = np.full((len(names), len(names)), np.nan)
     for i, one in enumerate(names):
         for j, other in enumerate(names):
             if i != j:
                 values[i, j] = spearman(*comparable(numbers[one], numbers[other]))
-    found: list[Figure] = []
-    if known:
-        found.append(
-            IntervalChart(
-                "agreement",
-                f"Pairs on which a signal chooses the side of {reference}",
-                "With 95 % intervals over images.",
-                known,
-                {"chance": 0.5},
-            )
-        )
+    found: list[Figure] = interval_charts(
+        "agreement",
+        f"Pairs on which a signal chooses the side of {reference}",
+        "With 95 % intervals over images.",
+        [(str(row["signal"]), row["agreement"]) for row in rows],
+        {"chance": 0.5},
+    )
     caption = "Spearman's rank correlation over images."
     found.append(
         HeatMap("ranks", "Rank correlations", caption, names, names, values, "signed", 0.0)
@@ -316,7 +308,7 @@ def _used(
     material: Material, reference: str, rows: list[dict[str, Cell]], students: SourceHeads | None
 ) -> list[tuple[str, str]]:
     found = [
-        ("data", f"{material.tables.manifest.name}: {len(material.pairs):,} pairs"),
+        material.data_used,
         ("reference", reference),
         ("social", ", ".join(str(row["signal"]) for row in rows)),
     ]
@@ -339,27 +331,22 @@ def _notes(absent: Sequence[str], numbers: Mapping[str, ContentNumbers]) -> list
 
 
 def _answer(rows: list[dict[str, Cell]], reference: str, taught: bool) -> str:
-    known = [row for row in rows if isinstance(row["agreement"], Interval)]
+    known = sorted(
+        (row for row in rows if has_estimate(row["agreement"])),
+        key=lambda row: -row["agreement"].estimate,  # type: ignore[union-attr]
+    )
     if not known:
         return f"No signal has a pair in common with {reference}."
-    best = max(known, key=lambda row: row["agreement"].estimate)  # type: ignore[union-attr]
-    least = min(known, key=lambda row: row["agreement"].estimate)  # type: ignore[union-attr]
-    parts = [f"{_said(best)} on the side of {reference}, {_said(least)}."]
-    if len(known) == 1:
-        parts = [f"{_said(best)} on the side of {reference}."]
-    spread = best.get("of_people")
-    if taught and isinstance(spread, Spread) and not np.isnan(spread.mean):
-        parts.append(
-            f"A model that learnt from {best['signal']} predicts {100 * spread.mean:.1f} % of "
+    ends = known[:1] if len(known) == 1 else [known[0], known[-1]]
+    shares = [
+        f"{row['signal']} in {percent_text(row['agreement'])} of {row['pairs']:,} pairs"  # type: ignore[arg-type]
+        for row in ends
+    ]
+    said = f"On the side of {reference}: {', '.join(shares)}."
+    spread = known[0].get("of_people")
+    if taught and has_estimate(spread):
+        said += (
+            f" A model that learnt from {known[0]['signal']} predicts {percent_text(spread)} of "  # type: ignore[arg-type]
             f"held-out pairs as {reference}."
         )
-    return " ".join(parts)
-
-
-def _said(row: Mapping[str, Cell]) -> str:
-    found = row["agreement"]
-    assert isinstance(found, Interval)
-    return (
-        f"{row['signal']} is in {100 * found.estimate:.1f} % "
-        f"[{100 * found.low:.1f}, {100 * found.high:.1f}] of {row['pairs']:,} pairs"
-    )
+    return said

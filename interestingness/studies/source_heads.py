@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,9 @@ from interestingness.data.splits import PairSplit
 from interestingness.errors import DataError
 from interestingness.labels.source import LabelSource
 from interestingness.labels.votes import VoteSource
+from interestingness.learning.linear_solver.fit import LinearFits, fit_linear
+from interestingness.learning.linear_solver.problems import why_missing
 from interestingness.learning.linear_solver.recipe import Recipe, fit_recipe
-from interestingness.learning.linear_solver.ridge import LinearFits, fit_ridge, why_missing
-from interestingness.learning.regularisation import GRID, inner_losses
 from interestingness.models.scaling import FeatureScaler
 from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import correct
@@ -29,7 +30,6 @@ Mask = NDArray[np.bool_]
 
 RIDGE, RECIPE = "converged ridge", "paper's recipe"
 FITS = (RIDGE, RECIPE)
-TOO_FEW = "too few training pairs to choose L2 by inner validation"
 
 
 @dataclass(frozen=True)
@@ -167,12 +167,12 @@ def fit_heads(
         weight = np.stack([w for _, w in learnt], axis=1)
         heads.train_pairs[:, number] = (weight[train] > 0).sum(axis=0)
         judged = [_labels(reference, pairs, split.train)[0] for reference in references.values()]
-        for fit, (scores, fits, l2) in enumerate(
+        for fit, (scores, fits) in enumerate(
             _scores(features.values, pairs, target, weight, train, training)
         ):
             heads.missing[fit, :, number] = fits.missing[0]
             if fit == 0:
-                heads.l2[:, number] = l2
+                heads.l2[:, number] = fits.l2[0]
             _judge(heads, fit, number, scores, pairs, test, judged)
         for j, preference in enumerate(judged):
             known = ~np.isnan(preference[test]) & (preference[test] != 0.5)
@@ -204,50 +204,26 @@ def _scores(
     weight: Array,
     train: NDArray[np.int64],
     training: Training,
-) -> list[tuple[Array, LinearFits, Array]]:
-    """Per fit: scores (images, sources), the heads, and the strengths of the ridge."""
+) -> list[tuple[Array, LinearFits]]:
+    """Per fit: scores (images, sources) and the heads."""
     if not len(train):
         why = why_missing(target[train], weight[train])[None]
-        none = LinearFits(np.full((1, *target.shape[1:], 1), np.nan, np.float32), why, np.empty(0))
         nothing = np.full((len(values), target.shape[1]), np.nan)
-        return [(nothing, none, np.full(target.shape[1], np.nan))] * len(FITS)
+        unknown = np.full(why.shape, np.nan)
+        weights = np.full((*why.shape, 1), np.nan, np.float32)
+        return [(nothing, LinearFits(weights, why, unknown, unknown))] * len(FITS)
     learnt, target, weight = pairs[train], target[train], weight[train]
-    every = [np.arange(len(train))]
     scaler = FeatureScaler(training.scaling, values.shape[1])
     scaled = scaler.fit(values[learnt.images_used()]).scaled(values)
-    l2 = np.full(target.shape[1], training.l2 if training.l2 is not None else np.nan)
-    if training.l2 is None:
-        l2 = choose_each(scaled, learnt, target, weight, seed=training.seed)
-    told = ~np.isnan(l2)
-    # A source whose strength cannot be chosen has no ridge: it learns from nothing.
-    ridge = fit_ridge(
-        scaled, learnt, target, np.where(told, weight, 0.0), every, l2=np.where(told, l2, 1.0)
-    )
-    why = why_missing(target, weight)
-    ridge.missing[0, ~told] = np.where(why == "", TOO_FEW, why)[~told]
-    l2 = np.where(ridge.missing[0] == "", l2, np.nan)
-    found = [(_project(scaled, ridge), ridge, l2)]
+    l2: float | Literal["auto"] = "auto" if training.l2 is None else training.l2
+    ridge = fit_linear(scaled, learnt, target, weight, l2=l2, seed=training.seed)
+    found = [(_project(scaled, ridge), ridge)]
     if training.recipe is not None:
-        recipe = fit_recipe(values, learnt, target, weight, every, training.recipe)
-        found.append((_project(values, recipe), recipe, l2))
+        recipe = fit_recipe(
+            values, learnt, target, weight, [np.arange(len(train))], training.recipe
+        )
+        found.append((_project(values, recipe), recipe))
     return found
-
-
-def choose_each(
-    features: NDArray[np.float32], pairs: Pairs, target: Array, weight: Array, *, seed: int
-) -> Array:
-    """Strength of least held-out loss for each source, NaN where nothing tells, shape (sources,).
-
-    Args:
-        features: scaled, shape (images, dim).
-        pairs: training pairs.
-        target, weight: over these pairs, shape (pairs, sources).
-        seed: of the inner folds.
-    """
-    losses = inner_losses(features, pairs, target, weight, seed=seed)
-    known = ~np.isnan(losses).any(axis=0)
-    best = np.where(known, losses, 0.0).argmin(axis=0)
-    return np.where(known, np.asarray(GRID)[best], np.nan)
 
 
 def _project(values: NDArray[np.float32], fits: LinearFits) -> Array:

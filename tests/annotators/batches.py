@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from bench import KEY, Bench, Prices, build
+from bench import KEY, Bench, build, make_asking
 
-from interestingness.annotators.batch.machine import BatchLimits
-from interestingness.annotators.batch.runner import run_batches
-from interestingness.annotators.credentials import Secret
-from interestingness.annotators.engine.stopping import Exit, Stop
-from interestingness.annotators.engine.tally import CallCounts, Summary
-from interestingness.annotators.parsing import PARSER_VERSION, parse
+from interestingness.annotators.batch.lifecycle import BatchLimits, run_batches
+from interestingness.annotators.batch.provider import BatchProvider
+from interestingness.annotators.engine.run_state import CallCounts, Exit, Stop, Summary
+from interestingness.annotators.redaction import Secret
 from interestingness.annotators.transport import Transport
 from interestingness.annotators.types import Request, Task
 
@@ -50,23 +48,13 @@ class Batches:
 
         async def go() -> Summary:
             with self.bench.open(**options) as ledger:
+                told = {"progress": progress, "say": self.said.append}
+                asking = make_asking(ledger, build, stop=stop, **told)
                 async with Transport(self.base_url, Secret(self.key), connections=4) as carrier:
-                    return await run_batches(
-                        ledger,
-                        tasks,
-                        build,
-                        parse,
-                        carrier,
-                        parser_version=PARSER_VERSION,
-                        prices=Prices(),
-                        limits=self.limits,
-                        stop=stop,
-                        progress=progress,
-                        wait=wait,
-                        say=self.said.append,
-                    )
+                    provider = BatchProvider(carrier.client)
+                    return await run_batches(asking, tasks, provider, self.limits, wait=wait)
 
         return asyncio.run(go())
 
-    def shards(self) -> list[tuple[Any, ...]]:
+    def parts(self) -> list[tuple[Any, ...]]:
         return self.bench.rows("SELECT state, batch_id FROM batch ORDER BY rowid")

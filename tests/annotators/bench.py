@@ -7,19 +7,18 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from servers.scripted import ScriptedServer, Seen
 
-from interestingness.annotators.credentials import Secret
-from interestingness.annotators.engine.contract import Sender
+from interestingness.annotators.engine.asking import Asking, Sender
+from interestingness.annotators.engine.run_state import Stop, Summary
 from interestingness.annotators.engine.runner import Limits, run_tasks
-from interestingness.annotators.engine.stopping import Stop
-from interestingness.annotators.engine.tally import Summary
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.parsing import PARSER_VERSION, parse
+from interestingness.annotators.redaction import Secret
 from interestingness.annotators.transport import Transport
 from interestingness.annotators.types import JSON, Answer, Reply, Request, Task, Usage
 
@@ -69,6 +68,11 @@ class Prices:
         return sum(told) if len(told) == 2 else None
 
 
+def make_asking(ledger: Ledger, build: Callable[..., Request] = build, **more: Any) -> Asking:
+    """Asking of the bench over a ledger."""
+    return Asking(ledger, build, parse, PARSER_VERSION, Prices(), **more)
+
+
 @dataclass
 class Bench:
     """Runs of the engine over one ledger file."""
@@ -76,6 +80,7 @@ class Bench:
     path: Path
     limits: Limits = field(default_factory=lambda: Limits(deadline_s=5.0))
     said: list[str] = field(default_factory=list)
+    names: dict[str, Any] = field(default_factory=dict)
 
     def open(self, **options: Any) -> Ledger:
         prices: dict[str, JSON] = {Prices.price_id: {"prompt": 1.0, "completion": 1.0}}
@@ -98,22 +103,12 @@ class Bench:
         async def go() -> Summary:
             stop = Stop()
             with self.open(**options) as ledger:
+                asking = make_asking(ledger, build, stop=stop, say=self.said.append, **self.names)
                 async with Transport(base_url, Secret(KEY), connections=concurrency) as transport:
                     beside = asyncio.create_task(meanwhile(stop)) if meanwhile else None
                     try:
-                        return await run_tasks(
-                            ledger,
-                            tasks,
-                            build,
-                            parse,
-                            wrap(transport),
-                            parser_version=PARSER_VERSION,
-                            concurrency=concurrency,
-                            prices=Prices(),
-                            limits=self.limits,
-                            stop=stop,
-                            say=self.said.append,
-                        )
+                        limits = replace(self.limits, concurrency=concurrency)
+                        return await run_tasks(asking, tasks, wrap(transport), limits)
                     finally:
                         if beside is not None:
                             beside.cancel()

@@ -11,13 +11,12 @@ import signal
 import sys
 from pathlib import Path
 
-from bench import KEY, Bench, Prices, build, pairs
+from bench import KEY, Bench, make_asking, pairs
 
-from interestingness.annotators.credentials import Secret
-from interestingness.annotators.engine.contract import Sender
+from interestingness.annotators.engine.asking import Sender
+from interestingness.annotators.engine.run_state import Exit, Stop, stop_on_signals
 from interestingness.annotators.engine.runner import Limits, run_tasks
-from interestingness.annotators.engine.stopping import Exit, Stop, on_signals
-from interestingness.annotators.parsing import PARSER_VERSION, parse
+from interestingness.annotators.redaction import Secret
 from interestingness.annotators.transport import Transport
 from interestingness.annotators.types import Failure, Reply, Request
 
@@ -44,21 +43,11 @@ class Dying:
 async def main() -> int:
     base_url, path, count, concurrency = sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[3:5])
     stop = Stop()
-    with Bench(path).open() as ledger, on_signals(stop):
+    with Bench(path).open() as ledger, stop_on_signals(stop):
         async with Transport(base_url, Secret(KEY), connections=concurrency) as transport:
             sender = Dying(transport, sys.argv[5]) if len(sys.argv) > 5 else transport
-            summary = await run_tasks(
-                ledger,
-                pairs(count),
-                build,
-                parse,
-                sender,
-                parser_version=PARSER_VERSION,
-                concurrency=concurrency,
-                prices=Prices(),
-                limits=Limits(deadline_s=30.0),
-                stop=stop,
-            )
+            asking = make_asking(ledger, stop=stop)
+            summary = await run_tasks(asking, pairs(count), sender, Limits(concurrency, 30.0))
     return int(summary.exit_code)
 
 

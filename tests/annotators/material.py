@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from PIL import Image
 
 from interestingness.annotators.backends import Backend
-from interestingness.annotators.prompting import Template
-from interestingness.annotators.stimuli import ImageSource
+from interestingness.annotators.ledger.store import Ledger
+from interestingness.annotators.prompting import Prompt, Template
+from interestingness.annotators.sent_images import ImageSource
+from interestingness.annotators.session import Server, Session
 from interestingness.annotators.tasks import Round
 from interestingness.schema import Pair
 from interestingness.tables.tables import Manifest, Tables
@@ -36,6 +40,32 @@ def backend(**changes: Any) -> Backend:
     if "base_url" not in changes:
         values["simulated"] = SIMULATED
     return Backend(**{**values, **changes})
+
+
+T = TypeVar("T")
+
+
+def in_session(
+    path: Path,
+    judge: Backend,
+    server: Server,
+    what: Callable[[Session], Awaitable[T]],
+    *,
+    prompts: Sequence[Prompt] = (),
+    sources: Mapping[str, ImageSource] | None = None,
+    measured: Sequence[Prompt] = (),
+) -> T:
+    """Do something in a session over a ledger; reserves are for ``prompts`` and ``measured``."""
+    meter = judge.meter([*prompts, *measured])
+    facts: dict[str, Any] = {"prices": {meter.price_id: judge.price_list.table()}}
+    by_id = {prompt.id: prompt for prompt in prompts}
+    by_hash = {source.sha256: source for source in (sources or {}).values()}
+
+    async def go(ledger: Ledger) -> T:
+        return await what(Session(judge, ledger, server, by_id, by_hash, meter))
+
+    with Ledger.open(path, run=facts, cap_uusd=None) as ledger:
+        return asyncio.run(go(ledger))
 
 
 def rounds(kind: str = "pair", *, question: str = "interesting", **more: Any) -> list[Round]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
 from material import SIMULATED
+from servers.scripted import Answer, ScriptedServer, Seen
 
 from interestingness.annotators.embedding import EmbeddingError, ServiceEmbedder
 from interestingness.errors import ConfigError
@@ -79,33 +78,14 @@ def test_advice_names_the_embedder_s_own_options(
         made.embed(["a dog"])
 
 
-class Wrong:
+def wrong_server(make: Callable[[Any], Any]) -> ScriptedServer:
     """A server whose embeddings are made by a function of the request."""
 
-    def __init__(self, make: Callable[[Any], Any]) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                data = json.dumps({"model": body["model"], "data": make(body)}).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+    def script(seen: Seen) -> Answer:
+        body = {"model": seen.json["model"], "data": make(seen.json)}
+        return Answer(body=json.dumps(body).encode())
 
-            def log_message(self, format: str, *args: Any) -> None:
-                """Say nothing."""
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = Thread(target=self.http.serve_forever, daemon=True)
-
-    def __enter__(self) -> str:
-        self.thread.start()
-        return f"http://127.0.0.1:{self.http.server_address[1]}/v1"
-
-    def __exit__(self, *_: object) -> None:
-        self.http.shutdown()
-        self.http.server_close()
-        self.thread.join()
+    return ScriptedServer(script)
 
 
 @pytest.mark.parametrize(
@@ -122,13 +102,14 @@ class Wrong:
 def test_what_a_server_gets_wrong_is_rejected_and_nothing_is_aligned_by_luck(
     tmp_path: Path, make: Callable[[Any], Any]
 ) -> None:
-    with Wrong(make) as url, pytest.raises(EmbeddingError, match="2 of 2 texts have no vector"):
-        embedder(tmp_path, base_url=url, simulated=None, dimensions=2).embed(["a dog", "a cat"])
+    with wrong_server(make) as server, pytest.raises(EmbeddingError, match="2 of 2 texts"):
+        real = {"base_url": server.base_url, "simulated": None}
+        embedder(tmp_path, **real, dimensions=2).embed(["a dog", "a cat"])
 
 
 def test_lengths_that_differ_are_an_error(tmp_path: Path) -> None:
     def make(body: Any) -> Any:
         return [{"index": 0, "embedding": [1.0] * (2 + len(body["input"][0]) % 2)}]
 
-    with Wrong(make) as url, pytest.raises(EmbeddingError, match="vectors of 2, 3 numbers"):
-        embedder(tmp_path, base_url=url, simulated=None).embed(["ab", "abc"])
+    with wrong_server(make) as server, pytest.raises(EmbeddingError, match="vectors of 2, 3"):
+        embedder(tmp_path, base_url=server.base_url, simulated=None).embed(["ab", "abc"])

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pytest
 from material import backend, data_set, photographs, ring, rounds
 
-from interestingness.annotators import plan
-from interestingness.annotators.asking import unstored
-from interestingness.annotators.pilot import agreement_with_people, human_preference, pilot_tasks
-from interestingness.annotators.plan import CostEstimate
-from interestingness.annotators.stimuli import ImageSource
-from interestingness.annotators.tasks import image_tasks, pair_tasks
+from interestingness.annotators.prices import CostEstimate, confirm
+from interestingness.annotators.requests import unstored
+from interestingness.annotators.sent_images import ImageSource, prepare_images, read_images
+from interestingness.annotators.summary import agreement_with_people, human_preference
+from interestingness.annotators.tasks import image_tasks, pair_tasks, pick_pilot_tasks
 from interestingness.annotators.types import Need, Task
 from interestingness.annotators.votes import VoteFile
+from interestingness.commands.annotation_report import leaving, nothing_to_ask, there_already
 from interestingness.errors import ConfigError, DataError
 
 
@@ -31,7 +31,7 @@ def test_broken_images_are_found_before_anything_is_asked(tmp_path: Path) -> Non
     (photos / "p02.png").unlink()
     whole = (photos / "p03.png").read_bytes()
     (photos / "p03.png").write_bytes(whole[: len(whole) // 2])
-    read = plan.read_images(tables, tables.image_ids.tolist(), quiet)
+    read = read_images(tables, tables.image_ids.tolist(), quiet)
     assert sorted(read.unreadable) == ["p01.png", "p02.png"]
     kept: dict[str, bytes] = {}
 
@@ -39,7 +39,7 @@ def test_broken_images_are_found_before_anything_is_asked(tmp_path: Path) -> Non
         kept[sha256] = make()  # type: ignore[operator]
         return kept[sha256]
 
-    found = plan.checked(read, backend().transcode, stored, quiet)
+    found = prepare_images(read, backend().transcode, stored, quiet)
     assert sorted(found.unreadable) == ["p01.png", "p02.png", "p03.png"]
     assert len(found.sources) == len(kept) == 5
     found.check(0.5)
@@ -72,31 +72,31 @@ def test_an_estimate_is_a_bound_until_tokens_were_measured(tmp_path: Path) -> No
 def test_more_than_a_dollar_wants_a_budget_or_a_yes() -> None:
     dear = CostEstimate(10_000, 30_000_000)
     with pytest.raises(ConfigError, match="there is no budget"):
-        plan.confirm(dear, budget=None)
-    plan.confirm(dear, budget=5.0)
-    plan.confirm(dear, budget=None, yes=True)
-    plan.confirm(CostEstimate(10, 30_000), budget=None)
+        confirm(dear, budget=None)
+    confirm(dear, budget=5.0)
+    confirm(dear, budget=None, yes=True)
+    confirm(CostEstimate(10, 30_000), budget=None)
 
 
 def test_what_leaves_the_machine_is_said(tmp_path: Path) -> None:
     some = tasks(tmp_path)
     far = backend(base_url="https://a.example/v1", model="m", max_side=512)
-    said = plan.leaving(far, some)
+    said = leaving(far, some)
     assert said.startswith("6 photographs leave this machine for a.example") and "512" in said
     near = backend(base_url="http://127.0.0.1:8000/v1", model="m")
-    assert plan.leaving(near, some).startswith("no photograph leaves this machine")
-    assert plan.leaving(backend(), some) == "no photograph leaves this machine"
-    assert "texts go to a.example" in plan.leaving(far, [])
-    assert "3 in doubt" not in plan.there_already(Need([], labelled=2))
-    assert "3 in doubt" in plan.there_already(Need([], labelled=2, held=3))
+    assert leaving(near, some).startswith("no photograph leaves this machine")
+    assert leaving(backend(), some) == "no photograph leaves this machine"
+    assert "texts go to a.example" in leaving(far, [])
+    assert "3 in doubt" not in there_already(Need([], labelled=2))
+    assert "3 in doubt" in there_already(Need([], labelled=2, held=3))
 
 
 def test_nothing_to_ask_is_not_taken_for_everything_answered() -> None:
-    assert plan.nothing_to_ask(Need([], labelled=2)) == "nothing to ask: every answer is there"
-    waiting = plan.nothing_to_ask(Need([], labelled=2, waiting=5))
+    assert nothing_to_ask(Need([], labelled=2)) == "nothing to ask: every answer is there"
+    waiting = nothing_to_ask(Need([], labelled=2, waiting=5))
     assert "every answer is there" not in waiting
     assert "5 under way" in waiting and "mode=batch" in waiting
-    held = plan.nothing_to_ask(Need([], held=3))
+    held = nothing_to_ask(Need([], held=3))
     assert "3 in doubt" in held and "mode=batch" not in held
 
 
@@ -104,16 +104,16 @@ def test_a_pilot_takes_voted_pairs_first_and_a_larger_one_holds_a_smaller(tmp_pa
     some = tasks(tmp_path, 20)
     names = list(dict.fromkeys(str(t.subject["pair_id"]) for t in some))
     voted = names[5:8]
-    small, large = (pilot_tasks(some, size, voted) for size in (3, 10))
+    small, large = (pick_pilot_tasks(some, size, voted) for size in (3, 10))
     assert {t.subject["pair_id"] for t in small} == set(voted)
     assert len(small) == 6 and len(large) == 20
     assert {t.key for t in small} < {t.key for t in large}
-    assert len(pilot_tasks(some, 999, voted)) == 40
+    assert len(pick_pilot_tasks(some, 999, voted)) == 40
     with pytest.raises(ConfigError):
-        pilot_tasks(some, 0, voted)
+        pick_pilot_tasks(some, 0, voted)
     sources = {n: ImageSource.read(n, p) for n, p in photographs(tmp_path, 5).items()}
     images = image_tasks(backend(), rounds("image"), sources, sources).tasks
-    assert len(pilot_tasks(images, 2, [])) == 2
+    assert len(pick_pilot_tasks(images, 2, [])) == 2
 
 
 def test_agreement_with_people_counts_contradictions_half(tmp_path: Path) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from material import SIMULATED, backend
+from material import SIMULATED, backend, in_session
 
-from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.preflight import (
     Canary,
     Fitness,
@@ -20,7 +17,7 @@ from interestingness.annotators.preflight import (
     check_listing,
 )
 from interestingness.annotators.prompting import Template
-from interestingness.annotators.session import KeyRefusedError, Session, UnreachableError
+from interestingness.annotators.session import Session
 from interestingness.annotators.simulated import SimulatedJudge, SimulatedSender
 from interestingness.annotators.types import Failure, Reply, Request
 
@@ -49,17 +46,14 @@ def preflight(folder: Path, server: Server, **changes: Any) -> Fitness:
     """The preflight, through a ledger."""
     judge = backend(**changes)
     canary = Canary.of(judge, Template.load("pair-1"), today=TODAY)
-    meter = judge.meter([canary.prompt])
-    facts: Mapping[str, Any] = {"prices": {meter.price_id: judge.price_list.table()}}
 
-    async def go(ledger: Ledger) -> Fitness:
-        return await Session(judge, ledger, server, {}, {}, meter).preflight(canary, today=TODAY)
-
-    with Ledger.open(folder / "ledger.sqlite", run=facts, cap_uusd=None) as ledger:
-        found = asyncio.run(go(ledger))
-        tables = [ledger.table(kind).num_rows for kind in ("votes", "judgments")]
+    async def examine(session: Session) -> Fitness:
+        found = await session.preflight(canary, today=TODAY)
+        tables = [session.ledger.table(kind).num_rows for kind in ("votes", "judgments")]
         assert tables == [0, 0], "the preflight leaves no votes"
         return found
+
+    return in_session(folder / "ledger.sqlite", judge, server, examine, measured=[canary.prompt])
 
 
 def test_a_fit_judge(tmp_path: Path) -> None:
@@ -155,9 +149,9 @@ def test_a_judge_that_never_answers_in_json_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_refused_key_and_a_silent_server_have_exit_codes(tmp_path: Path) -> None:
-    with pytest.raises(KeyRefusedError) as key:
+    with pytest.raises(PreflightError) as key:
         preflight(tmp_path, Server(models=Reply(401, b"{}")))
-    with pytest.raises(UnreachableError) as silent:
+    with pytest.raises(PreflightError) as silent:
         preflight(tmp_path, Server(models=Failure("free", "connection refused")))
     assert (key.value.exit_code, silent.value.exit_code) == (77, 75)
 
@@ -165,7 +159,7 @@ def test_a_refused_key_and_a_silent_server_have_exit_codes(tmp_path: Path) -> No
 def test_a_lost_answer_is_no_unusable_one(tmp_path: Path) -> None:
     server = Server(lambda request, body: Reply(504, b"upstream timed out"))
     for asked in (1, 1):
-        with pytest.raises(UnreachableError, match="may have been paid") as lost:
+        with pytest.raises(PreflightError, match="may have been paid") as lost:
             preflight(tmp_path, server)
         assert "in_doubt=rebuy" in str(lost.value) and lost.value.exit_code == 75
         assert server.asked == asked, "no other way of asking is tried, nothing is bought again"
@@ -181,7 +175,7 @@ def test_an_outage_is_waited_for_and_leaves_the_ladder_alone(
     if outages == 1:
         assert preflight(tmp_path, server).structured == "json_schema"
         return
-    with pytest.raises(UnreachableError, match=r"503 .*overloaded") as error:
+    with pytest.raises(PreflightError, match=r"503 .*overloaded") as error:
         preflight(tmp_path, server)
     assert (error.value.exit_code, server.asked) == (75, 3)
 

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from answers import answer, chat
-from material import SIMULATED, backend, photographs, ring, rounds
+from material import SIMULATED, backend, in_session, photographs, ring, rounds
+from servers.simulated import SimulatedServer
 
-from interestingness.annotators.engine.stopping import Exit
-from interestingness.annotators.engine.tally import CallCounts, Summary
+from interestingness.annotators.engine.run_state import CallCounts, Exit, Summary
 from interestingness.annotators.ledger.money import dollars
-from interestingness.annotators.ledger.store import Ledger
+from interestingness.annotators.parsing import parse
 from interestingness.annotators.preflight import Canary, PreflightError
 from interestingness.annotators.prompting import Template
-from interestingness.annotators.session import Consistency, Session, connected, progress_text
+from interestingness.annotators.sent_images import ImageSource
+from interestingness.annotators.session import Session, connect
 from interestingness.annotators.simulated import SimulatedJudge, SimulatedSender
-from interestingness.annotators.simulated_server import SimulatedServer
-from interestingness.annotators.stimuli import ImageSource
+from interestingness.annotators.summary import Consistency, progress_text
 from interestingness.annotators.tasks import pair_tasks
 from interestingness.annotators.types import Reply, Request, Task
 from interestingness.errors import ConfigError
@@ -37,23 +36,21 @@ def whole_session(folder: Path, url: str, seen: list[str], **more: Any) -> tuple
     sources = {n: ImageSource.read(n, p) for n, p in photographs(folder / "p", 8).items()}
     ways = rounds()
     tasks = pair_tasks(judge, ways, ring(list(sources)), sources).tasks
-    meter = judge.meter([canary.prompt])
-    facts: Mapping[str, Any] = {"prices": {meter.price_id: judge.price_list.table()}}
 
-    async def go(ledger: Ledger) -> Summary:
-        async with connected(judge) as server:
-            prompts = {way.prompt.id: way.prompt for way in ways}
-            by_hash = {s.sha256: s for s in sources.values()}
-            session = Session(judge, ledger, server, prompts, by_hash, meter)
+    async def ask(session: Session) -> tuple[Summary, int]:
+        async with connect(judge) as server:
+            session.server = server
             fit = await session.preflight(canary, today=TODAY)
-            assert meter.measured["pair"] == fit.prompt_tokens
-            return await session.ask(
+            assert session.meter.measured["pair"] == fit.prompt_tokens
+            ended = await session.ask(
                 tasks, fit, progress=lambda t, c: seen.append(progress_text(t, c, dollars))
             )
+            return ended, session.ledger.table("votes", tasks).num_rows
 
-    with Ledger.open(folder / "l.sqlite", run=facts, cap_uusd=None) as ledger:
-        ended = asyncio.run(go(ledger))
-        return ended, ledger.table("votes", tasks).num_rows
+    nobody = SimulatedSender(SimulatedJudge(**SIMULATED))
+    prompts = [way.prompt for way in ways]
+    material = {"prompts": prompts, "sources": sources, "measured": [canary.prompt]}
+    return in_session(folder / "l.sqlite", judge, nobody, ask, **material)
 
 
 def test_over_a_socket_every_request_is_in_the_ledger(tmp_path: Path) -> None:
@@ -86,17 +83,13 @@ def test_another_model_is_noticed_in_the_next_process_too(tmp_path: Path) -> Non
         judge = backend(model="simulated-judge", **more)
         tasks = pair_tasks(judge, ways, ring(list(sources)), sources).tasks[:n]
         canary = Canary.of(judge, Template.load("pair-1"), today=day)
-        meter = judge.meter([canary.prompt])
-        prompts = {way.prompt.id: way.prompt for way in ways}
-        by_hash = {s.sha256: s for s in sources.values()}
 
-        async def go(ledger: Ledger) -> Summary:
-            asked = Session(judge, ledger, Renamed(name), prompts, by_hash, meter)
-            return await asked.ask(tasks, await asked.preflight(canary, today=day))
+        async def ask(session: Session) -> Summary:
+            return await session.ask(tasks, await session.preflight(canary, today=day))
 
-        facts: Mapping[str, Any] = {"prices": {meter.price_id: judge.price_list.table()}}
-        with Ledger.open(tmp_path / "l.sqlite", run=facts, cap_uusd=None) as ledger:
-            return asyncio.run(go(ledger))
+        prompts = [way.prompt for way in ways]
+        material = {"prompts": prompts, "sources": sources, "measured": [canary.prompt]}
+        return in_session(tmp_path / "l.sqlite", judge, Renamed(name), ask, **material)
 
     tomorrow = date(2026, 11, 25)
     assert session("judge-may", TODAY, 4).tally.labelled == 4
@@ -136,7 +129,7 @@ def test_a_key_is_asked_for_before_anything_is_sent(monkeypatch: pytest.MonkeyPa
     keyed = backend(base_url="https://a.example/v1", model="m", key_env="TEST_KEY", hosts=["b"])
 
     async def go() -> None:
-        async with connected(keyed):
+        async with connect(keyed):
             raise AssertionError("connected without a key")
 
     with pytest.raises(ConfigError, match="the environment has no TEST_KEY"):
@@ -152,7 +145,7 @@ def pair(pair_id: str, first: str, **more: Any) -> Task:
 
 
 def test_consistency_counts_pairs_with_the_same_winner_in_both_orders() -> None:
-    watch = Consistency()
+    watch = Consistency(parse)
     for task, choice in (
         (pair("a", "left"), "first"),
         (pair("b", "left"), "second"),
@@ -163,13 +156,13 @@ def test_consistency_counts_pairs_with_the_same_winner_in_both_orders() -> None:
         assert watch(task, chat(answer(choice)))[0].choice == choice  # type: ignore[union-attr]
     watch(pair("c", "left"), chat("nonsense"))
     assert (watch.same, watch.both) == (1, 2)
-    assert str(watch) == "consistent 50%" and str(Consistency()) == ""
+    assert str(watch) == "consistent 50%" and str(Consistency(parse)) == ""
 
 
 def test_the_line_of_progress_tells_what_goes_wrong() -> None:
     tally = CallCounts(total=100, labelled=40, refused=3, rejected={"invalid_json": 2}, in_doubt=1)
     tally.spent_uusd = 900_000
-    said = progress_text(tally, Consistency(same=3, both=4), dollars)
+    said = progress_text(tally, Consistency(parse, same=3, both=4), dollars)
     for part in ("46 of 100", "$0.90 so far", "$1.08 to come", "3 refused", "3 unusable", "75%"):
         assert part in said, part
-    assert "$" not in progress_text(CallCounts(total=5), Consistency(), dollars)
+    assert "$" not in progress_text(CallCounts(total=5), Consistency(parse), dollars)

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from material import backend, photographs, ring, rounds
 from scipy.special import expit
+from servers.simulated import SimulatedServer
 
-from interestingness.annotators.asking import Build
 from interestingness.annotators.parsing import parse
+from interestingness.annotators.requests import Build
+from interestingness.annotators.sent_images import ImageSource
 from interestingness.annotators.simulated import SimulatedJudge, SimulatedSender
-from interestingness.annotators.simulated_server import SimulatedServer
-from interestingness.annotators.stimuli import ImageSource
 from interestingness.annotators.tasks import embedding_task, image_tasks, pair_tasks, text_tasks
 from interestingness.annotators.transport import Transport
 from interestingness.annotators.types import Answer, Reject, Reply, Request, Task

@@ -19,8 +19,6 @@ from omegaconf import open_dict
 
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.preflight import PreflightError
-from interestingness.annotators.session import BudgetError
-from interestingness.annotators.simulated import colourfulness
 from interestingness.assembly.prepare import prepare
 from interestingness.cli import conf_folder
 from interestingness.commands import annotation_job
@@ -28,6 +26,7 @@ from interestingness.commands.annotate import annotate
 from interestingness.data.images import read_image
 from interestingness.errors import ConfigError, DataError, LabelError
 from interestingness.labels.votes import VoteSource
+from interestingness.stats.attributes.colour import colourfulness
 from interestingness.studies.texts import descriptions
 from interestingness.tables.tables import Tables, write_table
 
@@ -95,7 +94,12 @@ def test_the_votes_are_found_by_the_label_source_and_say_that_they_are_simulated
     learnt = source(tables)
     assert learnt.missing() is None and "simulated-judge" in learnt.simulated()
     preference = learnt.labels(tables.pairs).preference
-    colour = np.array([colourfulness(read_image(tables.image_path(row))) for row in range(8)])
+    colour = np.array(
+        [
+            colourfulness(np.asarray(read_image(tables.image_path(row)).resize((32, 32))) / 255)
+            for row in range(8)
+        ]
+    )
     margin = colour[tables.pairs.left] - colour[tables.pairs.right]
     clear = np.abs(margin) > 5
     assert clear.sum() >= 5 and not np.isnan(preference).any()
@@ -226,7 +230,7 @@ def test_a_budget_holds_and_a_larger_one_goes_on(
     with pytest.raises(ConfigError, match="there is no budget"):
         run(*price)
     assert not LEDGER.exists()
-    with pytest.raises(BudgetError, match="before the preflight") as early:
+    with pytest.raises(PreflightError, match="before the preflight") as early:
         run(*price, "budget=0.5")
     assert early.value.exit_code == 78 and ledger_status() == (0, 0)
     with pytest.raises(SystemExit) as ended:

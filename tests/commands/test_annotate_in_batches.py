@@ -15,7 +15,7 @@ from material import SIMULATED, data_set
 from servers.provider import Provider, answer_line
 from servers.scripted import Action, Answer, ScriptedServer, Seen
 
-from interestingness.annotators.batch import machine
+from interestingness.annotators.batch import lifecycle
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.simulated import SimulatedJudge
 from interestingness.annotators.types import Request
@@ -57,7 +57,7 @@ class Judging(Provider):
 
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> Judging:
-    monkeypatch.setattr(machine.BatchLimits, "poll_s", 0.01)
+    monkeypatch.setattr(lifecycle.BatchLimits, "poll_s", 0.01)
     return Judging()
 
 

@@ -9,8 +9,9 @@ from counting import Counting, check
 
 from interestingness.data import encoding
 from interestingness.data.content import content_key
-from interestingness.data.encoding import Picture, decode_all, worker_count
+from interestingness.data.encoding import Picture, decode_all
 from interestingness.data.feature_cache import FeatureCache
+from interestingness.data.workers import worker_count
 from interestingness.errors import ConfigError
 
 
@@ -88,13 +89,14 @@ def test_small_batches_and_backbones_with_a_memory_stay_whole(paths, tmp_path, t
     assert encoder.threads == {("MainThread", 2)}
 
 
-@pytest.mark.parametrize(("given", "threads"), [(0, 1), (1, 1), (7, 7)])
+@pytest.mark.parametrize(("given", "threads"), [(0, 0), (1, 1), (7, 7)])
 def test_workers(given, threads):
     assert worker_count(given) == threads
 
 
 def test_workers_by_themselves():
     assert 1 <= worker_count("auto") <= 16
-    for wrong in (-1, "many", 1.5):
+    assert worker_count("auto", processes=10**6, kept=1) == worker_count("auto", most=1) == 1
+    for wrong in (-1, "many", 1.5, True, None):
         with pytest.raises(ConfigError, match="workers"):
             worker_count(wrong)

@@ -113,13 +113,6 @@ def test_pools_hold_every_kept_row_once(
         assert (whole == np.flatnonzero(kept)).all()
     pieces = [order[at : at + 3] for at in range(0, len(order), 3)]
     assert (np.concatenate([*pieces, np.empty(0)]) == whole).all()
-    shard_of = np.searchsorted(bounds, np.arange(rows), side="right") - 1
-    for p in range(order.pools):
-        positions = order.pool_positions(p)
-        assert {shard_of[row] for row in whole[positions.start : positions.stop]} <= set(
-            order.pool_shards(p)
-        )
-        assert all(order.pool_at(position) == p for position in positions)
 
 
 def test_pool_shuffle_mixes_within_pools_and_differs_by_epoch() -> None:

@@ -12,9 +12,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from servers.simulated import SimulatedServer
 
 from interestingness.annotators.simulated import SimulatedJudge
-from interestingness.annotators.simulated_server import SimulatedServer
 
 PREFLIGHT, PAIRS = 3, 50
 
@@ -84,7 +84,7 @@ def test_stopped_killed_and_run_again(tmp_path: Path) -> None:
         assert process.returncode == 0, said
         votes, _ = shop.known()
         held = 2 * PAIRS - votes
-        # Four may be on their way, and a quarter more may have reserved (engine/gate.py).
+        # Four may be on their way, and a quarter more may have reserved (engine/pacing.py).
         assert killed <= votes and 0 <= held <= 5, "as many as were on their way at most"
         assert ("in doubt" in said) == (held > 0)
 

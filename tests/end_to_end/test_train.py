@@ -147,7 +147,7 @@ def test_an_impossible_l2_on_shards_is_one_error(composed) -> None:
 
 def test_watching_validation_needs_a_validation_side(composed) -> None:
     small = ["dataset.images=60", "model.backbone.weights=random"]
-    with pytest.raises(ConfigError, match="no validation side"):
+    with pytest.raises(ConfigError, match="no validation"):
         train(composed("train", *small, "callbacks=best"))
 
 
@@ -202,7 +202,7 @@ def test_lafins_binary_task_says_yes_or_no_and_chooses_the_epoch_by_its_own_loss
     task += ["split=lafin_64_16_20", "dataset.degree=10", "callbacks=best", "trainer.max_epochs=6"]
     run = trained(*task)
     said = _reference(run, "lafin")["yes_or_no"]
-    assert "yes or no" in capsys.readouterr().out and "Yes or no" in (run / "page.html").read_text()
+    assert "Yes or no" in capsys.readouterr().out and "Yes or no" in (run / "page.html").read_text()
     assert _reference(run, "human")["yes_or_no"] is _reference(run, "views")["yes_or_no"] is None
 
     root = OmegaConf.load(run / "config.yaml").dataset.root
@@ -226,7 +226,7 @@ def test_lafins_binary_task_says_yes_or_no_and_chooses_the_epoch_by_its_own_loss
 
     evaluate(composed("evaluate", f"ckpt={run}", run="judged"))
     assert _reference(tmp_path / "judged", "lafin")["yes_or_no"] == said
-    assert "yes or no" in capsys.readouterr().out
+    assert "Yes or no" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("model", ["finetuned_clip", "frozen_clip_linear"])
@@ -249,7 +249,7 @@ def test_a_linear_head_learns_where_yes_begins(trained, composed, tmp_path: Path
         (["optimizer.learning_rate=1"], None, "learning_rate"),
         (["split=by_group", "split.column=nothing"], DataError, "no such column"),
         (["model.scaling=big"], ConfigError, "model.scaling=big"),
-        (["split.train=1.0", "split.test=0.0"], DataError, "test side of the split is empty"),
+        (["split.train=1.0", "split.test=0.0"], DataError, "test part of the split is empty"),
     ],
 )
 def test_bad_options_are_one_clear_error(composed, overrides, error, text) -> None:

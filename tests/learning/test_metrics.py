@@ -13,7 +13,13 @@ import numpy as np
 import pytest
 import torch
 
-from interestingness.learning.metrics import PairScores, pair_metrics
+from interestingness.learning.metrics import (
+    ImageScores,
+    PairScores,
+    pair_metrics,
+    scores_by_image,
+)
+from interestingness.schema import Pairs
 from interestingness.stats.agreement import accuracy
 from interestingness.stats.calibration import brier, expected_calibration_error
 
@@ -88,7 +94,13 @@ def test_half_precision_and_reset() -> None:
 RANKS = """
 import json, os, sys
 import numpy as np, torch, torch.distributed as dist
-from interestingness.learning.metrics import PairScores, pair_metrics
+from interestingness.learning.metrics import (
+    ImageScores,
+    PairScores,
+    pair_metrics,
+    scores_by_image,
+)
+from interestingness.schema import Pairs
 
 meeting = sys.argv[1]
 child = os.fork()  # torch is imported once for both ranks
@@ -147,3 +159,15 @@ def test_two_ranks_give_exactly_what_one_gives(tmp_path: Path) -> None:
                 assert found == expected, (case, rank)
                 assert counted == 60
             assert own == sum(map(len, share[rank])) + 1
+
+
+def test_image_scores_are_collected_once_per_image_and_found_again() -> None:
+    found, _, _ = Pairs.from_ids(["a", "a", "b"], ["b", "c", "c"], ["a", "b", "c", "d"])
+    metric = ImageScores()
+    # Images b, c and a of a batch; its last pair is a placeholder.
+    left, right = torch.tensor([2, 2, 0]), torch.tensor([0, 1, 1])
+    metric.update(torch.tensor([0, 1, -1]), left, right, torch.tensor([0.5, -1.0, 2.0]))
+    gathered = metric.compute()
+    assert len(gathered["slot"]) == 3
+    scores = scores_by_image(gathered, found)
+    assert scores == pytest.approx([2.0, 0.5, -1.0, np.nan], nan_ok=True)

@@ -24,7 +24,7 @@ from interestingness.labels.source import Labels
 from interestingness.reports.charts.standalone import write_interval_svg
 from interestingness.reports.page import render_page
 from interestingness.reports.reasons import Reason
-from interestingness.reports.run_report import FEWEST, accuracy_chart, run_agreement
+from interestingness.reports.run_figures import FEWEST, accuracy_chart, run_agreement
 from interestingness.schema import Pairs
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.result import Bars, Curves, IntervalChart, StudyResult, Table

@@ -243,7 +243,7 @@ def test_votes_that_do_not_tell_a_set_are_an_error(handmade: Callable[..., Mater
         study(reference="aesthetic", train_on="consensus").run(scored)
     with pytest.raises(LabelError, match="no votes"):
         study().run(scored)
-    with pytest.raises(ConfigError, match="no reference is called"):
+    with pytest.raises(ConfigError, match="nobody"):
         study(reference="nobody").run(scored)
 
 

@@ -89,7 +89,7 @@ def test_groups_that_cannot_be_compared_are_ranked_apart() -> None:
 
 
 def test_names_that_are_not_there(synthetic_material: Material) -> None:
-    with pytest.raises(ConfigError, match="no reference is called 'likes'"):
+    with pytest.raises(ConfigError, match="likes"):
         SocialContent(reference="human", social=["likes"], splits=0).run(synthetic_material)
     there = dict(synthetic_material.references.there)
     del there["human"]

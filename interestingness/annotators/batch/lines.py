@@ -1,4 +1,4 @@
-"""The files of a batch: requests that go up, answers that come down; pure."""
+"""The files of a batch: requests that go up, replies that come down; pure."""
 
 from __future__ import annotations
 
@@ -14,31 +14,20 @@ PREFIX = "/v1"
 
 
 @dataclass(frozen=True)
-class Line:
-    """One answer of a batch.
+class BatchLine:
+    """One line of an output or error file.
 
     Attributes:
-        attempt_id: the ``custom_id``; empty where there is none.
-        reply: the answer, if the request was carried out.
-        error: code of the error, if it was not.
+        attempt_id: the ``custom_id``; None where the line cannot be read.
+        reply: if the request was carried out.
+        error: why there is no reply: the provider's code, or what is wrong with the line.
+        raw: the line, if it cannot be read.
     """
 
-    attempt_id: str
+    attempt_id: str | None
     reply: Reply | None
-    error: str
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """A line that is no answer.
-
-    Attributes:
-        number: from 1.
-        why: for people.
-    """
-
-    number: int
-    why: str
+    error: str = ""
+    raw: bytes = b""
 
 
 def request_line(attempt_id: str, request: Request) -> bytes:
@@ -53,23 +42,23 @@ def request_line(attempt_id: str, request: Request) -> bytes:
     return json.dumps(head)[:-1].encode() + b', "body": ' + request.body + b"}\n"
 
 
-def answer_lines(content: bytes) -> Iterator[Line | Unreadable]:
+def read_lines(content: bytes) -> Iterator[BatchLine]:
     """The lines of an output or error file, in any order; empty lines are left out."""
-    for number, raw in enumerate(content.split(b"\n"), start=1):
+    for raw in content.split(b"\n"):
         if not raw.strip():
             continue
         try:
             found = json.loads(raw)
         except (ValueError, RecursionError):
-            yield Unreadable(number, "not JSON, or cut short")
+            yield BatchLine(None, None, "not JSON, or cut short", raw)
             continue
-        if not isinstance(found, dict) or not isinstance(found.get("custom_id"), str):
-            yield Unreadable(number, "no custom_id")
-            continue
-        yield _line(found)
+        if isinstance(found, dict) and isinstance(found.get("custom_id"), str):
+            yield _read_line(found)
+        else:
+            yield BatchLine(None, None, "no custom_id", raw)
 
 
-def _line(found: dict[str, Any]) -> Line:
+def _read_line(found: dict[str, Any]) -> BatchLine:
     response = found.get("response")
     if isinstance(response, dict) and isinstance(response.get("status_code"), int):
         body = response.get("body")
@@ -80,7 +69,7 @@ def _line(found: dict[str, Any]) -> Line:
             text.encode("utf-8", "surrogatepass"),
             request_id=request_id if isinstance(request_id, str) else None,
         )
-        return Line(found["custom_id"], reply, "")
+        return BatchLine(found["custom_id"], reply)
     error = found.get("error")
     code = error.get("code") if isinstance(error, dict) else None
-    return Line(found["custom_id"], None, str(code or "no answer"))
+    return BatchLine(found["custom_id"], None, str(code or "no answer"))

@@ -1,1 +1,1 @@
-"""Sends tasks to a judge: when, how often, at what price, and when to stop."""
+"""Sends tasks to a model: when, how often, at what price, and when to stop."""

@@ -1,30 +1,25 @@
 """Asks tasks, many at a time, and leaves every one of them in a state that the ledger knows.
 
-One task, step by step: build its bytes; enter the gate; reserve its price (committed before
-anything is sent); get a place; send once; store what came back; leave; parse; store the verdict.
-What goes wrong on the way is classed by `ruling.rule` and by the transport: free, in doubt, or the
-end. If the process is killed, what is inside the gate is in doubt: five for every four places.
+One task, step by step: build its bytes; reserve its price (committed before anything is sent); wait
+for a place; send once; store what came back; parse; store what it says. What goes wrong on the way
+is classed by `replies.classify` and by the transport: free, in doubt, or the end of the run.
 
-A worker never dies of an error: its neighbours' answers are paid for. It asks the run to stop, and
-all that is in flight is waited for and stored.
+A worker never dies of an error, because the answers of the others are paid for: it asks the run to
+stop, and all that is in flight is waited for and stored.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from interestingness.annotators.engine.breaker import Breaker
-from interestingness.annotators.engine.contract import BuildRequest, Parse, Prices, Sender
-from interestingness.annotators.engine.gate import Gate
-from interestingness.annotators.engine.judging import AnswerReader
-from interestingness.annotators.engine.ruling import Ruling, rule
-from interestingness.annotators.engine.stopping import Exit, Stop
-from interestingness.annotators.engine.tally import CallCounts, Summary
-from interestingness.annotators.engine.waiting import backoff
-from interestingness.annotators.ledger.store import Ledger
+from interestingness.annotators.engine.asking import Asking, Sender
+from interestingness.annotators.engine.breaker import Breaker, Ending
+from interestingness.annotators.engine.pacing import Pacer
+from interestingness.annotators.engine.replies import OUTAGES, ReplyClass, classify
+from interestingness.annotators.engine.run_state import Exit, Summary
 from interestingness.annotators.types import (
     Answer,
     Attempt,
@@ -32,136 +27,91 @@ from interestingness.annotators.types import (
     Failure,
     Reject,
     Reply,
-    Request,
     Task,
 )
 from interestingness.errors import InterestingnessError
+from interestingness.http_waits import backoff
 
 SAY_PAUSES_FROM_S = 600.0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How patient a run is.
+    """How much is asked at a time, and how patiently.
 
     Attributes:
+        concurrency: the most requests at a time, at least 1.
         deadline_s: for one exchange, from connecting to the last byte.
         retries: after failures that cost nothing, for each task.
         longest_pause_s: if the server wants a longer one, the run ends and can be run again later.
-        served: name under which the model answered before this run; None: the first that is seen.
-        models: names under which the model may answer besides that one.
     """
 
+    concurrency: int = 1
     deadline_s: float = 120.0
     retries: int = 4
     longest_pause_s: float = 3600.0
-    served: str | None = None
-    models: frozenset[str] = frozenset()
+
+
+@dataclass
+class _Call:
+    """One attempt that was sent."""
+
+    task: Task
+    attempt: Attempt
+    reserve: int
+    ticket: int
 
 
 async def run_tasks(
-    ledger: Ledger,
-    tasks: Iterable[Task],
-    build: BuildRequest,
-    parse: Parse,
-    transport: Sender,
-    *,
-    parser_version: str,
-    concurrency: int,
-    prices: Prices,
-    limits: Limits | None = None,
-    stop: Stop | None = None,
-    progress: Callable[[CallCounts], None] = lambda tally: None,
-    say: Callable[[str], None] = lambda text: None,
-    seed: int = 0,
+    asking: Asking, tasks: Iterable[Task], sender: Sender, limits: Limits
 ) -> Summary:
     """Ask what the ledger does not have yet.
 
     Args:
-        ledger: open for writing.
+        asking: ledger, prices, parser, and who is told.
         tasks: in the order in which they are asked; those that are done are left out.
-        build, parse, transport, prices: see `contract`.
-        parser_version: of ``parse``.
-        concurrency: the most requests at a time, at least 1.
-        limits: patience.
-        stop: asked from outside (`stopping.on_signals`), or by the engine itself.
-        progress: called after every step of a task.
-        say: called with what a person should know now, e.g. a long pause.
-        seed: of the jitter.
+        sender: the way to the model.
+        limits: see `Limits`.
 
     Returns:
         Counts, exit status and reason. Nothing is in flight any more.
     """
-    run = _Run(
-        ledger,
-        build,
-        parse,
-        transport,
-        parser_version,
-        prices,
-        limits or Limits(),
-        stop or Stop(),
-        progress,
-        say,
-        concurrency,
-        random.Random(seed),
-    )
-    await asyncio.to_thread(ledger.renew, parse, parser_version)
-    await run.judge_stored()
-    todo = await asyncio.to_thread(ledger.need, tasks)
-    run.tally.total = len(todo.todo)
-    queue = iter(todo.todo)
-    # more workers than places: they build, reserve, store and judge while others' requests are out
-    workers = min(concurrency + concurrency // 2, len(todo.todo))
-    await asyncio.gather(*(run.work(queue) for _ in range(workers)))
+    run = _Run(asking, sender, limits, random.Random(0))
+    await asking.renew()
+    for attempt_id, task, reply in asking.ledger.unparsed():  # stored just before a crash
+        await asking.read(task, attempt_id, reply)
+    todo = (await asyncio.to_thread(asking.ledger.need, tasks)).todo
+    asking.tally.total = len(todo)
+    queue = iter(todo)
+    # more workers than places: they build, reserve, store and parse while others' requests are out
+    workers = min(limits.concurrency + limits.concurrency // 2, len(todo))
+    await asyncio.gather(*(run.work_off(queue) for _ in range(workers)))
     if run.error is not None:
         raise run.error
-    if run.tally.unreachable:
-        tries = f"{run.limits.retries + 1} tries each"
-        run.stop.ask(Exit.LATER, f"tasks without an answer: {run.tally.unreachable} ({tries})")
-    return Summary(run.tally, run.stop.exit_code or Exit.DONE, run.stop.reason)
+    if unreachable := asking.tally.unreachable:
+        tries = f"{limits.retries + 1} tries each"
+        asking.stop.ask(Exit.LATER, f"tasks without an answer: {unreachable} ({tries})")
+    return asking.end()
 
 
 class _Run:
     """What the workers of one run share."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        build: BuildRequest,
-        parse: Parse,
-        transport: Sender,
-        parser_version: str,
-        prices: Prices,
-        limits: Limits,
-        stop: Stop,
-        progress: Callable[[CallCounts], None],
-        say: Callable[[str], None],
-        concurrency: int,
-        rng: random.Random,
-    ) -> None:
-        self.ledger, self.build, self.transport = ledger, build, transport
-        self.prices, self.limits = prices, limits
-        self.judge = AnswerReader(ledger, parse, parser_version, prices)
-        self.stop, self.progress, self.say = stop, progress, say
-        self.rng = rng
-        self.tally, self.breaker = CallCounts(), Breaker()
-        self.gate = Gate(concurrency, stop, rng=rng)
+    def __init__(self, asking: Asking, sender: Sender, limits: Limits, rng: random.Random) -> None:
+        self.asking, self.sender, self.limits, self.rng = asking, sender, limits, rng
+        self.ledger, self.stop, self.tally = asking.ledger, asking.stop, asking.tally
+        self.breaker = Breaker()
+        self.pacer = Pacer(limits.concurrency, asking.stop, rng=rng)
         self.error: Exception | None = None
 
-    async def judge_stored(self) -> None:
-        """Parse answers that were stored just before a crash; they cost nothing more."""
-        for attempt_id, task, reply in self.ledger.unjudged():
-            await self._judge(task, attempt_id, reply, reserve_uusd=0)
-
-    async def work(self, queue: Iterator[Task]) -> None:
+    async def work_off(self, queue: Iterator[Task]) -> None:
         """Take tasks until there are none, or the run should end."""
         for task in queue:
             if self.stop.wanted:
                 return
             try:
                 await self._ask(task)
-                self.progress(self.tally)
+                self.asking.progress(self.tally)
             except Exception as error:  # the others are still waiting for answers that are paid for
                 self.error = self.error or error
                 self.stop.ask(Exit.IO, f"{type(error).__name__}: {error}")
@@ -188,58 +138,55 @@ class _Run:
                 return
 
     async def _may_ask_again(self, task: Task, reject: Reject) -> bool:
-        standing = await asyncio.to_thread(self.ledger.need, [task])
-        if standing.todo and not self.stop.wanted:
-            return True
-        if standing.todo:
+        todo = (await asyncio.to_thread(self.ledger.need, [task])).todo
+        if todo and self.stop.wanted:
             self.ledger.event("not_asked_again", {"task": task.key, "kind": reject.kind})
-        return False
+        return bool(todo) and not self.stop.wanted
 
     async def _once(self, task: Task, retry_with: str | None) -> str | Reject:
         """One attempt.
 
         Returns:
             ``settled``; ``again`` after a failure that cost nothing; ``later`` after a 429 or a
-            gate that closed; or the reject of an unusable answer.
+            pause; or the reject of an unusable answer.
         """
         try:
-            request = await asyncio.to_thread(self.build, task, retry_with)
+            request = await asyncio.to_thread(self.asking.build, task, retry_with)
         except InterestingnessError as error:
             self.ledger.event("not_built", {"task": task.key, "why": error.found})
             self.tally.skipped += 1
             return "settled"
-        if not await self.gate.enter():
+        if not await self.pacer.enter():
             return "later"
         try:
-            reserve = self.prices.reserve(task, retry_with)
+            prices = self.asking.prices
+            reserve = prices.reserve(task, retry_with)
             attempt = await self.ledger.reserve(
-                task, reserve_uusd=reserve, price_id=self.prices.price_id
+                task, reserve_uusd=reserve, price_id=prices.price_id
             )
             if isinstance(attempt, Denied):
                 return self._denied(attempt)
-            ticket = await self.gate.place()
+            ticket = await self.pacer.place()
             if ticket is None:
-                await self.ledger.free(attempt.id, "not sent: the gate closed, or the run ended")
+                await self.ledger.free(attempt.id, "not sent: a pause began, or the run ended")
                 return "later"
-            answer = await self._sent(attempt, request)
+            self.tally.sent += 1
+            try:
+                answer = await self.sender.send(
+                    request, attempt_id=attempt.id, deadline_s=self.limits.deadline_s
+                )
+            finally:
+                self.pacer.vacate()
+            found = classify(answer) if isinstance(answer, Reply) else None
+            if isinstance(answer, Reply) and found is not None and found.action == "parse":
+                await self.ledger.received(attempt.id, answer)  # before it is parsed
         finally:
-            self.gate.leave()
+            self.pacer.leave()
+        call = _Call(task, attempt, reserve, ticket)
         if isinstance(answer, Failure):
-            return await self._failed(attempt, answer, reserve, ticket)
-        return await self._answered(task, attempt, answer, reserve, ticket)
-
-    async def _sent(self, attempt: Attempt, request: Request) -> Reply | Failure:
-        """Send once; what was answered is on disk when this returns."""
-        self.tally.sent += 1
-        try:
-            answer = await self.transport.send(
-                request, attempt_id=attempt.id, deadline_s=self.limits.deadline_s
-            )
-        finally:
-            self.gate.vacate()
-        if isinstance(answer, Reply) and rule(answer).action == "parse":
-            await self.ledger.received(attempt.id, answer)
-        return answer
+            return await self._no_reply(call, answer)
+        assert found is not None
+        return await self._replied(call, answer, found)
 
     def _denied(self, denied: Denied) -> str:
         if denied.reason == "budget":
@@ -250,87 +197,81 @@ class _Run:
             self.tally.skipped += 1
         return "settled"
 
-    async def _failed(self, attempt: Attempt, failure: Failure, reserve: int, ticket: int) -> str:
-        """No reply came."""
-        _, news = self.gate.failed(ticket, {})
+    async def _no_reply(self, call: _Call, failure: Failure) -> str:
+        _, news = self.pacer.failed(call.ticket, {})
+        self.tally.outage = failure.detail if failure.kind == "free" else ""
+        if failure.kind == "stop":
+            self.stop.ask(Exit(failure.exit_code or Exit.LATER), failure.detail)
         if failure.kind == "doubt":
-            return await self._doubt(attempt, failure.detail, reserve, news)
-        return await self._free(attempt, failure.detail, failure.detail, news, answered=False)
+            return await self._in_doubt(call, failure.detail, news)
+        return await self._unwell(call, failure.detail, failure.detail, news, answered=False)
 
-    async def _answered(
-        self, task: Task, attempt: Attempt, reply: Reply, reserve: int, ticket: int
-    ) -> str | Reject:
-        """A reply came, good or bad."""
-        ruling = rule(reply)
-        if ruling.action == "parse":
-            return await self._good(task, attempt, reply, reserve)
-        if ruling.action == "later":
-            pause, news = self.gate.busy(ticket, reply.headers)
-            self._pause(pause, news, ruling)
-            return await self._busy(attempt, ruling, news)
-        if ruling.action in {"again", "doubt"}:
-            pause, news = self.gate.failed(ticket, reply.headers)
-            self._pause(pause, news, ruling)
-            if ruling.action == "doubt":
-                return await self._doubt(attempt, ruling.detail, reserve, news)
-            self.tally.failed_uusd += reserve if reply.status >= 500 else 0
-            return await self._free(attempt, ruling.detail, ruling.signature, news)
-        if ruling.action == "reject":
-            return await self._refused(task, attempt, reply, ruling)
-        assert ruling.exit_code is not None
-        self.stop.ask(ruling.exit_code, ruling.detail)
-        await self.ledger.free(attempt.id, ruling.detail)
+    async def _replied(self, call: _Call, reply: Reply, found: ReplyClass) -> str | Reject:
+        self.tally.outage = found.detail if reply.status in OUTAGES else ""
+        if found.action == "parse":
+            return await self._read(call, reply)
+        if found.action == "later":
+            pause, news = self.pacer.busy(call.ticket, reply.headers)
+            self._tell_pause(pause, news, found)
+            self.tally.busy += 1
+            self._end_if(self.breaker.busy(found.detail) if news else None)
+            await self.ledger.free(call.attempt.id, found.detail)
+            return "later"
+        if found.action in {"again", "doubt"}:
+            pause, news = self.pacer.failed(call.ticket, reply.headers)
+            self._tell_pause(pause, news, found)
+            if found.action == "doubt":
+                return await self._in_doubt(call, found.detail, news)
+            return await self._unwell(call, found.detail, found.signature, news)
+        if found.action == "reject":
+            return await self._refused(call, reply, found)
+        assert found.exit_code is not None
+        self.stop.ask(found.exit_code, found.detail)
+        await self.ledger.free(call.attempt.id, found.detail)
         return "settled"
 
-    def _pause(self, pause: float, news: bool, ruling: Ruling) -> None:
-        """Long pauses are told, very long ones end the run."""
+    def _tell_pause(self, pause: float, news: bool, found: ReplyClass) -> None:
+        """Tell of long pauses; end the run for very long ones."""
         if pause > self.limits.longest_pause_s:
-            wanted = f"the server wants a pause of {pause:.0f} s: {ruling.detail}"
+            wanted = f"the server wants a pause of {pause:.0f} s: {found.detail}"
             self.stop.ask(Exit.LATER, wanted)
         elif news and pause >= SAY_PAUSES_FROM_S:
-            self.say(f"the server wants a pause of {pause / 60:.0f} minutes; waiting")
+            self.asking.say(f"the server wants a pause of {pause / 60:.0f} minutes; waiting")
 
-    async def _free(
-        self, attempt: Attempt, detail: str, signature: str, news: bool, *, answered: bool = True
+    async def _unwell(
+        self, call: _Call, detail: str, signature: str, news: bool, *, answered: bool = True
     ) -> str:
         self.tally.failed += 1
         if news:
-            self._maybe_stop(self.breaker.unwell(signature, detail, answered=answered))
-        await self.ledger.free(attempt.id, detail)
+            self._end_if(self.breaker.unwell(signature, detail, answered=answered))
+        await self.ledger.free(call.attempt.id, detail)
         return "again"
 
-    async def _doubt(self, attempt: Attempt, detail: str, reserve: int, news: bool) -> str:
+    async def _in_doubt(self, call: _Call, detail: str, news: bool) -> str:
         self.tally.in_doubt += 1
-        self.tally.in_doubt_uusd += reserve
-        if news:
-            self._maybe_stop(self.breaker.doubt(detail))
-        await self.ledger.doubt(attempt.id, detail)
+        self._end_if(self.breaker.doubt(detail) if news else None)
+        await self.ledger.doubt(call.attempt.id, detail)
         return "settled"
 
-    async def _busy(self, attempt: Attempt, ruling: Ruling, news: bool) -> str:
-        self.tally.busy += 1
-        if news:
-            self._maybe_stop(self.breaker.busy(ruling.detail))
-        await self.ledger.free(attempt.id, ruling.detail)
-        return "later"
-
-    async def _refused(self, task: Task, attempt: Attempt, reply: Reply, ruling: Ruling) -> str:
+    async def _refused(self, call: _Call, reply: Reply, found: ReplyClass) -> str:
         """A 4xx: this task's fault if others were answered, else probably that of an option."""
-        self.tally.reject(ruling.kind)
-        self._maybe_stop(self.breaker.refused(ruling.signature, task.key, ruling.detail))
+        self.tally.reject(found.kind)
+        self._end_if(self.breaker.refused(found.signature, call.task.key, found.detail))
         if self.breaker.proven and reply.status != 404:
-            await self.ledger.received(attempt.id, reply)
-            await self._judge(task, attempt.id, reply, reserve_uusd=0)
+            await self.ledger.received(call.attempt.id, reply)
+            await self.asking.read(call.task, call.attempt.id, reply)
         else:
-            await self.ledger.free(attempt.id, ruling.detail)
+            await self.ledger.free(call.attempt.id, found.detail)
         return "settled"
 
-    async def _good(self, task: Task, attempt: Attempt, reply: Reply, reserve: int) -> str | Reject:
+    async def _read(self, call: _Call, reply: Reply) -> str | Reject:
         """A 200, whose bytes are stored: what do they say?"""
         if self.ledger.stopped:
             self.stop.ask(Exit.IO, self.ledger.stopped)
-        verdict, tokens = await self._judge(task, attempt.id, reply, reserve_uusd=reserve)
-        self.gate.fine(reply.headers, tokens)
+        verdict, usage, _, _ = await self.asking.read(
+            call.task, call.attempt.id, reply, reserve_uusd=call.reserve
+        )
+        self.pacer.succeeded(reply.headers, usage.total if usage is not None else 0)
         if isinstance(verdict, Answer):
             self.tally.labelled += 1
             self.breaker.good()
@@ -339,36 +280,9 @@ class _Run:
             self.tally.refused += 1
             self.breaker.good()
             return "settled"
-        self._maybe_stop(self.breaker.unusable(verdict.kind, verdict.detail or verdict.kind))
+        self._end_if(self.breaker.unusable(verdict.kind, verdict.detail or verdict.kind))
         return verdict
 
-    async def _judge(
-        self, task: Task, attempt_id: str, reply: Reply, *, reserve_uusd: int
-    ) -> tuple[Answer | Reject, int]:
-        """Parse a stored reply and store the verdict; also the tokens that it used, if told."""
-        judged = await self.judge(task, attempt_id, reply)
-        self.tally.unpriced += judged.cost_uusd is None
-        self.tally.spent_uusd += reserve_uusd if judged.cost_uusd is None else judged.cost_uusd
-        if judged.model is not None:
-            self._served_by(judged.model)
-        usage = judged.usage
-        tokens = [usage.prompt_tokens, usage.completion_tokens] if usage is not None else []
-        used = sum(count for count in tokens if count is not None and count > 0)
-        return judged.verdict, used
-
-    def _served_by(self, model: str) -> None:
-        """Another model than before answers: what it says would be mixed with the rest."""
-        models = self.tally.models
-        first = self.limits.served or next(iter(models), model)
-        if model != first and model not in models and model not in self.limits.models:
-            self.ledger.event("other_model", {"before": first, "now": model})
-            self.stop.ask(
-                Exit.LATER,
-                f"answers came from {first} and now come from {model}; if that is right, name it:"
-                f" annotator.models='[{model}]'",
-            )
-        models[model] = models.get(model, 0) + 1
-
-    def _maybe_stop(self, verdict: tuple[Exit, str] | None) -> None:
-        if verdict is not None:
-            self.stop.ask(*verdict)
+    def _end_if(self, ending: Ending) -> None:
+        if ending is not None:
+            self.stop.ask(*ending)

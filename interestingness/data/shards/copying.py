@@ -25,8 +25,7 @@ from interestingness.data.shards.layout import (
     ShardManifest,
     read_manifest,
 )
-from interestingness.data.shards.opening import shown
-from interestingness.data.shards.remote import Unreachable, join_url, read_url, stream_bytes
+from interestingness.data.shards.remote import Unreachable, join_url, read_url, shown, stream_bytes
 from interestingness.disk import appearing, naming
 from interestingness.errors import ShardError
 

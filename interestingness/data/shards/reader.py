@@ -16,8 +16,7 @@ import pyarrow as pa
 from interestingness.data.shards.index import ShardIndex
 from interestingness.data.shards.layout import INDEX, MANIFEST, ShardManifest, read_manifest
 from interestingness.data.shards.local import LocalShards, check_size
-from interestingness.data.shards.opening import shown
-from interestingness.data.shards.remote import is_url, join_url, read_url
+from interestingness.data.shards.remote import is_url, join_url, read_url, shown
 from interestingness.data.shards.targets import JoinedTargets, PairTargets, join
 from interestingness.errors import ShardError
 from interestingness.schema import Pairs
@@ -27,8 +26,8 @@ class PairShards:
     """Pair shards with their manifest and index.
 
     A folder is read by offset: a process reads the bytes of its own pairs and no others. Any URL
-    that WebDataset opens (``https://host/shards``, ``pipe:aws s3 cp s3://bucket/{name} -``,
-    ``file:/mnt/shards``) is streamed, whole shards at a time.
+    that ``remote`` opens (``https://host/shards``, ``s3://bucket/shards``, ``file:/mnt/shards``,
+    ``pipe:aws s3 cp s3://bucket/{name} -``) is streamed, whole shards at a time.
 
     Attributes:
         root: folder or URL.

@@ -1,7 +1,6 @@
-"""Streams shards from any URL that WebDataset opens.
+"""Reads shards behind a URL, with fsspec: ``https:``, ``s3:``, ``gs:``, ``file:``, …
 
-A stream cannot jump: every worker of every rank reads whole shards and keeps its own pairs, so
-that ranks × workers as many bytes travel as the shards have. They are not decoded, though.
+``pipe:`` URLs are shell commands that WebDataset runs.
 """
 
 from __future__ import annotations
@@ -9,33 +8,58 @@ from __future__ import annotations
 import re
 import tarfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from interestingness.data.shards.layout import VERIFY, Member, ShardFile, parse_member
-from interestingness.data.shards.opening import ERRORS, opened, passing, reason, shown
 from interestingness.errors import ShardError
 
+SILENCE_S = 60.0
+"""Seconds that a server may send nothing."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_BUSY = {408, 429}
 
 
 class Unreachable(ShardError):
     """A URL cannot be read.
 
     Attributes:
-        passing: whether another try may go better.
+        passing: whether another try may go better: a server in trouble, silence, a connection that
+            breaks.
     """
 
     passing = False
 
     @classmethod
     def of(cls, url: str, error: BaseException) -> Unreachable:
-        """For what ``opened`` raised."""
+        """For what opening or reading raised."""
+        status = getattr(error, "status", None)
+        if isinstance(error, FileNotFoundError):
+            reason = "there is no such file"
+        elif isinstance(error, TimeoutError):
+            reason = f"the server sends nothing for {SILENCE_S:g} s"
+        elif status is not None:
+            reason = f"the server answers {status} {getattr(error, 'message', '')}".strip()
+        else:
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        todo = "check the address, or name a local folder"
+        if isinstance(error, ImportError):
+            todo = "pip install the package that it names"
         made = cls(
-            f"{shown(url)}: cannot be read ({reason(error)})",
-            expected="a file behind any URL that WebDataset opens",
-            todo="check the address, or name a local folder",
+            f"{shown(url)}: cannot be read ({reason.replace(url, shown(url))})",
+            expected="a file behind a URL that fsspec opens",
+            todo=todo,
         )
-        made.passing = passing(error)
+        broken = isinstance(error, ConnectionError | TimeoutError) or _is_connection(error)
+        made.passing = broken if status is None else status >= 500 or status in _BUSY
         return made
+
+
+def _is_connection(error: BaseException) -> bool:
+    import aiohttp
+
+    return isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError)
 
 
 def is_url(root: str) -> bool:
@@ -54,6 +78,41 @@ def join_url(root: str, name: str) -> str:
     if "{name}" in root:
         return root.replace("{name}", name)
     return f"{root.rstrip('/')}/{name}"
+
+
+def shown(url: str) -> str:
+    """The URL without user and password, for messages."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def opened(url: str) -> AbstractContextManager[Any]:
+    """A stream of bytes, read once from its beginning, to be closed.
+
+    Raises:
+        Exception: whatever the file system of the URL raises; see ``Unreachable.of``.
+    """
+    if url.startswith("pipe:"):
+        from webdataset.gopen import gopen
+
+        command: AbstractContextManager[Any] = gopen(url, "rb")
+        return command
+    import fsspec
+
+    if urlsplit(url).scheme not in {"http", "https"}:
+        system, path = fsspec.core.url_to_fs(url)
+        file: AbstractContextManager[Any] = system.open(path, "rb")
+        return file
+    import aiohttp
+
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=SILENCE_S, sock_read=SILENCE_S)
+    options = {"client_kwargs": {"timeout": timeout}, "skip_instance_cache": True}
+    system = fsspec.filesystem("http", **options)
+    # One request for the whole file; a size that is given spares the question for it.
+    stream: AbstractContextManager[Any] = system.open(url, "rb", block_size=0, size=1)
+    return stream
 
 
 def read_url(url: str) -> bytes:
@@ -75,7 +134,7 @@ def stream_bytes(url: str) -> Iterator[bytes]:
         with opened(url) as stream:
             while some := stream.read(1 << 20):
                 yield bytes(some)
-    except ERRORS as error:
+    except Exception as error:
         raise Unreachable.of(url, error) from None
 
 
@@ -104,20 +163,16 @@ def stream_members(url: str, shard: ShardFile) -> Iterator[tuple[Member, bytes]]
                     )
                 pairs += member.role == "json"
                 yield member, sample["data"]
-            _drain(stream)
+            while stream.read(1 << 16):
+                pass  # a command behind a pipe ends when it has been read, and says how
+    except ShardError:
+        raise
     except (tarfile.TarError, EOFError) as error:
         raise _cut(url, str(error).splitlines()[0] if str(error) else "cut short") from None
-    except ERRORS as error:
+    except Exception as error:
         raise Unreachable.of(url, error) from None
     if pairs != shard.pairs:
         raise _cut(url, f"ends after {pairs} pairs")
-
-
-def _drain(stream: object) -> None:
-    """Read to the end, so that a command behind a pipe can finish and its exit status is seen."""
-    read = getattr(stream, "read")  # noqa: B009  file objects and WebDataset's Pipe share no type
-    while read(1 << 16):
-        pass
 
 
 def _cut(url: str, what: str) -> ShardError:

@@ -18,7 +18,7 @@ from interestingness.data.images import MAX_PIXELS, Skips, decode_image
 from interestingness.data.plan import EpochPlan, PoolOrder
 from interestingness.data.shards.local import RawPairs
 from interestingness.data.shards.reader import PairShards
-from interestingness.data.shards.sources import OffsetSource, PooledSource, ShardSource
+from interestingness.data.shards.streaming import StreamedEpoch
 from interestingness.data.shards.targets import JoinedTargets, PairTargets
 from interestingness.errors import ConfigError, DataError, ImageError, InterestingnessError
 
@@ -28,9 +28,9 @@ class PairShardStream(IterableDataset[PairBatch]):
     ``batch_size=None``).
 
     The epoch's length comes from the pairs that take part, not from shards: every pair is seen
-    exactly once, all ranks take ``len(stream)`` steps, and what a global batch holds depends on
-    neither ranks nor workers. A rank that has no pair in the last batch is given a placeholder of
-    weight 0.
+    exactly once and all ranks take ``len(stream)`` steps. What a global batch holds depends on
+    neither ranks nor workers where shards lie in a folder; where they are streamed it does (see
+    ``streaming``). A rank that has no pair in the last batch is given a placeholder of weight 0.
 
     ``set_epoch`` acts when an iterator is made: DataLoader copies the stream into its workers then.
     With ``persistent_workers`` the copies would stay at the epoch they started with; ``PairLoader``
@@ -76,9 +76,11 @@ class PairShardStream(IterableDataset[PairBatch]):
             ShardError: if shards and labels do not belong together.
             ConfigError: for an impossible rank or batch size.
         """
-        if not 0 <= rank < ranks:
+        if not 0 <= rank < ranks or min(batch_size, pool) < 1:
             raise ConfigError(
-                f"rank {rank} of {ranks}", expected="0 ≤ rank < ranks", todo="correct them"
+                f"rank {rank} of {ranks}, batches of {batch_size} pairs from {pool} shards",
+                expected="0 ≤ rank < ranks, and at least 1 pair and 1 shard",
+                todo="correct them",
             )
         self.shards, self.batch_size, self.transform = shards, batch_size, transform
         self.rank, self.ranks, self.seed, self.pool = rank, ranks, seed, pool
@@ -90,8 +92,11 @@ class PairShardStream(IterableDataset[PairBatch]):
         """Yield an error instead of raising it, for ``PairLoader`` to raise unaltered."""
         self._joined: JoinedTargets | None = None if targets is None else shards.join(targets)
         self._kept = None if self._joined is None else self._joined.kept
+        self._weight = float(len(shards) if self._joined is None else self._joined.weight.sum())
+        self.workers = 1
+        """DataLoader workers that share the stream; what streamed batches hold depends on it."""
         shards.index.hold(pool + 2)
-        if len(self._plan()[0]) == 0:
+        if self.pairs_kept == 0:
             raise DataError(
                 f"{shards.root}: none of {len(shards)} pairs is left after split and label filter",
                 expected="at least one pair",
@@ -109,17 +114,18 @@ class PairShardStream(IterableDataset[PairBatch]):
 
     def __len__(self) -> int:
         """Steps that are left of the epoch, on every rank."""
-        return max(0, self._plan()[1].steps - self.start_batch)
+        return max(0, self._plan().steps - self.start_batch)
 
     @property
     def pairs_kept(self) -> int:
         """Pairs of an epoch over all ranks."""
-        return len(self._plan()[0])
+        return len(self.shards) if self._kept is None else int(self._kept.sum())
 
     @property
     def pairs_of_rank(self) -> int:
         """Pairs of an epoch on this rank."""
-        return self._plan()[1].share(self.rank)
+        plan = self._plan()
+        return plan.pairs if isinstance(plan, StreamedEpoch) else plan.share(self.rank)
 
     def __iter__(self) -> Iterator[PairBatch]:
         """Batches of this rank that fall to the DataLoader worker that asks."""
@@ -132,26 +138,40 @@ class PairShardStream(IterableDataset[PairBatch]):
 
     def _batches(self) -> Iterator[PairBatch]:
         info = get_worker_info()
-        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
-        order, plan = self._plan()
-        batches = plan.batches(worker, workers, start_batch=self.start_batch)
-        source: ShardSource
-        if self.shards.local is not None:
-            source = OffsetSource(self.shards.local, plan, self.rank)
-        else:
-            source = PooledSource(self.shards, order, plan, self.rank, batches)
-        for batch in batches:
-            yield self._batch(plan, batch, source.fetch(batch))
+        worker, self.workers = (0, 1) if info is None else (info.id, info.num_workers)
+        plan = self._plan()
+        if isinstance(plan, StreamedEpoch):
+            weight = self._weight / plan.steps
+            for rows, raw in plan.batches(worker, self.start_batch):
+                yield self._batch(rows, raw, weight)
+            return
+        assert self.shards.local is not None  # else the plan is a streamed one
+        for batch in plan.batches(worker, self.workers, start_batch=self.start_batch):
+            own = plan.rows(batch, self.rank)
+            weight = self._labels(plan.global_rows(batch))[2].sum()
+            yield self._batch(own, self.shards.local.fetch(own.tolist()), float(weight))
 
-    def _plan(self) -> tuple[PoolOrder, EpochPlan]:
+    def _plan(self) -> EpochPlan | StreamedEpoch:
+        if self.shards.local is None:
+            return StreamedEpoch(
+                self.shards,
+                self._kept,
+                batch_size=self.batch_size,
+                rank=self.rank,
+                ranks=self.ranks,
+                workers=self.workers,
+                seed=self.seed,
+                epoch=self.epoch,
+                pool=self.pool,
+            )
         bounds = self.shards.index.bounds
         order = PoolOrder(bounds, self._kept, seed=self.seed, epoch=self.epoch, pool=self.pool)
-        return order, EpochPlan(order, self.batch_size, self.ranks)
+        return EpochPlan(order, self.batch_size, self.ranks)
 
-    def _batch(self, plan: EpochPlan, batch: int, raw: RawPairs) -> PairBatch:
+    def _batch(self, rows: NDArray[np.integer], raw: RawPairs, global_weight: float) -> PairBatch:
         tensors, reasons = self._decode(raw)
         slot = {image: at for at, image in enumerate(tensors)}
-        row, preference, weight = self._labels(plan.rows(batch, self.rank))
+        row, preference, weight = self._labels(rows)
         good = np.array([a in slot and b in slot for a, b in raw.ids], dtype=bool)
         skipped = tuple(
             SkippedPair(int(row[at]), image, reasons[image])
@@ -159,8 +179,7 @@ class PairShardStream(IterableDataset[PairBatch]):
             for image in images
             if image in reasons
         )
-        _, _, weights = self._labels(plan.global_rows(batch))
-        normalizer = float(weights.sum()) / self.ranks or 1.0
+        normalizer = global_weight / self.ranks or 1.0
         if not good.any():
             return self._placeholder(normalizer, skipped)
         ids = [images for images, use in zip(raw.ids, good, strict=True) if use]
@@ -258,7 +277,7 @@ class PairLoader(DataLoader[PairBatch]):
                 expected="workers that start anew with each epoch, and so know it",
                 todo="leave the option out",
             )
-        stream.carry_errors = True
+        stream.carry_errors, stream.workers = True, max(workers, 1)
         super().__init__(
             stream, batch_size=None, num_workers=workers, pin_memory=pin_memory, **options
         )

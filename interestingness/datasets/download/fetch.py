@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +20,7 @@ from interestingness.datasets.download.addresses import (
 from interestingness.datasets.download.outcome import Kind
 from interestingness.datasets.download.placeholders import Placeholders
 from interestingness.datasets.download.settings import DownloadSettings
+from interestingness.http_waits import read_retry_after
 
 _CHUNK = 1 << 16
 _GONE = (404, 410)
@@ -137,26 +136,12 @@ def _unusable(url: str, status: int, headers: Mapping[str, str]) -> FetchAnswer:
     if status in _GONE:
         kind = "gone"
     elif status in (429, 503):
-        kind, wait = "busy", retry_after(headers.get("Retry-After", ""), now=time.time())
+        kind = "busy"
+        asked = read_retry_after(headers.get("Retry-After"), date=headers.get("Date"))
+        wait = math.nan if asked is None else asked
     elif status >= 500 or status in (408, 425):
         kind = "server error"
     return FetchAnswer(None, kind, f"HTTP {status}", url, status, wait)
-
-
-def retry_after(text: str, *, now: float) -> float:
-    """Seconds that a ``Retry-After`` header asks for; NaN if it says nothing that can be read.
-
-    Args:
-        text: seconds, or a date.
-        now: seconds since 1970.
-    """
-    text = text.strip()
-    if text.isdecimal():
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
-    except (ValueError, TypeError, OverflowError):
-        return math.nan
 
 
 def _said(error: BaseException) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import os
 import time
 from collections.abc import Mapping
@@ -12,8 +11,8 @@ from typing import Any
 
 import aiohttp
 
-from interestingness.datasets.download.fetch import retry_after
 from interestingness.errors import ConfigError, DataError
+from interestingness.http_waits import read_retry_after
 
 ENDPOINT = "https://api.flickr.com/services/rest/"
 KEY = "FLICKR_API_KEY"
@@ -135,8 +134,9 @@ class Flickr:
         fields = {"method": method, "api_key": self._key, "format": "json", "nojsoncallback": "1"}
         fields |= {name: str(value) for name, value in arguments.items()}
         async with session.post(self._endpoint, data=fields, allow_redirects=False) as response:
-            wait = retry_after(response.headers.get("Retry-After", ""), now=time.time())
-            return response.status, 0.0 if math.isnan(wait) else wait, await response.read()
+            headers = response.headers
+            wait = read_retry_after(headers.get("Retry-After"), date=headers.get("Date"))
+            return response.status, wait or 0.0, await response.read()
 
     def _read(self, method: str, status: int, body: bytes) -> Mapping[str, Any] | str:
         """The answer, or why another attempt may get one."""

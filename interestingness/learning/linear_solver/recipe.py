@@ -1,8 +1,8 @@
 """The paper's recipe, 25 epochs of Adam without L2, for all label sources × all splits in one loop.
 
-Not an optimum: where it stops depends on rate and epochs, and it is a row of its own beside the
-converged one. Epochs, order of pairs and batches are those of ``train.py``, so that one problem
-here is one run there.
+The result is no optimum: it depends on learning rate and epochs, and is reported in a row of its
+own beside the converged fit. Epochs, order of pairs and batches are those of ``train.py``, so that
+one problem here equals one run there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interestingness.data.plan import shuffled
-from interestingness.learning.linear_solver.ridge import LinearFits, why_missing
+from interestingness.learning.linear_solver.fit import LinearFits
+from interestingness.learning.linear_solver.problems import why_missing
 from interestingness.learning.linear_solver.threads import in_threads
 from interestingness.schema import Array, Pairs
 
@@ -44,7 +45,7 @@ class Recipe(NamedTuple):
 
 
 class _Group(NamedTuple):
-    """Sources of one split with a label on the same pairs, which see the same batches."""
+    """Sources of one split that label the same pairs, and so are trained on the same batches."""
 
     split: int
     columns: NDArray[np.int64]
@@ -64,13 +65,13 @@ def fit_recipe(
     Args:
         features: scaled as they are to be used, shape (images, dim).
         pairs: all pairs.
-        preference: in [0, 1], 0.5 a tie, NaN where a source knows nothing; shape (pairs, sources).
+        preference: in [0, 1], 0.5 a tie, NaN where a source has no label; shape (pairs, sources).
         weight: non-negative, shape (pairs, sources).
         splits: training rows of each split.
         recipe: epochs, rate, batch size and seed.
 
     Returns:
-        As ``fit_ridge``; there is no optimum to be near, so ``bound`` is NaN.
+        As ``fit_linear``; ``bound`` and ``l2`` are NaN, because there is neither optimum nor L2.
 
     Source:
         Abdullahu and Grabner 2025: a linear neuron on frozen CLIP features, 25 epochs. Optimiser,
@@ -88,7 +89,7 @@ def fit_recipe(
             groups.setdefault(len(own), []).append(group)
     values = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32))
     fitted = np.full((*missing.shape, values.shape[1]), np.nan, dtype=np.float32)
-    # One loop for groups of equally many sources: nothing is padded but last batches.
+    # One loop for groups of equally many sources: only last batches are padded.
     threads = torch.get_num_threads()
     parts = [some[t::threads] for some in groups.values() for t in range(min(threads, len(some)))]
 
@@ -98,7 +99,8 @@ def fit_recipe(
             fitted[group.split, group.columns] = w.numpy()
 
     in_threads(train, len(parts))
-    return LinearFits(fitted, missing, np.full(missing.shape, np.nan))
+    none = np.full(missing.shape, np.nan)
+    return LinearFits(fitted, missing, none, none)
 
 
 def _adam(
@@ -123,7 +125,7 @@ def _adam(
         share = share / share.sum(1, keepdim=True).clamp(min=1e-30)
         slope = (torch.sigmoid(difference @ w.mT) - target[rows[..., None], columns]) * share
         gradient = slope.mT @ difference
-        # A group whose epoch is over stands still until the others have caught up.
+        # A group whose epoch has ended is not updated until the others have finished theirs.
         active = there.any(1)[:, None, None]
         steps += active
         if bool(active.all()):
@@ -140,7 +142,7 @@ def _adam(
 
 
 def _batches(groups: Sequence[_Group], recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pairs of each group's batch, (groups, batch_size), and which of them are no padding."""
+    """Pairs of each group's batch, and which of them are not padding, (groups, batch_size)."""
     size = recipe.batch_size
     longest = max(-(-len(group.rows) // size) for group in groups)
     for epoch in range(recipe.epochs):

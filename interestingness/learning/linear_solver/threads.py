@@ -1,4 +1,4 @@
-"""Threads over problems instead of threads inside products of small matrices."""
+"""Threads over problems: inside products of small matrices threads cost more than they help."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 
 
 def in_threads(work: Callable[[int], None], count: int) -> None:
-    """``work(0)`` … ``work(count - 1)``, as many at once as torch may use threads, one thread each.
+    """Call ``work(0)`` … ``work(count - 1)`` on as many threads as torch may use.
 
-    The matrices are small: threads inside one product wait for each other more than they help.
+    Meanwhile torch itself uses one thread.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -12,7 +12,7 @@ from bench import Bench
 from servers.provider import Provider
 from servers.scripted import ScriptedServer
 
-from interestingness.annotators.engine import waiting
+from interestingness import http_waits
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def server(provider: Provider) -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(waiting, "FIRST_S", 0.01)
+    monkeypatch.setattr(http_waits, "FIRST_S", 0.01)
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         yield Bench(Path(folder) / "judge.sqlite")

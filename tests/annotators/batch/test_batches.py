@@ -14,9 +14,9 @@ from bench import Bench, pairs
 from servers.provider import Ending, Provider, answer_line, completed, error_line
 from servers.scripted import Answer, Cut, ScriptedServer, completion, error
 
-from interestingness.annotators.batch.lines import Line, Unreadable, answer_lines, request_line
-from interestingness.annotators.batch.machine import Machine
-from interestingness.annotators.engine.stopping import Exit
+from interestingness.annotators.batch.lifecycle import BatchRun
+from interestingness.annotators.batch.lines import read_lines, request_line
+from interestingness.annotators.engine.run_state import Exit
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.types import Request
 
@@ -28,7 +28,7 @@ def test_a_batch_from_beginning_to_end(batches: Batches, bench: Bench, provider:
     assert (summary.exit_code, summary.tally.labelled) == (Exit.DONE, 30)
     assert bench.states() == {"judged": 30}
     assert bench.charged() == summary.tally.spent_uusd == 30 * 110
-    assert batches.shards() == [("done", "batch-1")]
+    assert batches.parts() == [("done", "batch-1")]
     assert provider.batches["batch-1"]["endpoint"] == "/v1/chat/completions"
     assert batches.run(pairs(30)).tally.total == 0
     assert len(provider.batches) == 1
@@ -67,12 +67,12 @@ class Crash(BaseException):
     """The process is gone; nothing of ours may catch it."""
 
 
-STEPS = ["build", "_upload", "_create", "_poll", "_ingest", "_finish"]
+STEPS = ["_upload", "_create", "_poll", "_take_in"]
 
 
 def crashing(monkeypatch: pytest.MonkeyPatch, where: str, before_the_ledger_knows: bool) -> None:
     """Die in a step: after its work, just before or just after the ledger is told."""
-    step, move = getattr(Machine, where), Ledger.move_shard
+    step, move = getattr(BatchRun, where), Ledger.move_part
     inside = [False]
 
     async def dying_move(self: Ledger, name: str, state: str, **facts: Any) -> None:
@@ -82,12 +82,12 @@ def crashing(monkeypatch: pytest.MonkeyPatch, where: str, before_the_ledger_know
         if fatal:
             raise Crash
 
-    async def watched(self: Machine, *given: Any) -> Any:
+    async def watched(self: BatchRun, *given: Any) -> Any:
         inside[0] = True
         return await step(self, *given)
 
-    monkeypatch.setattr(Ledger, "move_shard", dying_move)
-    monkeypatch.setattr(Machine, where, watched)
+    monkeypatch.setattr(Ledger, "move_part", dying_move)
+    monkeypatch.setattr(BatchRun, where, watched)
 
 
 @pytest.mark.parametrize("before_the_ledger_knows", [True, False])
@@ -106,7 +106,7 @@ def test_a_crash_anywhere_is_taken_up_and_nothing_is_asked_twice(
     assert len(provider.batches) == 1
     assert bench.states().get("judged") == 20
     assert bench.charged() == 20 * 110
-    assert {state for state, _ in batches.shards()} <= {"done", "abandoned"}
+    assert {state for state, _ in batches.parts()} <= {"done", "abandoned"}
 
 
 def test_a_crash_in_the_middle_of_the_intake(
@@ -277,7 +277,7 @@ def test_the_same_file_twice_changes_nothing(
 
     async def again() -> None:
         with bench.open() as ledger:
-            await ledger.move_shard(name, "ended")
+            await ledger.move_part(name, "ended")
 
     asyncio.run(again())
     batches.run(pairs(10))
@@ -383,7 +383,7 @@ def test_what_is_certainly_refused_is_given_back(
     assert "no_batches_here" in summary.reason
     assert bench.states() == {"failed_free": 5}
     assert bench.charged() == 0
-    assert batches.shards() == [("failed", None)]
+    assert batches.parts() == [("failed", None)]
     with ScriptedServer() as single:
         assert bench.run(single.base_url, pairs(5)).tally.labelled == 5
 
@@ -391,17 +391,17 @@ def test_what_is_certainly_refused_is_given_back(
 def test_a_crash_while_a_refused_batch_is_given_back(
     batches: Batches, bench: Bench, provider: Provider
 ) -> None:
-    async def dying(self: Machine, *given: Any) -> None:
+    async def dying(self: BatchRun, *given: Any) -> None:
         raise Crash
 
     provider.faults = [("POST /v1/files", error(400))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Machine, "_give_back", dying)
+        patch.setattr(BatchRun, "_give_back", dying)
         with pytest.raises(Crash):
             batches.run(pairs(5))
     assert batches.run(pairs(5)).exit_code == Exit.DONE
     assert bench.states() == {"failed_free": 5, "judged": 5}
-    assert [state for state, _ in batches.shards()] == ["failed", "done"]
+    assert [state for state, _ in batches.parts()] == ["abandoned", "done"]
 
 
 def test_a_refusal_after_a_lost_answer_gives_nothing_back(
@@ -465,8 +465,7 @@ def test_lines_of_answers() -> None:
     content = (
         answer_line("a-1") + b"\n\xff\n[]\n" + error_line("a-2", "batch_expired") + b"[" * 9999
     )
-    lines = list(answer_lines(content))
-    assert [type(line) for line in lines] == [Line, Unreadable, Unreadable, Line, Unreadable]
-    last = lines[3]
-    assert isinstance(last, Line)
-    assert (last.attempt_id, last.reply, last.error) == ("a-2", None, "batch_expired")
+    lines = list(read_lines(content))
+    assert [line.attempt_id for line in lines] == ["a-1", None, None, "a-2", None]
+    assert (lines[3].reply, lines[3].error) == (None, "batch_expired")
+    assert lines[1].raw == b"\xff"

@@ -11,8 +11,8 @@ from batches import Batches
 from bench import Bench
 from llmock.routers import batch as mock_batches
 
-from interestingness.annotators.batch.machine import Machine
-from interestingness.annotators.engine.stopping import Exit
+from interestingness.annotators.batch.provider import BatchProvider
+from interestingness.annotators.engine.run_state import Exit
 from interestingness.annotators.types import Task
 
 # the mock (0.2.2) leaves the temporary files of uploads open, and runs in this process
@@ -49,28 +49,19 @@ def test_a_crash_after_the_batch_was_made(
     at_llmock: Batches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Row 36: found by its metadata in the mock's own list."""
-    create = Machine._create
+    create = BatchProvider.create
 
     class Crash(BaseException):
         pass
 
-    async def dying(self: Machine, shard: Any) -> bool:
-        remote_create = type(self.remote).create
+    async def made_and_gone(self: BatchProvider, *given: Any) -> None:
+        await create(self, *given)
+        raise Crash
 
-        async def made_and_gone(*given: Any) -> None:
-            await remote_create(*given)
-            raise Crash
-
-        monkeypatch.setattr(type(self.remote), "create", made_and_gone)
-        try:
-            return await create(self, shard)
-        finally:
-            monkeypatch.setattr(type(self.remote), "create", remote_create)
-
-    monkeypatch.setattr(Machine, "_create", dying)
+    monkeypatch.setattr(BatchProvider, "create", made_and_gone)
     with pytest.raises(Crash):
         at_llmock.run(descriptions(6))
-    monkeypatch.setattr(Machine, "_create", create)
+    monkeypatch.setattr(BatchProvider, "create", create)
     assert len(mock_batches._batches) == 1
     assert at_llmock.run(descriptions(6)).exit_code == Exit.DONE
     assert len(mock_batches._batches) == 1

@@ -10,13 +10,13 @@ import pytest
 from bench import Bench
 from servers.scripted import ScriptedServer
 
-from interestingness.annotators.engine import waiting
+from interestingness import http_waits
 
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """In memory where that is possible, and with short waits: neither is what is tested here."""
-    monkeypatch.setattr(waiting, "FIRST_S", 0.02)
+    monkeypatch.setattr(http_waits, "FIRST_S", 0.02)
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         yield Bench(Path(folder) / "judge.sqlite")

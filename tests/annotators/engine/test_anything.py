@@ -8,11 +8,10 @@ import random
 import zlib
 from typing import Any
 
-from bench import Bench, Prices, build, pairs
+from bench import Bench, make_asking, pairs
 from servers.scripted import completion
 
-from interestingness.annotators.engine.runner import run_tasks
-from interestingness.annotators.parsing import PARSER_VERSION, parse
+from interestingness.annotators.engine.runner import Limits, run_tasks
 from interestingness.annotators.types import Failure, Reply, Request
 
 ODD: list[Any] = [None, True, -1, 1e400, float("nan"), "", "x", [], {}, "\ud800", 10**30, "first"]
@@ -65,16 +64,7 @@ def test_anything(bench: Bench) -> None:
 
     async def once() -> None:
         with bench.open() as ledger:
-            await run_tasks(
-                ledger,
-                tasks,
-                build,
-                parse,
-                server,
-                parser_version=PARSER_VERSION,
-                concurrency=8,
-                prices=Prices(),
-            )
+            await run_tasks(make_asking(ledger), tasks, server, Limits(8))
 
     for _ in range(60):
         asyncio.run(once())

@@ -12,7 +12,7 @@ from interestingness.annotators.engine.breaker import (
     UNWELL_IN_A_ROW,
     Breaker,
 )
-from interestingness.annotators.engine.stopping import Exit
+from interestingness.annotators.engine.run_state import Exit
 
 
 def proven() -> Breaker:

@@ -12,7 +12,7 @@ from bench import Bench, pairs
 from disks import fill
 from servers.scripted import Answer, ScriptedServer, Seen, completion
 
-from interestingness.annotators.engine.stopping import Exit, Stop
+from interestingness.annotators.engine.run_state import Exit, Stop
 from interestingness.annotators.ledger.errors import LedgerStorageError
 
 

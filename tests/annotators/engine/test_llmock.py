@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from bench import Bench, pairs
 
-from interestingness.annotators.engine.stopping import Exit
+from interestingness.annotators.engine.run_state import Exit
 
 GOOD = '{"choice": "second", "reason": "more colour"}'
 

@@ -15,8 +15,8 @@ from bench import build as plain_build
 from servers.cutter import Cutter, Mode
 from servers.scripted import Action, Answer, Hang, ScriptedServer, Seen, completion, error
 
+from interestingness.annotators.engine.run_state import Exit, Stop
 from interestingness.annotators.engine.runner import Limits
-from interestingness.annotators.engine.stopping import Exit, Stop
 from interestingness.annotators.types import Request, Task
 from interestingness.errors import ImageError
 
@@ -96,7 +96,7 @@ def test_the_deadline_is_for_the_whole_exchange(
     bench: Bench, server: ScriptedServer, action: Action
 ) -> None:
     """Row 26: silence, and one byte now and then."""
-    bench.limits = Limits(deadline_s=0.3)
+    bench.limits = Limits(deadline_s=1.5)
     server.follow([action])
     summary = bench.run(server.base_url, pairs(3), concurrency=1)
     assert (summary.tally.in_doubt, summary.tally.labelled) == (1, 2)
@@ -245,10 +245,10 @@ def test_another_model_than_before_pauses_the_run(bench: Bench, server: Scripted
     assert len(server.journal) == 4
     served = bench.rows("SELECT served_model FROM attempt ORDER BY rowid")
     assert served == [("judge-1",)] * 3 + [("judge-2",)]
-    bench.limits = Limits(served="judge-1")
+    bench.names = {"served": "judge-1"}
     assert bench.run(server.base_url, pairs(20), concurrency=1).exit_code == Exit.LATER
     assert len(server.journal) == 5, "a new process knows the name, too"
-    bench.limits = Limits(models=frozenset({"judge-1", "judge-2"}))
+    bench.names = {"models": frozenset({"judge-1", "judge-2"})}
     assert bench.run(server.base_url, pairs(20)).exit_code == Exit.DONE
 
 
@@ -374,7 +374,7 @@ def test_stopping_waits_for_what_is_in_flight(bench: Bench, server: ScriptedServ
             await asyncio.sleep(0.005)
         stop.ask(Exit.INTERRUPTED, "stopped by test")
 
-    server.script = lambda seen: Answer(body=completion(), delay_s=0.3)
+    server.script = lambda seen: Answer(body=completion(), delay_s=1.5)
     summary = bench.run(server.base_url, pairs(50), meanwhile=interrupt)
     assert summary.exit_code == Exit.INTERRUPTED
     assert summary.tally.labelled == len(server.answered) == 8

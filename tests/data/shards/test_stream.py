@@ -21,10 +21,8 @@ from PIL import Image
 from torch import Tensor
 
 from interestingness.data.batch import PairBatch
-from interestingness.data.plan import EpochPlan, PoolOrder
 from interestingness.data.shards.reader import PairShards, _remove
 from interestingness.data.shards.remote import stream_members
-from interestingness.data.shards.sources import PooledSource
 from interestingness.data.shards.stream import PairLoader, PairShardStream
 from interestingness.data.shards.targets import PairTargets
 from interestingness.data.shards.writer import write_shards
@@ -299,49 +297,6 @@ def test_batches_move_with_their_skips(root: Path, transform: Transform) -> None
 def url(request: pytest.FixtureRequest, root: Path) -> str:
     """The same shards behind URLs that are streamed."""
     return str(request.param).format(root=root)
-
-
-def test_streamed_shards_give_the_same_batches(
-    url: str, root: Path, tables: Tables, transform: Transform
-) -> None:
-    for ranks, workers, start in ((1, 0, 0), (3, 0, 1), (1, 2, 2)):
-        local, streamed = (
-            collect(where, tables.pairs, transform, ranks, workers, start_batch=start)
-            for where in (root, url)
-        )
-        for a, b in zip(itertools.chain(*local), itertools.chain(*streamed), strict=True):
-            assert a.row.tolist() == b.row.tolist() and torch.equal(a.images, b.images)
-    assert PairShards(url).pairs.pair_ids == tables.pairs.pair_ids
-
-
-def test_streamed_images_of_other_workers_are_not_decoded(root: Path, transform: Transform) -> None:
-    calls = []
-
-    def counting(image: Image.Image) -> Tensor:
-        calls.append(1)
-        return transform(image)
-
-    shards = PairShards(f"file:{root}")
-    list(PairShardStream(shards, batch_size=1, transform=counting, rank=0, ranks=1))
-    alone = len(calls)
-    calls.clear()
-    list(PairShardStream(shards, batch_size=2, transform=counting, rank=0, ranks=2))
-    assert len(calls) == alone / 2
-
-
-def test_a_streaming_worker_holds_its_own_pairs_only_and_until_their_turn(root: Path) -> None:
-    shards = PairShards(f"file:{root}")
-    order = PoolOrder(shards.index.bounds, seed=0, pool=2)
-    plan = EpochPlan(order, 4, 2)
-    batches = plan.batches(1, 3)
-    source = PooledSource(shards, order, plan, 1, batches)
-    own = sum(len(plan.rows(batch, 1)) for batch in batches)
-    left = own
-    for batch in batches:
-        raw = source.fetch(batch)
-        left -= len(raw.ids)
-        assert source.held <= left
-    assert left == 0
 
 
 def test_a_streamed_shard_that_is_cut(url: str, root: Path, transform: Transform) -> None:

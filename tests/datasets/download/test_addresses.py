@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from interestingness.datasets.download.addresses import (
@@ -13,7 +11,6 @@ from interestingness.datasets.download.addresses import (
     is_public,
     redirected,
 )
-from interestingness.datasets.download.fetch import retry_after
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::808:808"])
@@ -46,10 +43,3 @@ def test_urls_and_redirects() -> None:
     with pytest.raises(AddressRefusedError, match="neither http nor https"):
         redirected("http://a.org/", "file:///etc/passwd")
     assert host_of("HTTPS://A.org/x") == "a.org:443" and host_of("http://a.org:8/") == "a.org:8"
-
-
-def test_retry_after() -> None:
-    assert retry_after("120", now=0) == 120
-    assert retry_after("Thu, 01 Jan 1970 00:01:00 GMT", now=20) == 40
-    assert retry_after("Thu, 01 Jan 1970 00:01:00 GMT", now=90) == 0
-    assert math.isnan(retry_after("soon", now=0)) and math.isnan(retry_after("", now=0))

@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from interestingness.data.features import FeatureBatches
+from interestingness.learning.linear_solver.fit import fit_linear
+from interestingness.learning.linear_solver.problems import NO_PAIRS
 from interestingness.learning.linear_solver.recipe import Recipe, fit_recipe
-from interestingness.learning.linear_solver.ridge import NO_PAIRS, fit_ridge
-from interestingness.learning.losses import bradley_terry_loss
+from interestingness.learning.pair_losses import BradleyTerryLoss
 
 from .conftest import World, planted
 
@@ -29,11 +30,12 @@ def alone(world: World, rows: np.ndarray, k: int) -> np.ndarray:
     for epoch in range(RECIPE.epochs):
         for batch in batches(epoch, 0):
             scores = batch.images @ w
-            loss = bradley_terry_loss(
-                scores[batch.left] - scores[batch.right],
+            loss = BradleyTerryLoss()(
+                scores[batch.left],
+                scores[batch.right],
                 batch.preference,
-                weight=batch.weight,
-                normalizer=batch.normalizer,
+                batch.weight,
+                batch.normalizer,
             )
             adam.zero_grad()
             loss.backward()
@@ -62,7 +64,7 @@ def test_is_not_the_optimum() -> None:
     arguments = (world.features, world.pairs, world.preference, world.weight)
     rows = [np.arange(len(world.pairs))]
     one = fit_recipe(*arguments, rows, RECIPE).weights[0]
-    other = fit_ridge(*arguments, rows, l2=0.01).weights[0]
+    other = fit_linear(*arguments, rows, l2=0.01).weights[0]
     cosine = (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
     assert (cosine < 0.99).all() and (cosine > 0.2).all()
 

@@ -1,0 +1,117 @@
+"""Takes in what a batch brought: each answer once, whatever the order, however often."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from interestingness.annotators.batch.lines import BatchLine, read_lines
+from interestingness.annotators.engine.asking import Asking
+from interestingness.annotators.engine.replies import classify
+from interestingness.annotators.ledger.batches import BatchPart
+from interestingness.annotators.ledger.store import Ledger
+from interestingness.annotators.types import Answer, Reject
+
+T = TypeVar("T")
+CHUNK = 500
+KEPT_OF_A_LINE = 4000
+"""Characters of a line that cannot be read, for the ledger's events."""
+
+NEVER_RUN = frozenset({"expired", "cancelled", "failed"})
+"""States of a batch in which a request without an answer was not carried out, nor charged."""
+
+
+async def take_in(
+    ledger: Ledger, part: BatchPart, contents: Iterable[bytes], *, status: str
+) -> dict[str, int]:
+    """Store the replies of an ended batch, and settle what has none.
+
+    Twice does no harm: the first answer to an attempt stays, another one becomes an event.
+
+    Args:
+        ledger: open for writing.
+        part: of the batch.
+        contents: of its output file and its error file.
+        status: in which the batch ended: without an answer, ``completed`` leaves doubt, and the
+            others mean that nothing was done.
+
+    Returns:
+        Numbers of requests ``answered`` with status 200, ``refused`` with a reply, ``not_run``, and
+        ``missing``: no line speaks of them; and of lines with ``unknown`` ids or ``unreadable``.
+    """
+    names = ("answered", "refused", "not_run", "unknown", "unreadable", "missing")
+    counts = dict.fromkeys(names, 0)
+    states = dict(part.attempts)
+    spoken: set[str] = set()
+
+    async def take(line: BatchLine) -> None:
+        if line.attempt_id is None:
+            kind, seen = "unreadable", line.raw[:KEPT_OF_A_LINE].decode("utf-8", "replace")
+            about = {"shard": part.name, "why": line.error, "line": seen}
+            ledger.event("unreadable_in_batch", about)
+        elif line.attempt_id not in states:
+            kind = "unknown"
+            ledger.event("unknown_in_batch", {"shard": part.name, "id": line.attempt_id[:100]})
+        else:
+            spoken.add(line.attempt_id)
+            kind = await _settle(ledger, line.attempt_id, line)
+        counts[kind] += 1
+
+    for chunk in in_chunks(line for content in contents for line in read_lines(content)):
+        await asyncio.gather(*map(take, chunk))
+    settle = ledger.free if status in NEVER_RUN else ledger.doubt
+    note = f"no answer in a batch that is {status}"
+    missing = [name for name, state in states.items() if name not in spoken and state == "open"]
+    counts["missing"] = len(missing)
+    for names_of_chunk in in_chunks(missing):
+        await asyncio.gather(*(settle(name, note) for name in names_of_chunk))
+    return counts
+
+
+async def _settle(ledger: Ledger, attempt_id: str, line: BatchLine) -> str:
+    """Tell the ledger what became of one attempt; how it is counted."""
+    if line.reply is None:
+        await ledger.free(attempt_id, f"not carried out: {line.error}")
+        return "not_run"
+    found = classify(line.reply)
+    if found.action not in {"parse", "reject"}:
+        await ledger.free(attempt_id, found.detail)
+        return "not_run"
+    await ledger.received(attempt_id, line.reply)
+    return "answered" if found.action == "parse" else "refused"
+
+
+async def read_stored(asking: Asking) -> dict[str, str]:
+    """Parse every reply that was stored and not parsed yet.
+
+    Returns:
+        Change for the next attempt, by key, where an answer asks for one.
+    """
+    changes: dict[str, str] = {}
+    for chunk in in_chunks(asking.ledger.unparsed()):
+        done = await asyncio.gather(
+            *(asking.read(task, name, reply) for name, task, reply in chunk)
+        )
+        for (_, task, _), (verdict, *_) in zip(chunk, done, strict=True):
+            if isinstance(verdict, Answer):
+                asking.tally.labelled += 1
+            elif verdict.terminal:
+                asking.tally.refused += 1
+            else:
+                asking.tally.reject(verdict.kind)
+            if isinstance(verdict, Reject) and verdict.retry_with is not None:
+                changes[task.key] = verdict.retry_with
+    return changes
+
+
+def in_chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    """Lists of so many items as are committed together."""
+    chunk: list[T] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

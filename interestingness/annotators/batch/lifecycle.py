@@ -1,0 +1,329 @@
+"""Asks tasks in batches: takes up those under way, hands in new ones, waits, takes them in.
+
+A part of the ledger is one file of requests. Its life, each step safe to take twice:
+
+    reserved → uploaded → created → ended → done
+        ↘ abandoned (nothing was handed in: everything is given back)
+        ↘ failed (the provider took nothing: everything is given back)
+
+Where a part is, is in the ledger before the next step begins. After a crash a batch is looked for
+by its metadata before it is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from interestingness.annotators.batch.intake import NEVER_RUN, in_chunks, read_stored, take_in
+from interestingness.annotators.batch.lines import PREFIX, request_line
+from interestingness.annotators.batch.provider import (
+    BatchError,
+    BatchProvider,
+    BatchRefusedError,
+    QueueFullError,
+)
+from interestingness.annotators.engine.asking import Asking
+from interestingness.annotators.engine.run_state import Exit, Summary
+from interestingness.annotators.ledger.batches import BatchPart
+from interestingness.annotators.types import Attempt, Denied, Request, Task
+from interestingness.errors import InterestingnessError
+
+ROUNDS = 3
+"""How often tasks are put into a batch in one run: expired ones, and answers that were no use."""
+OVERHEAD = 200
+"""Bytes of a line besides the body, at most."""
+CREATE_TRIES = 3
+
+FINISHED = frozenset({"done", "abandoned", "failed"})
+ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """What a provider takes, and how patient we are.
+
+    Attributes:
+        requests: in one file.
+        bytes: of one file.
+        poll_s: between two looks at a batch.
+        lost_s: after an answer to "make this batch" was lost, before looking whether it exists.
+        full_s: after the provider said that too much is waiting already.
+    """
+
+    requests: int = 50_000
+    bytes: int = 190_000_000
+    poll_s: float = 60.0
+    lost_s: float = 60.0
+    full_s: float = 300.0
+
+
+async def run_batches(
+    asking: Asking,
+    tasks: Iterable[Task],
+    provider: BatchProvider,
+    limits: BatchLimits | None = None,
+    *,
+    wait: bool = True,
+) -> Summary:
+    """Ask what the ledger does not have yet, through the provider's batch API.
+
+    Args:
+        asking: as for `engine.runner.run_tasks`; its prices are those of batches. If it is stopped,
+            batches go on at the provider, and the next run takes them up.
+        tasks: those that are done, or under way in a batch, are left out.
+        provider: the way there.
+        limits: sizes and patience.
+        wait: False hands the batches in and does not wait for them.
+
+    Returns:
+        Counts, exit status and reason.
+    """
+    run = BatchRun(asking, list(tasks), provider, limits or BatchLimits())
+    await asking.renew()
+    try:
+        await run.ask_all(wait=wait)
+    except BatchError as error:
+        asking.stop.ask(Exit(error.exit_code), str(error))
+    waiting = len(run.unfinished())
+    if waiting and not asking.stop.wanted:
+        asking.stop.ask(Exit.LATER, f"batches under way: {waiting}; run again to take them in")
+    return asking.end()
+
+
+class BatchRun:
+    """One run over the parts of one ledger."""
+
+    def __init__(
+        self, asking: Asking, tasks: list[Task], provider: BatchProvider, limits: BatchLimits
+    ) -> None:
+        """Nothing is looked at yet; see `run_batches`."""
+        self.asking, self.tasks, self.provider, self.limits = asking, tasks, provider, limits
+        self.ledger, self.stop = asking.ledger, asking.stop
+        self.changes: dict[str, str] = {}  # retry_with of the reject before, by key
+        self.not_before: dict[str, float] = {}  # monotonic; until then a part is left alone
+
+    def unfinished(self) -> list[BatchPart]:
+        """Parts that are not done."""
+        return [part for part in self.ledger.parts() if part.state not in FINISHED]
+
+    async def ask_all(self, *, wait: bool) -> None:
+        """Take up, hand in, wait, take in; again for what came back without an answer."""
+        for _ in range(ROUNDS):
+            await self._step_all(until_created=True)
+            handed_in = await self._hand_in()
+            await self._step_all(until_created=not wait)
+            if not handed_in or not wait or self.stop.wanted:
+                return
+        left = len((await asyncio.to_thread(self.ledger.need, self.tasks)).todo)
+        if left:
+            self.stop.ask(Exit.LATER, f"tasks without an answer: {left} (in {ROUNDS} batches)")
+
+    async def _step_all(self, *, until_created: bool) -> None:
+        """Step all parts until they are done (or only wait for the provider)."""
+        while not self.stop.wanted:
+            moved = False
+            for part in self.unfinished():
+                if not self.stop.wanted and time.monotonic() >= self.not_before.get(part.name, 0.0):
+                    moved |= await self._step(part)
+            self.changes.update(await read_stored(self.asking))
+            self.asking.progress(self.asking.tally)
+            waiting = self.unfinished()
+            only_polling = all(part.state == "created" for part in waiting)
+            if not waiting or (until_created and only_polling and not moved):
+                return
+            if not moved:
+                await self.stop.sleep(min(self.limits.poll_s, self.limits.full_s, 5.0))
+
+    async def _step(self, part: BatchPart) -> bool:
+        """Take the next step of a part, if it can be taken now.
+
+        Returns:
+            Whether anything changed.
+
+        Raises:
+            BatchRefusedError: the provider took nothing; the part failed and its attempts are free.
+            BatchError: the provider does not do its part; the part stays where it is.
+        """
+        if part.state == "uploaded":
+            return await self._create(part)
+        if part.state == "created":
+            return await self._poll(part)
+        if part.state in {"ended", "ingested"}:
+            return await self._take_in(part)
+        # a crash came before it was handed in ("built" and "refused" are of older versions)
+        await self._give_back(part, "abandoned", "its batch was never handed in")
+        return True
+
+    async def _give_back(self, part: BatchPart, state: str, note: str) -> None:
+        """Free the attempts of a part that the provider does not have."""
+        still_open = (attempt_id for attempt_id, state in part.attempts if state == "open")
+        for chunk in in_chunks(still_open):
+            await asyncio.gather(*(self.ledger.free(attempt_id, note) for attempt_id in chunk))
+        await self.ledger.move_part(part.name, state, facts={"why": note})
+
+    # ---- handing in ----------------------------------------------------------------------------
+
+    async def _hand_in(self) -> bool:
+        """Reserve and upload what is to be asked; whether there was anything."""
+        need = await asyncio.to_thread(self.ledger.need, self.tasks)
+        tally, prices = self.asking.tally, self.asking.prices
+        tally.total = max(tally.total, len(need.todo) + need.waiting)
+        handed_in = False
+        groups = self._groups(need.todo)
+        while (group := await asyncio.to_thread(next, groups, None)) and not self.stop.wanted:
+            items = [(task, prices.reserve(task, self.changes.get(task.key))) for task, _ in group]
+            name, outcomes = await self.ledger.reserve_part(items, price_id=prices.price_id)
+            denied = next((o for o in outcomes if isinstance(o, Denied)), None)
+            if name is not None:
+                lines = [
+                    request_line(outcome.id, request)
+                    for (_, request), outcome in zip(group, outcomes, strict=True)
+                    if isinstance(outcome, Attempt)
+                ]
+                await self._upload(name, PREFIX + group[0][1].path, b"".join(lines))
+                tally.sent += len(lines)
+                handed_in = True
+            if denied is not None and denied.reason == "budget":
+                self.asking.say(f"the budget is reached: {denied.detail}")
+                if name is None:
+                    self.stop.ask(Exit.CONFIG, f"the budget is reached: {denied.detail}")
+                break
+            if denied is not None and denied.reason == "stopped":
+                self.stop.ask(Exit.IO, denied.detail)
+        return handed_in
+
+    def _groups(self, tasks: Sequence[Task]) -> Iterator[list[tuple[Task, Request]]]:
+        """Tasks with their requests, as many at a time as go into one file; one path each."""
+        group: list[tuple[Task, Request]] = []
+        size = 0
+        for task in tasks:
+            try:
+                request = self.asking.build(task, self.changes.get(task.key))
+            except InterestingnessError as error:
+                self.ledger.event("not_built", {"task": task.key, "why": error.found})
+                self.asking.tally.skipped += 1
+                continue
+            line = len(request.body) + OVERHEAD
+            full = len(group) >= self.limits.requests or size + line > self.limits.bytes
+            if group and (full or group[0][1].path != request.path):
+                yield group
+                group, size = [], 0
+            group.append((task, request))
+            size += line
+        if group:
+            yield group
+
+    async def _upload(self, name: str, endpoint: str, content: bytes) -> None:
+        """reserved → uploaded; a file without a batch costs nothing."""
+        try:
+            file_id = await self.provider.upload(f"{name}.jsonl", content)
+        except BatchError as error:
+            part = next(part for part in self.unfinished() if part.name == name)
+            state = "failed" if isinstance(error, BatchRefusedError) else "abandoned"
+            await self._give_back(part, state, error.found)
+            raise
+        await self.ledger.move_part(
+            name, "uploaded", file_id=file_id, facts={"endpoint": endpoint, "bytes": len(content)}
+        )
+
+    async def _create(self, part: BatchPart) -> bool:
+        """uploaded → created; looked for before it is made, and again after a lost answer."""
+        assert part.file_id is not None
+        dead = set(part.facts.get("dead", []))
+        asked = int(part.facts.get("asked", 0))
+        batch = await self.provider.find(part.name, dead)
+        if batch is None and asked:
+            if not await self.stop.sleep(self.limits.lost_s):
+                return False
+            batch = await self.provider.find(part.name, dead)
+        if batch is None:
+            if asked - len(dead) >= CREATE_TRIES:
+                raise BatchError(f"batch {part.name} was asked for {asked} times")
+            await self.ledger.move_part(part.name, "uploaded", facts={"asked": asked + 1})
+            try:
+                batch = await self.provider.create(
+                    part.name, part.file_id, str(part.facts["endpoint"])
+                )
+            except BatchRefusedError as error:
+                if asked <= len(dead):
+                    await self._give_back(part, "failed", error.found)
+                    raise
+                # the answer to an earlier try was lost, and that one may exist
+                raise BatchError(error.found, exit_code=Exit(error.exit_code)) from None
+            except QueueFullError as full:
+                await self.ledger.move_part(part.name, "uploaded", facts={"asked": asked})
+                self._wait(part, full.found)
+                return False
+        if batch is None:
+            return False  # the answer was lost; the next step looks for it
+        await self.ledger.move_part(part.name, "created", batch_id=batch.id)
+        return True
+
+    def _wait(self, part: BatchPart, why: str) -> None:
+        self.asking.say(f"the provider takes no more batches now ({why}); waiting")
+        self.not_before[part.name] = time.monotonic() + self.limits.full_s
+
+    # ---- taking in -----------------------------------------------------------------------------
+
+    async def _poll(self, part: BatchPart) -> bool:
+        """created → ended, or back to uploaded if too much was waiting at the provider."""
+        assert part.batch_id is not None
+        batch = await self.provider.look_up(part.batch_id)
+        if batch.status not in ENDED:
+            self.not_before[part.name] = time.monotonic() + self.limits.poll_s
+            return False
+        problems = batch.errors.data or [] if batch.errors is not None else []
+        if batch.status == "failed" and any(p.code == "token_limit_exceeded" for p in problems):
+            dead = [*part.facts.get("dead", []), part.batch_id]
+            await self.ledger.move_part(part.name, "uploaded", facts={"dead": dead})
+            self._wait(part, "too many tokens are waiting")
+            return True
+        counts = batch.request_counts
+        facts: dict[str, Any] = {
+            "status": batch.status,
+            "output": batch.output_file_id or None,
+            "errors": batch.error_file_id or None,
+            "completed": getattr(counts, "completed", None),
+            "why": "; ".join(f"{p.code} {p.message or ''}".strip() for p in problems)[:500],
+        }
+        await self.ledger.move_part(part.name, "ended", facts=facts)
+        return True
+
+    async def _take_in(self, part: BatchPart) -> bool:
+        """ended → done; the provider's own count is held against ours."""
+        status = str(part.facts["status"])
+        files = [str(name) for what in ("output", "errors") if (name := part.facts.get(what))]
+        contents = [await self.provider.download(name) for name in files]
+        counts = await take_in(self.ledger, part, contents, status=status)
+        if status not in NEVER_RUN:
+            self.asking.tally.in_doubt += counts["missing"]
+        wrong = _differences(part, counts)
+        if wrong:
+            self.ledger.event("batch_differs", {"shard": part.name, "wrong": wrong})
+            self.asking.say(f"batch {part.batch_id}: {'; '.join(wrong)}")
+        await self.ledger.move_part(part.name, "done", facts={**counts, "differs": wrong})
+        if status == "failed" and not counts["answered"]:
+            raise BatchError(
+                f"batch {part.batch_id} failed: {part.facts.get('why')}",
+                expected="requests that the provider accepts",
+                todo="correct the options; nothing was charged, and everything is asked again",
+                exit_code=Exit.CONFIG,
+            )
+        return True
+
+
+def _differences(part: BatchPart, counts: dict[str, int]) -> list[str]:
+    """What the provider counts otherwise than we do."""
+    theirs, ours = part.facts.get("completed"), counts["answered"]
+    missing = counts["missing"] if part.facts["status"] == "completed" else 0
+    told = (
+        (counts["unknown"], f"{counts['unknown']} answers with ids that are not ours"),
+        (counts["unreadable"], f"{counts['unreadable']} lines that cannot be read"),
+        (theirs not in {None, ours}, f"{theirs} answers by its count, {ours} are there"),
+        (missing, f"{missing} requests without an answer: held, in doubt"),
+    )
+    return [text for holds, text in told if holds]

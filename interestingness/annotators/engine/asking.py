@@ -1,0 +1,134 @@
+"""What a run is given, whether it asks singly or in batches, and how a stored reply is read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from interestingness.annotators.engine.run_state import CallCounts, Exit, Stop, Summary
+from interestingness.annotators.ledger.store import Ledger
+from interestingness.annotators.types import Failure, Parsed, Reply, Request, Task, Usage
+
+BuildRequest: TypeAlias = Callable[[Task, str | None], Request]
+"""Makes the bytes of a task just before they are sent; runs in a thread. The second argument is the
+``retry_with`` of the reject before, or None. An `InterestingnessError` means that this task cannot
+be asked, e.g. because its image is broken: nothing is reserved, and the other tasks go on."""
+
+Parse: TypeAlias = Callable[[Task, Reply], Parsed]
+"""Reads a reply whose bytes are committed; pure, and never raises."""
+
+
+class Prices(Protocol):
+    """What a call may cost at most and what it did cost, in millionths of a US dollar."""
+
+    @property
+    def price_id(self) -> str:
+        """Names the table of prices that was used."""
+
+    def reserve(self, task: Task, retry_with: str | None = None) -> int:
+        """The most that one attempt may cost, at least 0."""
+
+    def cost(self, usage: Usage) -> int | None:
+        """What these tokens cost; None if they are missing or negative: the reserve is kept."""
+
+
+class Sender(Protocol):
+    """Takes bytes to a model and back; `transport.Transport` is one, a simulated judge another."""
+
+    async def send(
+        self, request: Request, *, attempt_id: str, deadline_s: float
+    ) -> Reply | Failure:
+        """One request, sent at most once.
+
+        Args:
+            request: the bytes.
+            attempt_id: goes out as ``X-Client-Request-Id``.
+            deadline_s: for the whole exchange, in seconds.
+
+        Returns:
+            The reply whatever its status; a `Failure` where there is none: ``free`` if not one byte
+            went out, else ``doubt``.
+        """
+
+
+@dataclass
+class Asking:
+    """One run over one ledger.
+
+    Attributes:
+        ledger: open for writing.
+        build, parse, prices: see above.
+        parser_version: of ``parse``.
+        served: name under which the model answered before this run; None: the first that is seen.
+        models: names under which the model may answer besides that one.
+        stop: asked from outside (`stop_on_signals`), or by the engine itself.
+        progress: called after every step.
+        say: called with what a person should know now, e.g. a long pause.
+        tally: what was done so far.
+    """
+
+    ledger: Ledger
+    build: BuildRequest
+    parse: Parse
+    parser_version: str
+    prices: Prices
+    served: str | None = None
+    models: frozenset[str] = frozenset()
+    stop: Stop = field(default_factory=Stop)
+    progress: Callable[[CallCounts], None] = lambda tally: None
+    say: Callable[[str], None] = lambda text: None
+    tally: CallCounts = field(default_factory=CallCounts)
+
+    async def renew(self) -> None:
+        """Make answers anew that an older parser made; costs nothing."""
+        await asyncio.to_thread(self.ledger.renew, self.parse, self.parser_version)
+
+    async def read(
+        self, task: Task, attempt_id: str, reply: Reply, *, reserve_uusd: int = 0
+    ) -> Parsed:
+        """Parse a reply whose bytes are committed, price it, and store what it says.
+
+        Args:
+            task: that was asked.
+            attempt_id: that the reply belongs to.
+            reply: as stored; a refusal by the server costs nothing.
+            reserve_uusd: counted as spent where the reply does not tell its tokens.
+        """
+        parsed = self.parse(task, reply)
+        verdict, usage, model, fingerprint = parsed
+        cost = self.prices.cost(usage) if usage is not None else None
+        if reply.status >= 300:
+            cost = 0
+        await self.ledger.parsed(
+            attempt_id,
+            verdict,
+            parser_version=self.parser_version,
+            cost_uusd=cost,
+            usage=usage,
+            served_model=model,
+            fingerprint=fingerprint,
+        )
+        self.tally.unpriced += cost is None
+        self.tally.spent_uusd += reserve_uusd if cost is None else cost
+        if model is not None:
+            self._check_model(model)
+        return parsed
+
+    def _check_model(self, model: str) -> None:
+        """End the run if another model than before answers: the answers would be mixed."""
+        models = self.tally.models
+        first = self.served or next(iter(models), model)
+        if model != first and model not in models and model not in self.models:
+            self.ledger.event("other_model", {"before": first, "now": model})
+            self.stop.ask(
+                Exit.LATER,
+                f"answers came from {first} and now come from {model}; if that is right, name it:"
+                f" annotator.models='[{model}]'",
+            )
+        models[model] = models.get(model, 0) + 1
+
+    def end(self) -> Summary:
+        """How the run ended."""
+        return Summary(self.tally, self.stop.exit_code or Exit.DONE, self.stop.reason)

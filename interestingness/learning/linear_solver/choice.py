@@ -1,0 +1,158 @@
+"""Choosing the strength of L2 by cross-validation inside the training pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from interestingness.errors import DataError
+from interestingness.learning.linear_solver.minimise import minimise
+from interestingness.learning.linear_solver.pair_features import PairFeatures
+from interestingness.learning.linear_solver.problems import unit_of
+from interestingness.learning.linear_solver.threads import in_threads
+from interestingness.schema import Array, Pairs
+
+GRID = tuple(float(v) for v in np.logspace(-4, 1, 11))
+TOLERANCE = 0.05
+"""Of the inner fits: only their held-out losses are used, so that they may be rough."""
+
+
+@dataclass(frozen=True, eq=False)
+class L2Choice:
+    """Result of the inner validation of some label sources.
+
+    Attributes:
+        l2: strength of least held-out loss, the strongest of equals; NaN for a source with too few
+            pairs to validate, shape (sources,).
+        strengths: candidates, shape (strengths,).
+        losses: mean held-out loss in nats, NaN where no pair is held out, shape
+            (strengths, sources).
+    """
+
+    l2: Array
+    strengths: Array
+    losses: Array
+
+
+def choose_l2(
+    features: NDArray[np.floating],
+    pairs: Pairs,
+    preference: Array,
+    weight: Array,
+    *,
+    seed: int,
+    groups: NDArray[np.object_] | None = None,
+) -> float:
+    """Choose the L2 strength of one label source among ``GRID``.
+
+    Args:
+        features: scaled as they will be for training, one row per image, shape (images, dim).
+        pairs: training pairs only.
+        preference: in [0, 1], shape (pairs,).
+        weight: non-negative, shape (pairs,).
+        seed: of the assignment of images to folds.
+        groups: group of every image, shape (images,); a group then stays within one fold.
+
+    Raises:
+        DataError: if too few pairs lie within the folds.
+    """
+    choice = choose_each(
+        features, pairs, preference[:, None], weight[:, None], seed=seed, groups=groups
+    )
+    if np.isnan(choice.l2[0]):
+        raise DataError(
+            f"{len(pairs)} training pairs are too few to choose L2 by inner validation",
+            expected="pairs within each of 3 parts of the training images",
+            todo="give the strength yourself (model.l2=0.01) or use more pairs",
+        )
+    return float(choice.l2[0])
+
+
+def choose_each(
+    features: NDArray[np.floating],
+    pairs: Pairs,
+    preference: Array,
+    weight: Array,
+    *,
+    seed: int,
+    groups: NDArray[np.object_] | None = None,
+    strengths: Sequence[float] = GRID,
+    folds: int = 3,
+) -> L2Choice:
+    """Choose the L2 strength of every label source; no image (or group) is in two folds.
+
+    Args:
+        features: scaled as they will be for training, one row per image, shape (images, dim).
+        pairs: training pairs only.
+        preference: in [0, 1], NaN where a source has no label; shape (pairs, sources).
+        weight: non-negative, shape (pairs, sources).
+        seed: of the assignment of images to folds.
+        groups: group of every image, shape (images,); a group then stays within one fold.
+        strengths: candidates.
+        folds: number of inner folds.
+    """
+    fold = _folds(len(pairs.image_ids) if groups is None else groups, seed, folds)
+    chosen = PairFeatures(features, pairs, shared=True)
+    mass = np.where(np.isnan(preference), 0.0, weight)
+    sources = mass.shape[1]
+    losses, held_mass = np.zeros((folds, len(strengths), sources)), np.zeros((folds, sources))
+
+    def validate(k: int) -> None:
+        inside = np.flatnonzero((fold[pairs.left] == k) & (fold[pairs.right] == k))
+        outside = np.flatnonzero((fold[pairs.left] != k) & (fold[pairs.right] != k))
+        columns = np.flatnonzero((mass[outside] > 0).any(0) & (mass[inside] > 0).any(0))
+        if not len(columns):
+            return
+        held = mass[np.ix_(inside, columns)]
+        target = np.where(held > 0, preference[np.ix_(inside, columns)], 0.5)
+        margins = _margins_of_path(chosen, outside, inside, preference, weight, columns, strengths)
+        each = np.logaddexp(0.0, margins) - target * margins
+        losses[k][:, columns] = (held * each).sum(axis=1)
+        held_mass[k, columns] = held.sum(axis=0)
+
+    in_threads(validate, folds)
+    total = held_mass.sum(axis=0)
+    mean = np.where(total > 0, losses.sum(axis=0) / np.where(total > 0, total, 1.0), np.nan)
+    order = np.argsort(strengths)[::-1]
+    known = ~np.isnan(mean).any(axis=0)
+    best = np.asarray(strengths)[order[np.where(known, mean, 0.0)[order].argmin(axis=0)]]
+    return L2Choice(np.where(known, best, np.nan), np.asarray(strengths), mean)
+
+
+def _margins_of_path(
+    chosen: PairFeatures,
+    learn: NDArray[np.int64],
+    held: NDArray[np.int64],
+    preference: Array,
+    weight: Array,
+    columns: NDArray[np.int64],
+    strengths: Sequence[float],
+) -> Array:
+    """Margins of held-out pairs by the fit at each strength, (strengths, held, columns)."""
+    out = np.empty((len(strengths), len(held), len(columns)))
+    start = None
+    rows = torch.from_numpy(held)
+    apart = chosen.matrix[chosen.left[rows]] - chosen.matrix[chosen.right[rows]]
+    # From strong to weak: each solution is a good start for the next.
+    for i in np.argsort(strengths)[::-1]:
+        every = np.full(preference.shape[1], strengths[i])
+        unit = unit_of(0, columns, learn, preference, weight, every)
+        if start is None:
+            form, weights = chosen.form(unit.rows)
+        found = minimise(form, unit.problems, start=start, tolerance=TOLERANCE)
+        start = found.x
+        out[i] = (apart @ weights(found.x[0])).numpy()
+    return out
+
+
+def _folds(images: int | NDArray[np.object_], seed: int, folds: int) -> NDArray[np.int64]:
+    """Fold of every image; a group stays within one fold where groups are given."""
+    unit = (
+        np.arange(images) if isinstance(images, int) else np.unique(images, return_inverse=True)[1]
+    )
+    rng = np.random.default_rng(seed)
+    return rng.permutation(np.arange(unit.max() + 1) % folds)[unit]

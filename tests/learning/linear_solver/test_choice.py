@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from interestingness.errors import DataError
+from interestingness.learning.linear_solver.choice import choose_each, choose_l2
+from interestingness.schema import Pairs
+
+
+def _planted(images: int, dim: int, noise: float, seed: int = 0):
+    """Features, pairs, hard preferences and the true weights of a planted linear utility."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(images, dim))
+    truth = rng.normal(size=dim)
+    names = [f"i{k:04d}" for k in range(images)]
+    one = rng.integers(0, images, 6 * images)
+    other = (one + rng.integers(1, images, len(one))) % images
+    pairs, _, _ = Pairs.from_ids([names[k] for k in one], [names[k] for k in other], names)
+    margin = (features[pairs.left] - features[pairs.right]) @ truth
+    preference = (margin + noise * rng.logistic(size=len(pairs)) > 0).astype(float)
+    return features, pairs, preference, truth
+
+
+def test_chooses_stronger_l2_where_there_is_less_to_learn() -> None:
+    clean = _planted(150, 40, 0.1)
+    noisy = _planted(150, 40, 30.0)
+    chosen = [choose_l2(f, p, y, np.ones(len(p)), seed=0) for f, p, y, _ in (clean, noisy)]
+    assert chosen[0] < chosen[1]
+
+
+def test_inner_validation_keeps_groups_whole() -> None:
+    # Every group has its own direction: only a fold that splits groups could profit from it.
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(30), 5).astype(object)
+    features = np.eye(30)[groups.astype(int)] + 0.01 * rng.normal(size=(150, 30))
+    names = [f"i{k:03d}" for k in range(150)]
+    utility = rng.normal(size=30)[groups.astype(int)]
+    one, other = np.triu_indices(150, 1)
+    take = rng.choice(len(one), 1500, replace=False)
+    pairs, _, _ = Pairs.from_ids(
+        [names[k] for k in one[take]], [names[k] for k in other[take]], names
+    )
+    preference = (utility[pairs.left] > utility[pairs.right]).astype(float)
+    given = (features, pairs, preference[:, None], np.ones((len(pairs), 1)))
+    by_image = choose_each(*given, seed=0)
+    by_group = choose_each(*given, seed=0, groups=groups)
+    assert by_image.losses.min() < 0.45
+    assert by_group.losses.min() > 0.6
+
+
+def test_too_few_pairs_are_refused() -> None:
+    pairs, _, _ = Pairs.from_ids(["a"], ["b"])
+    with pytest.raises(DataError):
+        choose_l2(np.eye(2), pairs, np.ones(1), np.ones(1), seed=0)
