@@ -14,6 +14,8 @@ from interestingness.schema import Array
 from interestingness.stats.agreement import correct
 from interestingness.stats.columns import columns
 
+MANY_ITEMS = 50_000
+"""Items from which a resample draws its items, and not a multinomial count for each."""
 _CELLS = 4_000_000
 """Largest (repeats, pairs) block held in memory at once."""
 
@@ -265,6 +267,10 @@ def _counts(rng: np.random.Generator, items: int, repeats: int, width: int) -> I
     chance = np.full(items, 1 / items)
     for start in range(0, repeats, block):
         size = min(block, repeats - start)
+        if items > MANY_ITEMS:  # the same distribution: items drawn one by one are faster there
+            drawn = (rng.integers(items, size=items) for _ in range(size))
+            yield np.array([np.bincount(d, minlength=items) for d in drawn], dtype=np.float64)
+            continue
         yield rng.multinomial(items, chance, size=size).astype(np.float64)
 
 
