@@ -64,7 +64,7 @@ async def calls_per_second(path: Path, concurrency: int) -> float:
                 if isinstance(attempt, Denied):
                     raise AssertionError(attempt)
                 await ledger.received(attempt.id, Reply(200, os.urandom(BODY)))
-                await ledger.judged(
+                await ledger.parsed(
                     attempt.id, Answer("first"), parser_version="1", cost_uusd=1, usage=Usage(1, 1)
                 )
                 number += 1

@@ -2,8 +2,11 @@
 
     python benchmarks/ledger_torture.py kills=500 tasks=12000 concurrency=16 policy=hold
 
+The options above have their defaults; ``policy`` is hold or rebuy. There are also ``seed``,
+``longest_ms`` (a worker lives at most so long) and ``folder`` (where the ledger lies meanwhile).
+
 A server in this process keeps a journal of its own: which attempts it answered and charged. A
-worker process opens the ledger, reserves, sends, stores and judges; it is killed with ``kill -9``
+worker process opens the ledger, reserves, sends, stores and parses; it is killed with ``kill -9``
 again and again, at any moment of this. The worker also notes, by a single ``write`` to a file, each
 attempt for which the ledger said that the reply is stored. Afterwards one run is left in peace, and
 then:
@@ -115,7 +118,7 @@ def parse(task: Task, reply: Reply) -> tuple[Answer | Reject, Usage, None, None]
 async def judge(ledger: Ledger, attempt_id: str, asked: Task, reply: Reply) -> None:
     """Parse what is stored."""
     verdict, usage, _, _ = parse(asked, reply)
-    await ledger.judged(attempt_id, verdict, parser_version=PARSER, cost_uusd=COST, usage=usage)
+    await ledger.parsed(attempt_id, verdict, parser_version=PARSER, cost_uusd=COST, usage=usage)
 
 
 async def buy(ledger: Ledger, asked: Task, port: int, witness: int) -> None:
@@ -146,7 +149,7 @@ async def work(
     cap = tasks * RESERVE * 20
     run = {"prices": {"p": "made up"}}
     with Ledger.open(path, run=run, cap_uusd=cap, policy=policy, spare_bytes=1 << 20) as ledger:
-        for attempt_id, asked, reply in ledger.unjudged():
+        for attempt_id, asked, reply in ledger.unparsed():
             await judge(ledger, attempt_id, asked, reply)
         gate = asyncio.Semaphore(concurrency)
 

@@ -132,7 +132,7 @@ def ridge_accuracy(options: list[str], column: str) -> float:
     cfg = composed(options, Path())
     prepared = prepare(cfg)
     _, _, features, present = image_features(cfg, prepared.tables, Skips(), [])
-    sides = prepared.split.image_sides(prepared.pairs)
+    sides = prepared.split.image_parts(prepared.pairs)
     rating = prepared.tables.scores(column)
     learn, test = sides["train"] & present, sides["test"] & present
     alphas = np.logspace(0, 6, 25)

@@ -211,12 +211,12 @@ class Denied:
     Attributes:
         reason: ``budget`` (the cap would be passed; if reservations are open, wait and ask again),
             ``held`` (an earlier attempt may have been paid for), ``open`` (one is under way),
-            ``done`` (labelled, refused for good, or rejected too often), ``unjudged`` (an answer is
+            ``done`` (labelled, refused for good, or rejected too often), ``unparsed`` (an answer is
             stored and waits for parsing), ``stopped`` (the disk is full or failing: stop, exit 74).
         detail: for people.
     """
 
-    reason: Literal["budget", "held", "open", "done", "unjudged", "stopped"]
+    reason: Literal["budget", "held", "open", "done", "unparsed", "stopped"]
     detail: str = ""
 
 
@@ -228,7 +228,7 @@ class Need:
         todo: tasks to ask, in the order given, each key once.
         labelled, refused, rejected: finished: with an answer, a terminal reject, too many rejects.
         held: in doubt; not asked again unless the policy is ``rebuy`` (then they are in ``todo``).
-        unjudged: an answer is stored and was not parsed yet; it costs nothing.
+        unparsed: an answer is stored and was not parsed yet; it costs nothing.
         waiting: under way, in a batch.
     """
 
@@ -237,11 +237,11 @@ class Need:
     refused: int = 0
     rejected: int = 0
     held: int = 0
-    unjudged: int = 0
+    unparsed: int = 0
     waiting: int = 0
 
     @property
     def total(self) -> int:
         """Distinct tasks that were asked about."""
         finished = self.labelled + self.refused + self.rejected
-        return len(self.todo) + finished + self.held + self.unjudged + self.waiting
+        return len(self.todo) + finished + self.held + self.unparsed + self.waiting

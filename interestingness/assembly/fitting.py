@@ -20,7 +20,7 @@ from interestingness.assembly.parts import Model
 from interestingness.data.datamodule import PairDataModule
 from interestingness.errors import ConfigError
 from interestingness.learning.checkpoint_file import WholeCheckpoints
-from interestingness.learning.learner import CHECKPOINT_KEY, PreferenceLearner, check_all_is_cut
+from interestingness.learning.learner import CHECKPOINT_KEY, PreferenceLearner, check_shardable
 from interestingness.learning.metrics import scores_by_image
 from interestingness.learning.metrics_file import NAME, MetricsFile
 from interestingness.learning.pair_losses import PairLoss
@@ -43,7 +43,7 @@ def make_loss(cfg: DictConfig) -> PairLoss:
     """
     loss: PairLoss = instantiate(cfg.loss)
     if cuts_weights(cfg.trainer) and cfg.model.l2 != "auto":
-        check_all_is_cut(loss, float(cfg.model.l2))
+        check_shardable(loss, float(cfg.model.l2))
     return loss
 
 

@@ -56,7 +56,7 @@ class RunTables:
             model: the config's ``model`` node; every value that names a file is hashed by content.
         """
         split = hashlib.sha256(
-            b"".join(np.packbits(part).tobytes() for part in self.split.sides().values())
+            b"".join(np.packbits(part).tobytes() for part in self.split.parts().values())
         ).hexdigest()[:16]
         # Descriptions of models are no column of the image table, and may be written anew.
         written = reads_written(self.tables, model.get("modalities") or (), model.get("raters"))

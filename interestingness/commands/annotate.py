@@ -160,7 +160,7 @@ async def _ask(job: AnnotationJob, ledger: Ledger) -> Summary | None:
     """Preflight and run; None if there is nothing to ask."""
     need = ledger.need(job.chosen)
     under_way = job.in_batches and need.waiting
-    if not need.todo and not need.unjudged and not under_way:
+    if not need.todo and not need.unparsed and not under_way:
         print(nothing_to_ask(need))
         return None
     async with connect(job.backend) as server:

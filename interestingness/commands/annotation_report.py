@@ -198,6 +198,6 @@ def without_answer(need: Need) -> list[str]:
         (need.rejected, "given up after unusable answers"),
         (need.held, "in doubt: perhaps paid for, not asked again (in_doubt=rebuy asks them)"),
         (need.waiting, "under way: in a batch, or of a process that was killed"),
-        (need.unjudged, "stored and not yet read"),
+        (need.unparsed, "stored and not yet read"),
     )
     return [f"{number:,} {what}" for number, what in counts if number]

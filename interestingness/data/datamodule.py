@@ -1,4 +1,4 @@
-"""The LightningDataModule: one loader per side of the split, whatever the batches are made of."""
+"""The LightningDataModule: one loader per part of the split, whatever the batches are made of."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ import torch
 from interestingness.data.batch import PairBatch
 from interestingness.data.loader import BatchSource, EpochLoader
 
-SideFactory = Callable[[str, int, int], tuple[BatchSource, int] | None]
-"""``factory(side, rank, ranks)`` gives the batches of "train", "validation" or "test" and their
-number per epoch, or None for an empty side."""
+PartFactory = Callable[[str, int, int], tuple[BatchSource, int] | None]
+"""``factory(part, rank, ranks)`` gives the batches of "train", "validation" or "test" and their
+number per epoch, or None for an empty part."""
 
 
 class PairDataModule(L.LightningDataModule):
-    """Hands Lightning a loader per side; who makes the batches is the factory's business.
+    """Hands Lightning a loader per part; who makes the batches is the factory's business.
 
     It remembers how far an epoch of training has come. Lightning does so as well, but forgets it
     where a schedule asks for the number of steps, because loaders are then made too early.
     """
 
-    def __init__(self, sides: SideFactory) -> None:
+    def __init__(self, parts: PartFactory) -> None:
         """Keep the factory.
 
         Args:
-            sides: see ``SideFactory``.
+            parts: see ``PartFactory``.
         """
         super().__init__()
-        self._sides = sides
+        self._parts = parts
         self._train: EpochLoader | None = None
         self._resumed: dict[str, Any] | None = None
 
-    def _loader(self, side: str) -> EpochLoader | list[EpochLoader]:
+    def _loader(self, part: str) -> EpochLoader | list[EpochLoader]:
         trainer = self.trainer
         rank, ranks = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        found = self._sides(side, rank, ranks)
+        found = self._parts(part, rank, ranks)
         return EpochLoader(*found) if found is not None else []
 
     def train_dataloader(self) -> EpochLoader | list[EpochLoader]:

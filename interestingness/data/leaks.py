@@ -1,4 +1,4 @@
-"""What two sides of a split have in common."""
+"""What two parts of a split have in common."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from interestingness.schema import Pairs
 
 @dataclass(frozen=True)
 class Leak:
-    """How many things of one kind are on two sides at once.
+    """How many things of one kind are in two parts at once.
 
     Attributes:
         what: "images", "pairs", "identical files", or a column of the image table.
-        train_validation, train_test, validation_test: distinct things on both of these sides.
+        train_validation, train_test, validation_test: distinct things in both of these parts.
     """
 
     what: str
@@ -30,33 +30,33 @@ class Leak:
 
     @property
     def any(self) -> bool:
-        """Whether two sides share anything."""
+        """Whether two parts share anything."""
         return bool(self.train_validation or self.train_test or self.validation_test)
 
 
 def leak_report(
     split: PairSplit, pairs: Pairs, images: pa.Table, *, columns: Sequence[str] = ()
 ) -> tuple[Leak, ...]:
-    """Images, pairs, groups and identical files that are on two sides of a split.
+    """Images, pairs, groups and identical files that are in two parts of a split.
 
     Args:
         split: of these pairs.
         pairs: all pairs of a data set.
         images: its image table, in the order of ``pairs.image_ids``.
-        columns: of the image table whose values should be on one side only (concept, owner).
+        columns: of the image table whose values should be in one part only (concept, owner).
 
     Returns:
         One row each for images, pairs and the columns; one for identical files where the image
         table knows hashes. Identical files count as such under different names only, since an
-        image on two sides is counted before.
+        image in two parts is counted before.
 
     Raises:
         DataError: for a column that the image table does not have.
     """
-    occurs = split.image_sides(pairs)
+    occurs = split.image_parts(pairs)
     rows = [
         _leak("images", {name: set(np.flatnonzero(s).tolist()) for name, s in occurs.items()}),
-        _leak("pairs", {name: set(pairs.key[m].tolist()) for name, m in split.sides().items()}),
+        _leak("pairs", {name: set(pairs.key[m].tolist()) for name, m in split.parts().items()}),
     ]
     for column in columns:
         if column not in images.column_names:
@@ -66,16 +66,16 @@ def leak_report(
                 todo="name another column",
             )
         cells = np.asarray(images[column].to_pylist(), dtype=object)
-        sides = {name: set(cells[s].tolist()) - {None} for name, s in occurs.items()}
-        rows.append(_leak(column, sides))
+        parts = {name: set(cells[s].tolist()) - {None} for name, s in occurs.items()}
+        rows.append(_leak(column, parts))
     if "sha256" in images.column_names and images["sha256"].null_count < images.num_rows:
         hashes = images["sha256"].to_pylist()
         rows.append(_copies(hashes, {n: np.flatnonzero(s).tolist() for n, s in occurs.items()}))
     return tuple(rows)
 
 
-def _leak(what: str, sides: dict[str, set[object]]) -> Leak:
-    counts = [len(sides[one] & sides[other]) for one, other in combinations(NAMES, 2)]
+def _leak(what: str, parts: dict[str, set[object]]) -> Leak:
+    counts = [len(parts[one] & parts[other]) for one, other in combinations(NAMES, 2)]
     return Leak(what, *counts)
 
 

@@ -24,14 +24,14 @@ NONE = -1
 
 @dataclass(frozen=True, eq=False)
 class PairSplit:
-    """Three disjoint sides of the pairs; pairs that straddle two sides are on none.
+    """Three disjoint parts of the pairs; pairs of images in two parts are in none.
 
     Attributes:
         train: which pairs are learnt from, shape (pairs,), bool.
         validation: which pairs choose between epochs or settings, shape (pairs,), bool.
         test: which pairs judge, shape (pairs,), bool.
         rule: how it was made, for people: ``by image, 50 : 0 : 50, seed 0``.
-        facts: counts to print: pairs and images per side, pairs dropped.
+        facts: counts to print: pairs and images per part, pairs dropped.
     """
 
     train: NDArray[np.bool_]
@@ -43,26 +43,26 @@ class PairSplit:
     def __len__(self) -> int:
         return len(self.train)
 
-    def sides(self) -> dict[str, NDArray[np.bool_]]:
+    def parts(self) -> dict[str, NDArray[np.bool_]]:
         """The three masks by name, in order."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
     @property
     def dropped(self) -> int:
-        """Number of pairs on no side."""
+        """Number of pairs in no part."""
         return int((~(self.train | self.validation | self.test)).sum())
 
     def names(self) -> NDArray[np.object_]:
         """Side of each pair, "none" for dropped ones, shape (pairs,)."""
-        side = np.full(len(self), "none", dtype=object)
-        for name, mask in self.sides().items():
-            side[mask] = name
-        return side
+        part = np.full(len(self), "none", dtype=object)
+        for name, mask in self.parts().items():
+            part[mask] = name
+        return part
 
-    def image_sides(self, pairs: Pairs) -> dict[str, NDArray[np.bool_]]:
-        """Which images occur on each side, shape (images,) each; split by pair, they overlap."""
+    def image_parts(self, pairs: Pairs) -> dict[str, NDArray[np.bool_]]:
+        """Which images occur in each part, shape (images,) each; split by pair, they overlap."""
         result = {}
-        for name, mask in self.sides().items():
+        for name, mask in self.parts().items():
             occurs = np.zeros(len(pairs.image_ids), dtype=bool)
             occurs[pairs.left[mask]] = occurs[pairs.right[mask]] = True
             result[name] = occurs
@@ -72,18 +72,18 @@ class PairSplit:
 def by_image(
     pairs: Pairs, images: pa.Table, *, train: float, validation: float, test: float, seed: int
 ) -> PairSplit:
-    """Deal images to sides; a pair belongs to a side if both its images do.
+    """Deal images to parts; a pair belongs to a part if both its images do.
 
     Halves keep a quarter of randomly drawn pairs each; the other half straddles and is dropped.
 
     Args:
         pairs: all pairs of a data set.
         images: its image table, in the order of ``pairs.image_ids``.
-        train, validation, test: shares of the images; they sum to 1, and 0 leaves a side empty.
+        train, validation, test: shares of the images; they sum to 1, and 0 leaves a part empty.
         seed: of the dealing.
 
     Raises:
-        DataError: impossible shares, fewer images than sides, or a side without pairs.
+        DataError: impossible shares, fewer images than parts, or a part without pairs.
 
     Source:
         Abdullahu and Grabner 2025 "split in half"; that images, not pairs, are split is our reading
@@ -91,28 +91,28 @@ def by_image(
     """
     used = _used(pairs, images)
     shares = _shares(train, validation, test, len(used), "images")
-    side = np.full(len(pairs.image_ids), NONE, dtype=np.int8)
-    side[np.random.default_rng(seed).permutation(used)] = np.repeat([0, 1, 2], shares)
-    return _of_images(pairs, side, f"by image, {_spoken(train, validation, test)}, seed {seed}")
+    part = np.full(len(pairs.image_ids), NONE, dtype=np.int8)
+    part[np.random.default_rng(seed).permutation(used)] = np.repeat([0, 1, 2], shares)
+    return _of_images(pairs, part, f"by image, {_spoken(train, validation, test)}, seed {seed}")
 
 
 def by_pair(
     pairs: Pairs, images: pa.Table, *, train: float, validation: float, test: float, seed: int
 ) -> PairSplit:
-    """Deal pairs to sides. Images then occur on both sides; see ``leak_report``.
+    """Deal pairs to parts. Images then occur in several parts; see ``leak_report``.
 
     Args:
         pairs, images, seed: as for ``by_image``.
         train, validation, test: shares of the pairs.
 
     Raises:
-        DataError: impossible shares, fewer pairs than sides.
+        DataError: impossible shares, fewer pairs than parts.
     """
     _used(pairs, images)
     shares = _shares(train, validation, test, len(pairs), "pairs")
-    side = np.empty(len(pairs), dtype=np.int8)
-    side[np.random.default_rng(seed).permutation(len(pairs))] = np.repeat([0, 1, 2], shares)
-    return _of_pairs(pairs, side, f"by pair, {_spoken(train, validation, test)}, seed {seed}")
+    part = np.empty(len(pairs), dtype=np.int8)
+    part[np.random.default_rng(seed).permutation(len(pairs))] = np.repeat([0, 1, 2], shares)
+    return _of_pairs(pairs, part, f"by pair, {_spoken(train, validation, test)}, seed {seed}")
 
 
 def by_group(
@@ -125,9 +125,9 @@ def by_group(
     test: float,
     seed: int,
 ) -> PairSplit:
-    """Deal whole groups of images (a concept, an owner) to sides.
+    """Deal whole groups of images (a concept, an owner) to parts.
 
-    The largest groups are dealt first, each to the side that lacks most images, so that shares come
+    The largest groups are dealt first, each to the part that lacks most images, so that shares come
     out as near as the groups allow; groups of equal size are dealt in random order.
 
     Args:
@@ -137,7 +137,7 @@ def by_group(
 
     Raises:
         DataError: as ``by_image``; no such column, an image without a group, fewer groups than
-            sides.
+            parts.
     """
     used = _used(pairs, images)
     values = np.asarray(complete(images, column, used), dtype=object).astype(str)
@@ -145,25 +145,25 @@ def by_group(
     wanted = np.asarray(_fractions(train, validation, test)) * len(used)
     if len(groups) < (wanted > 0).sum():
         raise DataError(
-            f"column {column!r} has {len(groups)} group(s) for {int((wanted > 0).sum())} sides",
-            expected="at least one group for each side",
+            f"column {column!r} has {len(groups)} group(s) for {int((wanted > 0).sum())} parts",
+            expected="at least one group for each part",
             todo="choose another column, or split by image",
         )
     order = np.random.default_rng(seed).permutation(len(groups))
     order = order[np.argsort(-sizes[order], kind="stable")]
-    # A side of share 0 never gets anything, however full the others are.
+    # A part of share 0 never gets anything, however full the others are.
     lacking, of_group = np.where(wanted > 0, wanted, -np.inf), np.empty(len(groups), dtype=np.int8)
     for i, group in enumerate(order.tolist()):
         empty = np.flatnonzero((wanted > 0) & (lacking == wanted))
-        # The last groups go to sides that still have none.
+        # The last groups go to parts that still have none.
         last = len(empty) and len(order) - i <= len(empty)
         to = int(empty[0]) if last else int(np.argmax(lacking))
         of_group[group] = to
         lacking[to] -= sizes[group]
-    side = np.full(len(pairs.image_ids), NONE, dtype=np.int8)
-    side[used] = of_group[member]
+    part = np.full(len(pairs.image_ids), NONE, dtype=np.int8)
+    part[used] = of_group[member]
     rule = f"by group ({column}), {_spoken(train, validation, test)}, seed {seed}"
-    return _of_images(pairs, side, rule)
+    return _of_images(pairs, part, rule)
 
 
 def by_fold(
@@ -175,10 +175,10 @@ def by_fold(
         pairs, images: as for ``by_image``.
         column: of the image table, with the number of each image's fold.
         test: number of the fold that tests.
-        validation: number of the fold that validates; None for no validation side.
+        validation: number of the fold that validates; None for no validation part.
 
     Raises:
-        DataError: no such column, an image without a fold, no such fold, or a side without pairs.
+        DataError: no such column, an image without a fold, no such fold, or a part without pairs.
     """
     used = _used(pairs, images)
     folds = numbers(images, column, used)
@@ -196,14 +196,14 @@ def by_fold(
             expected="two different folds",
             todo="change split.validation, or set it to null",
         )
-    side = np.full(len(pairs.image_ids), NONE, dtype=np.int8)
-    side[used] = np.where(folds == test, 2, 0)
+    part = np.full(len(pairs.image_ids), NONE, dtype=np.int8)
+    part[used] = np.where(folds == test, 2, 0)
     if validation is not None:
-        side[used[folds == validation]] = 1
+        part[used[folds == validation]] = 1
     validates = "no validation" if validation is None else f"fold {validation} validates"
     rule = f"by fold ({column}), fold {test} tests, {validates}"
     needed = ("train", "test") if validation is None else NAMES
-    return _of_images(pairs, side, rule, needed=needed)
+    return _of_images(pairs, part, rule, needed=needed)
 
 
 def by_time(
@@ -232,11 +232,11 @@ def by_time(
     dealt = np.full(len(used), 2, dtype=np.int8)
     dealt[: cuts[1]] = 1
     dealt[: cuts[0]] = 0
-    side = np.full(len(pairs.image_ids), NONE, dtype=np.int8)
-    side[used[order]] = dealt
+    part = np.full(len(pairs.image_ids), NONE, dtype=np.int8)
+    part[used[order]] = dealt
     needed = [name for name, share in zip(NAMES, shares, strict=True) if share]
     rule = f"by time ({column}), {_spoken(train, validation, test)}"
-    return _of_images(pairs, side, rule, needed=tuple(needed))
+    return _of_images(pairs, part, rule, needed=tuple(needed))
 
 
 def all_test(pairs: Pairs, images: pa.Table) -> PairSplit:
@@ -271,7 +271,7 @@ def _fractions(train: float, validation: float, test: float) -> tuple[float, flo
 
 
 def _shares(train: float, validation: float, test: float, count: int, what: str) -> list[int]:
-    """How many go to each side: the rounded-down shares, then the largest remainders."""
+    """How many go to each part: the rounded-down shares, then the largest remainders."""
     fractions = np.asarray(_fractions(train, validation, test))
     exact = fractions * count
     # A share such as .2 * 5 must not lose one to rounding in binary.
@@ -281,7 +281,7 @@ def _shares(train: float, validation: float, test: float, count: int, what: str)
     if ((fractions > 0) & (whole == 0)).any():
         raise DataError(
             f"{count} {what} for shares of {_spoken(train, validation, test)}",
-            expected=f"enough {what} for every side",
+            expected=f"enough {what} for every part",
             todo="add images or pairs, or set a share to 0",
         )
     return whole.tolist()
@@ -293,36 +293,36 @@ def _spoken(train: float, validation: float, test: float) -> str:
 
 def _of_images(
     pairs: Pairs,
-    side: NDArray[np.int8],
+    part: NDArray[np.int8],
     rule: str,
     *,
     needed: tuple[str, ...] | None = None,
 ) -> PairSplit:
-    left, right = side[pairs.left], side[pairs.right]
-    wanted = needed or tuple(NAMES[i] for i in np.unique(side[side != NONE]).tolist())
-    dealt = {name: int((side == i).sum()) for i, name in enumerate(NAMES)}
+    left, right = part[pairs.left], part[pairs.right]
+    wanted = needed or tuple(NAMES[i] for i in np.unique(part[part != NONE]).tolist())
+    dealt = {name: int((part == i).sum()) for i, name in enumerate(NAMES)}
     return _of_pairs(pairs, np.where(left == right, left, NONE), rule, wanted, dealt)
 
 
 def _of_pairs(
     pairs: Pairs,
-    side: NDArray[np.int8],
+    part: NDArray[np.int8],
     rule: str,
     needed: tuple[str, ...] = (),
     dealt: Mapping[str, int] | None = None,
 ) -> PairSplit:
-    masks = {name: side == i for i, name in enumerate(NAMES)}
+    masks = {name: part == i for i, name in enumerate(NAMES)}
     for name in needed:
         if not masks[name].any():
             images = f" ({dealt[name]} images)" if dealt else ""
             raise DataError(
-                f"split {rule}: the {name} side has no pairs{images}",
-                expected="both images of some pairs on every side",
-                todo="give the side a larger share, add pairs (dataset.pairs_per_image=…) "
+                f"split {rule}: the {name} part has no pairs{images}",
+                expected="both images of some pairs in every part",
+                todo="give the part a larger share, add pairs (dataset.pairs_per_image=…) "
                 "or split by pair",
             )
     split = PairSplit(masks["train"], masks["validation"], masks["test"], rule)
-    occurring = {name: int(s.sum()) for name, s in split.image_sides(pairs).items()}
+    occurring = {name: int(s.sum()) for name, s in split.image_parts(pairs).items()}
     facts = {
         "rule": rule,
         "pairs": {name: int(mask.sum()) for name, mask in masks.items()},

@@ -1,1 +1,1 @@
-"""Tables on disk become preferences; no torch."""
+"""Label sources: tables on disk → one preference for each pair. Nothing here may import torch."""

@@ -1,6 +1,6 @@
-"""Votes on a pair become one preference: the rules, by name.
+"""Rules that aggregate the votes on a pair to one preference, by name.
 
-Which votes count: those on the asked pairs with a usable answer; a refusal is counted and dropped.
+All rules use the votes on the given pairs with a usable answer; refusals are counted and dropped.
 ``majority``, ``consensus`` and ``order_consistent`` count choices; ``share`` and
 ``order_corrected`` take a vote's own probability where it gives one, its choice otherwise. A tie
 vote is half a vote for each side.
@@ -26,7 +26,7 @@ from interestingness.stats.position_bias import order_winners
 from interestingness.tables.tables import Votes
 
 ROUNDING = 1e-9
-"""By how much a share may be below a threshold and still reach it."""
+"""Rounding error by which a share may be below a threshold and still reach it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +146,7 @@ def order_consistent(tally: VoteTally) -> Labels:
 
 
 def order_corrected(tally: VoteTally, term: OrderTerm) -> Labels:
-    """What is left of the votes when each rater's preference for a place is taken out."""
+    """Expected preference, corrected for each rater's preference for the first or second place."""
     preference = term.preference(tally.votes, tally.row, len(tally.number))
     return tally.labels(preference, **term.facts())
 

@@ -1,4 +1,4 @@
-"""A label source made of counts and of how often each image was shown."""
+"""A label source from counts (favourites, clicks) and exposures (views, impressions)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EXCESS = ("error", "skip")
 
 @dataclass(frozen=True, eq=False)
 class Impressions:
-    """What is known of each image of the tables, all of shape (images,).
+    """Columns about the images of the tables, all of shape (images,).
 
     Attributes:
         count: NaN where there is none.
@@ -51,16 +51,16 @@ class Impressions:
 
 
 class EngagementSource(LabelSource):
-    """P(the left image's rate is higher than the right one's), beyond what owner and age explain.
+    """P(the left image's rate is higher than the right one's), corrected for owner and age.
 
-    A raw count of favourites tells how often an image was *seen* before it tells how it looks. The
-    rate (favourites of views, clicks of impressions) of each image is estimated with a
-    beta-binomial model (``stats.exposure``), which draws rates of little exposure towards what is
-    expected of the image's age and owner; what is left is compared. Pairs whose images were shown
-    seldom come out near 0.5 instead of being decided by luck.
+    A raw count of favourites depends mainly on how often an image was *seen*. So the rate
+    (favourites of views, clicks of impressions) of each image is estimated with a beta-binomial
+    model (``stats.exposure``). It shrinks rates of rarely shown images towards the rate expected
+    for their age and owner, and pairs are compared by the difference from that expectation. Pairs
+    of rarely shown images get preferences near 0.5 instead of being decided by chance.
 
-    The model and the effects of owners in it come from images of training pairs. An owner who has
-    none there is estimated from all images of the owner: these are in no training pair.
+    The model and the owners' effects are fitted on images of training pairs. For an owner without
+    such images the effect is estimated from all images of that owner, none of which is trained on.
     """
 
     def __init__(
@@ -75,19 +75,19 @@ class EngagementSource(LabelSource):
         on_excess: str,
         table: str | None = None,
     ) -> None:
-        """Say which columns.
+        """Choose the columns.
 
         Args:
             tables: the prepared data set.
             name: shown in tables.
             counts: score that counts favourites, likes or clicks.
             exposure: score that counts views or impressions.
-            age: column of the image table with the day of upload (the newest is day 0) or, as
-                numbers, with the age itself; None leaves age out.
-            owner: column of the image table that names who shows the image; None leaves it out.
-            on_excess: "error", or "skip" images that were counted more often than shown.
-            table: CSV or Parquet file ``image,<counts>,<exposure>`` of one's own; None reads the
-                data set's score table.
+            age: column of the image table with the day of upload (the newest is day 0), or with
+                the age as a number; None leaves age out.
+            owner: column of the image table with the owner of the image; None leaves it out.
+            on_excess: "error", or "skip" to drop images with a count above their exposure.
+            table: your own CSV or Parquet file ``image,<counts>,<exposure>``; None reads the data
+                set's score table.
 
         Raises:
             ConfigError: for another ``on_excess``, or the same column twice.
@@ -142,7 +142,7 @@ class EngagementSource(LabelSource):
         )
 
     def image_scores(self) -> Array:
-        """How far each image's logit of the rate lies above what is expected, shape (images,)."""
+        """Each image's logit of the rate minus its expectation, shape (images,)."""
         return self._quality()[0]
 
     def missing(self) -> str | None:
@@ -231,8 +231,8 @@ class EngagementSource(LabelSource):
         if owner is None:
             return
         seen = np.isin(owner, owner[some])
-        # an owner of training images is known by these alone, so that no label of a training
-        # pair rests on an image that is held out
+        # an owner with training images is estimated from these alone, so that no label of a
+        # training pair depends on a held-out image
         telling = (owner >= 0) & (chosen | ~seen)
         self._effect = owner_effects(
             self._model,
@@ -272,7 +272,7 @@ def _days(cells: list[Any]) -> Array:
         values = np.array([_number(cell) for cell in cells], dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise LabelError(
-            f"the column of ages or dates holds something else ({error})",
+            f"the column of ages or dates has a value that is neither ({error})",
             expected="numbers, or dates such as 2025-03-01",
             todo="name another column: label_source.age=…",
         ) from None

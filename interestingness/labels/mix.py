@@ -1,4 +1,4 @@
-"""Several sources at once, calibrated by a few human votes."""
+"""A label source that combines several sources, calibrated on a few human votes."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ MIN_HUMAN_PAIRS = 10
 RIDGES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 FOLDS = 4
 ROUNDS = 6
-"""Rounds of cross-validation; one is enough from a few thousand human pairs on."""
+"""Rounds of cross-validation; with a few thousand human pairs one is enough."""
 
 
 @dataclass(frozen=True)
 class SourceReliability:
-    """One line of ``MixSource.comparison``: what a source is worth against the human votes.
+    """One row of ``MixSource.comparison``: how well a source predicts the human votes.
 
     Attributes:
         source: its name; "mix" for all together.
-        pairs: human pairs that it says something about.
-        slope: of the human logit on its standardised signal, alone; negative where it is to be
-            turned round; NaN for the mix.
-        slope_in_mix: the same beside the other sources.
-        order_term: b of its rater with most votes, NaN where none is known.
+        pairs: human pairs that it labels.
+        slope: of the human logit on its standardised signal alone; negative if it orders images the
+            other way round; NaN for the mix.
+        slope_in_mix: slope together with the other sources.
+        order_term: b of its rater with most votes, NaN if unknown.
         log_loss: in nats on human pairs that share no image with those it was calibrated on; ln 2
-            is a coin. NaN with too few pairs to cross-validate.
+            is chance. NaN with too few pairs to cross-validate.
         accuracy: on the same pairs.
     """
 
@@ -58,7 +58,7 @@ class SourceReliability:
 
 @dataclass(frozen=True, eq=False)
 class _Calibration:
-    """What ``fit`` learnt: scales and slopes (sources,), human votes of the given pairs."""
+    """Parameters from ``fit``: scales and slopes (sources,), human votes of the given pairs."""
 
     scale: Array
     slope: Array
@@ -73,16 +73,16 @@ class _Calibration:
 class MixSource(LabelSource):
     """Logit of the preference = Σ slope · signal of the source, slopes from a few human votes.
 
-    A source's signal is the logit of its preference, or the difference of its normal scores where
-    it scores images; each is divided by its root mean square over the training pairs and is 0
-    where the source is silent. Slopes come from a ridge logistic regression without an intercept
-    (so that swapping images swaps the answer) on the human votes of the training pairs; the ridge
-    is the one with the least log loss on pairs that share no image with the fitted ones. Where a
-    pair has human votes of its own among those given to ``fit``, they count as likelihood: with n
-    votes of mean h the answer is (κ p + n h) / (κ + n), p the mix and κ the concentration of human
-    opinion around it (beta-binomial, estimated on the same pairs).
+    A source's signal is the logit of its preference or, for a source that scores images, the
+    difference of normal scores. It is divided by its root mean square over the training pairs and
+    is 0 where the source has no label. Slopes come from a ridge logistic regression without an
+    intercept (so that swapping images swaps the label) on the human votes of the training pairs;
+    the ridge has the lowest log loss on pairs that share no image with the fitted ones. Human votes
+    on a pair that was given to ``fit`` are added as likelihood: with n votes of mean h the label is
+    (κ p + n h) / (κ + n), where p is the mix and κ the concentration of human opinion around it
+    (beta-binomial, estimated on the same pairs).
 
-    Human votes on pairs that ``fit`` was not given are never looked at.
+    Human votes on other pairs are never used.
     """
 
     def __init__(
@@ -95,13 +95,13 @@ class MixSource(LabelSource):
         human_pairs: int | None,
         seed: int,
     ) -> None:
-        """Keep the parts; reading waits for ``fit``.
+        """Keep the parts; tables are read by ``fit``.
 
         Args:
             tables: the prepared data set.
             name: shown in tables.
-            sources: what is mixed, by name or each with a name of its own.
-            human: what calibrates; its weights are taken as numbers of votes ("share" has them).
+            sources: label sources to combine, by name.
+            human: label source to calibrate on; its weights are numbers of votes, as "share" has.
             human_pairs: how many training pairs with human votes to use; None uses all.
             seed: of the choice of these pairs, and of the folds.
 
@@ -137,7 +137,7 @@ class MixSource(LabelSource):
                 )
 
     def fit(self, pairs: Pairs) -> Self:
-        """Calibrate on human votes of these pairs, and let each source fit itself on them.
+        """Fit each source on these pairs, then calibrate on their human votes.
 
         Raises:
             LabelError: if a source or the human votes are missing, or fewer than ten of the pairs
@@ -146,7 +146,7 @@ class MixSource(LabelSource):
         missing = self.missing()
         if missing is not None:
             raise LabelError(f"label source {self.name!r}: {missing}")
-        # an order that neither the given one nor the slots of a pair can change
+        # an order that depends neither on the given order nor on which image is left
         low, high = np.minimum(pairs.left, pairs.right), np.maximum(pairs.left, pairs.right)
         pairs = pairs[np.lexsort((high, low))]
         for source in self.sources.values():
@@ -168,7 +168,7 @@ class MixSource(LabelSource):
         return self
 
     def labels(self, pairs: Pairs) -> Labels:
-        """The mix, merged with human votes that ``fit`` was given; NaN where all are silent.
+        """The mix, combined with human votes of ``fit``; NaN where no source has a label.
 
         Raises:
             LabelError: before ``fit``.
@@ -192,32 +192,32 @@ class MixSource(LabelSource):
         )
 
     def comparison(self) -> list[dict[str, Any]]:
-        """One line per source and one for the mix, as plain values; see ``Reliability``.
+        """One row for each source and one for the mix, as plain values; see ``Reliability``.
 
-        Each line's ridge was chosen on the folds that it is judged on, so that all are alike a
-        little optimistic.
+        Each row's ridge was chosen on the folds that it is evaluated on, so that all rows are
+        slightly optimistic in the same way.
         """
         return [asdict(line) for line in self._fitted().comparison]
 
     def missing(self) -> str | None:
-        """What the sources and the human votes lack."""
+        """What is missing for the sources and the human votes."""
         parts = {**self.sources, "human": self.human}
         lacking = [f"{key}: {m}" for key, s in parts.items() if (m := s.missing()) is not None]
         return "; ".join(lacking) or None
 
     def simulated(self) -> str:
-        """What the first simulated source says."""
+        """The sentence of the first simulated source."""
         said = (source.simulated() for source in (*self.sources.values(), self.human))
         return next(filter(None, said), "")
 
     def fingerprint(self) -> str:
-        """Hash of the rule and of what its sources read."""
+        """Hash of the rule and of the tables that its sources read."""
         parts = {key: source.fingerprint() for key, source in self.sources.items()}
         rule = ["mix", parts, self.human.fingerprint(), self.human_pairs, self.seed]
         return hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()[:16]
 
     def _signals(self, pairs: Pairs) -> tuple[Array, NDArray[np.bool_]]:
-        """Signals with 0 for silence, and where there is one, shape (pairs, sources) each."""
+        """Signals, 0 where there is none, and where there is one, shape (pairs, sources) each."""
         x = np.column_stack([signal(source, pairs) for source in self.sources.values()])
         known = ~np.isnan(x)
         return np.where(known, x, 0.0), known

@@ -1,4 +1,4 @@
-"""A rater's preference for a place, estimated from votes and taken out of them."""
+"""A rater's preference for the first or second place, estimated and corrected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from interestingness.stats.order_effect import (
 from interestingness.tables.tables import Votes
 
 CERTAINTY = 0.005
-"""Probabilities are clipped to [0.005, 0.995]: some judges round to two decimals."""
+"""Probabilities are clipped to [0.005, 0.995], because some models round to two decimals."""
 SHOWN = 10
 """Order terms listed in facts, those with most votes first."""
 
@@ -29,19 +29,19 @@ SHOWN = 10
 class OrderTerm:
     """Order terms b by rater; b > 0 favours the image shown first, b < 0 the second.
 
-    Two rules. Where every vote carries the rater's own probability, a pair that a rater was asked
-    in both orders gets the mean of its two probabilities, in which the place cancels; asked in one
-    order, the logit less ±b. The side is that of the mean logit, but surer only where both orders
-    are sure: judges overstate, and the mean of logits takes them at their word
-    (docs/debiasing.md). Otherwise votes are counted (a probability p as p votes for left) and the
-    random-effects model of ``stats.order_effect`` gives the expected preference, which draws pairs
-    with few votes towards 0.5.
+    There are two rules. If every vote has the rater's own probability, a pair asked in both orders
+    gets the mean of the two probabilities, in which the order term cancels; a pair asked in one
+    order gets the logit minus ±b. The mean of logits would prefer the same side with more
+    confidence, but models overstate their confidence (docs/debiasing.md). Otherwise votes are
+    counted (a probability p as p votes for left), and the random-effects model of
+    ``stats.order_effect`` gives the expected preference, which shrinks pairs with few votes towards
+    0.5.
 
     Attributes:
         names: of raters or groups of raters that share a term.
         b: in logits, shape (names,).
         low, high: ends of its 95 % interval, NaN where unknown, shape (names,).
-        votes: that it rests on (pairs of known order, where votes are probabilities).
+        votes: number of votes used (number of pairs of known order for probabilities).
         model: the fitted random-effects model; None for votes with probabilities.
     """
 
@@ -54,7 +54,7 @@ class OrderTerm:
 
     @classmethod
     def fit(cls, votes: Votes, kinds: Sequence[str] | None = None) -> OrderTerm:
-        """Estimate from votes; refusals are left out.
+        """Estimate the terms from votes without refusals.
 
         Args:
             votes: of any raters.

@@ -1,4 +1,4 @@
-"""A label source made of one number per image."""
+"""A label source from one number for each image."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ class ScoreSource(LabelSource):
         advice: str | None = None,
         planted: bool = False,
     ) -> None:
-        """Say which score and how it becomes a preference.
+        """Choose the score and how it becomes a preference.
 
         Args:
             tables: the prepared data set.
             name: shown in tables.
             column: name of the score in the score table, or a column of ``table``.
-            table: CSV or Parquet file ``image,<column>`` of one's own; None reads the data set's
-                score table.
+            table: your own CSV or Parquet file ``image,<column>``; None reads the data set's score
+                table.
             link: "order" (1, 0 or 0.5) or "sigmoid": σ((s_left − s_right) / (temperature · SD)),
                 SD that of the score over the data set's images.
             temperature: for "sigmoid", above 0; 1 gives a difference of one SD the odds e : 1.
-            advice: what to do where the data set has no such score.
+            advice: what to do if the data set has no such score.
             planted: whether the score is the truth of a simulation.
 
         Raises:
@@ -103,7 +103,7 @@ class ScoreSource(LabelSource):
         return self._scores.copy()
 
     def missing(self) -> str | None:
-        """Which score is missing, and where it could come from."""
+        """Which score is missing, and how to obtain it."""
         if self.table is not None or self.column in self.tables.score_names():
             return None
         names = ", ".join(self.tables.score_names()) or "none"
@@ -141,7 +141,7 @@ class ScoreSource(LabelSource):
         return self._read[1]
 
     def _known_scores(self) -> NDArray[np.float64]:
-        """Scores that differ between images, and a NaN at the end for images without a row."""
+        """Check that scores differ between images, and append a NaN for images without a row."""
         self._need_column()
         known = self._scores[~np.isnan(self._scores)]
         if len(known) == 0 or known.min() == known.max():

@@ -1,4 +1,4 @@
-"""What sources say of pairs on one scale, and how far human opinion scatters around it."""
+"""Labels of different sources on one scale, and the spread of human opinion around them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from interestingness.schema import Array, Pairs
 from interestingness.stats.correlation import middle_ranks
 
 CERTAINTY = 0.02
-"""A source's preference is clipped to [0.02, 0.98]: a hard label is no infinite evidence."""
+"""A source's preference is clipped to [0.02, 0.98], so that hard labels have finite logits."""
 CONCENTRATIONS = np.geomspace(0.5, 200.0, 60)
 
 
 def signal(source: LabelSource, pairs: Pairs) -> Array:
-    """What a source says of pairs, for left above 0 and negated by a swap; NaN where silent.
+    """A source's label as a number: above 0 for left, negated by a swap, NaN without a label.
 
-    Scores of images become normal scores first, the quantiles of their ranks (equal scores share
-    one), so that a count of views, of which a few are huge, is as usable as a rating.
+    Scores of images are first replaced by normal scores, the normal quantiles of their ranks (equal
+    scores share one), so that skewed scores, such as counts of views, are as usable as ratings.
 
     Returns:
         Difference of normal scores, or logit of the clipped preference, shape (pairs,).
@@ -49,7 +49,7 @@ def human_weight(p: Array, h: Array, n: Array) -> float:
     """Concentration κ of human opinion around p: shares of votes ~ Beta(κ p, κ (1 − p)).
 
     Maximum of the beta-binomial likelihood of n votes of mean h, with a log-normal prior around 8
-    (of standard deviation 1 in log κ), which decides where pairs have one vote each.
+    (of standard deviation 1 in log κ), which determines κ if pairs have one vote each.
 
     Args:
         p: predicted preference of pairs, in (0, 1), shape (pairs,).

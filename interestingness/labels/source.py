@@ -1,4 +1,4 @@
-"""What a label source is: a named rule that gives each pair a preference."""
+"""Label sources: named rules that give each pair a preference."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Labels:
 
     Attributes:
         preference: probability that left is preferred, in [0, 1]; NaN none, shape (pairs,).
-        weight: non-negative, 1 unless the source knows better, shape (pairs,).
+        weight: non-negative, 1 unless the source sets it, shape (pairs,).
         consensus: share of a pair's votes on its majority side, in [0.5, 1]; NaN where the source
             has no votes, shape (pairs,).
         facts: plain values to print beside the labels (order term, number of ties, …).
@@ -57,7 +57,7 @@ class Labels:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """Where the source says anything at all, ties included, shape (pairs,)."""
+        """Where the source has a label, ties included, shape (pairs,)."""
         return ~np.isnan(self.preference)
 
     @property
@@ -69,26 +69,26 @@ class Labels:
 class LabelSource(ABC):
     """A named rule that gives each pair a preference.
 
-    A source reads tables and nothing else: it opens no socket and trains nothing heavy. Strangers
-    subclass this, point a YAML file of the ``label_source`` group at it, and run
-    ``interestingness.testing.LabelSourceContract`` on it.
+    A source reads tables and nothing else: it uses no network and trains no neural network. To add
+    your own, write a subclass, name it in a YAML file of the group ``label_source``, and test it
+    with ``interestingness.testing.LabelSourceContract``.
 
     Attributes:
         name: shown in tables.
         tables: the prepared data set.
-        planted: whether it reads the truth of a simulation, which nobody could choose to learn
-            from: studies show it and never recommend it.
+        planted: whether it reads the truth of a simulation, which real data do not have: studies
+            show it and never recommend it.
     """
 
     planted: bool = False
 
     def __init__(self, tables: Tables, *, name: str) -> None:
-        """Keep the tables; reading waits for ``labels``."""
+        """Keep the tables; they are read by ``labels``."""
         self.name = name
         self.tables = tables
 
     def fit(self, pairs: Pairs) -> Self:
-        """Estimate what the rule needs (calibration, order term) from training pairs only.
+        """Estimate the rule's parameters (calibration, order term) from training pairs only.
 
         Sources without parameters return themselves.
         """
@@ -96,21 +96,21 @@ class LabelSource(ABC):
 
     @abstractmethod
     def labels(self, pairs: Pairs) -> Labels:
-        """Preferences for these pairs, in their order; NaN for pairs the source does not know."""
+        """Preferences for these pairs, in their order; NaN for pairs without a label."""
 
     def image_scores(self) -> NDArray[np.float64] | None:
-        """One number per image of the tables, shape (images,), NaN where there is none; None if
-        the source speaks of pairs only."""
+        """One number per image of the tables, NaN where there is none, shape (images,); None if
+        the source labels pairs only."""
         return None
 
     def simulated(self) -> str:
-        """Sentence that goes with every number if simulated raters made the labels, else ""."""
+        """Sentence to print with every number if simulated raters made the labels, else ""."""
         return ""
 
     @abstractmethod
     def missing(self) -> str | None:
-        """None if the tables have what the source reads; else one sentence: what is missing and
-        which command obtains it."""
+        """None if the tables have everything that the source reads; else one sentence with the
+        missing table or column and the command that obtains it."""
 
     @abstractmethod
     def fingerprint(self) -> str:

@@ -1,4 +1,4 @@
-"""A label source made of votes."""
+"""A label source from votes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from interestingness.tables.tables import Tables, Votes
 
 KINDS = ("human", "model", "any")
 ORDERS = 2
-"""Presentations of a pair that a judge is asked about: either image first."""
+"""Presentations of a pair to a model: with either image first."""
 SHOWN = 3
-"""Simulated raters that are named."""
+"""Most simulated raters that are named in the sentence."""
 
 
 def simulation_of(raters: Iterable[str]) -> str:
-    """The sentence that goes with votes of raters whose ids say that they are simulated, or ""."""
+    """The sentence to print with votes of simulated raters, recognised by their ids, or ""."""
     names = [name for name in raters if "simulated" in name.casefold()]
     more = ", …" if len(names) > SHOWN else ""
     told = ", ".join(names[:SHOWN]) + more
@@ -48,7 +48,7 @@ class VoteSource(LabelSource):
         annotator: str | None = None,
         price_per_call: float | None = None,
     ) -> None:
-        """Say which votes and which rule.
+        """Choose the votes and the rule.
 
         Args:
             tables: the prepared data set.
@@ -60,7 +60,7 @@ class VoteSource(LabelSource):
             question: what was asked.
             threshold: for "consensus": the least share of votes on the majority side.
             annotator: option that obtains the votes (``interestingness annotate annotator=…``).
-            price_per_call: about how many dollars one answer costs, for the advice of ``missing``.
+            price_per_call: approximate price of one answer in dollars, for the text of ``missing``.
 
         Raises:
             ConfigError: for an unknown aggregation, threshold or kind, or no rater pattern.
@@ -89,7 +89,7 @@ class VoteSource(LabelSource):
         self._term: OrderTerm | None = None
 
     def fit(self, pairs: Pairs) -> Self:
-        """Estimate the order term from votes on these pairs, where the rule has one."""
+        """Estimate the order term from votes on these pairs if the rule has one."""
         if self.aggregation == "order_corrected":
             self._need_votes()
             votes = self._votes
@@ -99,8 +99,8 @@ class VoteSource(LabelSource):
     def labels(self, pairs: Pairs) -> Labels:
         """Preferences by the aggregation; NaN for pairs without a usable vote.
 
-        An order term that was not fitted comes from all votes of the source (it is a property of
-        the raters), so that the labels of a pair do not depend on which others are asked for.
+        Without ``fit`` the order term is estimated from all votes of the source (it is a property
+        of the raters), so that the label of a pair does not depend on the other pairs given.
 
         Raises:
             LabelError: if the tables hold no such vote; it names the command that obtains them.
@@ -125,7 +125,7 @@ class VoteSource(LabelSource):
         )
 
     def simulated(self) -> str:
-        """A sentence if a rater says in its id that it is simulated and the data set does not."""
+        """The sentence of simulated raters: the data set's, else by the ids of the raters."""
         if self.missing() is not None:
             return ""
         return simulation_of(self._votes.raters[i] for i in np.unique(self._votes.rater))

@@ -1,4 +1,4 @@
-"""The best epoch so far, kept beside the last one, also by a run that goes on in another folder."""
+"""Checkpoint of the best epoch, kept when a run is resumed in another folder."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ NAME = "best.ckpt"
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Lightning's, which forgets the best epoch where a resumed run has a folder of its own."""
+    """Lightning's callback, which on its own loses the best epoch if the folder has changed."""
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Bring the best file along, if it is still where it was."""
+        """Copy the best checkpoint from the old folder, if it is still there."""
         then, now = Path(state_dict["best_model_path"]), Path(str(self.dirpath)) / NAME
         if then.is_file() and then != now:
             _copy(then, now)

@@ -1,4 +1,4 @@
-"""Checkpoints that appear whole or not at all."""
+"""Checkpoint files that are complete or absent, never half written."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from interestingness.disk import appearing
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Lightning's, which write into the temporary folder first.
+    """Writes checkpoints beside their place and renames them.
 
-    Where that is on another disk, the file is then copied over the one that was, and a full disk
-    leaves half of it.
+    Lightning writes into the temporary folder. If that is on another disk, it then copies over the
+    old checkpoint, and a full disk leaves half a file.
     """
 
     @override
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
-        """Write the file beside its place first.
+        """Write the file.
 
         Raises:
-            OSError: if it cannot be written; the file of before is as it was.
+            OSError: if it cannot be written; an earlier file is left unchanged.
         """
-        # torch's own writing to files says only that it failed, not why.
+        # torch's own writing to files reports that it failed, but not why.
         content = io.BytesIO()
         torch.save(checkpoint, content)
         with appearing(Path(path)) as part:

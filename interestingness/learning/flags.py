@@ -1,4 +1,4 @@
-"""Whether preferences come from a yes or no per image, as a loss with a zero takes them to."""
+"""Check that preferences come from a yes or no for each image, as ``loss=binary`` assumes."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ def check_flags(
     pairs: Pairs,
     image_scores: NDArray[np.float64] | None,
 ) -> str:
-    """Refuse labels that call an image interesting in one pair and not in the next.
+    """Refuse labels that prefer an image in one pair and not in another.
 
     Args:
         name: of the label source.
         preference: probability that left is preferred, in [0, 1]; NaN none, shape (pairs,).
         pairs: the same pairs.
-        image_scores: the source's own number of each image, NaN none; None if it speaks of pairs.
+        image_scores: the source's score of each image, NaN none; None if it labels pairs only.
 
     Returns:
-        A sentence to print where that cannot be known, else "".
+        A sentence to print if the labels cannot show whether this holds, else "".
 
     Raises:
-        ConfigError: for scores of more than two values, or images preferred here and not there.
+        ConfigError: for scores of more than two values, or images that are preferred in some pairs
+            and not in others.
     """
     if image_scores is not None:
         values = len(np.unique(image_scores[~np.isnan(image_scores)]))
         if values <= 2:
             return ""
-        raise _refused(f"label source {name!r} has {values:,} different scores, no yes or no")
+        raise _refused(f"label source {name!r} has {values:,} different scores, not two")
     mixed, labelled = _both(preference, pairs)
     if mixed:
         raise _refused(
@@ -41,13 +42,13 @@ def check_flags(
             "in another"
         )
     return (
-        f"loss=binary takes the preferred image of each pair for interesting and the other one "
-        f"for not; label source {name!r} speaks of pairs only, and does not say that of an image"
+        f"loss=binary takes the preferred image of each pair as interesting and the other one as "
+        f"not interesting; label source {name!r} labels pairs only, so this cannot be checked"
     )
 
 
 def _both(preference: NDArray[np.float64], pairs: Pairs) -> tuple[int, int]:
-    """How many images are preferred and not preferred, and how many either; ties say nothing."""
+    """How many images win and lose, and how many do either; ties do not count."""
     left, right = preference > 0.5, preference < 0.5
     wins, loses = (np.zeros(len(pairs.image_ids), dtype=bool) for _ in range(2))
     wins[pairs.left[left]] = wins[pairs.right[right]] = True
@@ -58,7 +59,7 @@ def _both(preference: NDArray[np.float64], pairs: Pairs) -> tuple[int, int]:
 def _refused(found: str) -> ConfigError:
     return ConfigError(
         f"loss=binary, and {found}",
-        expected="a yes or no of each image: a score with two values, such as label_source=lafin",
+        expected="a yes or no for each image: a score with two values, such as label_source=lafin",
         todo="a column of 0 and 1: label_source=scores label_source.column=NAME; or "
         "loss=bradley_terry, which learns from comparisons",
     )

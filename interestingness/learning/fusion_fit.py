@@ -1,4 +1,4 @@
-"""LaFin's training of a fusion head on rows of modalities: of single images, or of pairs."""
+"""LaFin's training of a fusion head on rows of modalities, for single images or for pairs."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class FusionRecipe:
-    """How a head is trained.
+    """Settings of the training.
 
     Attributes:
-        lr: of RMSProp.
+        lr: learning rate of RMSProp.
         batch_size: images or pairs in a step.
-        epochs: how long; the one with the least validation loss is kept.
-        hidden: units between the two last layers.
+        epochs: number of epochs; the one with the lowest validation loss is kept.
+        hidden: units between the last two layers.
         dropout: share of units switched off, in [0, 1).
 
     Source:
         LaFin: RMSProp 1e-4, batch 512, dropout .5, selection on validation loss. Epochs and hidden
-        units are not known.
+        units are not published.
     """
 
     lr: float
@@ -43,7 +43,7 @@ class FusionRecipe:
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """What is learnt: of images, or of pairs where ``right`` is given; all of shape (examples,).
+    """Training examples: images, or pairs if ``right`` is given; all of shape (examples,).
 
     Attributes:
         left: row of the image.
@@ -72,25 +72,25 @@ def fit_fusion(
     reduce: bool,
     seed: int,
 ) -> Array:
-    """Scores of all images in logits by the epoch that validates best, shape (images,).
+    """Scores of all images in logits after the epoch of lowest validation loss, shape (images,).
 
     Args:
         features: modalities side by side, NaN where one is missing, shape (images, dim).
         widths: of the modalities, by name.
-        train, validation: what is learnt, and what chooses the epoch.
-        recipe: how.
+        train, validation: examples to train on, and to choose the epoch by.
+        recipe: settings of the training.
         reduce: False concatenates the modalities as they are.
-        seed: of weights, dropout and order. The caller's random state is left as it was.
+        seed: of weights, dropout and order. The caller's random state does not change.
 
     Raises:
-        DataError: if a side is empty.
+        DataError: if a part has no examples.
     """
-    for name, side in (("training", train), ("validation", validation)):
-        if not len(side.left) or not side.weight.sum() > 0:
+    for name, part in (("training", train), ("validation", validation)):
+        if not len(part.left) or not part.weight.sum() > 0:
             raise DataError(
                 f"no {name} example with a label and a weight",
                 expected="training and validation examples: the epoch is chosen by validation loss",
-                todo="choose a split with a validation side: split=lafin_64_16_20",
+                todo="choose a split with a validation part: split=lafin_64_16_20",
             )
     rows = torch.from_numpy(np.ascontiguousarray(features))
     with torch.random.fork_rng(devices=[]):

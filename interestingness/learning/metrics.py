@@ -1,4 +1,4 @@
-"""The torchmetrics shell: it accumulates scores over batches and ranks, ``stats`` computes."""
+"""Metrics of torchmetrics that gather scores over batches and processes; ``stats`` computes."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class PairScores(GatheredColumns):
     """Collects columns of pairs; each pair counts once however it was dealt out to processes.
 
     Placeholders (row -1) are dropped when they arrive; pairs without a preference (weight 0) are
-    kept, since another reference may be compared with.
+    kept, since another reference may have one.
     """
 
     columns: ClassVar[Mapping[str, torch.dtype]] = {
@@ -155,19 +155,19 @@ def pair_metrics(scores: GatheredScores) -> dict[str, float]:
 
     Returns:
         "pairs" (how many have one), "loss" (weighted mean, in nats), "accuracy" (decided pairs),
-        "brier" and "ece" (of ``sigmoid(margin)``), the last three unweighted; NaN where there is
-        nothing to judge by.
+        "brier" and "ece" (of ``sigmoid(margin)``), the last three unweighted; NaN if no pair
+        has a preference.
     """
-    judged = scores["weight"] > 0
-    margin = (scores["left"] - scores["right"])[judged].astype(np.float64)
-    preference, weight = scores["preference"][judged], scores["weight"][judged]
-    if not judged.any():
+    known = scores["weight"] > 0
+    margin = (scores["left"] - scores["right"])[known].astype(np.float64)
+    preference, weight = scores["preference"][known], scores["weight"][known]
+    if not known.any():
         nothing = dict.fromkeys(("loss", "accuracy", "brier", "ece"), float("nan"))
         return {"pairs": 0.0, **nothing}
     each = np.logaddexp(0.0, margin) - preference * margin
     probability = expit(margin)
     return {
-        "pairs": float(judged.sum()),
+        "pairs": float(known.sum()),
         "loss": float(weight @ each / weight.sum()),
         "accuracy": accuracy(margin, preference),
         "brier": brier(probability, preference),

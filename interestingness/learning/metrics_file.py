@@ -1,4 +1,4 @@
-"""``log/metrics.csv``: of the whole run, however often it was interrupted."""
+"""``log/metrics.csv``: metrics of the whole run, kept when an interrupted run is resumed."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Row = dict[str, Any]
 
 
 class MetricsFile(CSVLogger):
-    """Lightning's, which wipes the file that a resumed run finds."""
+    """Lightning's CSV logger, except that a resumed run keeps the file instead of deleting it."""
 
     _before: Sequence[Row] = ()
 
     def go_on(self, file: Path, step: int) -> None:
-        """Keep the rows of the run that is resumed; call it before anything is logged.
+        """Keep the rows of the resumed run; call this before anything is logged.
 
         Args:
-            file: its metrics, in this folder or another one; need not exist.
-            step: optimiser steps that the checkpoint has behind it. Rows of later steps are left
-                out, because training takes these steps again.
+            file: metrics of the resumed run, in this folder or another one; it may be absent.
+            step: optimiser steps before the checkpoint. Rows of later steps are dropped, because
+                training repeats these steps.
         """
         self._before = [row for row in read_rows(file) if int(row["step"]) < step]
 
@@ -37,14 +37,14 @@ class MetricsFile(CSVLogger):
     @override
     @rank_zero_experiment
     def experiment(self) -> ExperimentWriter:
-        """What writes; made, and the rows of before put down, when something is logged."""
+        """The writer, created at the first logged value together with the rows kept so far."""
         if not isinstance(self._experiment, _Writer):
             self._experiment = _Writer(self.log_dir, self._before)
         return self._experiment
 
 
 class _Writer(ExperimentWriter):
-    """Adds lines; for a new column the file is made anew, in one go."""
+    """Appends lines; for a new column it rewrites the whole file in one step."""
 
     def __init__(self, log_dir: str, before: Sequence[Row]) -> None:
         super().__init__(log_dir)
@@ -57,11 +57,11 @@ class _Writer(ExperimentWriter):
 
     @override
     def _check_log_dir_exists(self) -> None:
-        """Lightning's removes the file."""
+        """Do nothing: Lightning would remove the file here."""
 
     @override
     def save(self) -> None:
-        """Write what was logged since the last time."""
+        """Write the values logged since the last call."""
         if not self.metrics:
             return
         new = {name for row in self.metrics for name in row} - set(self.metrics_keys)
@@ -78,7 +78,7 @@ class _Writer(ExperimentWriter):
 def read_rows(file: Path) -> list[Row]:
     """The rows of a metrics file, values as text, without empty cells.
 
-    A line that a kill has cut short is left out; a file that is not there has none.
+    An incomplete last line, left by a killed run, is dropped; an absent file has no rows.
     """
     if not file.is_file():
         return []
@@ -90,7 +90,7 @@ def read_rows(file: Path) -> list[Row]:
 
 
 def write_rows(file: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write a metrics file that appears whole or not at all."""
+    """Write a metrics file in one step: readers never see a part of it."""
     with appearing(file) as part, part.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, columns)
         writer.writeheader()

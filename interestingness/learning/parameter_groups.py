@@ -1,4 +1,4 @@
-"""Which parameter learns how fast, and which ones weight decay spares."""
+"""Learning rate and weight decay of each parameter."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from interestingness.models.scorer import Scorer
 
 
 class ParameterGroups:
-    """Groups for any optimiser of torch, by depth and by kind.
+    """Parameter groups for any torch optimiser, by depth and by kind of parameter.
 
-    The head learns at the optimiser's rate. The backbone's last layer learns at ``backbone_lr``
-    times that rate, and each layer below it at ``layer_decay`` times the rate of the one above.
-    Biases, norms, embeddings and everything else that is no matrix are not decayed.
+    The head has the optimiser's learning rate. The backbone's last layer has ``backbone_lr`` times
+    that rate, and each earlier layer ``layer_decay`` times the rate of the next one. Weight decay
+    applies to matrices only, not to biases, norms and embeddings.
 
     Source:
         Layer-wise decay: Howard and Ruder 2018; Bao et al. 2022 (BEiT) for transformers of images.
@@ -26,8 +26,8 @@ class ParameterGroups:
         """Keep the factors.
 
         Args:
-            backbone_lr: of the last layer, as a multiple of the optimiser's rate, above 0.
-            layer_decay: from layer to layer, in (0, 1]; 1 lets all layers learn alike.
+            backbone_lr: rate of the last layer as a multiple of the optimiser's, above 0.
+            layer_decay: from layer to layer, in (0, 1]; 1 gives all layers the same rate.
 
         Raises:
             ConfigError: for factors outside these ranges.
@@ -41,15 +41,15 @@ class ParameterGroups:
         self.backbone_lr, self.layer_decay = backbone_lr, layer_decay
 
     def of(self, scorer: Scorer, others: nn.Module | None = None) -> list[dict[str, Any]]:
-        """Groups of the parameters that ask for a gradient.
+        """Groups of the parameters that require a gradient.
 
         Args:
-            scorer: head and, perhaps, a backbone that was opened for training.
-            others: a module that learns with the head, e.g. a loss with parameters.
+            scorer: head and, if it is trained too, backbone.
+            others: another module that is trained, e.g. a loss with parameters.
 
         Returns:
-            ``{"params", "lr_scale"}`` each, and ``"weight_decay": 0.0`` where nothing
-            decays; an optimiser's ``lr`` must be multiplied by ``lr_scale`` once it is made.
+            ``{"params", "lr_scale"}`` for each group, and ``"weight_decay": 0.0`` for those without
+            weight decay. Multiply each group's ``lr`` by ``lr_scale`` once the optimiser is made.
         """
         groups: dict[tuple[float, bool], dict[str, Any]] = {}
 
@@ -61,7 +61,7 @@ class ParameterGroups:
                 group["weight_decay"] = 0.0
 
         backbone = scorer.backbone
-        # A network without blocks can only learn at one rate, and needs none to be found.
+        # A network without blocks has one rate, so blocks are looked for only if they are needed.
         depth = {}
         if backbone is not None and self.layer_decay < 1:
             depth = depths(backbone.network)
@@ -74,7 +74,7 @@ class ParameterGroups:
                 continue
             below = last - depth.get(name.removeprefix("backbone.network."), last)
             put(name, parameter, self.backbone_lr * self.layer_decay**below)
-        # A loss's parameters are no weights: decay would pull them towards a value.
+        # Weight decay would bias a loss's parameters, which are not weights.
         for parameter in others.parameters() if others is not None else ():
             spared = {"params": [], "lr_scale": 1.0, "weight_decay": 0.0}
             groups.setdefault((1.0, True), spared)["params"].append(parameter)

@@ -12,33 +12,33 @@ from interestingness.progress import ProgressLine
 
 
 class FitProgress(ProgressBar):
-    """Epoch, step, seconds left, loss and accuracy, on one line that is written over."""
+    """Shows epoch, step, seconds left, loss and accuracy on one line that is overwritten."""
 
     def __init__(self) -> None:
-        """Nothing is shown before training starts."""
+        """Show nothing until training starts."""
         super().__init__()
         self._line = ProgressLine()
         self._enabled = True
 
     def disable(self) -> None:
-        """Called by Lightning on ranks that do not print."""
+        """Print nothing; Lightning calls this in all processes but the first."""
         self._enabled = False
 
     def enable(self) -> None:
-        """Called by Lightning."""
+        """Print again."""
         self._enabled = True
 
     def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
-        """Remember when and where training began; a resumed run begins in the middle."""
+        """Remember the time and step at the start; a resumed run starts at a later step."""
         self._began, self._first = time.monotonic(), trainer.global_step
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Show where training is."""
+        """Update the line."""
         if self._enabled:
             self._line.write(self._text(trainer))
 
     def on_train_end(self, *_: Any) -> None:
-        """Wipe the line: the table follows."""
+        """Clear the line before the table of results is printed."""
         self._line.close()
 
     def _text(self, trainer: L.Trainer) -> str:

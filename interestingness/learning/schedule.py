@@ -1,4 +1,4 @@
-"""Learning rates that change with every step rather than every epoch."""
+"""Learning-rate schedules that change with every step instead of every epoch."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from interestingness.errors import ConfigError
 
 
 class StepSchedule(ABC):
-    """A factor on every group's learning rate as a function of the step."""
+    """Factor by which every group's learning rate is multiplied, as a function of the step."""
 
     @abstractmethod
     def factor(self, step: int, steps: int) -> float:
-        """Factor in step ``step`` of ``steps``, the first being 0."""
+        """Factor in step ``step`` of ``steps``, counted from 0."""
 
     def of(self, optimizer: Optimizer, steps: int) -> LambdaLR:
-        """The schedule of an optimiser that takes ``steps`` steps in the whole run."""
+        """Make the schedule for an optimiser that takes ``steps`` steps in the whole run."""
         return LambdaLR(optimizer, lambda step: self.factor(step, steps))
 
 
 class WarmupCosine(StepSchedule):
-    """Up in a line during the warm-up, then down along half a cosine.
+    """Linear increase during the warm-up, then decrease along half a cosine.
 
     Source:
         Goyal et al. 2017 (warm-up); Loshchilov and Hutter 2017 (cosine, without restarts).
     """
 
     def __init__(self, *, warmup: float, floor: float) -> None:
-        """Shape of the curve.
+        """Set the shape of the curve.
 
         Args:
             warmup: share of all steps, in [0, 1).
@@ -50,7 +50,7 @@ class WarmupCosine(StepSchedule):
         self.warmup, self.floor = warmup, floor
 
     def factor(self, step: int, steps: int) -> float:
-        """Never 0 in the first step: it would be lost."""
+        """Factor of a step; above 0 in the first, which would change nothing otherwise."""
         rising = round(self.warmup * steps)
         if step < rising:
             return (step + 1) / (rising + 1)

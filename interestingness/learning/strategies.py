@@ -1,4 +1,4 @@
-"""How processes share a step: Lightning's strategies with the options that a config names."""
+"""Lightning's strategies for several processes, with the options that a config names."""
 
 from __future__ import annotations
 

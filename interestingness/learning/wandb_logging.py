@@ -1,4 +1,4 @@
-"""Weights & Biases: offline where nobody logged in."""
+"""Weights & Biases: logs offline if there is no key."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ INIT_TIMEOUT_S = 30.0
 
 
 class RunLogger(WandbLogger):
-    """Lightning's W&B logger that needs no account: without a key it logs offline and says so.
+    """Lightning's W&B logger, which without a key logs offline and prints that.
 
-    ``WANDB_MODE`` in the environment is the user's choice and wins; so does ``wandb offline``. In a
-    sweep the runs are grouped by ``WANDB_RUN_GROUP``, which the sweep sets to its name.
+    ``WANDB_MODE`` in the environment and ``wandb offline`` take precedence. A sweep sets
+    ``WANDB_RUN_GROUP`` to its name, so that its runs are grouped.
     """
 
     def __init__(self, *, save_dir: str, project: str, name: str | None = None, **options: Any):
-        """Decide between online and offline; the run itself begins with the first value logged.
+        """Decide between online and offline; the W&B run starts with the first logged value.
 
         Args:
             save_dir: files go to ``wandb/`` below it.
-            project: W&B's project.
-            name: of the run; in a sweep the job's short name is added (``WANDB_JOB_NAME``).
+            project: name of the W&B project.
+            name: of the run; in a sweep the job's short name is appended (``WANDB_JOB_NAME``).
             options: further arguments of ``wandb.init``, e.g. ``entity`` and ``tags``.
         """
-        # W&B's helper process reports its own errors to its makers, offline runs included.
+        # W&B's helper process reports its own errors to W&B, even in offline runs.
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         first = getattr(rank_zero_only, "rank", 0) == 0
         if first:
@@ -50,21 +50,21 @@ class RunLogger(WandbLogger):
         job = os.environ.get("WANDB_JOB_NAME")
         if name is not None and job:
             name = f"{name} {job}"
-        # The terminal is ours and Lightning's; W&B's copy of it would hold progress bars.
+        # W&B's copy of the console output would be full of progress lines.
         settings = wandb.Settings(
             console="off", init_timeout=INIT_TIMEOUT_S, quiet=True, silent="mode" in options
         )
         super().__init__(
             name=name, save_dir=save_dir, project=project, **{"settings": settings, **options}
         )
-        # Lightning hands on an option that W&B has dropped and warns of.
+        # Lightning passes an option that W&B has removed and warns about.
         self._wandb_init.pop("anonymous", None)
 
     @property
     @rank_zero_experiment
     @override
     def experiment(self) -> Any:
-        """The W&B run, begun when first asked for.
+        """The W&B run, started at the first access.
 
         Raises:
             ConfigError: if W&B cannot be reached, or refuses the key.
@@ -73,7 +73,7 @@ class RunLogger(WandbLogger):
             return super().experiment
         except wandb.errors.Error as error:
             raise ConfigError(
-                f"W&B cannot begin a run: {str(error).splitlines()[0]}",
+                f"W&B cannot start a run: {str(error).splitlines()[0]}",
                 expected="a network and a key from https://wandb.ai/authorize, or offline logging",
                 todo="set WANDB_MODE=offline (and `wandb sync` later), or logger=csv",
             ) from error
@@ -93,9 +93,9 @@ class RunLogger(WandbLogger):
 
 
 def choose_mode() -> str | None:
-    """ "offline" if neither the user chose a mode nor there is a key; None leaves all to W&B.
+    """ "offline" if the user has chosen no mode and there is no key; None leaves the choice to W&B.
 
-    ``wandb.init`` without a key raises where nobody can be asked, so that it is not asked to.
+    ``wandb.init`` without a key raises an error if there is no terminal to ask for one.
     """
     settings = wandb.setup().settings
     if os.environ.get("WANDB_MODE") or settings.mode != "online":
@@ -104,9 +104,9 @@ def choose_mode() -> str | None:
 
 
 def has_key(base_url: str, configured: str | None = None) -> bool:
-    """Whether W&B will find a key: environment, settings, or where ``wandb login`` puts it.
+    """Whether W&B will find a key: environment, settings, or the file of ``wandb login``.
 
-    Read by ourselves, since ``wandb.login`` goes to the network to greet its user.
+    We read the file because ``wandb.login`` needs the network.
 
     Args:
         base_url: of the server.
@@ -121,7 +121,7 @@ def has_key(base_url: str, configured: str | None = None) -> bool:
         return False
     hosts = {urlsplit(base_url).netloc}
     if base_url == wandb.Settings.model_fields["base_url"].default:
-        hosts.add("api.wandb.ai")  # keys from before the service moved are still good
+        hosts.add("api.wandb.ai")  # keys stored under the old address still work
     try:
         known = netrc.netrc(file)
     except (netrc.NetrcParseError, OSError):

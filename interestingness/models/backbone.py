@@ -1,4 +1,4 @@
-"""What a backbone is: a network from an image to a vector, with a contract."""
+"""Backbones: networks from an image to a feature vector, with a contract."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ ANY = "any pictures"
 class Backbone(nn.Module, ABC):
     """Image → un-normalised feature vector.
 
-    A backbone starts frozen: no parameter asks for a gradient, and the network stays in eval mode
-    even when the scorer around it is told to train. ``unfreeze`` opens all of it for fine-tuning,
-    ``models.tuning.tune`` a part; ``settle`` freezes what was trained.
-    Strangers subclass this, point a YAML file of the ``model/backbone`` group at it, and run
-    ``interestingness.testing.BackboneContract`` on it.
+    A backbone starts frozen: no parameter requires a gradient, and the network stays in eval mode
+    even when ``train`` is called on the scorer around it. ``unfreeze`` makes all of it trainable,
+    ``models.tuning.tune`` a part; ``settle`` freezes it again after training. To add your own,
+    write a subclass, name it in a YAML file of the group ``model/backbone``, and test it with
+    ``interestingness.testing.BackboneContract``.
 
     Attributes:
-        contract: what the features are made of, as plain values.
+        contract: everything that determines the features, as plain values.
         transform: RGB picture → float32 tensor (3, H, W); picklable, without the network.
-        domain: "photographs" or "synthetic", what the weights were trained on; "any pictures" where
-            there are none.
+        domain: kind of images that the weights were trained on, "photographs" or "synthetic"; "any
+            pictures" for a network without trained weights.
         licence: of the weights.
         origin: where the weights came from, for people.
-        reentrant: whether ``forward`` may run in several threads at once: true of a network that
-            keeps nothing between its layers and calls, false of one that collects by hooks.
+        reentrant: whether ``forward`` may run in several threads at once: true for a network
+            without state between calls, false for one that collects values by hooks.
     """
 
     reentrant: bool = False
@@ -59,7 +59,7 @@ class Backbone(nn.Module, ABC):
             contract: see the class.
             licence: of the weights.
             origin: path or name, for people.
-            domain: what the weights were trained on.
+            domain: kind of images that the weights were trained on.
             transform: None derives it from the contract.
         """
         super().__init__()
@@ -85,7 +85,7 @@ class Backbone(nn.Module, ABC):
         """Features, shape (B, dim), not normalised, of transformed images (B, 3, H, W)."""
 
     def fingerprint(self) -> str:
-        """Hash of the contract and of what training changed; equal ones give equal features."""
+        """Hash of contract and trained weights; equal ones give equal features."""
         if not self._trained:
             return self.contract.fingerprint()
         text = f"{self.contract.fingerprint()}:{self._trained}"
@@ -110,12 +110,12 @@ class Backbone(nn.Module, ABC):
 
     @property
     def frozen(self) -> bool:
-        """Whether training leaves the network alone."""
+        """Whether training leaves the network unchanged."""
         return self._frozen
 
     @property
     def tuning(self) -> dict[str, Any] | None:
-        """Plain values of ``models.tuning`` that say which part is trained; None otherwise."""
+        """Plain values from which ``models.tuning`` selects the trained part; None if not tuned."""
         return self._tuning
 
     @property
@@ -124,19 +124,19 @@ class Backbone(nn.Module, ABC):
         return self._changed
 
     def freeze(self) -> Self:
-        """No gradients, and eval mode whatever ``train`` is told."""
+        """Turn gradients off and stay in eval mode whatever ``train`` is called with."""
         self._frozen = True
         self._tuning, self._changed, self._trained = None, frozenset(), ""
         self.requires_grad_(False)
         return self.eval()
 
     def unfreeze(self) -> Self:
-        """Let training change the network."""
+        """Make the whole network trainable."""
         self.requires_grad_(True)
         return self.opened(None)
 
     def opened(self, tuning: Mapping[str, Any] | None) -> Self:
-        """Take note that some parameters ask for gradients; see ``models.tuning.tune``."""
+        """Record that some parameters require gradients; see ``models.tuning.tune``."""
         self._frozen = False
         self._tuning, self._trained = None if tuning is None else dict(tuning), ""
         learnt = {n for n, p in self.named_parameters() if p.requires_grad}
@@ -145,7 +145,7 @@ class Backbone(nn.Module, ABC):
         return self
 
     def settle(self) -> Self:
-        """Freeze what was trained: features may be cached, under a fingerprint of their own."""
+        """Freeze the trained weights, so that features may be cached under a new fingerprint."""
         if self._changed:
             digest, state = hashlib.sha256(), self.state_dict()
             for name in sorted(self._changed):
@@ -168,17 +168,17 @@ class Backbone(nn.Module, ABC):
 
 
 class Trained(Protocol):
-    """A backbone, or another network that looks at pictures (a captioner)."""
+    """A backbone, or another network with images as input (a captioner)."""
 
     domain: str
     contract: EmbeddingContract
 
 
 def check_domain(backbone: Trained, dataset_domain: str) -> str | None:
-    """Refuse weights that have never seen such pictures.
+    """Refuse weights that were trained on another kind of images.
 
     Args:
-        backbone: what is to look at them.
+        backbone: network that gets the images.
         dataset_domain: "photographs" or "synthetic", from the data set's manifest.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The stack of equal blocks inside a network, and how deep each parameter lies."""
+"""The stack of equal blocks inside a network, and the depth of each parameter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 from interestingness.errors import WeightsError
 
 _INPUT_WORDS = ("embed", "token")
-"""In the names of parameters that belong to the input, wherever a network registers them."""
+"""Words in the names of input parameters, wherever a network registers them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +19,7 @@ class Blocks:
 
     Attributes:
         path: name of the container, e.g. "transformer.resblocks".
-        blocks: its members, from the image to the embedding.
+        blocks: its members, from input to output.
     """
 
     path: str
@@ -30,10 +30,10 @@ class Blocks:
 
 
 def find_blocks(network: nn.Module) -> Blocks:
-    """The list of blocks of one class and size that holds most of a network's parameters.
+    """Find the list of blocks of one class and size that holds most of a network's parameters.
 
     Raises:
-        WeightsError: if no such list holds half of them: a ResNet's stages, for example, differ.
+        WeightsError: if no such list holds half of them, as in a ResNet, whose stages differ.
     """
     best, most = None, 0
     for name, module in network.named_modules():
@@ -46,14 +46,14 @@ def find_blocks(network: nn.Module) -> Blocks:
     if best is None or 2 * most < _size(network):
         raise WeightsError(
             f"{type(network).__name__} has no stack of equal blocks",
-            expected="a transformer, whose blocks can be opened from the last one on",
+            expected="a transformer, whose last blocks can be trained",
             todo="model/tuning=full with model.groups.layer_decay=1, or another model/backbone",
         )
     return best
 
 
 def depths(network: nn.Module) -> dict[str, int]:
-    """How deep each parameter lies: 0 input, 1 … n the blocks, n + 1 what follows.
+    """Depth of each parameter: 0 input, 1 … n blocks, n + 1 layers after the blocks.
 
     Raises:
         WeightsError: for a network without a stack of blocks.

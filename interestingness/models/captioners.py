@@ -35,25 +35,25 @@ from interestingness.models.weights import resolve_weights, seeded
 DECODING = "greedy 1"
 """Version of the rule from a network to tokens; raised when it changes."""
 PAD = 0
-"""Token that CoCa is trained to ignore; open_clip takes it for an end too."""
+"""Token that CoCa is trained to ignore; open_clip treats it as an end of sentence too."""
 
 
 class CocaCaptioner(nn.Module):
     """Image → tokens of a sentence, by a CoCa model of open_clip; frozen, in eval mode.
 
-    It is an encoder (``data.encoding.Encoder``) whose feature vector is the sentence's tokens as
-    numbers, so that the feature cache keeps captions by image content, in parts, for whoever comes
-    back after an interruption.
+    It is an encoder (``data.encoding.Encoder``) whose feature vector holds the sentence's tokens,
+    so that the feature cache stores captions by image content and an interrupted command resumes.
 
     Attributes:
-        contract: what the tokens depend on, as plain values.
-        transform: RGB picture → what the network sees.
-        domain: what the weights were trained on: "photographs", or "any pictures" for random ones.
+        contract: everything that determines the tokens, as plain values.
+        transform: RGB picture → input of the network.
+        domain: kind of images that the weights were trained on: "photographs", or "any pictures"
+            for random ones.
         licence: of the weights.
         origin: where the weights came from, for people.
-        rater_id: who wrote, in the table ``texts``: the network and the beginning of its hash.
+        rater_id: author in the table ``texts``: the network and the first digits of its hash.
         batch_size: images that are captioned at a time.
-        noise: whether the weights are random, so that its sentences say nothing.
+        noise: whether the weights are random, so that the sentences are meaningless.
 
     Source:
         LaFin uses a captioning system that was never published; CoCa (Yu et al. 2022) as LAION
@@ -80,12 +80,12 @@ class CocaCaptioner(nn.Module):
             pretrained: tag of the published weights, and of their preprocessing.
             weights: "hub", the path of a checkpoint of the whole model, or "random[:seed]".
             licence: of the published weights.
-            most_tokens: of a sentence, which is cut off there.
-            batch_size: images at a time; decoding waits for the longest sentence among them.
+            most_tokens: length at which a sentence is cut off.
+            batch_size: images at a time; decoding lasts until the longest sentence of them ends.
 
         Raises:
             ConfigError: for a number of tokens that the network cannot write, or no batch size.
-            WeightsError: for a network that is no CoCa with open_clip's tokeniser, or unusable
+            WeightsError: for a network other than CoCa with open_clip's tokeniser, or unusable
                 weights.
         """
         from open_clip.coca_model import CoCa
@@ -114,7 +114,7 @@ class CocaCaptioner(nn.Module):
         options = {key: value for key, value in config.items() if key != "custom_text"}
         with seeded(found.seed):
             self.network = CoCa(**options)
-            # open_clip leaves this matrix as the memory happened to be.
+            # open_clip leaves this matrix uninitialised.
             decoder = self.network.text_decoder
             nn.init.normal_(decoder.text_projection, std=config["multimodal_cfg"]["width"] ** -0.5)
         sha = load_weights(self.network, found, name, _without_scale)
@@ -161,7 +161,7 @@ class CocaCaptioner(nn.Module):
         tokens[:, 0] = start
         going = torch.arange(len(images), device=images.device)
         for at in range(self.dim):
-            # Sentences that have ended take no part any more.
+            # Sentences that have ended are not decoded any further.
             _, written = self.network.text(tokens[going, : at + 1])
             following = self.network.text_decoder(seen[going], written)[:, -1].argmax(dim=-1)
             goes_on = (following != end) & (following != PAD)
@@ -213,7 +213,7 @@ def _check(config: dict[str, Any], name: str, vocabulary: int, most_tokens: int)
 
 @contextmanager
 def _in_our_options(todo: str | None = None) -> Iterator[None]:
-    """Errors of what is shared with backbones, told in the options of a captioner."""
+    """Rewrite errors of code shared with backbones so that they name a captioner's options."""
     try:
         yield
     except WeightsError as error:
@@ -224,9 +224,9 @@ def _in_our_options(todo: str | None = None) -> Iterator[None]:
 
 
 def _without_scale(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The checkpoint, whose scale of the contrastive loss no sentence depends on.
+    """The checkpoint with the scale of the contrastive loss in the network's shape.
 
-    Some files hold it as a number, others as a list of one.
+    Some files hold it as a number, others as a list of one; no sentence depends on it.
     """
     own = network.state_dict()
     unused = ("logit_scale", "logit_bias")

@@ -1,4 +1,4 @@
-"""What an embedding is made of, as plain values: the identity of features and checkpoints."""
+"""Everything that determines an embedding, as plain values: identity of features, checkpoints."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any, Self
 from interestingness.errors import WeightsError
 
 DECODER = "upright-rgb-1"
-"""Version of the rules by which bytes become RGB and RGB is resized; raised when they change."""
+"""Version of the rules for decoding to RGB and resizing; increased when they change."""
 
 
 @dataclass(frozen=True)
 class EmbeddingContract:
-    """All that decides which numbers stand for an image. No paths, no devices, no modules.
+    """Everything that determines the feature vector of an image: no paths, devices or modules.
 
     Attributes:
         family: library or kind ("open_clip", "timm", "torchvision", "scene_clip", "cached").
@@ -25,7 +25,7 @@ class EmbeddingContract:
             alone does not fix them, else "".
         weights_sha256: hash of the weight file; "random:<seed>:<hash>" for random weights.
         dim: length of a feature vector.
-        image_size: height and width that the network sees, in pixels; 0 for cached features.
+        image_size: height and width of the network's input, in pixels; 0 for cached features.
         resize: "shortest" (short side to ``resize_size``, then the centre), "squash" (both sides to
             ``image_size``) or "none".
         resize_size: length of the short side before the centre is cut out, in pixels.
@@ -53,7 +53,7 @@ class EmbeddingContract:
 
     @classmethod
     def of_cached(cls, name: str, fingerprint: str, dim: int) -> EmbeddingContract:
-        """The contract of features that somebody else computed, known by their content only."""
+        """The contract of features that were computed elsewhere, identified by their content."""
         return EmbeddingContract("cached", name, fingerprint, dim, decoder="none")
 
     def fingerprint(self) -> str:

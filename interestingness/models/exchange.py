@@ -1,4 +1,4 @@
-"""Scorers as files that others read: safetensors with JSON, the ICCV notebook's head, ONNX."""
+"""Export and load scorers: safetensors with JSON, the ICCV notebook's head, ONNX."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TENSORS, ABOUT = "scorer.safetensors", "scorer.json"
 
 @dataclass(frozen=True)
 class ScorerCard:
-    """What must be known of a scorer beside its tensors. Plain values only.
+    """Description of a scorer besides its tensors, as plain values.
 
     Attributes:
         name: for people.
@@ -33,11 +33,11 @@ class ScorerCard:
         learnt_from: label source and data set, or who published it.
         unit: of the score.
         licence: of the weights of head and backbone.
-        backbone: config node from which the backbone is built again; empty if nobody knows.
-        figures: what was measured on held-out pairs, by name.
-        simulated: the sentence of simulated raters, else "".
-        has_zero: whether a score above 0 says of the image alone that it is as asked
-            (``PairLoss.has_zero``); False where only differences mean something.
+        backbone: config node from which the backbone is built again; empty if unknown.
+        figures: measurements on held-out pairs, by name.
+        simulated: the sentence about simulated raters, else "".
+        has_zero: True if a score above 0 means "yes" to the question for the image itself
+            (``PairLoss.has_zero``); False if only differences have a meaning.
     """
 
     name: str
@@ -52,7 +52,7 @@ class ScorerCard:
 
 
 def save_scorer(folder: str | Path, scorer: Scorer, card: ScorerCard) -> Path:
-    """Write head, scaling and embedding contract; a frozen backbone stays where it was published.
+    """Write head, scaling and embedding contract; the weights of a frozen backbone are not written.
 
     Returns:
         The folder; ``load_scorer`` reads it.
@@ -76,7 +76,7 @@ def tuning_of(scorer: Scorer) -> dict[str, Any]:
 
 
 def learnt_sha256(scorer: Scorer) -> str:
-    """Hash of what was learnt: all tensors but a frozen backbone's; the same in every format."""
+    """Hash of all tensors except a frozen backbone's; the same in every format."""
     frozen, digest = set(scorer.frozen_names()), hashlib.sha256()
     for name, tensor in sorted(scorer.state_dict().items()):
         if name not in frozen:
@@ -90,7 +90,7 @@ def read_card(folder: str | Path) -> tuple[ScorerCard, dict[str, Any]]:
     """Card and scorer spec of a folder that ``save_scorer`` wrote.
 
     Raises:
-        WeightsError: if there is none, or its format is another one.
+        WeightsError: if there is none, or its format version is another one.
     """
     file = Path(folder) / ABOUT
     try:
@@ -100,7 +100,7 @@ def read_card(folder: str | Path) -> tuple[ScorerCard, dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(
             f"{file}: cannot be read ({type(error).__name__}: {error})",
-            expected="what `interestingness export` writes",
+            expected="a file that `interestingness export` wrote",
             todo="export the scorer again",
         ) from None
     if version != FORMAT:
@@ -113,11 +113,11 @@ def read_card(folder: str | Path) -> tuple[ScorerCard, dict[str, Any]]:
 
 
 def load_scorer(folder: str | Path, backbone: Backbone | None) -> Scorer:
-    """The scorer of a folder.
+    """Load a scorer from a folder.
 
     Args:
         folder: from ``save_scorer``.
-        backbone: built by the card's config; None scores features only.
+        backbone: built from the card's config; None for a scorer of features only.
 
     Raises:
         WeightsError: for a backbone with another contract, or tensors that do not fit.
@@ -127,7 +127,7 @@ def load_scorer(folder: str | Path, backbone: Backbone | None) -> Scorer:
     file = Path(folder) / TENSORS
     try:
         tensors = load_file(file)
-    except Exception as error:  # safetensors raises a type of its own for each damage
+    except Exception as error:  # safetensors raises many classes of errors for damaged files
         raise WeightsError(
             f"{file}: cannot be read ({error})",
             expected="the tensors of the scorer",
@@ -138,16 +138,16 @@ def load_scorer(folder: str | Path, backbone: Backbone | None) -> Scorer:
 
 
 def restore(scorer: Scorer, tensors: Mapping[str, Tensor], *, where: str) -> None:
-    """Put tensors into a scorer; all but a frozen backbone's must be there, and no others.
+    """Load tensors into a scorer; exactly those outside a frozen backbone must be given.
 
-    What was trained of the backbone is frozen then.
+    A fine-tuned backbone is frozen afterwards.
 
     Raises:
-        WeightsError: naming what is missing or too much.
+        WeightsError: naming tensors that are missing, unknown or of another shape.
     """
     frozen = set(scorer.frozen_names())
     needed = set(scorer.state_dict()) - frozen
-    # Without a backbone, one that was trained stays out.
+    # A scorer of features ignores the tensors of a fine-tuned backbone.
     given = {n: t for n, t in tensors.items() if scorer.backbone or not n.startswith("backbone.")}
     wrong = sorted(needed ^ (set(given) - frozen))
     shapes = [n for n in needed & set(given) if scorer.state_dict()[n].shape != given[n].shape]
@@ -169,15 +169,15 @@ def iccv_head(scorer: Scorer) -> dict[str, Tensor]:
 
     Raises:
         WeightsError: for a head with hidden layers, features scaled to length 1, or a fine-tuned
-            backbone: one linear layer on published features cannot be the same function.
+            backbone, which one linear layer on published features cannot express.
     """
     tuned = tuning_of(scorer)
     if tuned:
         raise WeightsError(
             f"a backbone that was fine-tuned ({tuned['kind']})",
-            expected="a frozen backbone: this format holds the head alone, and on the published "
-            "backbone's features such a head means nothing",
-            todo="export with --format folder or --format onnx, which keep what was learnt",
+            expected="a frozen backbone: this format holds the head alone, whose scores would be "
+            "meaningless on features of the published backbone",
+            todo="export with --format folder or --format onnx, which keep the trained backbone",
         )
     head, scaler = scorer.head, scorer.scaler
     if isinstance(head, LinearHead):
@@ -189,7 +189,7 @@ def iccv_head(scorer: Scorer) -> dict[str, Tensor]:
     else:
         raise WeightsError(
             f"a head of kind {head.kind!r}",
-            expected="one linear layer, which is all that the notebook's network has",
+            expected="one linear layer, as in the notebook's network",
             todo="export with --format folder or --format onnx",
         )
     if scaler.mode == "standardize":
@@ -199,14 +199,14 @@ def iccv_head(scorer: Scorer) -> dict[str, Tensor]:
     elif scaler.mode != "none":
         raise WeightsError(
             f"features scaled by {scaler.mode!r}",
-            expected="features as they are, or standardised: the notebook scales none",
+            expected="features as they are, or standardised: the notebook does not scale features",
             todo="export with --format folder or --format onnx",
         )
     return {"fc1.weight": weight.float()[None], "fc1.bias": bias.float()[None]}
 
 
 def save_iccv(file: str | Path, scorer: Scorer) -> Path:
-    """Write ``iccv_head`` as the notebook loads it."""
+    """Write ``iccv_head`` in the format that the notebook loads."""
     file = Path(file)
     state = iccv_head(scorer)
     appear(file, lambda path: torch.save(state, path))
@@ -214,7 +214,7 @@ def save_iccv(file: str | Path, scorer: Scorer) -> Path:
 
 
 class PixelScorer(nn.Module):
-    """Resized pixels → score: all of a scorer that a network format can hold."""
+    """Resized pixels → score: the part of a scorer that ONNX can hold."""
 
     def __init__(self, scorer: Scorer) -> None:
         """Take a scorer with a backbone."""
@@ -231,8 +231,8 @@ class PixelScorer(nn.Module):
 def save_onnx(file: str | Path, scorer: Scorer) -> Path:
     """Write the scorer as ONNX: input ``pixels`` (uint8, N × height × width × 3), output ``score``.
 
-    Resizing stays outside, because no runtime resizes as Pillow does; ``transform.pixels`` of the
-    backbone gives the pixels, and the file's metadata names the rule.
+    Resizing is not part of the file, because no runtime resizes as Pillow does. The backbone's
+    ``transform.pixels`` computes the pixels, and the file's metadata describes the rule.
 
     Raises:
         WeightsError: if the scorer has no backbone, or the packages of the extra ``onnx`` are
@@ -240,7 +240,7 @@ def save_onnx(file: str | Path, scorer: Scorer) -> Path:
     """
     if scorer.backbone is None:
         raise WeightsError(
-            "a scorer of cached features has no images to take in",
+            "a scorer of cached features takes no images",
             expected="a scorer with a backbone",
             todo="train with model/backbone=…, or export with --format folder",
         )

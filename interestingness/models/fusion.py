@@ -1,7 +1,7 @@
-"""Several modalities of an image → one score: LaFin's fusion, and the plain one it is held against.
+"""Several modalities of an image → one score: LaFin's fusion, and plain concatenation.
 
-The modalities of an image stand side by side in one row. A missing one is NaN, so that nothing that
-forgets to look for it can take it for a vector of zeros.
+A row holds the modalities of an image side by side. A missing one is NaN, so that code which does
+not check for it cannot mistake it for a vector of zeros.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from interestingness.models.heads import HEADS, Head, check_layers
 
 
 class FusionHead(Head):
-    """Each modality down to the smallest one's width, side by side, then two layers.
+    """Reduces each modality to the width of the smallest, concatenates them, adds two layers.
 
-    Every modality is scaled to length √width first, because a word vector and an image feature have
-    different units. Where one is missing, a learnt vector stands for it.
+    Every modality is first scaled to length √width, because word vectors and image features have
+    different units. A learnt vector replaces a missing modality.
 
     Source:
         LaFin: MLP per modality to the smallest dimension, concatenation, MLP of two layers, ReLU,
-        dropout .5. Its hidden widths are not known.
+        dropout .5. Its hidden widths are not published.
     """
 
     kind = "fusion"
@@ -37,7 +37,7 @@ class FusionHead(Head):
         Args:
             dim: length of a row, the sum of the widths.
             widths: numbers of each modality by name, in the order of the row.
-            hidden: units between the two last layers.
+            hidden: units between the last two layers.
             dropout: share of units switched off while training, in [0, 1).
             reduce: False concatenates the modalities as they are (direct concatenation).
 
@@ -76,7 +76,7 @@ class FusionHead(Head):
         blocks = features.split(list(self.widths.values()), dim=1)
         for block, layers, missing in zip(blocks, self.modal, self.missing, strict=True):
             there = ~torch.isnan(block).any(dim=1, keepdim=True)
-            # NaN must not enter a layer at all: its gradient would be NaN even where it is masked.
+            # NaN must not enter a layer: its gradient would be NaN even where it is masked.
             full = torch.where(there, block, torch.zeros_like(block))
             scaled = nn.functional.normalize(full, dim=1) * block.shape[1] ** 0.5
             parts.append(torch.where(there, layers(scaled), missing))
@@ -88,7 +88,7 @@ class FusionHead(Head):
         return [p for name, p in self.named_parameters() if name.endswith("weight")]
 
     def options(self) -> dict[str, Any]:
-        """All that builds the same head."""
+        """Keyword arguments that build the same head."""
         return {
             "dim": self.dim,
             "widths": dict(self.widths),
@@ -102,7 +102,7 @@ HEADS[FusionHead.kind] = FusionHead
 
 
 def row_name(widths: Mapping[str, int]) -> str:
-    """Name of a row of modalities, which a contract keeps: ``image 1280 + tags 300``."""
+    """Name of a row of modalities for its contract: ``image 1280 + tags 300``."""
     return " + ".join(f"{name} {width}" for name, width in widths.items())
 
 

@@ -1,4 +1,4 @@
-"""From a feature vector to a score."""
+"""Heads: networks from a feature vector to a score."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Head(nn.Module, ABC):
     """Feature vector → score in logits.
 
     Attributes:
-        kind: short name under which checkpoints know it.
+        kind: short name in checkpoints.
         dim: length of a feature vector.
-        can_shift: whether it can learn to move all scores alike, which cancels in margins.
+        can_shift: whether it can learn to add a constant to all scores, which cancels in margins.
     """
 
     kind: str
@@ -33,12 +33,12 @@ class Head(nn.Module, ABC):
         """Scores in logits, shape (N,), of features (N, dim)."""
 
     def shiftable(self) -> Head:
-        """This head, or one of its kind that can shift, with fresh weights."""
+        """This head, or a new one of its kind that can add a constant."""
         return self
 
     @abstractmethod
     def weights(self) -> list[Tensor]:
-        """The tensors that L2 acts upon: weights, no biases."""
+        """The tensors that L2 applies to: weights, not biases."""
 
     @abstractmethod
     def options(self) -> dict[str, Any]:
@@ -48,8 +48,8 @@ class Head(nn.Module, ABC):
 class LinearHead(Head):
     """One linear neuron without bias: ``score = w · feature``.
 
-    A bias cancels in every margin. The weights start at zero, where the loss is ln 2: the problem
-    is convex, so the start needs no randomness.
+    A bias would cancel in every margin. The weights start at zero, where the loss is ln 2; the
+    problem is convex, so that a random start is not needed.
 
     Source:
         Abdullahu and Grabner 2025.
@@ -59,7 +59,7 @@ class LinearHead(Head):
     can_shift = False
 
     def __init__(self, dim: int) -> None:
-        """A neuron for features of length ``dim``."""
+        """Create a neuron for features of length ``dim``."""
         super().__init__()
         self.dim = dim
         self.weight = nn.Parameter(torch.zeros(dim))
@@ -69,7 +69,7 @@ class LinearHead(Head):
         return features @ self.weight
 
     def shiftable(self) -> Head:
-        """The same neuron with a bias, which starts at zero too."""
+        """A linear neuron with a bias, which starts at zero too."""
         head = LayersHead(self.dim, hidden=[], activation="none")
         for parameter in head.parameters():
             nn.init.zeros_(parameter)
@@ -122,10 +122,10 @@ class MLPHead(Head):
 
 
 class LayersHead(Head):
-    """Linear layers with biases, one after the other, as published heads have them.
+    """A chain of linear layers with biases, as in published heads.
 
-    Without hidden layers it is one neuron with a bias, which cancels in margins and matters where a
-    score is read as a rating.
+    Without hidden layers it is one neuron with a bias, which cancels in margins and matters if the
+    score is a rating.
     """
 
     kind = "layers"
@@ -136,7 +136,7 @@ class LayersHead(Head):
         Args:
             dim: length of a feature vector.
             hidden: units of each hidden layer, from the feature on.
-            activation: after each hidden layer: "none" (linear all through) or "relu".
+            activation: after each hidden layer: "none" (all linear) or "relu".
 
         Raises:
             ConfigError: for another activation, or a layer without units.
@@ -170,7 +170,7 @@ class LayersHead(Head):
 
 
 def check_layers(hidden: int, dropout: float) -> None:
-    """Refuse a hidden layer that cannot learn.
+    """Refuse a hidden layer without units, and impossible dropout.
 
     Raises:
         ConfigError: for no hidden unit, or a dropout outside [0, 1).
@@ -190,7 +190,7 @@ def check_layers(hidden: int, dropout: float) -> None:
 
 
 HEADS: dict[str, type[Head]] = {head.kind: head for head in (LinearHead, MLPHead, LayersHead)}
-"""Heads that a checkpoint can be rebuilt with; a stranger's class is added by its package."""
+"""Heads by kind, for loading checkpoints; a plugin adds its own class here."""
 
 
 def build_head(spec: Mapping[str, Any]) -> Head:
@@ -205,6 +205,6 @@ def build_head(spec: Mapping[str, Any]) -> Head:
         raise WeightsError(
             f"a head of kind {kind!r}",
             expected=f"one of {', '.join(sorted(HEADS))}",
-            todo="install the package that brings it, which adds it to models.heads.HEADS",
+            todo="install the package that defines it and adds it to models.heads.HEADS",
         )
     return HEADS[kind](**options)

@@ -1,6 +1,6 @@
-"""Published weights: in the local cache, else downloaded after saying what, else one error.
+"""Published weights: from the local cache, else downloaded after a notice, else one error.
 
-No protocol is spoken here: huggingface_hub and torch.hub, the libraries' own clients, do that.
+Downloads go through the libraries' own clients, huggingface_hub and torch.hub.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LOCAL_ALTERNATIVES = (
 
 
 def seconds() -> float:
-    """How long to wait for an answer, in seconds: ``HF_HUB_ETAG_TIMEOUT``, else 10."""
+    """Timeout in seconds for an answer of a hub: ``HF_HUB_ETAG_TIMEOUT``, else 10."""
     try:
         return float(os.environ["HF_HUB_ETAG_TIMEOUT"])
     except (KeyError, ValueError):
@@ -44,21 +44,21 @@ class Published(ABC):
     @property
     @abstractmethod
     def place(self) -> str:
-        """Repository or address, as people know it."""
+        """Repository or URL, for messages."""
 
     @property
     @abstractmethod
     def file(self) -> str:
-        """The file's name; the preferred one of several."""
+        """The file's name; of several the preferred one."""
 
     @property
     def name(self) -> str:
-        """What is asked for, in full."""
+        """Place and file."""
         return f"{self.place}/{self.file}"
 
     @property
     def alternatives(self) -> str:
-        """What to do where it cannot be downloaded."""
+        """What the user can do if it cannot be downloaded."""
         return LOCAL_ALTERNATIVES.format(file=self.file)
 
     @abstractmethod
@@ -67,18 +67,18 @@ class Published(ABC):
 
     @abstractmethod
     def offer(self) -> tuple[str, int | None]:
-        """The file that the hub has, and its bytes (None where nobody says).
+        """The file that the hub has, and its size in bytes (None if the hub does not tell).
 
         Raises:
-            Exception: whatever the client raises when the hub cannot be reached.
+            Exception: any error of the client when the hub cannot be reached.
         """
 
     @abstractmethod
     def download(self, file: str) -> Path:
-        """Fetch the file of ``offer`` into the local cache.
+        """Download the file of ``offer`` into the local cache.
 
         Raises:
-            Exception: whatever the client raises.
+            Exception: any error of the client.
         """
 
 
@@ -102,7 +102,7 @@ class HubFile(Published):
         return self.files[0]
 
     def cached(self) -> Path | None:
-        """The file in the Hugging Face cache (``HF_HOME``), whatever revision is there."""
+        """The file in the Hugging Face cache (``HF_HOME``), of any revision."""
         from huggingface_hub import try_to_load_from_cache
 
         for file in self.files:
@@ -138,11 +138,11 @@ class HubFile(Published):
 
 @dataclass(frozen=True)
 class TorchFile(Published):
-    """One file at an address, checked by its hash.
+    """One file at a URL, checked by its hash.
 
     Attributes:
-        sha256: of the content; "" takes the digits at the end of its name, where torchvision puts
-            the first eight.
+        sha256: of the content; "" takes the digits at the end of the file's name, where torchvision
+            puts the first eight.
     """
 
     url: str
@@ -152,12 +152,12 @@ class TorchFile(Published):
 
     @property
     def place(self) -> str:
-        """The address up to the file."""
+        """The URL up to the file."""
         return self.url.rsplit("/", 1)[0]
 
     @property
     def file(self) -> str:
-        """Last part of the address."""
+        """Last part of the URL."""
         return self.url.rsplit("/", 1)[-1]
 
     def _path(self) -> Path:
@@ -171,7 +171,7 @@ class TorchFile(Published):
         return path if path.is_file() else None
 
     def offer(self) -> tuple[str, int | None]:
-        """The file, and its bytes where they are stated."""
+        """The file, and its size in bytes if it is known."""
         return self.file, self.bytes
 
     def download(self, file: str) -> Path:
@@ -187,10 +187,10 @@ class TorchFile(Published):
 
 
 def obtain(published: Published) -> Path:
-    """The file in the cache, else downloaded after its name, size and licence were printed.
+    """Take the file from the cache, else print its name, size and licence and download it.
 
     Raises:
-        WeightsError: if it cannot be had; names the local alternatives.
+        WeightsError: if it cannot be downloaded; names the local alternatives.
     """
     cached = published.cached()
     if cached is not None:
@@ -204,7 +204,7 @@ def obtain(published: Published) -> Path:
             flush=True,
         )
         return published.download(file)
-    except Exception as error:  # clients raise a dozen kinds; to the user they are one
+    except Exception as error:  # clients raise a dozen classes of errors for the same problem
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise WeightsError(
             f"the weights {published.name} are not in the local cache and cannot be downloaded: "
@@ -217,7 +217,7 @@ def obtain(published: Published) -> Path:
 
 @contextmanager
 def _socket_timeout(limit: float) -> Iterator[None]:
-    # torch.hub opens its connection without a time-out of its own.
+    # torch.hub sets no timeout for its connection.
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(limit)
     try:

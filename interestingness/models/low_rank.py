@@ -14,17 +14,17 @@ from interestingness.models.blocks import inside
 
 
 class LowRankUpdate(nn.Module):
-    """``weight + alpha / rank * up @ down``; at the start ``up`` is 0, hence nothing changes.
+    """Parametrisation ``weight + alpha / rank * up @ down``; initially ``up`` is 0.
 
-    As a parametrisation it acts wherever the matrix is read, so that the packed query, key and
-    value matrix of ``nn.MultiheadAttention`` needs no code of its own: the three share ``down``.
+    It applies wherever the matrix is read, also to the packed query, key and value matrix of
+    ``nn.MultiheadAttention``, whose three parts then share ``down``.
 
     Source:
         Hu et al. 2022, LoRA.
     """
 
     def __init__(self, weight: Tensor, *, rank: int, alpha: float) -> None:
-        """Factors for a matrix of ``weight``'s shape (out, in) and number format."""
+        """Create factors for a matrix of ``weight``'s shape (out, in) and dtype."""
         super().__init__()
         rows, columns = weight.shape
         self.scale = alpha / rank
@@ -40,21 +40,21 @@ class LowRankUpdate(nn.Module):
 def add_low_rank(
     network: nn.Module, targets: Sequence[str], *, rank: int, alpha: float
 ) -> list[str]:
-    """Give every matrix in the blocks whose name ends with a target a low-rank update.
+    """Add a low-rank update to every matrix in the blocks whose name ends with a target.
 
     Args:
         network: a frozen transformer; changed in place.
         targets: ends of parameter names, e.g. "attn.in_proj_weight".
         rank: of the update, 1 or more.
-        alpha: the update counts ``alpha / rank``.
+        alpha: the update is multiplied by ``alpha / rank``.
 
     Returns:
         Names of the matrices.
 
     Raises:
         ConfigError: for no target, or an alpha that is not above 0.
-        WeightsError: for a target that no matrix has, with those that there are; for a rank that
-            is no smaller than a matrix.
+        WeightsError: for a target that matches no matrix, listing the names that exist; for a rank
+            that is not smaller than a matrix.
     """
     if not targets:
         raise ConfigError(
@@ -65,7 +65,7 @@ def add_low_rank(
     if not alpha > 0:
         raise ConfigError(
             f"model.tuning.alpha={alpha}",
-            expected="a number above 0: the updates count alpha / rank",
+            expected="a number above 0: updates are multiplied by alpha / rank",
             todo="model.tuning.alpha=16, twice the rank",
         )
     matrices = {n: p for n, p in inside(network) if p.ndim == 2}
@@ -93,7 +93,7 @@ def add_low_rank(
 
 
 def _end(name: str) -> str:
-    """The name inside its block: what follows the last number."""
+    """The name inside its block: the part after the last number."""
     parts = name.split(".")
     numbers = [at for at, part in enumerate(parts) if part.isdigit()]
     return ".".join(parts[numbers[0] + 1 :] if numbers else parts)

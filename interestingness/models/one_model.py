@@ -1,4 +1,4 @@
-"""Whether an image tower and a text tower are two halves of one model, trained together."""
+"""Check that an image tower and a text tower belong to one model."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ EXPECTED = (
 
 
 def check_one_model(backbone: Backbone, tower: OpenClipText) -> str:
-    """Refuse towers whose vectors do not live in one space.
+    """Refuse towers whose vectors are not comparable.
 
     Args:
         backbone: embeds images.
         tower: embeds texts.
 
     Returns:
-        A sentence to print where both have random weights, which is allowed to try things; else "".
+        A sentence to print if both have random weights, which is allowed for tests; else "".
 
     Raises:
-        ConfigError: for another network, or other weights of the same one.
+        ConfigError: for two networks, or two files of weights.
     """
     image = backbone.contract
     found = (

@@ -1,4 +1,4 @@
-"""From a decoded picture to what a network sees, exactly as the network's own library does it."""
+"""From a decoded picture to a network's input, exactly as the network's own library does it."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ _LONGEST_RATIO = 16
 
 
 class ImageTransform(ABC):
-    """RGB picture → tensor, in two steps, so that workers hand on bytes rather than floats.
+    """RGB picture → tensor, in two steps, so that workers can return bytes instead of floats.
 
     Instances are small and picklable: workers get the transform, never the network.
 
     Attributes:
-        short: pixels that a picture's shorter side is resized to; None if it is not known.
+        short: pixels that a picture's shorter side is resized to; None if unknown.
     """
 
     short: int | None = None
 
     @abstractmethod
     def pixels(self, image: Image.Image) -> Tensor:
-        """One decoded RGB picture, cut to size; same shape for every picture."""
+        """One decoded RGB picture, resized and cropped to the same shape as every other."""
 
     @abstractmethod
     def normalise(self, pixels: Tensor) -> Tensor:
-        """A stack of ``pixels`` as the network's input, float32, shape (B, 3, H, W)."""
+        """The network's input from a stack of ``pixels``, float32, shape (B, 3, H, W)."""
 
     def handed_on(self, image: Image.Image) -> Tensor:
-        """One picture as workers hand it on: bytes, a quarter of the floats, or else floats.
+        """One picture as workers return it: bytes if possible, which are a quarter of the size.
 
-        ``Scorer.encode`` makes floats of bytes, on the device where the network is.
+        ``Scorer.encode`` converts bytes to floats on the network's device.
         """
         pixels = self.pixels(image)
         return pixels if pixels.dtype == torch.uint8 else self.normalise(pixels[None])[0]
 
     def __call__(self, image: Image.Image) -> Tensor:
-        """One picture as the network sees it, float32, shape (3, H, W)."""
+        """The network's input for one picture, float32, shape (3, H, W)."""
         return self.normalise(self.pixels(image)[None])[0]
 
 
 class ResizeCropNormalise(ImageTransform):
     """Resize with Pillow, cut out the centre, scale to [0, 1], subtract mean, divide by deviation.
 
-    Bit for bit what ``open_clip.transform.image_transform``, ``timm.data.create_transform`` and
-    torchvision's ``ImageClassification`` preset compute from an RGB picture at inference; the tests
-    hold them against each other. Only a picture longer than 16 times its short side is resampled
-    from its middle alone, which may differ in the last bit and avoids gigabytes.
+    The result equals bit for bit that of ``open_clip.transform.image_transform``,
+    ``timm.data.create_transform`` and torchvision's ``ImageClassification`` preset at inference;
+    tests compare them. One exception: if the long side is more than 16 times the short one, only
+    the middle is resampled. This saves gigabytes of memory and may differ in the last bit.
     """
 
     short: int
@@ -103,6 +103,6 @@ class ResizeCropNormalise(ImageTransform):
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """(B, H, W, 3) uint8 → (B, 3, H, W) float32, on the device of the input."""
-        # The layout stays channels-last: no transposition here, and convolutions are faster on it.
+        # The layout stays channels-last: no transposition, and faster convolutions.
         x = pixels.permute(0, 3, 1, 2).to(torch.float32)
         return x.div_(255).sub_(self.mean.to(x.device)).div_(self.std.to(x.device))

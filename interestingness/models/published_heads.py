@@ -1,4 +1,4 @@
-"""Heads that others have published: which file, on which features, and what its numbers mean."""
+"""Published heads: their files, the features they need, and the meaning of their scores."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class HeadFile(TorchFile):
 
     @property
     def alternatives(self) -> str:
-        """What to do where it cannot be downloaded."""
+        """What the user can do if it cannot be downloaded."""
         return f"download {self.url} elsewhere and name the file: head=/path/to/{self.file}"
 
 
 @dataclass(frozen=True)
 class PublishedHead:
-    """One published head and the embedding that it stands on.
+    """One published head and the embedding that it needs.
 
     Attributes:
-        name: under which users ask for it.
-        file: where it is published, with the hash of its content and its licence.
+        name: in options, e.g. ``scorer.head``.
+        file: URL, hash of the content, and licence.
         architecture: open_clip's name of the image tower, with OpenAI's weights.
-        image_size: pixels that the tower sees.
+        image_size: height and width of the tower's input, in pixels.
         dim: length of the tower's feature.
         scaling: of the feature before the head, a mode of ``FeatureScaler``.
         activation: between the head's layers.
@@ -59,15 +59,15 @@ class PublishedHead:
     unit: str
 
     def scorer(self, embedding: Backbone | EmbeddingContract, *, path: str | None = None) -> Scorer:
-        """The head on a backbone, or on features that came from one.
+        """Make a scorer of the head and a backbone, or of the head and features of a backbone.
 
         Args:
             embedding: the backbone, or the contract of its features.
-            path: the file where it lies already; None takes the cache or downloads it.
+            path: a local copy of the file; None takes the cache or downloads it.
 
         Raises:
             WeightsError: for another file than the published one, or for features that the head was
-                not made for: its score would be a number without meaning.
+                not trained on, whose scores would be meaningless.
         """
         contract = embedding.contract if isinstance(embedding, Backbone) else embedding
         self.check(contract)
@@ -109,20 +109,20 @@ class PublishedHead:
             )
 
     def locate(self, path: str | None = None) -> Path:
-        """The head's file, checked by its hash.
+        """Find the head's file and check its hash.
 
         Args:
-            path: where it lies already; None takes the cache or downloads it.
+            path: a local copy; None takes the cache or downloads it.
 
         Raises:
-            WeightsError: if it cannot be had, or is another file than the published one.
+            WeightsError: if it is absent, or another file than the published one.
         """
         found = obtain(self.file) if path is None else Path(path).expanduser()
         if not found.is_file():
             raise WeightsError(
                 f"{found}: there is no such file",
                 expected=f"the head {self.name}, {self.file.name}",
-                todo="give the file, or leave it out where the address can be reached",
+                todo="give the file, or leave it out to download it",
             )
         if file_sha256(found) != self.file.sha256:
             raise WeightsError(
@@ -134,15 +134,15 @@ class PublishedHead:
 
 
 def read_head(path: Path, *, dim: int, activation: str) -> LayersHead:
-    """A published head from its tensors, whatever its layers are called; no code is run.
+    """Build a published head from a checkpoint, whatever its layers are called; no code is run.
 
     Args:
         path: a checkpoint of linear layers only.
         dim: length of the features.
-        activation: between the layers, which a file of tensors does not tell.
+        activation: between the layers; the checkpoint does not record it.
 
     Raises:
-        WeightsError: if the tensors are no chain of linear layers from ``dim`` to one number.
+        WeightsError: if the tensors are not a chain of linear layers from ``dim`` to one number.
     """
     layers = _layers(read_state(path), path)
     sizes = [layers[0][0].shape[1], *(weight.shape[0] for weight, _ in layers)]
@@ -186,7 +186,7 @@ def _layers(state: Mapping[str, Tensor], path: Path) -> list[tuple[Tensor, Tenso
 
 
 HEADS_ON_CLIP: dict[str, PublishedHead] = {}
-"""Published heads by the name that users type."""
+"""Published heads by name."""
 
 _ICCV = "fiabdu/Visual-Interestingness-Decoded/raw/029087058ff15a083f7f9d932bb5c69fbd0cd76a"
 _ECCV = "fiabdu/Commonly-Interesting-Images/raw/3bbfc31cb41a910f4b6309ce27d0444ddcf75d43"

@@ -15,20 +15,20 @@ MODES = ("none", "unit", "unit_sqrt_dim", "standardize")
 
 
 class FeatureScaler(nn.Module):
-    """Leaves features alone, scales each to length 1, or standardises every dimension.
+    """Leaves features unchanged, scales each to length 1, or standardises every dimension.
 
-    Mean and deviation are buffers: they travel with the checkpoint and ask for no gradient.
+    Mean and standard deviation are buffers: part of the checkpoint, without gradients.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(self, mode: str, dim: int) -> None:
-        """A scaler that changes nothing until it is fitted (only "standardize" needs a fit).
+        """Create a scaler; "standardize" changes nothing until ``fit`` is called.
 
         Args:
             mode: "none", "unit" (Euclidean length 1), "unit_sqrt_dim" (length √dim, so that a
-                component is about 1) or "standardize" (mean 0, deviation 1).
+                component is about 1) or "standardize" (mean 0, standard deviation 1).
             dim: length of a feature vector.
 
         Raises:
@@ -44,9 +44,9 @@ class FeatureScaler(nn.Module):
         self.register_buffer("std", torch.ones(dim))
 
     def fit(self, features: NDArray[np.floating]) -> Self:
-        """Learn mean and deviation from the features of training images.
+        """Compute mean and standard deviation from the features of training images.
 
-        A dimension that never changes is centred and left at its scale.
+        A constant dimension is centred but not scaled.
 
         Args:
             features: one row per training image, shape (images, dim).
@@ -62,7 +62,7 @@ class FeatureScaler(nn.Module):
                 expected="features of at least one training image",
                 todo="check the split, or model.scaling=none",
             )
-        # In float64 by numpy: sums over many images would lose digits in float32.
+        # NumPy in float64, because sums over many images lose precision in float32.
         mean = np.mean(features, axis=0, dtype=np.float64)
         std = np.std(features, axis=0, dtype=np.float64)
         if not (np.isfinite(mean).all() and np.isfinite(std).all()):
@@ -91,7 +91,7 @@ class FeatureScaler(nn.Module):
         """``forward`` for a matrix in numpy, shape (images, dim)."""
         out = np.empty(features.shape, dtype=np.float32)
         for start in range(0, len(features), 8192):
-            # A copy of each part: memory-mapped features are read-only, and torch wants none such.
+            # Copy each part: memory-mapped features are read-only, which torch warns about.
             part = torch.from_numpy(np.array(features[start : start + 8192], dtype=np.float32))
             out[start : start + 8192] = self(part.to(self.mean.device)).cpu().numpy()
         return out

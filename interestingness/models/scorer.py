@@ -1,4 +1,4 @@
-"""Image or feature → score, and what a checkpoint must know to build the same scorer again."""
+"""Image or feature → score, and the plain values that a checkpoint needs to rebuild a scorer."""
 
 from __future__ import annotations
 
@@ -75,10 +75,11 @@ class Scorer(nn.Module):
         return self.embedding.dim
 
     def encode(self, images: Tensor) -> Tensor:
-        """Features (U, dim) of images as the network sees them, (U, 3, H, W), or as bytes.
+        """Features (U, dim) of images.
 
         Args:
-            images: float, or uint8 ``pixels`` of the backbone's transform, in its layout.
+            images: the network's input, float (U, 3, H, W), or uint8 ``pixels`` of the backbone's
+                transform, in its layout.
 
         Raises:
             WeightsError: if the scorer has no backbone.
@@ -114,11 +115,11 @@ class Scorer(nn.Module):
         return self.score(self.encode(images) if images.ndim == 4 else images)
 
     def head_weights(self) -> list[Tensor]:
-        """The tensors that L2 acts upon."""
+        """The tensors that L2 applies to."""
         return self.head.weights()
 
     def frozen_names(self, prefix: str = "") -> list[str]:
-        """Entries of the state dict that training never changes: the backbone's frozen part."""
+        """Entries of the state dict that training does not change: the backbone's frozen part."""
         if self.backbone is None:
             return []
         changed = self.backbone.changed
@@ -126,7 +127,7 @@ class Scorer(nn.Module):
         return [f"{prefix}backbone.{name}" for name in names]
 
     def spec(self) -> dict[str, Any]:
-        """Plain values from which ``build_scorer`` makes the same scorer, weights aside."""
+        """Plain values from which ``build_scorer`` makes the same scorer, without its weights."""
         return {
             "version": SPEC_VERSION,
             "embedding": self.embedding.as_dict(),
@@ -156,19 +157,19 @@ class Scorer(nn.Module):
                 + "; ".join(differences)
                 + " in the checkpoint",
                 expected="the model, backbone and weights that it was trained with",
-                todo="choose them as its run's effective config says, or train anew",
+                todo="take them from its run's effective config, or train again",
             )
 
 
 def build_scorer(
     spec: Mapping[str, Any], backbone: Backbone | None = None, head: Head | None = None
 ) -> Scorer:
-    """The scorer that a checkpoint's plain values describe; its weights are loaded afterwards.
+    """Build the scorer that a checkpoint's plain values describe, without its weights.
 
     Args:
         spec: from ``Scorer.spec``.
         backbone: the same backbone, or None to score features only.
-        head: a head of a kind that is not ours; None builds it from the values.
+        head: a head of another package; None builds it from the values.
 
     Raises:
         WeightsError: for a backbone with another contract, or an unknown head.

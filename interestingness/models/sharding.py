@@ -1,4 +1,4 @@
-"""A scorer whose weights, gradients and optimiser states are cut among ranks, block by block."""
+"""Shard a scorer's weights, gradients and optimiser states over processes, block by block."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from interestingness.models.scorer import Scorer
 
 
 def shard(scorer: Scorer, mesh: DeviceMesh) -> None:
-    """Cut a scorer's parameters among the ranks of a mesh; a second call changes nothing.
+    """Shard a scorer's parameters over the processes of a mesh; a second call changes nothing.
 
-    Each block of the backbone is gathered when it is needed and let go afterwards, so that a rank
-    holds one whole block at a time. What is no block is cut with the scorer itself.
+    Each block of the backbone is gathered when it is needed and freed afterwards, so that a process
+    holds one whole block at a time. Parameters outside blocks are sharded with the scorer itself.
 
     Args:
-        scorer: on all ranks the same.
-        mesh: one dimension, the ranks.
+        scorer: the same in all processes.
+        mesh: of one dimension, the processes.
 
     Raises:
-        WeightsError: without a backbone: cached features leave nothing large to cut.
+        WeightsError: without a backbone: a head alone is too small to shard.
     """
     if scorer.backbone is None:
         raise WeightsError(

@@ -1,4 +1,4 @@
-"""Text towers of CLIP models: texts → vectors, offline once the weights are at hand."""
+"""Text towers of CLIP models: texts → vectors, offline once the weights are downloaded."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from interestingness.progress import ProgressLine
 
 BATCH = 64
 LONGEST = 2000
-"""Characters of a text that are read: a tower reads 77 tokens, and tokenising a word takes the
-square of its length."""
+"""Characters of a text that are tokenised: a tower reads 77 tokens, and the time to tokenise a word
+grows with the square of its length."""
 OPTION = "text tower: weights"
 _NOT_TEXT = ("visual.", "logit_scale", "logit_bias")
 
@@ -36,9 +36,9 @@ class OpenClipText:
 
     Attributes:
         dim: length of a vector.
-        domain: what the weights were trained on, "photographs" or "synthetic".
-        weights_sha256: as an ``EmbeddingContract`` has it: equal to the image tower's where both
-            come from one file.
+        domain: kind of images that the weights were trained on, "photographs" or "synthetic".
+        weights_sha256: as in ``EmbeddingContract``; equal to the image tower's if both come from
+            one file.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class OpenClipText:
 
 
 class SceneClipText(OpenClipText):
-    """The text tower of the small CLIP in this package: it knows the words of synthetic scenes."""
+    """The text tower of the small CLIP in this package, trained on words of synthetic scenes."""
 
     def __init__(self, *, weights: str) -> None:
         """Build the tower.

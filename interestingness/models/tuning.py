@@ -1,4 +1,4 @@
-"""Which part of a backbone training changes: all of it, its last blocks, or low-rank updates."""
+"""The part of a backbone that is trained: all of it, its last blocks, or low-rank updates."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from interestingness.models.low_rank import LowRankUpdate, add_low_rank
 
 
 class Tuning(ABC):
-    """Opens part of a frozen network for training.
+    """Makes part of a frozen network trainable.
 
     Attributes:
-        kind: short name under which checkpoints know it.
+        kind: short name in checkpoints.
     """
 
     kind: str
 
     @abstractmethod
     def open(self, network: nn.Module) -> None:
-        """Let gradients reach what is to be trained; all else stays frozen."""
+        """Turn gradients on for the parameters to train; the others stay frozen."""
 
     @abstractmethod
     def options(self) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class FullTuning(Tuning):
     kind = "full"
 
     def open(self, network: nn.Module) -> None:
-        """All of it."""
+        """Make all parameters trainable."""
         network.requires_grad_(True)
 
     def options(self) -> dict[str, Any]:
@@ -47,23 +47,23 @@ class FullTuning(Tuning):
 
 
 class LastBlocks(Tuning):
-    """The last blocks of a transformer and what follows them (norm, projection)."""
+    """The last blocks of a transformer and the layers after them (norm, projection)."""
 
     kind = "last_blocks"
 
     def __init__(self, *, blocks: int) -> None:
-        """How many.
+        """Keep the number of blocks.
 
         Args:
-            blocks: from the end; 0 opens what follows the blocks only.
+            blocks: counted from the end; 0 trains only the layers after the blocks.
         """
         self.blocks = blocks
 
     def open(self, network: nn.Module) -> None:
-        """Blocks and what follows.
+        """Make the last blocks and the layers after them trainable.
 
         Raises:
-            WeightsError: if the network has no blocks or fewer.
+            WeightsError: if the network has no blocks, or fewer than asked for.
         """
         total = len(find_blocks(network))
         if not 0 <= self.blocks <= total:
@@ -87,14 +87,14 @@ class LowRank(Tuning):
     kind = "low_rank"
 
     def __init__(self, *, rank: int, alpha: float, targets: Sequence[str]) -> None:
-        """What gets an update; see ``models.low_rank.add_low_rank``."""
+        """Keep the options of ``models.low_rank.add_low_rank``."""
         self.rank, self.alpha, self.targets = rank, alpha, list(targets)
 
     def open(self, network: nn.Module) -> None:
-        """Add the updates, once.
+        """Add the updates if the network has none, and make them trainable.
 
         Raises:
-            WeightsError: for targets or ranks that cannot be.
+            WeightsError: for impossible targets or ranks.
         """
         if not any(isinstance(m, LowRankUpdate) for m in network.modules()):
             add_low_rank(network, self.targets, rank=self.rank, alpha=self.alpha)
@@ -111,14 +111,14 @@ TUNINGS: dict[str, type[Tuning]] = {t.kind: t for t in (FullTuning, LastBlocks, 
 
 
 def tune(backbone: Backbone, tuning: Tuning) -> Backbone:
-    """Open a backbone for training in the way that a tuning says."""
+    """Make the part of a backbone that a tuning names trainable."""
     backbone.freeze()
     tuning.open(backbone.network)
     return backbone.opened({"kind": tuning.kind, **tuning.options()})
 
 
 def tune_as(backbone: Backbone, spec: Mapping[str, Any]) -> Backbone:
-    """Open a backbone as ``{"kind": …, **options}`` of a checkpoint describes.
+    """Make a backbone trainable as ``{"kind": …, **options}`` of a checkpoint describes.
 
     Raises:
         WeightsError: for a kind that is not known here.
@@ -135,10 +135,10 @@ def tune_as(backbone: Backbone, spec: Mapping[str, Any]) -> Backbone:
 
 
 def checkpoint_gradients(backbone: Backbone) -> None:
-    """Keep no activations inside blocks; compute them again on the way back. Slower, smaller.
+    """Recompute activations inside blocks in the backward pass: slower, but with less memory.
 
     Raises:
-        WeightsError: if the network's library offers no such switch.
+        WeightsError: if the network's library has no such option.
     """
     switch = getattr(backbone.network, "set_grad_checkpointing", None)
     if switch is None:

@@ -1,4 +1,4 @@
-"""Weight files: found, hashed, read without running code, and loaded completely or not at all."""
+"""Find, hash and read weight files without running code, and load them into a network."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Weights:
         path: the file; None for random weights.
         seed: of random weights.
         origin: for people.
-        published: whether they are the published ones, whose licence is known.
+        published: whether they are the published weights, whose licence is known.
     """
 
     path: Path | None
@@ -57,12 +57,12 @@ def resolve_weights(
 
     Args:
         weights: "hub", "random", "random:<seed>", or the path of a file or of a folder with one.
-        published: what "hub" stands for; None if nobody publishes these weights.
+        published: file that "hub" means; None if these weights are not published.
         name: of the network, for messages.
         option: where the value comes from, for messages.
 
     Raises:
-        WeightsError: if there is no such file, or the hub cannot give it.
+        WeightsError: if there is no such file, or the hub cannot be reached.
     """
     kind, _, seed = str(weights).partition(":")
     if kind == "random" and (seed.isdigit() or not seed):
@@ -103,7 +103,7 @@ def _file_in(folder: Path) -> Path:
 
 
 def file_sha256(path: Path) -> str:
-    """Hash of a file's content; computed once per file as long as the file stays as it is."""
+    """Hash of a file's content; computed again only if the file has changed."""
     stat = path.stat()
     key = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino)
     if key not in _HASHES:
@@ -125,12 +125,12 @@ def state_sha256(module: nn.Module) -> str:
 def read_state(path: Path) -> dict[str, Tensor]:
     """Tensors by name from a safetensors file or a PyTorch checkpoint; no code is run.
 
-    A checkpoint that keeps its weights one level down (``state_dict``), or under the ``module.``
-    of a parallel wrapper, is unpacked.
+    Weights below the key ``state_dict``, or with the prefix ``module.`` of a parallel wrapper, are
+    found too.
 
     Raises:
-        WeightsError: for a pickle that asks for code, TorchScript, a pointer instead of the file,
-            a cut file, or anything that does not hold named tensors.
+        WeightsError: for a pickle that would run code, TorchScript, a Git LFS pointer instead of
+            the file, a truncated file, or anything else than named tensors.
     """
     with open(path, "rb") as file:
         start = file.read(64)
@@ -154,7 +154,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     strange = [k for k, v in state.items() if not isinstance(v, Tensor)]
     if strange:
         raise WeightsError(
-            f"{path}: entry {strange[0]!r} is no tensor",
+            f"{path}: entry {strange[0]!r} is not a tensor",
             expected="named tensors only (a state dict)",
             todo="save the network's state_dict(), if possible as safetensors",
         )
@@ -172,7 +172,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except SafetensorError as error:
         raise WeightsError(
-            f"{path}: not a whole safetensors file ({error})",
+            f"{path}: not a complete safetensors file ({error})",
             expected="a safetensors file",
             todo="obtain the file again",
         ) from None
@@ -203,7 +203,7 @@ def _checkpoint(path: Path) -> Any:
 
 
 def load_exactly(network: nn.Module, state: Mapping[str, Tensor], *, where: str, name: str) -> None:
-    """Load a state dict that must fit the network in every name and shape.
+    """Load a state dict whose names and shapes must all match the network's.
 
     Raises:
         WeightsError: naming the first entries that are missing, unknown or of another shape.
@@ -237,7 +237,7 @@ def load_exactly(network: nn.Module, state: Mapping[str, Tensor], *, where: str,
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Random initialisation from a seed of its own, which leaves the run's random state alone."""
+    """Seed random initialisation without changing the run's random state."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

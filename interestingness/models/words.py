@@ -1,6 +1,6 @@
 """Tags and titles → one vector an image: averages of word vectors, or of CLIP's text embeddings.
 
-What is not known is counted and left out; an image of which nothing is known gets NaN, never zeros.
+Texts without a vector are counted and left out; an image without any vector gets NaN, never zeros.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Averages:
     """One vector an image.
 
     Attributes:
-        values: NaN in all columns where nothing of an image is known, shape (images, dim).
-        known: texts (tags, titles) that count, over all images.
+        values: NaN in all columns for an image without a vector, shape (images, dim).
+        known: number of texts (tags, titles) with a vector, over all images.
         unknown: how often each text without a vector occurred.
         empty: images without any text.
     """
@@ -56,7 +56,7 @@ class Averages:
 
 
 class TextVectors(ABC):
-    """Text → vector, where it has one.
+    """Maps texts to vectors; some texts have none.
 
     Attributes:
         dim: length of a vector.
@@ -72,17 +72,17 @@ class TextVectors(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Hash of all that decides a text's vector."""
+        """Hash of everything that determines a text's vector."""
 
     @abstractmethod
     def describe(self) -> str:
         """One line for people."""
 
     def average(self, texts: Sequence[Sequence[str]]) -> Averages:
-        """Mean vector of each image's texts; one given twice, in whatever case, counts once.
+        """Mean vector of each image's texts; duplicates, ignoring case, count once.
 
         Args:
-            texts: of each image: its tags, or its one title.
+            texts: for each image its tags, or its one title.
 
         Source:
             LaFin: Word2Vec of tags, averaged.
@@ -105,19 +105,19 @@ class TextVectors(ABC):
 
 
 class WordVectors(TextVectors):
-    """Vectors from a file: a tag's own, else the mean over its words."""
+    """Vectors from a file: that of the whole tag, else the mean over its words."""
 
     def __init__(self, path: str | Path, *, texts: Iterable[str] | None = None) -> None:
         """Read the file.
 
         Args:
             path: word2vec's text or binary format, GloVe's text, or JSON ``{word: [numbers]}``.
-            texts: all that will ever be asked for: only vectors of their words are kept; None
+            texts: all texts that will be looked up; only vectors of their words are kept. None
                 keeps every word.
 
         Raises:
-            DataError: for an empty name, an address, or a file that is absent, damaged or of
-                another form.
+            DataError: for an empty path, a URL, or a file that is absent, damaged or of another
+                format.
         """
         self.path = named_file(path)
         self._forms = (
@@ -151,9 +151,9 @@ class WordVectors(TextVectors):
         return out
 
     def _rows(self, text: str) -> list[int]:
-        """Row of the whole text as it is written, in small letters, with underscores or without
-        skin tones, or rows of its words."""
-        # What was not kept must not look like what the file does not have.
+        """Row of the whole text as written, in lower case, with underscores or without skin
+        tones; else the rows of its words."""
+        # A word that was not kept must not look like a word that the file lacks.
         assert self._forms is None or self._forms.issuperset(_forms(text)), text
         for form in _whole(text):
             row = self._row.get(form, self._folded.get(form.casefold()))
@@ -175,7 +175,7 @@ class WordVectors(TextVectors):
 
 @runtime_checkable
 class Tower(Protocol):
-    """What ``models.text_towers`` has: every text gets a vector."""
+    """Interface of ``models.text_towers``: every text gets a vector."""
 
     dim: int
     domain: str
@@ -191,17 +191,17 @@ class Tower(Protocol):
 
 
 class TowerVectors(TextVectors):
-    """Embeddings of a CLIP text tower, each of length 1, so that no tag outweighs the others."""
+    """Embeddings of a CLIP text tower, each of length 1, so that all tags weigh alike."""
 
     def __init__(self, tower: Tower) -> None:
         """Take a tower.
 
         Raises:
-            ConfigError: for another kind of text embedder, which knows no images.
+            ConfigError: for a text embedder that was not trained with images.
         """
         if not isinstance(tower, Tower):
             raise ConfigError(
-                f"model.tower: {type(tower).__name__} is no text tower",
+                f"model.tower: {type(tower).__name__} is not the text tower of a CLIP model",
                 expected="the text tower of a CLIP model, which has seen images",
                 todo="text_embedder@model.tower=clip_text, or scene_clip_text for synthetic scenes",
             )
@@ -230,7 +230,7 @@ def nearest_words(
         images: CLIP image embeddings, NaN rows for images without one, shape (images, dim).
         words: CLIP text embeddings of the vocabulary, shape (words, dim).
         vocabulary: the words.
-        count: of each image; all words if there are fewer.
+        count: number of words for each image; all words if there are fewer.
 
     Returns:
         Words of each image, nearest first; none for an image without an embedding.
@@ -261,29 +261,29 @@ _NO_SKIN_TONES = dict.fromkeys(range(0x1F3FB, 0x1F400))
 
 
 def _whole(text: str) -> tuple[str, ...]:
-    """Forms under which a file may have a whole text, the likeliest first."""
+    """Spellings under which a file may contain a whole text, the likeliest first."""
     return text, text.replace(" ", "_"), text.translate(_NO_SKIN_TONES)
 
 
 def _words(text: str) -> list[str]:
-    """Words of a text, in small letters."""
+    """Words of a text, in lower case."""
     return re.split(r"[\W_]+", text.casefold())
 
 
 def _forms(text: str) -> list[str]:
-    """All that a text may be found by, in small letters."""
+    """All spellings that a text is looked up by, in lower case."""
     return [*(form.casefold() for form in _whole(text)), *_words(text)]
 
 
 def cleaned(text: str) -> str:
-    """One form for what looks the same: Unicode NFC, single spaces, nothing that cannot be seen."""
+    """One form for texts that look alike: Unicode NFC, single spaces, no invisible characters."""
     if not text.isascii():
         text = _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
     return " ".join(_CONTROL.sub(" ", text).split())
 
 
 def _distinct(texts: Sequence[str]) -> list[str]:
-    """Cleaned texts that differ by more than case, each as it is spelt first."""
+    """Cleaned texts without those that differ in case only; the first spelling is kept."""
     found: dict[str, str] = {}
     for text in map(cleaned, texts):
         if text:

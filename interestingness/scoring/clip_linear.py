@@ -14,7 +14,7 @@ from interestingness.scoring.table_scorer import ScorerMaterial, TableScorer
 
 
 class ClipLinear(TableScorer):
-    """A published head by its name, on the tower that it was made for."""
+    """A published head by its name, on the image tower that it was trained on."""
 
     def __init__(self, *, head: str, column: str, weights: str, file: str | None = None) -> None:
         """Load head and tower.
@@ -23,10 +23,10 @@ class ClipLinear(TableScorer):
             head: a name of ``models.published_heads``.
             column: name of the score.
             weights: of the tower: "hub" or the path of a file.
-            file: of the head, where it lies already; None takes the cache or downloads it.
+            file: local copy of the head; None takes the cache or downloads it.
 
         Raises:
-            WeightsError: if there is no such head, or a file is absent or another one.
+            WeightsError: if there is no such head, or a file is absent or not the published one.
         """
         published = published_head(head)
         self.column, self._head = column, published
@@ -37,7 +37,7 @@ class ClipLinear(TableScorer):
         self.licence = f"{published.file.licence} (head), {self._backbone.licence} (tower)"
 
     def describe(self) -> str:
-        """Head, what its number means, tower."""
+        """Head, unit of the score, tower."""
         return f"{self._head.name} ({self._head.unit}) on {self._backbone.describe()}"
 
     def identity(self) -> str:
@@ -53,7 +53,7 @@ def score_images(scorer: Scorer, material: ScorerMaterial) -> NDArray[np.float64
     """A head's number for every image, NaN where it cannot be read, shape (images,).
 
     Raises:
-        WeightsError: for a scorer without a backbone, or one that must not see such images.
+        WeightsError: for a scorer without a backbone, or one trained on another kind of images.
     """
     images = ImageScorer(scorer, material.cache, device=material.device)
     check_domain(images.backbone, material.tables.manifest.domain)

@@ -22,11 +22,11 @@ JUDGMENTS = "judgments"
 
 
 class CommonlyInteresting(TableScorer):
-    """Images of a kind that many people have a favourite of score high.
+    """Number of people who have a favourite of the image's kind.
 
-    Features are clustered, the clusters merged into semantic partitions, and an image has the
-    number of distinct users with a favourite in its partition. The paper does not state its
-    numbers: each of them is a setting here.
+    Features are clustered, clusters are merged into semantic partitions, and the score of an image
+    is the number of distinct users with a favourite in its partition. The paper does not state its
+    settings: each is an option here.
 
     Source:
         Abdullahu and Grabner 2024 (ECCV).
@@ -50,10 +50,10 @@ class CommonlyInteresting(TableScorer):
 
         Args:
             backbone: whose features are clustered.
-            favourites: "judgments" (yes in the data set's table of judgments, as
+            favourites: "judgments" (answers "yes" in the data set's table of judgments, as
                 ``dataset=flickr_user`` writes them), or a CSV or Parquet file with the columns
                 ``image_id`` and ``user_id``.
-            question: of the judgments that count.
+            question: of the judgments that are used.
             clusters: cells of k-means.
             partitions: groups of cells.
             linkage: how cells are merged: "ward", "average", "complete" or "single".
@@ -80,12 +80,12 @@ class CommonlyInteresting(TableScorer):
         return f"people with a favourite of the kind ({rule}) on {self._backbone.describe()}"
 
     def identity(self) -> str:
-        """Settings and contract of the features; favourites and images are the data set's."""
+        """Settings and contract of the features; favourites and images belong to the data set."""
         rule = [self._clustering, self.scaling, self.normalise, self.question]
         return f"commonly_interesting {rule} {self._backbone.fingerprint()}"
 
     def scores(self, material: ScorerMaterial) -> NDArray[np.float64]:
-        """Of every image whose file can be read, also those that are nobody's favourite."""
+        """Scores of all images whose files can be read, also of those without a favourite."""
         image, user = read_favourites(self.favourites, self.question, material.tables)
         features, present = material.features(self._backbone)
         rows = np.flatnonzero(present)

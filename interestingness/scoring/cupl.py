@@ -1,4 +1,4 @@
-"""``scorer=cupl``: zero-shot. Sentences → text tower → mean → cosine with the image."""
+"""``scorer=cupl``: zero-shot scores. Sentences → text tower → mean → cosine with the image."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ SCENES = "scene_clip"
 
 
 class Cupl(TableScorer):
-    """Cosine of an image with the mean of sentences about what such an image looks like.
+    """Cosine of an image with the mean of sentences that describe such images.
 
-    Each sentence's vector gets length 1, the mean of them too, and so does the image's. With a
-    contrast the cosine with the mean of its sentences is taken off.
+    The vectors of sentences, their mean and the vector of the image are scaled to length 1. With a
+    contrast, the cosine with the mean of its sentences is subtracted.
 
     Source:
         Pratt et al. 2023 (CuPL), with one class as in Abdullahu and Grabner 2025; the contrast is
@@ -50,14 +50,14 @@ class Cupl(TableScorer):
         """Load both towers of one CLIP model.
 
         Args:
-            question: the quality whose sentences count for an image.
-            contrast: the quality whose sentences count against it, "uninteresting" say; None
-                takes one pole, as the paper does.
+            question: the quality whose sentences raise the score.
+            contrast: the quality whose sentences lower it, e.g. "uninteresting"; None uses no
+                contrast, as the paper does.
             prompts: "shipped" (sentences of our own), "dataset" (what ``interestingness annotate
                 what=cupl`` wrote, for each of the two questions), or a CSV file with the columns
                 ``question`` and ``text``.
-            alike: cosine of two sentences from which the later one is left out as a copy; 1 leaves
-                out equal ones only.
+            alike: cosine of two sentences above which the later one is dropped as a duplicate; 1
+                drops equal ones only.
             column: name of the score.
             architecture: a CLIP model that open_clip knows, or "scene_clip", the small one in this
                 package, for synthetic scenes.
@@ -93,7 +93,7 @@ class Cupl(TableScorer):
         return f"sentences ({self.prompts}) on {self.question!r}{against}; {self._text.describe()}"
 
     def identity(self) -> str:
-        """Hash of towers, rule and the sentences that were used last."""
+        """Hash of towers, rule and the sentences that were last used."""
         text = repr([self._used, self.alike, self._text.fingerprint(), self._image.fingerprint()])
         return f"cupl {hashlib.sha256(text.encode()).hexdigest()}"
 
@@ -118,15 +118,15 @@ class Cupl(TableScorer):
 def mean_direction(
     texts: Sequence[str], vectors: NDArray[np.floating], alike: float
 ) -> tuple[NDArray[np.float64], list[str]]:
-    """The direction of several sentences, and those that were not left out as copies.
+    """Mean direction of several sentences without duplicates.
 
     Args:
         texts: shape (texts,).
         vectors: of any length, shape (texts, dim).
-        alike: cosine from which a later sentence is a copy of an earlier one.
+        alike: cosine from which a later sentence is a duplicate of an earlier one.
 
     Returns:
-        Vector of length 1, shape (dim,), and the sentences that it is made of.
+        Vector of length 1, shape (dim,), and the sentences that were used.
     """
     rows = unit(np.asarray(vectors, dtype=np.float64))
     kept: list[int] = []
@@ -179,6 +179,6 @@ def _of_dataset(tables: Tables, question: str) -> list[str]:
 
 
 def unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows of length 1; a row of zeros stays."""
+    """Rows scaled to length 1; a row of zeros is unchanged."""
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.where(length > 0, length, 1.0))

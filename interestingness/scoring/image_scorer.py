@@ -1,4 +1,4 @@
-"""Pictures → one number each, in parts: memory stays flat, and what was encoded is kept."""
+"""Score pictures in parts, so that memory is bounded and features are cached."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ PART = 16_384
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """What came of the pictures.
+    """Scores of pictures.
 
     Attributes:
         scores: in the unit of the head, NaN where a picture cannot be read, shape (pictures,).
-        near: number of the first earlier picture that shows nearly the same, −1 for none, shape
+        near: number of the first earlier near-duplicate of each picture, −1 for none, shape
             (pictures,).
-        encoded: distinct pictures that went through the network; the others were in the cache.
+        encoded: distinct pictures that were encoded; the others were in the cache.
     """
 
     scores: NDArray[np.float64]
@@ -41,10 +41,10 @@ class Scored:
 
 
 class ImageScorer:
-    """A scorer with a backbone, over pictures and through the feature cache.
+    """Scores pictures with a scorer that has a backbone, through the feature cache.
 
-    Stopped and started again it goes on where it was: features are on disk, and a score is a
-    product of one of them.
+    If the command is stopped and started again, it resumes: features are on disk, and a score is
+    computed from one of them.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class ImageScorer:
             cache: where features are kept.
             device: where the backbone computes.
             workers: threads that decode; "auto" takes one per core.
-            part: whose pictures are scored, where other processes score the others.
+            part: the share of the pictures that this process scores.
 
         Raises:
             WeightsError: if the scorer has no backbone.
@@ -75,8 +75,8 @@ class ImageScorer:
                 todo="train with model/backbone=…, or use evaluate.py on the features",
             )
         self.cache, self.backbone = cache, scorer.backbone
-        # In double precision, and rounded to single: copies of a picture tie, in whatever batch
-        # each of them is.
+        # Computed in double precision and rounded to single, so that copies of a picture have equal
+        # scores in whatever batch they are.
         scaler, head = deepcopy(scorer.scaler), deepcopy(scorer.head)
         self._head = Scorer(None, scaler, head, embedding=scorer.embedding).double().eval()
         self.device, self.workers = device, workers
@@ -95,9 +95,9 @@ class ImageScorer:
 
         Args:
             pictures: image files, or pictures from elsewhere.
-            skips: takes those that cannot be read; too many of them stop it.
-            near: looks for near-duplicates; None looks for none.
-            progress: called with what is done, the total, and what it is.
+            skips: collects pictures that cannot be read, and raises an error if they are too many.
+            near: finds near-duplicates; None does not look for them.
+            progress: called with the number done, the total, and a label.
 
         Raises:
             DataError: if more pictures than ``skips`` allows cannot be read.
@@ -108,7 +108,7 @@ class ImageScorer:
         for start in range(0, len(pictures), PART):
             part = slice(start, min(start + PART, len(pictures)))
             told = _shifted(progress, start, len(pictures))
-            # The share of unreadable files is judged over all files, not within a part.
+            # The share of unreadable files is checked over all files, not within a part.
             bad = Skips(max_share=1.0)
             rows, there = self.cache.features(
                 pictures[part],
@@ -131,7 +131,7 @@ class ImageScorer:
 def _shifted(
     told: Callable[[int, int, str], None] | None, start: int, total: int
 ) -> Callable[[int, int, str], None] | None:
-    """Progress of a part as progress of the whole."""
+    """Report the progress of a part as progress of the whole."""
     if told is None:
         return None
     return lambda done, _, what: told(start + done, total, what)

@@ -1,4 +1,4 @@
-"""Images that show nearly the same: bursts, crops, copies in another format."""
+"""Near-duplicates: images of a burst, crops, copies in another format."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ BLOCK = 1024
 
 
 class NearDuplicates:
-    """For each image the first earlier image that it nearly equals, as features come in.
+    """Finds for each image the first earlier image that it nearly equals, batch by batch.
 
-    Photographs of one burst lie beside each other in a folder, so that each image is compared with
-    the ``window`` images before it: all with all in folders up to that size, and time and memory
-    that do not grow with the square of the number of images beyond.
+    Each image is compared with the ``window`` images before it, because photographs of one burst
+    are neighbours in a folder. So time and memory grow linearly with the number of images, and
+    folders up to that size are compared completely.
     """
 
     def __init__(self, *, threshold: float = 0.97, window: int = 5000) -> None:
-        """Begin with the first image.
+        """Start without images.
 
         Args:
             threshold: cosine from which two images count as near-duplicates, in (0, 1].
@@ -31,7 +31,7 @@ class NearDuplicates:
         self._recent: deque[tuple[int, NDArray[np.float32]]] = deque()
 
     def add(self, features: NDArray[np.float32]) -> NDArray[np.int64]:
-        """The next images.
+        """Compare the next images.
 
         Args:
             features: shape (images, dim); a row of zeros is an image without a feature.

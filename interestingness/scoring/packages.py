@@ -1,5 +1,8 @@
-"""Aesthetics and memorability by packages of others. Several may not be used commercially: each is
-an extra, none is a default, and its licence is printed whenever it scores."""
+"""Aesthetics and memorability by other packages.
+
+Several of them may not be used commercially. So each is an extra and none a default, and its
+licence is printed whenever it scores.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from interestingness.scoring.picture_scorer import PictureScorer, package, to_by
 
 
 class Pyiqa(PictureScorer):
-    """A no-reference metric of IQA-PyTorch on the picture as it is, or made smaller."""
+    """A no-reference metric of IQA-PyTorch on the picture, reduced in size if it is large."""
 
     licence = "PolyForm Noncommercial 1.0.0 (package); each metric's weights have their own"
     batch_size = 1  # pictures keep their shape
@@ -28,7 +31,7 @@ class Pyiqa(PictureScorer):
         Args:
             metric: a name of ``pyiqa.list_models()``: nima, laion_aes, topiq_iaa, …
             column: name of the score.
-            max_side: longer side in pixels beyond which a picture is made smaller.
+            max_side: longer side in pixels to which larger pictures are reduced.
 
         Raises:
             WeightsError: if the package is missing.
@@ -43,7 +46,7 @@ class Pyiqa(PictureScorer):
                 expected="a metric without a reference",
                 todo="scorer.metric=nima",
             )
-        # Higher must be more, whatever the metric counts.
+        # Higher must be better, so metrics of distortion are negated.
         self._sign = -1.0 if getattr(self._network, "lower_better", False) else 1.0
 
     def describe(self) -> str:
@@ -55,7 +58,7 @@ class Pyiqa(PictureScorer):
         return f"pyiqa {_version('pyiqa')} {self.metric} {self.max_side}"
 
     def to(self, device: Any) -> Self:
-        """Build it anew there: the package keeps the device in several places."""
+        """Build the metric again on the device, which the package stores in several places."""
         self._network = self._package.create_metric(self.metric, device=torch.device(device))
         return self
 
@@ -73,7 +76,7 @@ class Pyiqa(PictureScorer):
 
 
 class ResMem(PictureScorer):
-    """Memorability by ResMem, as the ICCV paper has it."""
+    """Memorability by ResMem, as in the ICCV paper."""
 
     licence = "ResMem Non-commercial License, University of Chicago"
 
@@ -116,7 +119,7 @@ class VitMem(PictureScorer):
     """Memorability by ViTMem, which is newer than ResMem."""
 
     licence = "MIT (package); of its weights none stated"
-    batch_size = 1  # the package takes one at a time
+    batch_size = 1  # the package takes one picture at a time
 
     def __init__(self, *, column: str) -> None:
         """Build the network; its weights are downloaded by the package.
@@ -135,7 +138,7 @@ class VitMem(PictureScorer):
         return f"vitmem {_version('vitmem')}"
 
     def pixels(self, image: Image.Image) -> Tensor:
-        """As it is: the package cuts it to size."""
+        """The unchanged picture: the package resizes it."""
         return to_bytes(image)
 
     def numbers(self, pixels: Tensor) -> Tensor:
@@ -145,7 +148,7 @@ class VitMem(PictureScorer):
 
 
 class Vila(PictureScorer):
-    """Aesthetics by VILA-R, as both papers have it; TensorFlow computes it."""
+    """Aesthetics by VILA-R with TensorFlow, as in both papers."""
 
     licence = "Apache-2.0"
     batch_size = 1
@@ -155,7 +158,7 @@ class Vila(PictureScorer):
 
         Args:
             column: name of the score.
-            model: handle for TensorFlow Hub, or a folder that has it.
+            model: handle for TensorFlow Hub, or a folder with the model.
 
         Raises:
             WeightsError: if the package is missing, or the model has no such signature.

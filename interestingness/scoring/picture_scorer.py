@@ -1,7 +1,7 @@
-"""Scorers that look at a picture themselves: the door for networks of other packages.
+"""Base class for networks of other packages that score a picture directly.
 
-Their numbers go through the feature cache as features of length 1 would: decoded in threads, in
-batches, kept by image content, resumable.
+Their scores go through the feature cache as features of length 1: pictures are decoded in threads
+and scored in batches, scores are cached by image content, and an interrupted command resumes.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from interestingness.scoring.table_scorer import ScorerMaterial, TableScorer
 
 
 class PictureScorer(TableScorer):
-    """Picture → number, by a network that nothing here knows.
+    """Picture → number, by a network of another package.
 
-    Subclasses give ``pixels``, ``numbers`` and ``identity``; what else the feature cache asks of an
-    encoder is here.
+    Subclasses implement ``pixels``, ``numbers`` and ``identity``; this class implements the rest of
+    the encoder that the feature cache needs.
 
     Attributes:
         batch_size: pictures per call of ``numbers``; 1 where ``pixels`` differ in shape.
@@ -36,18 +36,18 @@ class PictureScorer(TableScorer):
 
     @abstractmethod
     def pixels(self, image: Image.Image) -> Tensor:
-        """An upright RGB picture, cut to size; called in threads."""
+        """Pixels of an upright RGB picture in the network's size; called in threads."""
 
     @abstractmethod
     def numbers(self, pixels: Tensor) -> Tensor:
         """One number a picture, shape (B,), of a stack of ``pixels``."""
 
     def to(self, device: Any) -> Self:
-        """Move the network, where it can be moved."""
+        """Move the network to a device if it can be moved."""
         return self
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """The network normalises itself."""
+        """Pass the pixels on: the network normalises them itself."""
         return pixels
 
     @property
@@ -60,7 +60,7 @@ class PictureScorer(TableScorer):
         return hashlib.sha256(f"picture scorer {self.identity()}".encode()).hexdigest()[:32]
 
     def __call__(self, images: Tensor) -> Tensor:
-        """As features of length 1, shape (B, 1)."""
+        """Scores as features of length 1, shape (B, 1)."""
         return self.numbers(images).float().reshape(len(images), 1)
 
     def scores(self, material: ScorerMaterial) -> NDArray[np.float64]:
@@ -70,7 +70,7 @@ class PictureScorer(TableScorer):
 
 
 def package(name: str, *, extra: str) -> Any:
-    """The module of an optional package.
+    """Import a module of an optional package.
 
     Raises:
         WeightsError: if it is not installed.
@@ -81,7 +81,7 @@ def package(name: str, *, extra: str) -> Any:
         raise WeightsError(
             f"scorer={extra} needs the package {error.name or name}",
             expected=f"the extra `{extra}`",
-            todo=f'pip install "interestingness[{extra}]", after a look at its licence',
+            todo=f'read its licence, then pip install "interestingness[{extra}]"',
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""What a scorer of a data set is, and what it gets to work with."""
+"""Scorers of a data set's images, and the material they are given."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from interestingness.tables.tables import Tables
 
 @dataclass(eq=False)
 class ScorerMaterial:
-    """A data set's images, and what is at hand to look at them.
+    """A data set's images, and the means to read and encode them.
 
     Attributes:
         tables: the prepared data set.
-        cache: where features and scores are kept by image content.
-        device: where networks compute.
-        skips: takes images that cannot be read.
-        progress: called with what is done, the total, and what it is.
+        cache: of features and scores by image content.
+        device: of the networks.
+        skips: collects images that cannot be read.
+        progress: called with the number done, the total, and a label.
     """
 
     tables: Tables
@@ -42,14 +42,14 @@ class ScorerMaterial:
         """Images that have a file; the others get no score."""
 
     def pictures(self) -> Sequence[Picture]:
-        """Of ``rows``, under the names of the data set."""
+        """Pictures of ``rows``, named as in the data set."""
         return _Pictures(self.tables, self.rows)
 
     def features(self, encoder: Encoder) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Features of every image, shape (images, dim), and which images have them.
 
         Raises:
-            WeightsError: for a backbone that must not see such images.
+            WeightsError: for a backbone trained on another kind of images.
         """
         if isinstance(encoder, Backbone):
             check_domain(encoder, self.tables.manifest.domain)
@@ -69,14 +69,14 @@ class ScorerMaterial:
 
 
 class TableScorer(ABC):
-    """Gives each image of a data set a number; higher is more.
+    """Gives each image of a data set a number; higher means more of the scored quality.
 
-    Strangers subclass this (or ``pictures.PictureScorer``) and point a YAML file of the ``scorer``
-    group at it.
+    To add your own, write a subclass of this class or of ``picture_scorer.PictureScorer`` and name
+    it in a YAML file of the group ``scorer``.
 
     Attributes:
         column: name of the score in the score table, which a label source reads.
-        licence: of the weights that decide the score; printed, and kept nowhere else.
+        licence: of the weights that determine the score; it is printed, but not stored.
     """
 
     column: str
@@ -88,7 +88,7 @@ class TableScorer(ABC):
 
     @abstractmethod
     def identity(self) -> str:
-        """Text that is the same exactly if the scores of an image are."""
+        """Text that is equal exactly if an image gets equal scores."""
 
     @abstractmethod
     def scores(self, material: ScorerMaterial) -> NDArray[np.float64]:
@@ -97,7 +97,7 @@ class TableScorer(ABC):
 
 
 class _Pictures(Sequence[Picture]):
-    """Pictures of a data set, made one by one: a list of a million would be no small thing."""
+    """Pictures of a data set, created one by one, because a list of a million needs much memory."""
 
     def __init__(self, tables: Tables, rows: NDArray[np.int64]) -> None:
         self._tables, self._rows = tables, rows

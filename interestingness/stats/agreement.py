@@ -1,4 +1,4 @@
-"""Who chooses the same side: a model and a reference, two sources, the votes on one pair."""
+"""Agreement on the preferred side: of a model and a reference, two sources, or votes on a pair."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ TIE = 0.5
 
 
 def correct(margin: ArrayLike, preference: ArrayLike) -> Array:
-    """Per pair: 1 where the margin has the preferred side's sign, 0 where not, 0.5 for margin 0.
+    """Per pair 1 if the margin has the sign of the preferred side, 0 if not, 0.5 for margin 0.
 
     Args:
         margin: score of left minus score of right, shape (pairs,).
-        preference: probability that left is preferred, in [0, 1]; only its side counts here.
+        preference: probability that left is preferred, in [0, 1]; only its side is used.
 
     Returns:
         Shape (pairs,); NaN where the preference is a tie or NaN (undecided) or the margin is NaN.
@@ -34,8 +34,11 @@ def accuracy(margin: ArrayLike, preference: ArrayLike, *, weight: ArrayLike | No
     """Share of decided pairs on which the sign of the margin is the preferred side.
 
     A margin of exactly 0 counts one half. Ties and NaN preferences are not decided and do not
-    count. A NaN margin on a decided pair makes the result NaN: a model must answer every pair,
-    and a diverged model must not look right on the rest.
+    count. A NaN margin on a decided pair makes the result NaN, so that a diverged model gets no
+    accuracy.
+
+    >>> accuracy([2.0, -1.0, 0.0, 3.0], [1.0, 1.0, 0.0, 0.5])
+    0.5
 
     Args:
         margin: score of left minus score of right, in logits, shape (pairs,).
@@ -79,11 +82,11 @@ def agreement(p: ArrayLike, q: ArrayLike, *, weight: ArrayLike | None = None) ->
 
 
 def agreement_matrix(preferences: Sequence[ArrayLike], *, fewest: int = 1) -> Array:
-    """Agreement of every two sources.
+    """Agreement of all pairs of sources.
 
     Args:
         preferences: of each source, in [0, 1] or NaN, each of shape (pairs,).
-        fewest: commonly decided pairs, below which a cell is NaN.
+        fewest: least number of commonly decided pairs; with fewer the cell is NaN.
 
     Returns:
         Symmetric, in [0, 1], shape (sources, sources); NaN on the diagonal and where two sources
@@ -100,13 +103,13 @@ def agreement_matrix(preferences: Sequence[ArrayLike], *, fewest: int = 1) -> Ar
 
 
 def cohen_kappa(p: ArrayLike, q: ArrayLike, *, weight: ArrayLike | None = None) -> float:
-    """Agreement beyond what the two sources' shares of "left" would give by chance.
+    """Cohen's kappa: agreement beyond that expected from the two sources' shares of "left".
 
     Slots are arbitrary, so both sources choose left about half the time and kappa is close to
     ``2 * agreement - 1``.
 
     Returns:
-        At most 1; 0 at chance; NaN where nothing is decided or both always choose one same side.
+        At most 1; 0 at chance; NaN if nothing is decided or both always choose the same side.
     """
     one, other, weights = columns(p, q, weight=weight)
     decided = ~np.isnan(one) & ~np.isnan(other) & (one != TIE) & (other != TIE)

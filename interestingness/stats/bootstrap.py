@@ -52,13 +52,13 @@ def bootstrap_over_images(
     """Interval of a statistic of pairs, from resampling their images.
 
     A resample draws as many images as occur, with replacement; a pair weighs the product of the
-    counts of its two images. Those product weights vary too much: the noise of a pair itself enters
+    counts of its two images. These product weights vary too much: the noise of a pair itself enters
     three times (the variance of ``c_i c_j`` is 3, not 1), and percentile intervals cover 99–100 %
-    instead of 95 % where each image is in a few pairs. So the same statistic is also taken under a
-    plain resampling of pairs, which gives the pairs' own noise ``V_pair``, and the resampled values
-    are drawn towards the estimate by ``sqrt(max(V_image − 2 V_pair, V_pair) / V_image)`` before
-    their quantiles are taken (times images / (images − 2) for small samples). As that factor is at
-    most 1, an interval never leaves the range of the statistic.
+    instead of 95 % if each image is in a few pairs. So the same statistic is also computed with
+    resampled pairs, which gives the pairs' own noise ``V_pair``, and the resampled values are
+    shrunk towards the estimate by ``sqrt(max(V_image − 2 V_pair, V_pair) / V_image)`` before their
+    quantiles are taken (times images / (images − 2) for small samples). This factor is at most 1,
+    so that an interval never leaves the range of the statistic.
 
     Coverage of nominal 95 % for pair accuracy with planted image effects, 300 worlds each, measured
     with ``benchmarks/interval_coverage.py`` (100 to 300 images, 2 to 60 pairs an image): 94–96 % by
@@ -120,11 +120,11 @@ def accuracy_interval(
 ) -> Interval:
     """``agreement.accuracy`` with the interval of ``bootstrap_over_images``, all repeats at once.
 
-    The variance that the resampled values are drawn in to is known in closed form here: the sum of
-    the products of the errors of all pairs that share an image (Fafchamps and Gubert 2007). So only
-    images are resampled. Where every decided pair is right (or every one wrong) resampling sees no
-    variation; the interval is then the exact binomial one for as many pairs as can be disjoint
-    (half the images at most).
+    The variance to which the resampled values are shrunk has a closed form here: the sum of the
+    products of the errors of all pairs that share an image (Fafchamps and Gubert 2007). So only
+    images are resampled. If all decided pairs are right (or all wrong), resampling shows no
+    variation; the interval is then the exact binomial one for the largest possible number of
+    disjoint pairs (at most half the images).
 
     Args:
         margin: score of left minus score of right, shape (pairs,).
@@ -232,7 +232,7 @@ def bootstrap_images(
 def _interval(
     estimate: float, by_image: Array, wanted: float, images: int, level: float, repeats: int
 ) -> Interval:
-    """Quantiles of the resampled values, drawn in so that their variance is the wanted one."""
+    """Quantiles of the resampled values, shrunk to the given variance."""
     wanted *= images / max(images - 2, 1)
     variance = float(by_image.var())
     shrink = min(1.0, np.sqrt(wanted / variance)) if variance > 0 else 0.0
@@ -253,7 +253,7 @@ def _counts(rng: np.random.Generator, items: int, repeats: int, width: int) -> I
 def _rows(
     left: ArrayLike, right: ArrayLike, images: int | None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
-    """Rows among the images that occur, and how many those are."""
+    """Rows among the images that occur, and the number of these images."""
     first, second = np.asarray(left).reshape(-1), np.asarray(right).reshape(-1)
     if len(first) != len(second):
         raise LabelError(

@@ -28,12 +28,12 @@ class BradleyTerry:
     Attributes:
         utility: in logits, mean 0 within each component; NaN for images without a comparison,
             shape (images,).
-        standard_error: posterior standard deviation of a utility (Laplace), NaN likewise or where
-            it was not asked for, shape (images,). Above 1,500 images an estimate from random
-            probes, within a few percent.
+        standard_error: posterior standard deviation of a utility (Laplace approximation), NaN
+            without a comparison or if not requested, shape (images,). Above 1,500 images it is
+            estimated with random probes, within a few percent.
         component: number of the connected group of compared images, −1 for images without a
-            comparison, shape (images,). Utilities compare only within one component.
-        components: how many such groups there are; 1 is a connected graph.
+            comparison, shape (images,). Utilities are comparable only within one component.
+        components: number of such groups; 1 is a connected graph.
     """
 
     utility: Array
@@ -60,8 +60,11 @@ def bradley_terry(
 ) -> BradleyTerry:
     """Maximise Σ w [p log σ(u_l − u_r) + (1 − p) log σ(u_r − u_l)] − ridge/2 · Σ u².
 
-    Newton's method on a sparse Hessian. The ridge is a Gaussian prior of variance 1/ridge; it
-    keeps utilities finite where an image won or lost every comparison, and shrinks them.
+    The ridge is a Gaussian prior of variance 1/ridge: it shrinks utilities and keeps them finite
+    for images that won or lost every comparison. Newton's method with a sparse Hessian.
+
+    >>> bradley_terry([0, 0, 1], [1, 2, 2], [1.0, 1.0, 0.5], images=3).utility.round(1).tolist()
+    [1.6, -0.8, -0.8]
 
     Args:
         left: row of each pair's left image, shape (pairs,).
@@ -70,11 +73,11 @@ def bradley_terry(
         images: number of images.
         weight: non-negative, e.g. the number of votes; None weighs pairs alike.
         ridge: 0 or more; 0 is maximum likelihood, which must then exist.
-        standard_errors: False saves the inverse Hessian for very many images.
+        standard_errors: False skips the inverse of the Hessian, which is slow for many images.
 
     Raises:
-        LabelError: for a negative ridge; or for ridge 0 where some group of images never lost to
-            the rest, so that no finite maximum exists.
+        LabelError: for a negative ridge; or for ridge 0 if some images never lost to the others of
+            their component, so that no finite maximum exists.
 
     Source:
         Bradley and Terry 1952; existence: Ford 1957; soft preferences are fractions of a win.
@@ -114,7 +117,7 @@ def _newton(
     ridge: float,
 ) -> tuple[Array, sparse.csc_matrix]:
     size = np.maximum(np.bincount(component, minlength=components), 1)
-    # a level per component is free without a ridge; this pins it and leaves the rest as it is
+    # without a ridge the mean of a component is free; this fixes it and changes no difference
     floor = ridge if ridge > 0 else 1e-9 * max(float(w.sum()), 1.0)
 
     def value(u: Array) -> float:
@@ -153,8 +156,8 @@ def _newton(
 
 
 def _solve(hessian: sparse.csc_matrix, gradient: Array) -> Array:
-    """Newton's step. Random comparison graphs fill in when factorised, so many images take
-    conjugate gradients; an inexact step only costs another one."""
+    """Newton's step. The Cholesky factor of a random comparison graph is dense, so that conjugate
+    gradients are faster for many images; an inexact step costs at most another iteration."""
     if hessian.shape[0] <= _DENSE:
         return np.asarray(solve(hessian.toarray(), gradient, assume_a="pos"))
     scale = sparse.diags_array(1 / hessian.diagonal())
@@ -165,9 +168,10 @@ def _solve(hessian: sparse.csc_matrix, gradient: Array) -> Array:
 def _errors(
     hessian: sparse.csc_matrix, component: NDArray[np.int64], components: int, ridge: float
 ) -> Array:
-    """Square roots of the diagonal of the inverse, columns taken in blocks.
+    """Square roots of the diagonal of the inverse Hessian, computed in blocks of columns.
 
-    Without a ridge the level of a component is unknown; the contrast to its mean is what counts.
+    Without a ridge the mean of a component is undetermined, so the error of the difference from it
+    is taken.
     """
     n = hessian.shape[0]
     if n > _DENSE:
@@ -186,11 +190,11 @@ def _errors(
 
 
 def _probed_errors(hessian: sparse.csc_matrix, component: NDArray[np.int64], ridge: float) -> Array:
-    """As ``_errors``, estimated: the mean of z * (H⁻¹ z) over random signs z.
+    """Estimate of ``_errors``: the mean of z * (H⁻¹ z) over random signs z.
 
-    Random comparison graphs fill in, so that the exact diagonal takes minutes for 10,000 images.
-    The level of a component is an eigenvector of H with the ridge as its eigenvalue; its share,
-    1 / (ridge · size), is added exactly and the probes are centred, which makes them far quieter.
+    The exact diagonal takes minutes for 10,000 images. The mean of a component is an eigenvector of
+    H with the ridge as eigenvalue; its part, 1 / (ridge · size), is added exactly and the probes
+    are centred, which reduces their variance.
 
     Source:
         Bekas, Kokiopoulou and Saad 2007, "An estimator for the diagonal of a matrix".

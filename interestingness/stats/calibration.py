@@ -1,4 +1,4 @@
-"""Do predicted probabilities come true?"""
+"""Calibration of predicted probabilities: reliability curve, calibration error, Brier, log loss."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def reliability_curve(
 
     Args:
         probability: predicted probability, in [0, 1], shape (rows,).
-        outcome: what came, in [0, 1]: 0, 1, or a soft label; NaN rows are dropped.
+        outcome: 0, 1 or a soft label in [0, 1]; NaN rows are dropped.
         bins: number of bins.
         weight: non-negative; None weighs rows alike.
-        symmetric: count each pair from both sides, as (p, y) and (1 - p, 1 - y) at half weight,
-            so that the arbitrary choice of slots does not show. False for outcomes that are not
+        symmetric: count each pair as (p, y) and as (1 - p, 1 - y) at half weight, so that the
+            result does not depend on which image is left. False for outcomes that are not
             preferences (the flag of a single image).
     """
     p, y, w = _rows(probability, outcome, weight, symmetric)

@@ -9,19 +9,19 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from interestingness.errors import ConfigError, DataError
 
 MOST = 10_000
-"""Rows that are clustered at most: Ward keeps a distance for every two of them (400 MB here)."""
+"""Most rows: Ward's method stores the distances of all pairs of rows (400 MB for this number)."""
 
 
 def ward_tree(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The merges of Ward's rule, Euclidean distances.
+    """Merges by Ward's method with Euclidean distances.
 
     Args:
         vectors: shape (rows, dim); finite.
 
     Returns:
         scipy's linkage matrix, shape (rows − 1, 4): the two merged, their distance, the size. On
-        vectors of length 1 a merge of two single rows has a distance of 2 at most, larger clusters
-        may be further apart.
+        vectors of length 1 two single rows merge at a distance of at most 2, larger clusters may
+        merge at larger distances.
 
     Raises:
         DataError: for fewer than two rows, more than ``MOST``, or values that are not finite.

@@ -10,7 +10,7 @@ from interestingness.schema import Array
 
 
 def columns(*values: ArrayLike, weight: ArrayLike | None = None) -> tuple[Array, ...]:
-    """Columns as float arrays of one length, with a weight (1 where none is given) as the last.
+    """Columns as float arrays of one length, followed by the weight (1 if none is given).
 
     Raises:
         LabelError: for different lengths, or a weight that is negative or NaN.
@@ -35,21 +35,21 @@ def columns(*values: ArrayLike, weight: ArrayLike | None = None) -> tuple[Array,
 
 
 def weighted_mean(values: Array, weight: Array) -> float:
-    """Mean by weight; NaN where the weights add up to nothing."""
+    """Weighted mean; NaN if the weights sum to 0."""
     total = weight.sum()
     return float(values @ weight / total) if total > 0 else float("nan")
 
 
 def exact_ties(preference: Array) -> Array:
-    """Preferences with what is 0.5 up to rounding made 0.5, so that it counts as a tie."""
+    """Preferences in which values equal to 0.5 up to rounding are exactly 0.5, and so ties."""
     return np.where(np.abs(preference - 0.5) < 1e-12, 0.5, preference)
 
 
 def check_preference(preference: Array) -> None:
-    """Refuse numbers that cannot be a preference.
+    """Refuse numbers that are not preferences.
 
     Raises:
-        LabelError: for a value outside [0, 1]; NaN is allowed (none is known).
+        LabelError: for a value outside [0, 1]; NaN (no preference) is allowed.
     """
     known = preference[~np.isnan(preference)]
     if len(known) and (known.min() < 0 or known.max() > 1):

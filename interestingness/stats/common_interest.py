@@ -1,4 +1,4 @@
-"""How common an interest is: how many people like something of the kind that an image shows."""
+"""Common interestingness: how many people have a favourite of the same kind as an image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from interestingness.errors import ConfigError
 LINKAGES = ("ward", "average", "complete", "single")
 NORMALISATIONS = ("max", "users", "count")
 LARGE = 50_000
-"""Images from which k-means goes through them in batches."""
+"""Number of images from which k-means works in batches."""
 
 
 def semantic_partitions(
@@ -60,7 +60,7 @@ def unique_users(
     Args:
         partition: of each image, shape (images,).
         image: row of each favourite's image, shape (favourites,).
-        user: number of who it is of, shape (favourites,).
+        user: number of the user of each favourite, shape (favourites,).
 
     Returns:
         Shape (partitions,).
@@ -77,12 +77,12 @@ def common_interest(
     *,
     normalise: str,
 ) -> NDArray[np.float64]:
-    """Each image's share of people who like something of its kind.
+    """Share of people with a favourite in the partition of each image.
 
     Args:
         partition: of each image, shape (images,).
         image: row of each favourite's image, shape (favourites,).
-        user: number of who it is of, shape (favourites,).
+        user: number of the user of each favourite, shape (favourites,).
         normalise: by the largest partition's users ("max"), by all users ("users"), or not
             ("count").
 

@@ -10,13 +10,16 @@ from interestingness.stats.columns import columns
 
 
 def spearman(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None) -> float:
-    """Spearman's rank correlation; ties share their middle rank.
+    """Spearman's rank correlation with mean ranks for ties.
+
+    >>> spearman([1, 2, 3, 4], [1, 2, 4, 3])
+    0.8
 
     Args:
         x: numbers, shape (rows,); rows with NaN on either side are dropped.
         y: numbers, shape (rows,).
         weight: non-negative. A whole number counts as that many copies of the row (ranks
-            included), which is what a bootstrap by weights needs.
+            included), as a bootstrap by weights needs.
 
     Returns:
         In [-1, 1]; NaN for fewer than two rows or a constant column.
@@ -61,14 +64,14 @@ def _known(x: ArrayLike, y: ArrayLike, weight: ArrayLike | None) -> tuple[Array,
 
 
 def middle_ranks(values: Array, weight: Array) -> Array:
-    """Middle ranks, less one half, of the rows as if each stood ``weight`` times.
+    """Mean ranks minus one half, as if each row occurred ``weight`` times.
 
     Args:
         values: no NaN, shape (rows,).
         weight: above 0, shape (rows,).
 
     Returns:
-        Strictly between 0 and the total weight; equal values share one, shape (rows,).
+        Strictly between 0 and the total weight; equal values have equal ranks, shape (rows,).
     """
     _, group = np.unique(values, return_inverse=True)
     size = np.bincount(group, weights=weight) if len(values) else np.empty(0)

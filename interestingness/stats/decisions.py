@@ -1,4 +1,4 @@
-"""Yes or no about single items against a flag: a score above 0 says yes."""
+"""Accuracy, precision and recall of "yes" (a score above 0) against a flag of single items."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from interestingness.stats.columns import columns
 
 @dataclass(frozen=True)
 class Decisions:
-    """How often yes and no are right; NaN where there is nothing to take a share of.
+    """Shares of correct decisions; NaN for a share of nothing.
 
     Attributes:
-        accuracy: share of items with the right answer.
-        precision: share of flagged items among those that were said yes to.
-        recall: share of those that were said yes to among flagged items.
+        accuracy: share of items with the correct decision.
+        precision: share of flagged items among those decided "yes".
+        recall: share of items decided "yes" among flagged ones.
     """
 
     accuracy: float
@@ -52,8 +52,8 @@ def decision_interval(
 ) -> Interval:
     """The accuracy of ``decisions`` with an interval over resampled images.
 
-    Where every answer is right (or every one wrong) resampling sees no variation; the interval is
-    then the exact binomial one.
+    If all decisions are right (or all wrong), resampling shows no variation; the interval is then
+    the exact binomial one.
 
     Args:
         score: in logits, shape (images,); images with NaN on either side are dropped.
@@ -79,7 +79,7 @@ def decision_interval(
 
 
 def _known(score: ArrayLike, flag: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """What was said and what is true, of the items with both."""
+    """Decision and truth of the items that have both."""
     scores, flags, _ = columns(score, flag)
     there = ~np.isnan(scores) & ~np.isnan(flags)
     if not np.isin(flags[there], (0.0, 1.0)).all():

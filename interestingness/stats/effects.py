@@ -1,4 +1,4 @@
-"""Which measured attributes go with a number of images, or with what one rater prefers."""
+"""Regression of a number of images, or of raters' choices, on measured attributes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from interestingness.stats.bootstrap import Interval
 from interestingness.stats.refits import training_variance
 
 _BLOCK = 100
-"""Resamples that are solved at once."""
+"""Resamples that are solved in one batch."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class LinearEffects:
     Attributes:
         together: coefficient of each attribute with the others held fixed; NaN for a constant one.
         alone: its plain correlation.
-        inflation: variance inflation of each; above 5 or so, attributes say the same and their
-            coefficients share one effect in an arbitrary way.
+        inflation: variance inflation of each; above about 5, attributes are so correlated that
+            the division of an effect between them is arbitrary.
         explained: share of variance (R²).
         images: number of images.
     """
@@ -48,23 +48,23 @@ def linear_effects(
 ) -> LinearEffects:
     """Least squares with standardised coefficients; intervals resample images.
 
-    Where the value comes from trained models, its error is common to images that look alike, and
-    resampled images do not show it. ``refits`` adds it: the variance of the coefficients over
-    trainings (``refits.training_variance``) and over images make one normal interval. Between two
-    halves of the same people it holds 0 in 89 to 91 % of cases, somewhat less than nominal, and in
-    43 % without refits (``python benchmarks/discrepancy_coverage.py``).
+    If the value comes from trained models, its error is shared by similar images, which resampling
+    images does not show. ``refits`` adds this error: the variances of the coefficients over
+    trainings (``refits.training_variance``) and over images are added for a normal interval. For
+    two halves of the same people the interval contains 0 in 89 to 91 % of cases, a little less than
+    nominal, and in 43 % without refits (``python benchmarks/discrepancy_coverage.py``).
 
     Args:
         attributes: shape (images, attributes); images with a NaN anywhere are left out.
-        value: what is to be explained, shape (images,).
+        value: dependent variable, shape (images,).
         seed: of the resamples.
         refits: the value after trainings on resampled images and on resampled pairs, each of
             shape (images, refits); None for a value that was not trained.
         repeats: number of resamples.
-        level: nominal coverage; without refits by percentiles.
+        level: nominal coverage; without refits the interval is a percentile interval.
 
     Raises:
-        DataError: for fewer than three images per attribute, or a value that never changes.
+        DataError: for fewer than three images per attribute, or a constant value.
     """
     x, y = np.asarray(attributes, dtype=np.float64), np.asarray(value, dtype=np.float64)
     known = np.isfinite(x).all(axis=1) & np.isfinite(y)
@@ -130,8 +130,8 @@ def _over_refits(
     once = np.ones((1, len(x)))
     each = []
     for values in refits:
-        # In deviations of the value itself: refits scatter more than it does, and in deviations of
-        # their own they would seem to agree.
+        # In standard deviations of the value itself: refits vary more, and standardised by their
+        # own deviation they would seem to agree.
         scale = values[known].std(axis=0) / y.std()
         solved = (_solved(x, column, once)[:2] for column in values[known].T)
         each.append([[k[0] * by for k in one] for one, by in zip(solved, scale, strict=True)])
@@ -152,7 +152,7 @@ def _solved(x: Array, y: Array, weights: Array) -> tuple[Array, Array, Array]:
     sd = np.sqrt(np.maximum(np.einsum("rii->ri", cov), 1e-300))
     corr = cov / sd[:, :, None] / sd[:, None, :]
     inner, outer = corr[:, :-1, :-1], corr[:, :-1, -1]
-    # The pseudo-inverse gives attributes that are copies of each other equal shares.
+    # The pseudo-inverse gives identical attributes equal shares.
     coefficients = np.einsum("rij,rj->ri", np.linalg.pinv(inner, hermitian=True), outer)
     return coefficients, outer, np.clip((coefficients * outer).sum(axis=1), 0, 1)
 
@@ -170,13 +170,13 @@ def _inflation(x: Array, varies: NDArray[np.bool_]) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class ChoiceEffects:
-    """How two raters weigh attributes when they choose between two images.
+    """Effects of attributes on the choices of two raters between two images.
 
     Attributes:
-        reference: change of the probability that the one chooses an image, for one standard
-            deviation more of the attribute than its partner has.
-        source: the same of the other.
-        difference: source − reference: what goes with their disagreement.
+        reference: change of the probability that the reference chooses an image whose attribute
+            exceeds that of the other image by one standard deviation.
+        source: the same for the source.
+        difference: source − reference: effect on their disagreement.
         p: of the differences, two-sided, by Student's distribution with as many degrees of freedom
             as there are images more than attributes; NaN for a constant attribute.
         pairs: number of pairs.
@@ -198,11 +198,11 @@ def choice_effects(
     *,
     level: float = 0.95,
 ) -> ChoiceEffects:
-    """Regression of either rater's choices, and of their disagreement, on attributes of the images.
+    """Regression of two raters' choices, and of their disagreement, on attributes of the images.
 
-    Linear in the choices themselves (left 1, right 0, a tie 0.5), so that the difference of the two
-    is the regression of the disagreement, whatever confidence either source puts on its labels. A
-    rater who answers with more noise has smaller slopes throughout.
+    Choices themselves (left 1, right 0, a tie 0.5) are regressed, so that the difference of the two
+    regressions is that of the disagreement, whatever the confidence of the labels. A rater with
+    noisier answers has smaller slopes throughout.
 
     Args:
         attributes: one row per image, shape (images, attributes); standardised here over the
@@ -214,9 +214,8 @@ def choice_effects(
         level: nominal coverage.
 
     Returns:
-        Intervals by the variance that holds when pairs share images: products of the influences
-        of all pairs that have an image in common. Attributes that are copies of each other get
-        equal shares; a constant one gets NaN.
+        Intervals from a variance for pairs that share images: products of the influences of all
+        pairs with a common image. Identical attributes get equal shares; a constant one gets NaN.
 
     Raises:
         DataError: for fewer than ten pairs an attribute.
@@ -271,6 +270,6 @@ def _dyadic_error(influence: Array, left: NDArray[np.integer], right: NDArray[np
     np.add.at(by_image, row[: len(left)], influence)
     np.add.at(by_image, row[len(left) :], influence)
     own = (influence**2).sum(axis=0)
-    # products of all pairs that share an image, each pair with itself once; sharing only adds
+    # products of all pairs that share an image, each pair with itself once
     variance = np.maximum((by_image**2).sum(axis=0) - own, own)
     return np.asarray(np.sqrt(variance * len(seen) / max(len(seen) - 2, 1)))

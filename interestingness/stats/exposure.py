@@ -1,8 +1,8 @@
-"""Rates of counts out of exposures (favourites of views, clicks of impressions), made fair.
+"""Rates of counts out of exposures (favourites of views, clicks of impressions).
 
-A beta-binomial model: the count of image i is binomial with a rate of its own, and the rates
-scatter around what the image's age and owner let one expect. What is left of an image when this
-expectation is taken away is what its picture has to answer for.
+In the beta-binomial model the count of image i is binomial with its own rate, and the rates vary
+around an expectation from the image's age and owner. The difference of an image's rate from its
+expectation is attributed to the picture.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from interestingness.stats.columns import columns
 CONCENTRATION_PRIOR = (30.0, 2.0)
 """Median of the log-normal prior on the concentration, and standard deviation of its logarithm."""
 OWNER_PRIOR = (0.5, 4.0)
-"""The owners' variance is drawn towards 0.5² as if four more owners had been seen."""
+"""The owners' variance is shrunk towards 0.5² as if there were four more owners."""
 _ROUNDS = 60
 _LOG_CONCENTRATION = (np.log(0.5), np.log(1e6))
 
 
 @dataclass(frozen=True)
 class RateModel:
-    """What one expects of a rate before its count is seen.
+    """Expectation of a rate before its count is known.
 
     Attributes:
-        intercept: logit of the expected rate at the mean log age, of the average owner.
-        age_slope: change of it per standard deviation of log age; 0 without ages.
+        intercept: logit of the expected rate at the mean log age, for the average owner.
+        age_slope: its change per standard deviation of log age; 0 without ages.
         age_mean, age_sd: of log(1 + age) where the model was fitted.
-        concentration: exposures that the expectation is worth (α + β of the beta distribution).
+        concentration: weight of the expectation in exposures (α + β of the beta distribution).
         owner_sd: standard deviation of the owners' effects, in logits; 0 without owners.
     """
 
@@ -56,7 +56,7 @@ class RateModel:
 
 
 def check_counts(count: ArrayLike, exposure: ArrayLike) -> tuple[Array, Array]:
-    """Both as columns.
+    """Counts and exposures as checked columns.
 
     Raises:
         LabelError: for a negative or infinite number, or a count above its exposure.
@@ -98,7 +98,7 @@ def fit_rates(
         owner: number of each image's owner, 0 or more, shape (images,).
 
     Raises:
-        LabelError: for counts that cannot be, or no image with exposure, or no count at all.
+        LabelError: for impossible counts, no image with exposure, or no count above 0.
 
     Source:
         Beta-binomial regression: Williams 1982; empirical Bayes of rates as in Robinson 2017.
@@ -158,14 +158,14 @@ def owner_effects(
     owners: int,
     age: Array | None = None,
 ) -> Array:
-    """Each owner's effect on the logit of the rate, drawn towards 0; 0 without an image.
+    """Each owner's effect on the logit of the rate, shrunk towards 0; 0 without an image.
 
     Args:
         model: fitted, on these images or others.
-        count, exposure, age: as for ``fit_rates``; images with NaN or without exposure tell
-            nothing.
+        count, exposure, age: as for ``fit_rates``; images with NaN or without exposure are not
+            used.
         owner: number of each image's owner, in [0, owners), shape (images,).
-        owners: how many there are.
+        owners: number of owners.
 
     Returns:
         Shape (owners,).
@@ -190,7 +190,7 @@ def rate_residuals(
     age: Array | None = None,
     effect: Array | float = 0.0,
 ) -> tuple[Array, Array]:
-    """How far each image's rate lies from what is expected of it, and how sure that is.
+    """Difference of each image's rate from its expectation, and the variance of this difference.
 
     Args:
         model: fitted.
@@ -198,8 +198,8 @@ def rate_residuals(
         effect: of each image's owner, shape (images,).
 
     Returns:
-        Posterior mean of logit(rate) less its prior mean, and the posterior variance of
-        logit(rate), shape (images,) each; NaN where a number is missing or the exposure is 0.
+        Posterior mean of logit(rate) minus its prior mean, and the posterior variance of
+        logit(rate), shape (images,) each; NaN if a number is missing or the exposure is 0.
     """
     k, n = check_counts(count, exposure)
     mu = expit(np.broadcast_to(model.expected(age, effect), k.shape))

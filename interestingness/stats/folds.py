@@ -13,16 +13,16 @@ def image_disjoint_folds(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Training and test pairs without a common image.
 
-    Images, not pairs, are dealt into ``folds`` groups; a fold tests the pairs inside one group and
-    trains on the pairs outside it, and pairs that straddle wait. About ``1 / folds`` of the pairs
-    are tested in a whole round, hence the repeats with other groups.
+    Images, not pairs, are assigned to ``folds`` groups. A fold tests on the pairs inside one group
+    and trains on the pairs without an image of it; other pairs are not used. A round tests about
+    ``1 / folds`` of the pairs, hence the repeats with other groups.
 
     Args:
         left: row of each pair's left image, shape (pairs,).
         right: row of the right image, shape (pairs,).
         folds: groups of images, 2 or more.
         repeats: rounds.
-        seed: of the dealing; depends on the images present, not on their order in the pairs.
+        seed: of the assignment, which depends on the images present, not on their order in pairs.
 
     Yields:
         Rows of training pairs and rows of test pairs, both not empty.

@@ -1,4 +1,4 @@
-"""Agreement beyond chance of any number of raters who need not all have answered everything."""
+"""Agreement beyond chance of any number of raters, each of whom may have answered a part."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from interestingness.schema import Array
 from interestingness.stats.columns import columns
 
 VALUES = (0.0, 0.5, 1.0)
-"""Right, a tie, left: three names without an order."""
+"""Right, a tie, left: three nominal values."""
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """How often each answer was given to each pair, one answer a rater.
+    """How often each answer was given to each pair, with one answer for each rater.
 
     Attributes:
         counts: shape (pairs, 3), in the order of ``VALUES``.
@@ -29,7 +29,7 @@ class Answers:
 
     @classmethod
     def of(cls, pair: ArrayLike, rater: ArrayLike, preference: ArrayLike) -> Answers:
-        """Count answers; what one rater said of one pair several times is one answer, its majority.
+        """Count answers; several answers of one rater to one pair count as one, their majority.
 
         Args:
             pair: any number that names the vote's pair, shape (votes,).
@@ -49,10 +49,10 @@ class Answers:
         return cls(counts.astype(np.float64), names)
 
     def agreement(self, weight: ArrayLike | None = None) -> float:
-        """Share of the pairs of answers to one thing that are the same.
+        """Share of equal answers among all pairs of answers to one pair of images.
 
-        A pair of images with n answers counts n times, as in alpha's observed agreement; one with a
-        single answer does not count.
+        A pair of images with n answers has weight n, as in alpha's observed agreement; one with a
+        single answer has none.
 
         Returns:
             In [0, 1]; NaN where no pair has two answers.
@@ -61,13 +61,13 @@ class Answers:
         return observed / total if total > 0 else float("nan")
 
     def alpha(self, weight: ArrayLike | None = None) -> float:
-        """Krippendorff's alpha for names: 1 − observed / expected disagreement.
+        """Krippendorff's alpha for nominal data: 1 − observed / expected disagreement.
 
         Args:
             weight: non-negative weight of each pair (image bootstrap), shape (pairs,).
 
         Returns:
-            At most 1, 0 at chance; NaN where no pair has two answers, or all answers are the same.
+            At most 1, 0 at chance; NaN if no pair has two answers, or all answers are equal.
 
         Source:
             Krippendorff 2004, chapter 11 (nominal data); expected disagreement from the answers to
@@ -80,7 +80,7 @@ class Answers:
         return 1 - (1 - observed / total) / expected
 
     def _parts(self, weight: ArrayLike | None) -> tuple[float, float, float]:
-        """Agreeing answers, the share that chance would make agree, and the answers that count."""
+        """Agreeing answers, the share expected to agree by chance, and the answers used."""
         w = np.ones(len(self.counts)) if weight is None else np.asarray(weight, dtype=np.float64)
         same, number, counts = self._fixed
         total = float(w @ number)

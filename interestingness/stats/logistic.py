@@ -19,7 +19,8 @@ def antisymmetric_logistic(
 ) -> Array:
     """Slopes w that maximise Σ v [p log σ(x·w) + (1 − p) log σ(−x·w)] − ridge/2 · |w|².
 
-    Without an intercept, swapping a pair's images (x to −x, p to 1 − p) changes nothing.
+    There is no intercept, so that swapping a pair's images (x to −x, p to 1 − p) changes nothing.
+    For linear heads on features see ``learning.linear_solver.fit`` (docs/decisions/0033).
 
     Args:
         signals: one row per pair, each column negated by a swap, shape (pairs, signals).
@@ -52,8 +53,8 @@ def choose_ridge(
         ridges: to choose from.
 
     Returns:
-        The ridge, and the tested rows (a pair may come more than once) and their margins that it
-        was chosen by. With no fold, the largest ridge and no rows.
+        The ridge, the tested rows (a pair may occur more than once) and their margins. Without
+        folds, the largest ridge and no rows.
     """
     x = np.asarray(signals, dtype=np.float64)
     p, v = columns(preference, weight=weight)
@@ -73,7 +74,7 @@ def choose_ridge(
 
 
 def _newton(x: Array, p: Array, weight: Array, ridge: float) -> Array:
-    """Several fits at once that differ in their weights.
+    """Newton's method for several fits that differ in their weights.
 
     Args:
         x: (pairs, signals).

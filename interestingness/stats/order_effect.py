@@ -1,4 +1,4 @@
-"""Take the order of presentation out of votes: logit P(left) = margin of the pair ± b of the rater.
+"""Correct votes for the order of presentation: logit P(left) = margin of the pair ± b of the rater.
 
 Sign: b > 0 favours the image shown first, b < 0 the one shown second.
 """

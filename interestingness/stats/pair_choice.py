@@ -1,4 +1,4 @@
-"""Which pairs to ask about next: what the answers so far leave open, and a random part."""
+"""Choose the pairs to ask about next: the most informative ones, and a random part."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from interestingness.stats.columns import check_preference, columns
 Rows = NDArray[np.int64]
 
 MOST_IMAGES = 2500
-"""Images that the active part looks at: the covariance of all their utilities is kept."""
+"""Most images in the active part, which stores the covariance of their utilities."""
 TREE_DEGREE = 3
-"""Pairs that one tree may give an image; without a bound the least known image is in all."""
+"""Most pairs of an image in one tree; without a bound the least known image is in all of them."""
 _NEAREST = 24
-"""Partners of highest gain per image that a tree is first made of."""
+"""Partners of highest gain for each image, from which a tree is made first."""
 _JITTER = 1e-6
 
 
@@ -32,8 +32,8 @@ class ChosenPairs:
 
     Attributes:
         left, right: rows of the two images, left < right, shape (pairs,) each.
-        random: whether the pair was drawn at random, shape (pairs,). These alone are fit to judge
-            a model by: the others were chosen for being hard.
+        random: whether the pair was drawn at random, shape (pairs,). Evaluate a model on these
+            alone: the others were chosen for being hard.
         gain: expected information about the utilities when asked after those before it in the
             list, in nats, shape (pairs,).
     """
@@ -64,9 +64,9 @@ def next_pairs(
 
     The gain of a pair is ½ log(1 + p (1 − p) · V): p its preference by the Bradley-Terry fit so
     far, V the variance of its margin in the Laplace covariance. A tree joins all images, so that a
-    comparison graph in several parts becomes one; it is grown from the highest gain down, with at
-    most ``TREE_DEGREE`` pairs an image. What a chosen pair will tell is counted before the next
-    tree is grown: under the Laplace approximation information does not depend on the answer.
+    disconnected comparison graph becomes connected; pairs are added in order of falling gain, with
+    at most ``TREE_DEGREE`` pairs for each image. The information of chosen pairs is counted before
+    the next tree is made: in the Laplace approximation it does not depend on the answer.
 
     Args:
         left: row of each asked pair's left image, shape (asked,); may be empty.
@@ -76,18 +76,18 @@ def next_pairs(
         pairs: how many to choose, 1 or more.
         seed: of the random part, and of the choice among equals.
         weight: number of votes behind each preference; None takes one each.
-        random_share: at least this share is random pairs, in [0, 1]. They cover all images, which
-            a ranker needs that is to generalise, and are all that is fit for evaluation.
+        random_share: least share of random pairs, in [0, 1]. They cover all images, which helps a
+            model to generalise, and are the only pairs for evaluation.
         ridge: precision of the normal prior on utilities, above 0.
-        repeat: whether asked pairs may be chosen again (people differ; most judges do not).
+        repeat: whether asked pairs may be chosen again (people differ; most models repeat).
 
     Returns:
         Exactly ``pairs`` distinct pairs. With more than ``MOST_IMAGES`` images, trees join a random
         part of so many.
 
     Raises:
-        LabelError: for fewer than two images, a number or share that cannot be, or more pairs than
-            are left to ask.
+        LabelError: for fewer than two images, an impossible number or share, or more pairs than are
+            left to ask.
 
     Source:
         Expected information and a spanning tree per round: Mikhailiuk et al. 2020 (ASAP,
@@ -130,7 +130,7 @@ def next_pairs(
 
 
 class _Information:
-    """What has been asked, as the precision of the utilities of some images (Laplace).
+    """Precision of the utilities of some images (Laplace), given the pairs asked so far.
 
     Args of methods are rows of all images; pairs with an image that is not among ``some`` add
     nothing and have gain 0.
@@ -175,8 +175,8 @@ class _Information:
     def tree(self, closed: set[int], rng: np.random.Generator) -> Rows:
         """A spanning tree of high gain without closed pairs, best first, shape (edges, 2).
 
-        It falls apart where closed pairs leave it no way. Kruskal's rule on each image's
-        ``_NEAREST`` best partners, then on all pairs for what these leave unjoined.
+        Several trees if closed pairs disconnect the images. Kruskal's algorithm on each image's
+        ``_NEAREST`` best partners, then on all pairs for the images that are not joined yet.
         """
         n = len(self.some)
         c = self.covariance
@@ -203,7 +203,7 @@ class _Information:
 
 
 class _Tree:
-    """Edges taken so far and what they join; Kruskal's rule with bounded degrees."""
+    """Kruskal's algorithm with bounded degrees: edges taken so far and the sets they join."""
 
     def __init__(self, size: int, closed: set[int], some: Rows, images: int) -> None:
         self.edges: list[tuple[int, int]] = []
@@ -213,7 +213,7 @@ class _Tree:
 
     @property
     def done(self) -> bool:
-        """Whether all are joined."""
+        """Whether all images are joined."""
         return len(self.edges) == self._size - 1
 
     def grow(self, one: Rows, other: Rows, gain: Array) -> None:

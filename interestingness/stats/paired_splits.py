@@ -1,4 +1,4 @@
-"""Is one model better than another over repeated splits of the same data?"""
+"""Tests whether one model is better than another over repeated splits of the same data."""
 
 from __future__ import annotations
 
@@ -46,16 +46,15 @@ def corrected_paired_t(
 
         t = mean(d) / sqrt((1/J + n_test/n_train) s²),   J − 1 degrees of freedom
 
-    The plain test divides by s²/J, as if every split were new data, and finds differences that are
-    not there; more splits would make it ever surer.
+    The plain test divides by s²/J, as if every split were new data. It finds differences that do
+    not exist, and more of them with more splits.
 
     Args:
         one: accuracy of one model on each split, NaN where it has none, shape (splits,).
         other: of the other model.
         test_per_train: n_test / n_train.
         level: of the interval.
-        most: size of the largest difference that can be (1 of accuracies), where the interval ends
-            at the latest.
+        most: largest possible difference (1 for accuracies), at which the interval is cut.
 
     Source:
         Nadeau and Bengio 2003, Inference for the generalization error, equation 9.
@@ -78,7 +77,10 @@ def corrected_paired_t(
 
 
 def holm(p: Sequence[float]) -> NDArray[np.float64]:
-    """p values of a family of tests after Holm's step-down correction; NaN stays and counts not.
+    """p values of a family of tests after Holm's step-down correction, without those that are NaN.
+
+    >>> holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
 
     Source:
         Holm 1979, A simple sequentially rejective multiple test procedure.

@@ -1,4 +1,4 @@
-"""Does a rater favour the place in which an image is shown? Counted on pairs shown both ways."""
+"""Position bias of a rater, counted on pairs shown in both orders."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from interestingness.stats.columns import columns
 
 @dataclass(frozen=True)
 class PositionBias:
-    """Pairs by what was chosen in the two orders.
+    """Numbers of pairs by the choices in the two orders.
 
     Attributes:
         consistent: the same image won in both orders.
-        first_twice: whatever was shown first won, in both orders.
-        second_twice: whatever was shown second won.
-        undecided: shown both ways, but a tie within one order.
+        first_twice: the image shown first won in both orders.
+        second_twice: the image shown second won in both orders.
+        undecided: shown in both orders, with a tie in one of them.
         one_order: answered in one order only; not used below.
     """
 

@@ -1,4 +1,4 @@
-"""A rising curve y = a − b · n^(−c) through measured points, and what twice as many would bring."""
+"""Learning curves y = a − b · n^(−c) through measured points, and their gain by twice the data."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from interestingness.stats.columns import columns
 
 LEVEL = 0.95
 EXPONENTS = np.geomspace(0.1, 2.0, 160)
-"""Candidates for c: slower than a tenth looks like a straight line over log n, faster than the
-square like a step; few points tell neither from its neighbour."""
+"""Candidates for c. Below 0.1 the curve is nearly a straight line over log n, above 2 nearly a
+step; few points cannot distinguish either from its neighbours."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class PowerLaw:
     """The fitted curve.
 
     Attributes:
-        limit: a, what is reached in the end.
+        limit: a, the value for infinitely many data.
         drop: b, 0 or more.
         exponent: c, one of ``EXPONENTS``.
     """
@@ -46,9 +46,9 @@ def fit_power_law(
 
     Args:
         n: sizes above 0, three different ones or more, shape (points,).
-        y: what was reached, shape (points,).
+        y: values at these sizes, shape (points,).
         weight: non-negative, e.g. inverse variances; None weighs points alike.
-        most: what can be reached at best.
+        most: largest possible value.
 
     Raises:
         LabelError: for fewer than three different sizes, a size of 0 or less, or NaN.
@@ -81,12 +81,12 @@ def fit_power_law(
 
 @dataclass(frozen=True)
 class Doubling:
-    """What a learning curve says about its continuation.
+    """Extrapolation of a learning curve.
 
     Attributes:
         law: fitted to the means.
-        gain: of twice the largest size over the largest, with interval.
-        limit: what is reached in the end, with interval.
+        gain: increase from the largest size to twice that size, with interval.
+        limit: value for infinitely many data, with interval.
     """
 
     law: PowerLaw
@@ -101,7 +101,7 @@ def doubling(n: ArrayLike, values: Array, *, seed: int, resamples: int = 300) ->
         n: sizes, ascending, shape (points,).
         values: shape (repetitions, points), no NaN.
         seed: of the resamples.
-        resamples: how many.
+        resamples: their number.
 
     Raises:
         LabelError: as for ``fit_power_law``.

@@ -1,4 +1,4 @@
-"""How far raters agree with each other and with themselves: the ceiling of any model."""
+"""Agreement of raters with each other (the human ceiling) and with themselves."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def human_ceiling(
 
         ceiling = Σ_v w_v (1[v = M] + ½·1[M is a tie]) / Σ_v w_v
 
-    over all decided votes that have another rater's vote beside them. A tie of the others counts
-    one half, as a coin would. It is the accuracy of a typical *single* rater; a model that
-    predicts the majority well can exceed it.
+    over all decided votes on pairs with another rater's vote. A tie of the others counts one half.
+    It is the accuracy of a typical *single* rater; a model that predicts the majority well can
+    exceed it.
 
     Args:
         pair: any number that names the vote's pair, shape (votes,).
@@ -40,14 +40,14 @@ def human_ceiling(
 
 
 def agrees_with_others(pair: ArrayLike, rater: ArrayLike, preference: ArrayLike) -> Array:
-    """Per vote: 1 where it is the majority of the other raters' votes on its pair, 0 where not.
+    """Per vote 1 if it equals the majority of the other raters' votes on its pair, else 0.
 
     Args:
         pair, rater, preference: as for ``human_ceiling``.
 
     Returns:
-        Shape (votes,); 0.5 where the others are tied; NaN for a tie or an unusable answer, and
-        where nobody else answered.
+        Shape (votes,); 0.5 if the others are tied; NaN for a tie, an unusable answer, or a pair
+        without votes of others.
     """
     choice, *_ = columns(preference)
     known = ~np.isnan(choice)
@@ -70,7 +70,7 @@ def agrees_with_others(pair: ArrayLike, rater: ArrayLike, preference: ArrayLike)
 def repetition_stability(
     pair: ArrayLike, rater: ArrayLike, first: ArrayLike, preference: ArrayLike
 ) -> tuple[float, int]:
-    """Mean share of the commonest answer when one rater sees one pair in one order again.
+    """Mean share of the most frequent answer of one rater to one pair in one order.
 
     Args:
         pair: any number that names the vote's pair, shape (votes,).
@@ -79,9 +79,9 @@ def repetition_stability(
         preference: 1 left chosen, 0 right, 0.5 a tie, NaN no usable answer, shape (votes,).
 
     Returns:
-        The mean, in (0, 1], and the number of (rater, pair, order) cells with two or more answers
-        that it is taken over; NaN and 0 without such cells. A coin gives 0.75 for two answers,
-        so compare only cells of one size.
+        The mean, in (0, 1], over (rater, pair, order) cells with two or more answers, and their
+        number; NaN and 0 without such cells. Random answers give 0.75 for two answers, so compare
+        only cells of one size.
 
     Source:
         Repetition stability: Shi et al. 2024 (arXiv 2406.07791).

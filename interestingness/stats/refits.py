@@ -1,4 +1,4 @@
-"""How far an estimate scatters because of what a model was trained on."""
+"""Variance of an estimate that is due to the training data of a model."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from interestingness.schema import Array
 def training_variance(by_image: Array, by_pair: Array) -> Array:
     """Variance of an estimate over trainings on other pairs of other images.
 
-    Training on resampled images weighs a pair by the product of its images' counts and so counts
-    the noise of the pair itself three times; training on resampled pairs tells that noise, and two
-    of the three are taken off again. Images can only add to it.
+    Training on resampled images weights a pair by the product of its images' counts and so counts
+    the noise of the pair itself three times. Training on resampled pairs measures this noise, and
+    twice it is subtracted. The noise of the pairs is the lower bound of the result.
 
     Args:
-        by_image: the estimate after trainings on resampled images, shape (…, refits);
-            NaN where a resample gave none, which are left out.
+        by_image: the estimate after trainings on resampled images, shape (…, refits); NaN values,
+            of resamples without a model, are left out.
         by_pair: the estimate after trainings on resampled pairs, shape (…, refits).
 
     Returns:

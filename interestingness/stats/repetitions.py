@@ -10,7 +10,7 @@ from interestingness.stats.bootstrap import Interval
 
 LEVEL = 0.95
 FEWEST = 5
-"""Repetitions below which there is no interval: it would be too wide, or by luck too narrow."""
+"""Least repetitions for an interval; with fewer it is too wide or, by chance, too narrow."""
 
 
 def mean_interval(values: Array, *, fewest: int = FEWEST, most: float = np.inf) -> Interval:
@@ -18,8 +18,8 @@ def mean_interval(values: Array, *, fewest: int = FEWEST, most: float = np.inf) 
 
     Args:
         values: one number per repetition, shape (repeats,).
-        fewest: repetitions below which there is no interval, 2 or more.
-        most: size of the largest value that can be, where the interval ends at the latest.
+        fewest: least repetitions for an interval, 2 or more.
+        most: largest possible absolute value, at which the interval is cut.
     """
     known = values[~np.isnan(values)]
     n = len(known)

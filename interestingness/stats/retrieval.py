@@ -1,4 +1,4 @@
-"""How well a score ranks images against a flag or a grade; ties are taken by expectation."""
+"""Ranking quality of a score against a flag or a grade, in expectation over tied scores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from interestingness.stats.columns import columns
 def average_precision(
     score: ArrayLike, relevant: ArrayLike, *, weight: ArrayLike | None = None
 ) -> float:
-    """Mean precision at the relevant items, in the expectation over orders of tied scores.
+    """Average precision, in expectation over the orders of tied scores.
 
     Args:
         score: higher is ranked first, shape (items,).
@@ -21,8 +21,8 @@ def average_precision(
         weight: whole numbers, that many copies of the item (for a bootstrap by weights).
 
     Returns:
-        In (0, 1]; the share of relevant items is about the value of a constant score. NaN if no
-        item is relevant.
+        In (0, 1]; a constant score gives about the share of relevant items. NaN if no item is
+        relevant.
 
     Raises:
         LabelError: for a flag that is neither 0 nor 1, or a weight that is not whole.
@@ -58,13 +58,13 @@ def ndcg(
     k: int | None = None,
     weight: ArrayLike | None = None,
 ) -> float:
-    """Discounted cumulative gain over its best value, in the expectation over tied scores.
+    """Normalised discounted cumulative gain, in expectation over the orders of tied scores.
 
     Args:
         score: higher is ranked first, shape (items,).
-        gain: non-negative worth of an item (used as it is, no exponential); items with NaN on
-            either side are dropped.
-        k: places that count; None counts all.
+        gain: non-negative gain of an item, used without an exponential; items with NaN on either
+            side are dropped.
+        k: number of first places used; None uses all.
         weight: whole numbers, that many copies of the item.
 
     Returns:
@@ -90,7 +90,7 @@ def ndcg(
 
 
 def _copies(score: ArrayLike, worth: ArrayLike, weight: ArrayLike | None) -> tuple[Array, Array]:
-    """Known items, best score first, each as often as its weight says."""
+    """Items without NaN, best score first, each repeated by its weight."""
     s, v, w = columns(score, worth, weight=weight)
     copies = w.astype(np.int64)
     if (copies != w).any():

@@ -1,4 +1,4 @@
-"""The words that tell one group of texts from the others. English."""
+"""Words that distinguish one group of English texts from the others."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _WORD = re.compile(r"[^\W\d_]{2,}(?:['’-][^\W\d_]{2,})*")
 STOP_WORDS = ENGLISH_STOP_WORDS - {
     "bill", "cry", "detail", "fill", "fire", "mill", "sincere", "system", "thick", "thin"
 }  # fmt: skip
-"""scikit-learn's list without the words that say what a picture shows (Nothman et al. 2018 on what
-such lists contain by accident)."""
+"""scikit-learn's list without words that describe what a picture shows (Nothman et al. 2018 found
+such accidents in published lists)."""
 ABOUT_PICTURES = frozenset(
     {"image", "picture", "photo", "photograph", "interesting", "interest", "left", "right"}
 )
-"""What nearly every reason says, whichever picture it is about."""
+"""Words of nearly every reason, whatever the picture shows."""
 
 
 def words_of(text: str, *, ignore: Collection[str] = ABOUT_PICTURES) -> list[str]:
-    """Lemmas of a text in their order, without stop words, numbers and words of one letter.
+    """Lemmas of a text in order, without stop words, numbers and words of one letter.
 
     Args:
-        text: any text; case is dropped.
+        text: any text; case is ignored.
         ignore: further words to leave out, as lemmas.
 
     Source:
@@ -48,19 +48,19 @@ def words_of(text: str, *, ignore: Collection[str] = ABOUT_PICTURES) -> list[str
 def salient_words(
     texts: Sequence[Collection[str]], cluster: NDArray[np.int64], *, most: int = 4
 ) -> list[tuple[str, ...]]:
-    """Words of each cluster: frequent in its texts and rare in the other clusters.
+    """Words of each cluster that are frequent in its texts and rare in the other clusters.
 
-    A word counts once in a text. It weighs its share of the cluster's texts times
-    ``log(1 + mean / total)``, with the mean number of words a cluster holds and the number of
-    texts of all clusters with the word.
+    A word counts once in a text. Its weight is its share of the cluster's texts times
+    ``log(1 + mean / total)``, where mean is the mean number of words in a cluster and total the
+    number of texts in all clusters with the word.
 
     Args:
         texts: words of each text (``words_of``), shape (texts,).
         cluster: numbers from 0, shape (texts,).
-        most: words a cluster.
+        most: words for each cluster.
 
     Returns:
-        One tuple a cluster, the most salient first; fewer words where a cluster has no more.
+        One tuple for each cluster, most salient words first; shorter if a cluster has fewer words.
 
     Source:
         Class-based TF-IDF, Grootendorst 2022 (BERTopic), with document frequencies.

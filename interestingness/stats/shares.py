@@ -1,4 +1,4 @@
-"""Intervals of shares without resampling: exact ones, and one for pairs that share images."""
+"""Intervals of shares without resampling: exact, and Wilson's for pairs that share images."""
 
 from __future__ import annotations
 
@@ -33,12 +33,11 @@ def quick_share(
     weight: ArrayLike | None = None,
     level: float = 0.95,
 ) -> Interval:
-    """Mean of numbers in [0, 1], one a pair, with Wilson's interval for as many independent pairs
-    as the pairs are worth.
+    """Mean of one number in [0, 1] for each pair, with Wilson's interval for an effective number.
 
-    For hundreds of raters, where ``share_interval`` would resample hundreds of times; about as
-    wide. The worth is share · (1 − share) / variance, the variance as in ``accuracy_interval``:
-    from the errors of all pairs that share an image.
+    For hundreds of raters, where ``share_interval`` would resample hundreds of times; the width is
+    similar. The effective number of independent pairs is share · (1 − share) / variance, with the
+    variance of ``accuracy_interval``, from the errors of all pairs that share an image.
 
     Args:
         hits: per pair, no NaN, shape (pairs,).

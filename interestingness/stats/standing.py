@@ -1,4 +1,4 @@
-"""Where a score stands: among other scores, and against their median."""
+"""Percentiles, probabilities and stars of scores among other scores."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from scipy.special import expit
 
 
 def percentile(scores: ArrayLike, among: ArrayLike) -> NDArray[np.float64]:
-    """Share of other scores that lie below, half of the equal ones counted.
+    """Share of other scores that are lower, plus half of the equal ones.
 
     Args:
-        scores: NaN where there is none, shape (images,).
-        among: the scores to compare with; NaN are left out, shape (others,).
+        scores: NaN for none, shape (images,).
+        among: scores to compare with, shape (others,); NaN values are left out.
 
     Returns:
-        In [0, 1], NaN where there is no score or nothing to compare with, shape (images,).
+        In [0, 1], NaN without a score or others to compare with, shape (images,).
     """
     given = np.asarray(scores, dtype=np.float64)
     others = np.asarray(among, dtype=np.float64)
@@ -48,7 +48,7 @@ tenth one, the middle third three."""
 
 
 def stars(percentile: ArrayLike) -> NDArray[np.int64]:
-    """One to five stars by where an image stands among the others.
+    """One to five stars by percentile.
 
     Args:
         percentile: in [0, 1], NaN where there is no score, shape (images,).

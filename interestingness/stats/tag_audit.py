@@ -1,4 +1,4 @@
-"""Which tags tell two classes of images apart."""
+"""Tags that distinguish two classes of images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class TagOdds:
     """One tag.
 
     Attributes:
-        tag: in small letters.
+        tag: in lower case.
         yes: images of class 1 that have it.
         no: images of class 0 that have it.
         log_odds: of having it in class 1 against class 0, half an image added to every count.
@@ -32,12 +32,12 @@ class TagOdds:
 def predictive_tags(
     tags: Sequence[Sequence[str]], flag: NDArray[np.bool_], *, least: int
 ) -> list[TagOdds]:
-    """Tags by how surely they go with a class, surest first.
+    """Tags in order of falling evidence (|z|) for a class.
 
     Args:
         tags: of each image.
         flag: class of each image, shape (images,).
-        least: images that must have the tag.
+        least: least number of images with the tag.
 
     Source:
         Haldane-Anscombe correction and Woolf's standard error of a log odds ratio.

@@ -1,4 +1,4 @@
-"""Pairs that got the same counts of votes are one case: millions of votes become few patterns."""
+"""Group pairs with equal counts of votes, so that millions of votes become few patterns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy import sparse
 from interestingness.schema import Array
 
 _UNIT = 2.0**20
-"""Counts are compared in units of 2⁻²⁰, far below any soft vote that matters."""
+"""Counts are compared in units of 2⁻²⁰, far below any relevant difference of soft votes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Patterns:
         return total.astype(np.float64)
 
     def spread(self, preference: Array) -> Array:
-        """A preference per pattern as one per pair; NaN without votes, shape (pairs,)."""
+        """Spread preferences of patterns to pairs; NaN without votes, shape (pairs,)."""
         if not len(preference):
             return np.full(len(self.pattern), np.nan)
         own = preference[self.pattern]
@@ -60,8 +60,8 @@ def vote_patterns(
 ) -> Patterns:
     """Count votes per cell and pair, and find the distinct patterns.
 
-    Each pattern is kept in one of its two orientations, chosen by its content alone, so that
-    whatever is computed from patterns is exactly antisymmetric under swapping a pair's images.
+    Each pattern is stored in one of its two orientations, chosen by its content alone, so that
+    results from patterns are exactly antisymmetric under swapping a pair's images.
 
     Args:
         pair: row of each vote's pair, shape (votes,).
@@ -100,7 +100,7 @@ def vote_patterns(
 
 
 def _mirror(cell: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The cell that takes a vote's place when left and right are swapped."""
+    """The cell of a vote after left and right are swapped."""
     group, order, side = cell // 6, (cell // 2) % 3, cell % 2
     return 6 * group + 2 * (2 - order) + (1 - side)
 

@@ -126,7 +126,7 @@ def both_ways(splits: Sequence[PairSplit], pairs: Pairs) -> list[PairSplit]:
     found = []
     for split in splits:
         found.append(split)
-        sides = split.image_sides(pairs)
+        sides = split.image_parts(pairs)
         if 2 * sides["test"].sum() >= sides["train"].sum() > 0:
             found.append(
                 PairSplit(split.test, split.validation, split.train, split.rule, split.facts)

@@ -91,7 +91,7 @@ class LafinTable1(Study):
         Raises:
             LabelError: for a score or source that is not there.
             ConfigError: if the model has no modalities, or options of its head were given.
-            DataError: from a split without a validation side.
+            DataError: from a split without a validation part.
         """
         _check_overrides(material.overrides)
         tables, features = material.tables, material.features
@@ -162,13 +162,13 @@ class LafinTable1(Study):
         pairs, present = material.pairs, material.features.present
         source = material.sources.named(self.source, "study.source")
         labels = source.fit(pairs[split.train]).labels(pairs)
-        sides = split.image_sides(pairs)
+        sides = split.image_parts(pairs)
         good = present & ~np.isnan(flag) & (impressions > 0)
         left, right = pairs.left, pairs.right
         told = labels.known & good[left] & good[right]
         both = impressions[left] * impressions[right] / (impressions[left] + impressions[right])
         images, ranked = {}, {}
-        for name, mask in split.sides().items():
+        for name, mask in split.parts().items():
             rows = np.flatnonzero(sides[name] & good).astype(np.int64)
             images[name] = Examples(rows, None, flag[rows], impressions[rows])
             rows = np.flatnonzero(mask & told)

@@ -56,5 +56,5 @@ class Batches:
 
         return asyncio.run(go())
 
-    def shards(self) -> list[tuple[Any, ...]]:
+    def parts(self) -> list[tuple[Any, ...]]:
         return self.bench.rows("SELECT state, batch_id FROM batch ORDER BY rowid")

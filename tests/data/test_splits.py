@@ -39,11 +39,11 @@ def make(images: int, pairs: int, seed: int = 0, **columns: Any) -> tuple[Pairs,
 
 
 def sides_of_images(split: PairSplit, pairs: Pairs) -> list[set[int]]:
-    return [set(np.flatnonzero(s).tolist()) for s in split.image_sides(pairs).values()]
+    return [set(np.flatnonzero(s).tolist()) for s in split.image_parts(pairs).values()]
 
 
 def check_disjoint(split: PairSplit) -> None:
-    total = np.sum([mask.astype(int) for mask in split.sides().values()], axis=0)
+    total = np.sum([mask.astype(int) for mask in split.parts().values()], axis=0)
     assert total.max(initial=0) <= 1
     assert split.dropped == int((total == 0).sum())
     assert sum(split.facts["pairs"].values()) + split.dropped == len(split)
@@ -106,7 +106,7 @@ def test_by_pair_uses_every_pair() -> None:
     split = by_pair(pairs, images, train=0.64, validation=0.16, test=0.2, seed=0)
     check_disjoint(split)
     assert split.dropped == 0
-    assert [int(m.sum()) for m in split.sides().values()] == [65, 16, 20]
+    assert [int(m.sum()) for m in split.parts().values()] == [65, 16, 20]
     report = {leak.what: leak for leak in leak_report(split, pairs, images)}
     assert report["images"].train_test > 0 and not report["pairs"].any
 
@@ -174,7 +174,7 @@ def test_images_of_one_time_stay_together() -> None:
     split = by_time(pairs, images, column="year", **HALF)
     assert split.facts["images_dealt"] == {"train": 7, "validation": 0, "test": 3}
     pairs, images = make(10, 45, year=[1] * 10)
-    with pytest.raises(DataError, match="test side has no pairs"):
+    with pytest.raises(DataError, match="test part"):
         by_time(pairs, images, column="year", **HALF)
 
 
@@ -192,7 +192,7 @@ ERRORS = [
     (by_image, {"train": 0, "validation": 0, "test": 1, "seed": 0}, "train above 0"),
     (by_image, {"train": float("nan"), "validation": 0, "test": 1, "seed": 0}, "sum to 1"),
     (by_image, {"train": 0.98, "validation": 0.01, "test": 0.01, "seed": 0}, "10 images"),
-    (by_image, {"train": 0.9, "validation": 0, "test": 0.1, "seed": 0}, "test side has no pairs"),
+    (by_image, {"train": 0.9, "validation": 0, "test": 0.1, "seed": 0}, "test part has no pairs"),
     (by_pair, {"train": 0.98, "validation": 0, "test": 0.02, "seed": 0}, "12 pairs"),
     (by_group, {"column": "owner", **HALF, "seed": 0}, "no such column"),
     (by_group, {"column": "same", **HALF, "seed": 0}, "1 group"),
@@ -236,7 +236,7 @@ def test_a_fold_without_pairs_is_an_error() -> None:
     ids = ["a", "b", "c", "d"]
     pairs, _, _ = Pairs.from_ids(["a", "c"], ["b", "d"], image_ids=ids)
     images = pa.table({"image_id": ids, "fold": [0, 0, 0, 1]})
-    with pytest.raises(DataError, match="test side has no pairs"):
+    with pytest.raises(DataError, match="test part"):
         by_fold(pairs, images, column="fold", test=1, validation=None)
 
 

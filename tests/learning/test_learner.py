@@ -75,11 +75,9 @@ def test_gradients_are_those_of_two_passes_over_every_image_of_every_pair() -> N
 def test_a_picture_that_breaks_the_loss_is_traced_to_its_pairs() -> None:
     one, given = learner(), batch()
     given.images[3] = float("inf")
-    with pytest.raises(
-        DataError, match=r"1 of 8 scores are not finite; first pairs .*102"
-    ) as caught:
+    with pytest.raises(DataError) as caught:
         one.training_step(given, 7)
-    assert "batch 7" in caught.value.found
+    assert all(part in caught.value.found for part in ("batch 7", "1 of 8", "102"))
 
 
 @pytest.mark.parametrize("loss", [BinaryLoss(), DavidsonLoss(tie=0.3), BradleyTerryLoss()])
@@ -104,8 +102,9 @@ def test_the_objective_is_the_own_loss_over_pairs_with_a_preference(
     assert math.isnan(logged["validation/objective"])
 
 
-def test_weights_that_are_no_numbers_are_not_written() -> None:
+def test_nan_weights_are_not_written() -> None:
     one = learner()
     one.scorer.head.weight.data[2] = float("nan")
-    with pytest.raises(DataError, match=r"scorer.head.weight"):
+    with pytest.raises(DataError) as caught:
         one.on_save_checkpoint({"state_dict": dict(one.state_dict())})
+    assert "scorer.head.weight" in caught.value.found

@@ -167,17 +167,17 @@ def test_binary_is_the_cross_entropy_of_both_sides() -> None:
 
 @pytest.mark.parametrize("number", [-1.0, math.inf, math.nan])
 def test_impossible_options(number: float) -> None:
-    with pytest.raises(ConfigError, match=f"margin of {number}"):
+    with pytest.raises(ConfigError, match="margin"):
         MarginLoss(margin=number)
-    with pytest.raises(ConfigError, match=f"{number} prior votes"):
+    with pytest.raises(ConfigError, match="prior votes"):
         SoftLabelLoss(prior_votes=number)
-    with pytest.raises(ConfigError, match=f"tie parameter of {number}"):
+    with pytest.raises(ConfigError, match="tie"):
         DavidsonLoss(tie=number)
 
 
 def test_where_0_is_possible() -> None:
-    with pytest.raises(ConfigError, match="margin of 0"):
+    with pytest.raises(ConfigError, match="margin"):
         MarginLoss(margin=0)
-    with pytest.raises(ConfigError, match="tie parameter of 0"):
+    with pytest.raises(ConfigError, match="tie"):
         DavidsonLoss(tie=0)
     assert SoftLabelLoss(prior_votes=0).prior_votes == 0

@@ -38,5 +38,5 @@ def test_another_network_is_refused() -> None:
     network = TorchvisionBackbone(
         "resnet18", pretrained="IMAGENET1K_V1", weights="random", licence="none"
     )
-    with pytest.raises(ConfigError, match=r"images by resnet18 .* text tower of scene-clip-64"):
+    with pytest.raises(ConfigError, match=r"resnet18 .* scene-clip-64"):
         check_one_model(network, SceneClipText(weights="embedded"))

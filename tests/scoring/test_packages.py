@@ -99,7 +99,7 @@ def test_pictures_reach_the_network_whole(
 def test_without_the_package_there_is_one_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     package = {"vila": "tensorflow_hub"}.get(name, name)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(WeightsError, match=f"needs the package {package}") as error:
+    with pytest.raises(WeightsError, match=package) as error:
         made(name)
     assert f'pip install "interestingness[{name}]"' in error.value.todo
 
@@ -108,7 +108,7 @@ def test_metrics_are_turned_round_or_refused(imitations: None, material: ScorerM
     up, down = (Pyiqa(metric=m, column="a", max_side=100) for m in ("nima", "brisque"))
     np.testing.assert_allclose(down.scores(material), -up.scores(material))
     assert up.identity() != down.identity()
-    with pytest.raises(ConfigError, match="reference picture"):
+    with pytest.raises(ConfigError, match=r"scorer\.metric"):
         Pyiqa(metric="lpips", column="a", max_side=100)
     with pytest.raises(WeightsError, match="serving_default"):
         Vila(column="a", model="no")

@@ -133,9 +133,9 @@ def test_image_statistics():
 
 
 def test_rows_must_fit():
-    with pytest.raises(LabelError, match="rows of 3 images"):
+    with pytest.raises(LabelError):
         accuracy_interval([1.0], [1.0], [0], [3], images=3, seed=0)
-    with pytest.raises(LabelError, match="2 left and 1 right"):
+    with pytest.raises(LabelError):
         bootstrap_over_images(lambda w: 1.0, [0, 1], [1], seed=0)
 
 

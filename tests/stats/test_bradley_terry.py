@@ -86,10 +86,10 @@ def test_a_disconnected_graph_is_reported():
 
 
 def test_one_sided_comparisons_need_a_ridge():
-    with pytest.raises(LabelError, match="run to infinity"):
+    with pytest.raises(LabelError):
         bradley_terry([0, 1], [1, 2], [1.0, 1.0], images=3, ridge=0.0)
     assert np.isfinite(bradley_terry([0, 1], [1, 2], [1.0, 1.0], images=3).utility).all()
-    with pytest.raises(LabelError, match="ridge = -1"):
+    with pytest.raises(LabelError, match="ridge"):
         bradley_terry([0], [1], [1.0], images=2, ridge=-1)
 
 

@@ -47,7 +47,7 @@ def test_equal_rows_stay_together_and_limit_the_number_of_clusters():
     vectors = np.repeat(np.eye(3), [4, 3, 2], axis=0)
     tree = ward_tree(vectors)
     np.testing.assert_array_equal(cut(tree, clusters=3), [0] * 4 + [1] * 3 + [2] * 2)
-    with pytest.raises(DataError, match=r"4 clusters of 3 distinct vectors \(of 9\)"):
+    with pytest.raises(DataError, match="4 clusters"):
         cut(tree, clusters=4)
     assert (cut(ward_tree(np.ones((5, 2))), distance=0) == 0).all()
 

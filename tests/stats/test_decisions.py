@@ -51,5 +51,5 @@ def test_all_right_or_all_wrong_is_not_certainty(sign: int, ends: tuple[float, f
 
 
 def test_a_grade_is_no_flag() -> None:
-    with pytest.raises(LabelError, match="neither 0 nor 1"):
+    with pytest.raises(LabelError):
         decisions([1.0, 2.0], [0.5, 1])

@@ -57,5 +57,5 @@ def test_one_repetition_has_no_interval() -> None:
     [([1, 2], [1, 2]), ([1, 1, 1], [1, 2, 3]), ([0, 1, 2], [1, 2, 3]), ([1, 2, 3], [1, np.nan, 3])],
 )
 def test_too_few_sizes_are_said(sizes: list[float], values: list[float]) -> None:
-    with pytest.raises(LabelError, match="learning curve"):
+    with pytest.raises(LabelError):
         fit_power_law(sizes, values)

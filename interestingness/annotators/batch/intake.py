@@ -9,7 +9,7 @@ from typing import TypeVar
 from interestingness.annotators.batch.lines import BatchLine, read_lines
 from interestingness.annotators.engine.asking import Asking
 from interestingness.annotators.engine.replies import classify
-from interestingness.annotators.ledger.batches import Shard as Part
+from interestingness.annotators.ledger.batches import BatchPart
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.types import Answer, Reject
 
@@ -23,7 +23,7 @@ NEVER_RUN = frozenset({"expired", "cancelled", "failed"})
 
 
 async def take_in(
-    ledger: Ledger, part: Part, contents: Iterable[bytes], *, status: str
+    ledger: Ledger, part: BatchPart, contents: Iterable[bytes], *, status: str
 ) -> dict[str, int]:
     """Store the replies of an ended batch, and settle what has none.
 
@@ -89,7 +89,7 @@ async def read_stored(asking: Asking) -> dict[str, str]:
         Change for the next attempt, by key, where an answer asks for one.
     """
     changes: dict[str, str] = {}
-    for chunk in in_chunks(asking.ledger.unjudged()):
+    for chunk in in_chunks(asking.ledger.unparsed()):
         done = await asyncio.gather(
             *(asking.read(task, name, reply) for name, task, reply in chunk)
         )

@@ -28,7 +28,7 @@ from interestingness.annotators.batch.provider import (
 )
 from interestingness.annotators.engine.asking import Asking
 from interestingness.annotators.engine.run_state import Exit, Summary
-from interestingness.annotators.ledger.batches import Shard as Part
+from interestingness.annotators.ledger.batches import BatchPart
 from interestingness.annotators.types import Attempt, Denied, Request, Task
 from interestingness.errors import InterestingnessError
 
@@ -106,9 +106,9 @@ class BatchRun:
         self.changes: dict[str, str] = {}  # retry_with of the reject before, by key
         self.not_before: dict[str, float] = {}  # monotonic; until then a part is left alone
 
-    def unfinished(self) -> list[Part]:
+    def unfinished(self) -> list[BatchPart]:
         """Parts that are not done."""
-        return [part for part in self.ledger.shards() if part.state not in FINISHED]
+        return [part for part in self.ledger.parts() if part.state not in FINISHED]
 
     async def ask_all(self, *, wait: bool) -> None:
         """Take up, hand in, wait, take in; again for what came back without an answer."""
@@ -138,7 +138,7 @@ class BatchRun:
             if not moved:
                 await self.stop.sleep(min(self.limits.poll_s, self.limits.full_s, 5.0))
 
-    async def _step(self, part: Part) -> bool:
+    async def _step(self, part: BatchPart) -> bool:
         """Take the next step of a part, if it can be taken now.
 
         Returns:
@@ -158,12 +158,12 @@ class BatchRun:
         await self._give_back(part, "abandoned", "its batch was never handed in")
         return True
 
-    async def _give_back(self, part: Part, state: str, note: str) -> None:
+    async def _give_back(self, part: BatchPart, state: str, note: str) -> None:
         """Free the attempts of a part that the provider does not have."""
         still_open = (attempt_id for attempt_id, state in part.attempts if state == "open")
         for chunk in in_chunks(still_open):
             await asyncio.gather(*(self.ledger.free(attempt_id, note) for attempt_id in chunk))
-        await self.ledger.move_shard(part.name, state, facts={"why": note})
+        await self.ledger.move_part(part.name, state, facts={"why": note})
 
     # ---- handing in ----------------------------------------------------------------------------
 
@@ -176,7 +176,7 @@ class BatchRun:
         groups = self._groups(need.todo)
         while (group := await asyncio.to_thread(next, groups, None)) and not self.stop.wanted:
             items = [(task, prices.reserve(task, self.changes.get(task.key))) for task, _ in group]
-            name, outcomes = await self.ledger.reserve_shard(items, price_id=prices.price_id)
+            name, outcomes = await self.ledger.reserve_part(items, price_id=prices.price_id)
             denied = next((o for o in outcomes if isinstance(o, Denied)), None)
             if name is not None:
                 lines = [
@@ -226,11 +226,11 @@ class BatchRun:
             state = "failed" if isinstance(error, BatchRefusedError) else "abandoned"
             await self._give_back(part, state, error.found)
             raise
-        await self.ledger.move_shard(
+        await self.ledger.move_part(
             name, "uploaded", file_id=file_id, facts={"endpoint": endpoint, "bytes": len(content)}
         )
 
-    async def _create(self, part: Part) -> bool:
+    async def _create(self, part: BatchPart) -> bool:
         """uploaded → created; looked for before it is made, and again after a lost answer."""
         assert part.file_id is not None
         dead = set(part.facts.get("dead", []))
@@ -243,7 +243,7 @@ class BatchRun:
         if batch is None:
             if asked - len(dead) >= CREATE_TRIES:
                 raise BatchError(f"batch {part.name} was asked for {asked} times")
-            await self.ledger.move_shard(part.name, "uploaded", facts={"asked": asked + 1})
+            await self.ledger.move_part(part.name, "uploaded", facts={"asked": asked + 1})
             try:
                 batch = await self.provider.create(
                     part.name, part.file_id, str(part.facts["endpoint"])
@@ -255,21 +255,21 @@ class BatchRun:
                 # the answer to an earlier try was lost, and that one may exist
                 raise BatchError(error.found, exit_code=Exit(error.exit_code)) from None
             except QueueFullError as full:
-                await self.ledger.move_shard(part.name, "uploaded", facts={"asked": asked})
+                await self.ledger.move_part(part.name, "uploaded", facts={"asked": asked})
                 self._wait(part, full.found)
                 return False
         if batch is None:
             return False  # the answer was lost; the next step looks for it
-        await self.ledger.move_shard(part.name, "created", batch_id=batch.id)
+        await self.ledger.move_part(part.name, "created", batch_id=batch.id)
         return True
 
-    def _wait(self, part: Part, why: str) -> None:
+    def _wait(self, part: BatchPart, why: str) -> None:
         self.asking.say(f"the provider takes no more batches now ({why}); waiting")
         self.not_before[part.name] = time.monotonic() + self.limits.full_s
 
     # ---- taking in -----------------------------------------------------------------------------
 
-    async def _poll(self, part: Part) -> bool:
+    async def _poll(self, part: BatchPart) -> bool:
         """created → ended, or back to uploaded if too much was waiting at the provider."""
         assert part.batch_id is not None
         batch = await self.provider.look_up(part.batch_id)
@@ -279,7 +279,7 @@ class BatchRun:
         problems = batch.errors.data or [] if batch.errors is not None else []
         if batch.status == "failed" and any(p.code == "token_limit_exceeded" for p in problems):
             dead = [*part.facts.get("dead", []), part.batch_id]
-            await self.ledger.move_shard(part.name, "uploaded", facts={"dead": dead})
+            await self.ledger.move_part(part.name, "uploaded", facts={"dead": dead})
             self._wait(part, "too many tokens are waiting")
             return True
         counts = batch.request_counts
@@ -290,10 +290,10 @@ class BatchRun:
             "completed": getattr(counts, "completed", None),
             "why": "; ".join(f"{p.code} {p.message or ''}".strip() for p in problems)[:500],
         }
-        await self.ledger.move_shard(part.name, "ended", facts=facts)
+        await self.ledger.move_part(part.name, "ended", facts=facts)
         return True
 
-    async def _take_in(self, part: Part) -> bool:
+    async def _take_in(self, part: BatchPart) -> bool:
         """ended → done; the provider's own count is held against ours."""
         status = str(part.facts["status"])
         files = [str(name) for what in ("output", "errors") if (name := part.facts.get(what))]
@@ -305,7 +305,7 @@ class BatchRun:
         if wrong:
             self.ledger.event("batch_differs", {"shard": part.name, "wrong": wrong})
             self.asking.say(f"batch {part.batch_id}: {'; '.join(wrong)}")
-        await self.ledger.move_shard(part.name, "done", facts={**counts, "differs": wrong})
+        await self.ledger.move_part(part.name, "done", facts={**counts, "differs": wrong})
         if status == "failed" and not counts["answered"]:
             raise BatchError(
                 f"batch {part.batch_id} failed: {part.facts.get('why')}",
@@ -316,7 +316,7 @@ class BatchRun:
         return True
 
 
-def _differences(part: Part, counts: dict[str, int]) -> list[str]:
+def _differences(part: BatchPart, counts: dict[str, int]) -> list[str]:
     """What the provider counts otherwise than we do."""
     theirs, ours = part.facts.get("completed"), counts["answered"]
     missing = counts["missing"] if part.facts["status"] == "completed" else 0

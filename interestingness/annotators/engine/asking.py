@@ -101,7 +101,7 @@ class Asking:
         cost = self.prices.cost(usage) if usage is not None else None
         if reply.status >= 300:
             cost = 0
-        await self.ledger.judged(
+        await self.ledger.parsed(
             attempt_id,
             verdict,
             parser_version=self.parser_version,

@@ -78,7 +78,7 @@ async def run_tasks(
     """
     run = _Run(asking, sender, limits, random.Random(0))
     await asking.renew()
-    for attempt_id, task, reply in asking.ledger.unjudged():  # stored just before a crash
+    for attempt_id, task, reply in asking.ledger.unparsed():  # stored just before a crash
         await asking.read(task, attempt_id, reply)
     todo = (await asyncio.to_thread(asking.ledger.need, tasks)).todo
     asking.tally.total = len(todo)

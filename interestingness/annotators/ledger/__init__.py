@@ -1,7 +1,6 @@
 """The ledger of paid answers: one SQLite file, explained in ``schema.sql``.
 
 ``store`` is what others use; ``attempts`` and ``batches`` are the changes that can happen, each in
-one transaction; ``writer`` commits them in one thread; ``making`` makes the file; ``opening``
-locks and checks it; ``queries``, ``export`` and ``verify`` read it. Servers and configs are not
-known here.
+one transaction; ``writer`` commits them in one thread; ``making`` makes the file, ``opening`` locks
+and checks it; ``queries``, ``export`` and ``verify`` read it. No server or config is known here.
 """

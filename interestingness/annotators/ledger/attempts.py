@@ -128,7 +128,7 @@ def reserve(
     ).fetchone()
     if live is not None and not may_rebuy(rules, live):
         if live["state"] == "received":
-            return Denied("unjudged", live["id"])
+            return Denied("unparsed", live["id"])
         return Denied("open" if live["state"] == "open" else "held", live["id"])
     denied = _over_budget(db, rules, reserve_uusd)
     if denied is not None:
@@ -240,7 +240,7 @@ def parsed(
     if row["state"] != "received":
         raise LedgerError(
             f"attempt {attempt_id} is {row['state']}: there is no reply to parse",
-            expected="received before judged",
+            expected="received before parsed",
             todo="call received with the reply first",
         )
     charge = row["reserve_uusd"]

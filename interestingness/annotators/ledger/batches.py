@@ -19,12 +19,12 @@ from interestingness.annotators.types import Attempt, Denied, Task
 
 
 @dataclass(frozen=True)
-class Shard:
+class BatchPart:
     """One file of requests for a provider's batch API.
 
     Attributes:
         name: hash of its attempts' ids; names the remote file, so that it is found again.
-        state: ``reserved`` after `reserve_shard`; the later ones are the batch engine's.
+        state: ``reserved`` after `reserve_part`; the later ones are the batch engine's.
         file_id, batch_id: as the provider named them; None before.
         facts: whatever the batch engine wants to remember.
         attempts: id and state of each, in the order in which they were reserved.
@@ -38,7 +38,7 @@ class Shard:
     attempts: tuple[tuple[str, str], ...]
 
 
-def reserve_shard(
+def reserve_part(
     db: sqlite3.Connection, rules: Rules, items: Iterable[tuple[Task, int]], *, price_id: str
 ) -> tuple[str | None, list[Attempt | Denied]]:
     """Reserve what may be asked and what the budget allows, all in this transaction.
@@ -62,7 +62,7 @@ def reserve_shard(
     return name, outcomes
 
 
-def move_shard(
+def move_part(
     db: sqlite3.Connection,
     name: str,
     state: str,
@@ -80,7 +80,7 @@ def move_shard(
     if row is None:
         raise LedgerError(
             f"there is no batch {name!r}",
-            expected="a name that reserve_shard gave",
+            expected="a name that reserve_part gave",
             todo="list them with `interestingness ledger status`",
         )
     merged = {**json.loads(row["facts"]), **redacted_json(facts or {})}
@@ -91,7 +91,7 @@ def move_shard(
     )
 
 
-def shards(db: sqlite3.Connection) -> list[Shard]:
+def parts(db: sqlite3.Connection) -> list[BatchPart]:
     """All of them, oldest first."""
     found = []
     for row in db.execute("SELECT * FROM batch ORDER BY rowid").fetchall():
@@ -99,7 +99,7 @@ def shards(db: sqlite3.Connection) -> list[Shard]:
             "SELECT id, state FROM attempt WHERE shard = ? ORDER BY rowid", (row["shard"],)
         )
         found.append(
-            Shard(
+            BatchPart(
                 row["shard"],
                 row["state"],
                 row["file_id"],

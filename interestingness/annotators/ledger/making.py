@@ -12,13 +12,14 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
 from interestingness.annotators.ledger import attempts
 from interestingness.annotators.ledger.errors import LedgerStorageError
 from interestingness.annotators.types import Reply
+from interestingness.disk import appearing
 
 TABLES = (
     *("run", "task", "subject", "batch", "attempt", "reply"),
@@ -31,28 +32,21 @@ def create(path: Path) -> None:
 
     A file of no bytes is therefore never a new ledger but a damaged one.
     """
-    _empty(_beside(path)).close()
-    _publish(path)
+    with _empty(path):
+        pass
 
 
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.new")
-
-
-def _empty(path: Path) -> sqlite3.Connection:
-    for left in (path, path.with_name(path.name + "-journal")):
-        left.unlink(missing_ok=True)
-    db = sqlite3.connect(path, isolation_level=None)
-    db.row_factory = sqlite3.Row
+@contextmanager
+def _empty(path: Path) -> Iterator[sqlite3.Connection]:
+    """An empty ledger, to be filled, that takes the place of ``path`` if nothing goes wrong."""
     schema = (files("interestingness.annotators.ledger") / "schema.sql").read_text()
-    db.executescript(f"BEGIN; {schema} COMMIT;")
-    return db
-
-
-def _publish(path: Path) -> None:
-    with open(_beside(path), "rb") as file:
-        os.fsync(file.fileno())
-    _beside(path).replace(path)
+    with appearing(path) as part:
+        with closing(sqlite3.connect(part, isolation_level=None)) as db:
+            db.row_factory = sqlite3.Row
+            db.executescript(f"BEGIN; {schema} COMMIT;")
+            yield db
+        with open(part, "rb") as file:
+            os.fsync(file.fileno())
 
 
 def upgrade(path: Path) -> None:
@@ -61,7 +55,7 @@ def upgrade(path: Path) -> None:
     Raises:
         LedgerStorageError: an answer that was saved in a file cannot be read.
     """
-    with closing(_empty(_beside(path))) as db:
+    with _empty(path) as db:
         db.execute("ATTACH ? AS old", (str(path),))
         db.execute("BEGIN IMMEDIATE")
         for table in TABLES:
@@ -78,7 +72,6 @@ def upgrade(path: Path) -> None:
                 db, rules, "spill_taken", attempt_id, {"file": file.name, "first": first}
             )
         db.execute("COMMIT")
-    _publish(path)
     leftovers = [path.with_name(path.name + ending) for ending in (".ballast", "-journal")]
     for file in [*leftovers, *(file for file, _, _ in taken)]:
         file.unlink(missing_ok=True)

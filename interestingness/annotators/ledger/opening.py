@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from interestingness.annotators.ledger.errors import (
@@ -18,6 +19,7 @@ from interestingness.annotators.ledger.errors import (
     LedgerStorageError,
 )
 from interestingness.annotators.ledger.making import upgrade
+from interestingness.annotators.ledger.writer import unwritable
 
 APPLICATION, VERSION = 1229870418, 2
 BUSY_S = 60.0
@@ -49,8 +51,9 @@ class Lock:
                 expected="one process at a time",
                 todo="wait until it ends; `interestingness ledger status` works meanwhile",
             ) from None
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # the name is for messages only, and the disk may be full
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let others in."""
@@ -65,7 +68,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
     Raises:
         LedgerError: no ledger, or of a later version.
-        LedgerStorageError: damaged.
+        LedgerStorageError: damaged, or the disk is full or failing.
     """
     if not path.is_file():
         raise LedgerError(
@@ -101,7 +104,9 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
             db.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
     except sqlite3.DatabaseError as error:
         db.close()
-        raise damaged(path, str(error)) from None
+        # an operational error is the disk's, any other is the file's
+        broken = unwritable if isinstance(error, sqlite3.OperationalError) else damaged
+        raise broken(path, str(error)) from None
     except BaseException:
         db.close()
         raise

@@ -16,7 +16,7 @@ from interestingness.annotators.types import Need, Reply, Task
 def need(db: sqlite3.Connection, rules: Rules, tasks: Sequence[Task]) -> Need:
     """Where each distinct task stands; see `Need`."""
     todo: list[Task] = []
-    counts = dict.fromkeys(("labelled", "refused", "rejected", "held", "unjudged", "waiting"), 0)
+    counts = dict.fromkeys(("labelled", "refused", "rejected", "held", "unparsed", "waiting"), 0)
     distinct: dict[str, Task] = {}
     for task in tasks:
         distinct.setdefault(task.key, task)
@@ -41,7 +41,7 @@ def _place(db: sqlite3.Connection, rules: Rules, key: str) -> str:
             "SELECT * FROM attempt WHERE key = ? AND state = 'in_doubt'", (key,)
         ).fetchone()
         return "askable" if may_rebuy(rules, live) else "held"
-    return "waiting" if standing == "open" else standing
+    return {"open": "waiting", "unjudged": "unparsed"}.get(standing, standing)
 
 
 def answered(db: sqlite3.Connection, state: str) -> list[tuple[str, Task]]:

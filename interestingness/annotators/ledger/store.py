@@ -169,7 +169,7 @@ class Ledger:
         given = None if tasks is None else list(tasks)
         return self._read(lambda db: export.table(db, kind, given))
 
-    def unjudged(self) -> Iterator[tuple[str, Task, Reply]]:
+    def unparsed(self) -> Iterator[tuple[str, Task, Reply]]:
         """Replies that were stored and not parsed, as after a crash."""
         for attempt_id, task in self._read(lambda db: queries.answered(db, "received")):
             reply = self.reply(attempt_id)
@@ -265,7 +265,7 @@ class Ledger:
             lambda db: attempts.received(db, self.rules, attempt_id, reply)
         )
 
-    async def judged(
+    async def parsed(
         self,
         attempt_id: str,
         verdict: Verdict,
@@ -323,20 +323,20 @@ class Ledger:
 
     # ---- batches -------------------------------------------------------------------------------
 
-    async def reserve_shard(
+    async def reserve_part(
         self, items: Iterable[tuple[Task, int]], *, price_id: str
     ) -> tuple[str | None, list[Attempt | Denied]]:
-        """Reserve many at once for a batch; see `batches.reserve_shard`."""
+        """Reserve many at once for a batch; see `batches.reserve_part`."""
         given = list(items)
 
         def do(db: sqlite3.Connection) -> tuple[str | None, list[Attempt | Denied]]:
             if self._writer.stopped:
                 return None, [Denied("stopped", self._writer.stopped)] * len(given)
-            return batches.reserve_shard(db, self.rules, given, price_id=price_id)
+            return batches.reserve_part(db, self.rules, given, price_id=price_id)
 
         return await self._committed(do)
 
-    async def move_shard(
+    async def move_part(
         self,
         name: str,
         state: str,
@@ -345,16 +345,16 @@ class Ledger:
         batch_id: str | None = None,
         facts: Mapping[str, JSON] | None = None,
     ) -> None:
-        """Write down how far a batch is; see `batches.move_shard`."""
+        """Write down how far a batch is; see `batches.move_part`."""
         await self._committed(
-            lambda db: batches.move_shard(
+            lambda db: batches.move_part(
                 db, name, state, file_id=file_id, batch_id=batch_id, facts=facts
             )
         )
 
-    def shards(self) -> list[batches.Shard]:
+    def parts(self) -> list[batches.BatchPart]:
         """All batches of this ledger, oldest first."""
-        return self._read(batches.shards)
+        return self._read(batches.parts)
 
     # ---- inside --------------------------------------------------------------------------------
 

@@ -67,7 +67,7 @@ def _other_labels(db: sqlite3.Connection, parse: Parse, parser_version: str) -> 
     if old:
         yield (
             f"{old} labels and rejects are of another version of the parser than {parser_version};"
-            " `rebuild=true` makes them anew from the stored replies"
+            " `--rebuild` makes them anew from the stored replies"
         )
         return
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as again:

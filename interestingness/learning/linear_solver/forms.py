@@ -1,9 +1,9 @@
 """The two coordinates in which a linear head on feature differences is found.
 
-With D the feature differences of n training pairs, the optimum is ``w = Dᵀa``. Where there are
-fewer pairs than dimensions one looks for ``a`` and needs only the Gram matrix ``G = DDᵀ`` (dual);
-where there are more, for ``w`` itself (primal). Gradients are kept in the same coordinates, so that
-one minimiser serves both. B sets of pairs are stacked, and K problems are columns of each.
+With D the feature differences of n training pairs, the optimum is ``w = Dᵀa``. With fewer pairs
+than dimensions the unknown is ``a``, and only the Gram matrix ``G = DDᵀ`` is needed (dual form);
+with more, it is ``w`` itself (primal form). Gradients use the same coordinates, so that one
+minimiser serves both. B sets of pairs are stacked, and the K problems of a set are columns.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 SMALLEST_SHARE = 1e-6
-"""The diagonal that is added to a preconditioner is at least this share of its trace (the square of
-it in float64), or the Cholesky factor might fail. The optimum does not depend on it."""
+"""A preconditioner's diagonal gets at least this share of its trace (in float64 the square of it),
+because the Cholesky factorisation might fail otherwise. The optimum does not depend on it."""
 
 SLACK = 1e-5
 """Share of the Gram matrix's mean diagonal; it changes the weights' cosine by less than 1e-7."""
@@ -63,8 +63,9 @@ class Form(ABC):
 class DualForm(Form):
     """Coefficients of pairs: ``w = Dᵀa``; the matrix is the Gram matrix (B, pairs, pairs).
 
-    Pairs that form a cycle (a–b, b–c, a–c) have coefficients that change no weight. Nothing would
-    hold these back, so each pair gets a tiny feature of its own: ``SLACK`` on the diagonal.
+    In a cycle of pairs (a–b, b–c, a–c) some combinations of coefficients change no weight, and
+    would grow without bound. So each pair gets a tiny feature of its own: ``SLACK`` on the
+    diagonal.
     """
 
     def __init__(self, matrix: Tensor) -> None:
@@ -86,7 +87,7 @@ class DualForm(Form):
         def solve(q: Tensor) -> tuple[Tensor, Tensor]:
             scaled = q / root
             found = _solve(factor, scaled)
-            # What was solved says what the Gram matrix would give: no second product with it.
+            # The margins follow from the solved equation, without another product with the matrix.
             return root * found, torch.addcmul(scaled, found, added, value=-1) / root
 
         return solve
@@ -122,6 +123,6 @@ def _cholesky(matrix: Tensor, strength: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _solve(factor: Tensor, q: Tensor) -> Tensor:
-    """As ``torch.cholesky_solve``, which is slower for few columns."""
+    """Solve with a Cholesky factor; ``torch.cholesky_solve`` is slower for few columns."""
     half = torch.linalg.solve_triangular(factor, q, upper=False)
     return torch.linalg.solve_triangular(factor.mT, half, upper=True)

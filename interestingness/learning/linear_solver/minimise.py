@@ -1,8 +1,8 @@
 """Regularised logistic regressions that share their pairs, minimised together.
 
 Each minimises ``sum(weight * loss) + strength / 2 * |w|²``. Problems of one set of pairs share a
-preconditioner, the Hessian at w = 0, factorised once; whoever has not converged after some steps
-gets Newton's method in float64 with a Hessian of his own.
+preconditioner, the Hessian at w = 0, factorised once. A problem that has not converged after some
+steps is solved by Newton's method in float64, with its own Hessian.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Problems(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """Where the minimiser stopped.
+    """Result of the minimiser.
 
     Attributes:
         x: coordinates, shape (B, size, K).
@@ -54,18 +54,18 @@ def minimise(
     tolerance: float = 0.01,
     iterations: int = 40,
 ) -> Solution:
-    """The optima, by preconditioned nonlinear conjugate gradients, then Newton for stragglers.
+    """Minimise by preconditioned nonlinear conjugate gradients, then, where needed, by Newton.
 
     Args:
         form: coordinates.
-        problems: what is minimised.
+        problems: to minimise.
         start: coordinates to start from, shape (B, size, K); None starts at 0.
-        tolerance: the bound of ``Solution`` that is to be reached; 0.01 is a cosine of 0.99995.
-        iterations: of conjugate gradients; few are needed where the shared Hessian fits.
+        tolerance: stop when ``Solution.bound`` is this small; 0.01 is a cosine of 0.99995.
+        iterations: most steps of conjugate gradients; few are needed if the shared Hessian fits.
 
     Source:
-        Polak–Ribière directions, restarted where they would turn back. Margins are linear along a
-        line, so that a search along it costs no product with a matrix. The bound is strong
+        Polak–Ribière directions, restarted where they point uphill. Margins are linear along a
+        line, so that a line search costs no matrix product. The bound follows from strong
         convexity: |w − w*| ≤ |gradient| / strength.
     """
     found = _conjugate(form, problems, start, tolerance, iterations)
@@ -82,8 +82,8 @@ def _conjugate(
 ) -> Solution:
     strength = problems.strength
     curvature = problems.weight.mean(2) / 4
-    curvature = torch.where(curvature > 0, curvature, 1.0)  # padding: any number does
-    # The means over columns: exact where weights and strengths are alike.
+    curvature = torch.where(curvature > 0, curvature, 1.0)  # padding: any positive number works
+    # Means over columns: the preconditioner is exact if weights and strengths are equal.
     solve = form.preconditioner(curvature, strength.log().mean(2)[:, 0].exp())
     width = (len(strength), form.matrix.shape[2], strength.shape[2])
     x = form.matrix.new_zeros(width) if start is None else start.clone()
@@ -110,13 +110,13 @@ def _conjugate(
         x = torch.addcmul(x, length, direction)
         old, old_square = gradient, square
         gradient = form.pull(here.slope) + strength * x
-        # A bound costs a product; before this step was a small one it is not worth asking.
+        # The bound costs a matrix product, so it is computed only after a small step.
         small = square <= (10 * tolerance) ** 2 * strength * form.inner(x, x, here.margin)
         if bool(small.all()) and bool(
             (_bound(form, strength, x, here.margin, gradient) <= tolerance).all()
         ):
             break
-    # Margins were added up; the last word is with those of the coordinates themselves.
+    # Margins were accumulated step by step; the returned bound uses exact ones.
     here = _at(problems, form.margins(x))
     gradient = form.pull(here.slope) + strength * x
     return Solution(x, _bound(form, strength, x, here.margin, gradient)[:, 0])
@@ -167,9 +167,9 @@ def _line(
     ahead: Tensor,
     descent: Tensor,
 ) -> tuple[Tensor, _Place]:
-    """Length of the step that about minimises along the line, (B, 1, K), and where it leads.
+    """Step length of an approximate line search, (B, 1, K), and the point it leads to.
 
-    Newton from where we are, then within a bracket, until nine tenths of the slope are gone.
+    Newton's method in one dimension, within a bracket, until the slope is a tenth of the first.
     """
     linear = problems.strength * form.inner(x, direction, ahead)
     quadratic = problems.strength * form.inner(direction, direction, ahead)

@@ -1,4 +1,4 @@
-"""Feature differences of pairs, never written out as a whole, in the form that is cheapest."""
+"""Feature differences of pairs in the cheapest form; the full matrix is not stored."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from interestingness.learning.linear_solver.forms import DualForm, Form, PrimalF
 from interestingness.schema import Pairs
 
 SHARED_PAIRS = 4096
-"""Up to so many pairs the Gram matrix of all of them is kept (64 MiB), and splits pick from it."""
+"""Up to this number of pairs, splits take their rows from one Gram matrix of all (64 MiB)."""
 
 
 class PairFeatures:
-    """Centred features of the images in use, and which rows of them a pair is the difference of."""
+    """Centred features of the images in use, and the two rows of each pair."""
 
     def __init__(self, features: NDArray[np.floating], pairs: Pairs, *, shared: bool) -> None:
-        """Centre the features: a common mean cancels in differences but costs digits.
+        """Centre the features: a common mean cancels in differences but costs precision.
 
         Args:
             features: one row per image of ``pairs.image_ids``, shape (images, dim).
-            pairs: all pairs that will be learnt from.
-            shared: whether several splits will pick from them.
+            pairs: all pairs of all splits.
+            shared: True if several splits use these pairs.
 
         Raises:
             DataError: if a feature of an image in use is not finite.
@@ -54,7 +54,7 @@ class PairFeatures:
             self._gram = every @ every.T
 
     def few(self, rows: Tensor) -> bool:
-        """Whether pairs are few beside images and dimensions, so that the dual form is cheaper."""
+        """Whether the dual form is cheaper: few pairs compared with images and dimensions."""
         return len(rows) <= 2 * min(int(self._there(rows).sum()), self.matrix.shape[1])
 
     def form(self, rows: Tensor) -> tuple[Form, Callable[[Tensor], Tensor]]:
@@ -75,10 +75,10 @@ class PairFeatures:
         return DualForm(stacked)
 
     def primal(self, rows: Tensor) -> tuple[PrimalForm, Tensor | None]:
-        """Differences of a set of pairs, and a basis (dim, size) that turns coordinates to weights.
+        """Differences of a set of pairs, and a basis (dim, size) from coordinates to weights.
 
-        Weights lie in the span of the training images: where these are fewer than dimensions, there
-        are only as many coordinates, and else no basis.
+        Weights lie in the span of the training images. With fewer images than dimensions there is
+        one coordinate an image; otherwise coordinates are the weights and the basis is None.
         """
         left, right = self.left[rows], self.right[rows]
         there = self._there(rows)

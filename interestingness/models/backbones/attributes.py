@@ -1,4 +1,4 @@
-"""Measured attributes in a backbone's place: the baseline that no network has seen."""
+"""Measured attributes instead of a network's features: a baseline without learnt weights."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from interestingness.models.preprocessing import ImageTransform
 from interestingness.stats.attributes.catalogue import Attribute, attributes_named, measured
 
 SIZE = 256
-"""Longer side of a picture when it is measured, in pixels: small and large files are comparable."""
+"""Longer side in pixels to which pictures are resized, so that small and large files compare."""
 SHORTEST = 8
-"""Shorter side of a picture when it is measured, at least, in pixels."""
+"""Least shorter side in pixels of a resized picture."""
 OUTSIDE = -2.0
-"""Sample of the canvas where there is no picture."""
+"""Value of canvas pixels outside the picture."""
 
 
 class WholePicture(ImageTransform):
-    """The whole picture in its own proportions, on a canvas that says where it ends.
+    """The whole picture in its own proportions, on a canvas that marks its outside.
 
-    A network's centre crop would cut off a third of a wide photograph, and squashing it would tilt
-    its lines; neither harms a network, both harm a measurement.
+    A centre crop would cut off a third of a wide photograph, and squashing it would tilt its lines.
+    Both would change the measurements.
     """
 
     def pixels(self, image: Image.Image) -> Tensor:
@@ -48,7 +48,7 @@ class WholePicture(ImageTransform):
 
 
 class AttributesBackbone(Backbone):
-    """Colourfulness, contrast, edges, … of a picture as its feature vector. It has no weights."""
+    """Colourfulness, contrast, edges, … of a picture as a feature vector, without weights."""
 
     reentrant = True
 
@@ -60,7 +60,7 @@ class AttributesBackbone(Backbone):
                 but the slow ones.
 
         Raises:
-            ConfigError: for a name that nobody measures.
+            ConfigError: for an unknown name.
         """
         self.attributes: tuple[Attribute, ...] = attributes_named(names)
         parts = [f"{a.name}:{a.version}" for a in self.attributes]

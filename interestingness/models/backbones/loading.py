@@ -1,4 +1,4 @@
-"""What the kinds of backbones share: loading weights, and plain values for the contract."""
+"""Functions that all backbones share: loading weights, and plain values for the contract."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Layout = Callable[[nn.Module, Mapping[str, Tensor]], dict[str, Tensor]]
 
 
 def load_weights(network: nn.Module, found: Weights, name: str, layout: Layout) -> str:
-    """Load weights if there is a file; returns what the contract says of the weights."""
+    """Load weights if there is a file; return the hash for the contract."""
     if found.path is None:
         return f"random:{found.seed}:{state_sha256(network)}"
     state = layout(network, read_state(found.path))
@@ -38,7 +38,7 @@ def one_size(size: Any, name: str) -> int:
     sizes = {int(v) for v in (size if isinstance(size, (tuple, list)) else (size,))}
     if len(sizes) != 1:
         raise WeightsError(
-            f"{name} sees images of {' × '.join(map(str, size))} pixels",
+            f"{name} takes images of {' × '.join(map(str, size))} pixels",
             expected="as many rows as columns",
             todo="choose another network, or wrap this one in a Backbone of your own",
         )

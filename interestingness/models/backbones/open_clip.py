@@ -73,7 +73,7 @@ class OpenClipBackbone(Backbone):
             vision["output_tokens"] = False
         with seeded(found.seed):
             # The private builder, because the public one also builds the text tower: three times
-            # the time and, for ViT-B/32, 60 million numbers that nothing reads.
+            # the time and, for ViT-B/32, 60 million parameters that are not used.
             tower = _build_vision_tower(
                 config["embed_dim"], vision, config.get("quick_gelu", False)
             )

@@ -1,4 +1,4 @@
-"""What open_clip records of a model: its config, its preprocessing, where its weights are."""
+"""Model configs, preprocessing and places of weights as open_clip records them."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def model_config(
 def check_config_beside(
     found: Weights, config: Mapping[str, Any], preprocessing: Mapping[str, Any]
 ) -> None:
-    """Hold our config against the one that open_clip's repositories keep beside the weights.
+    """Compare our config with the one that open_clip's repositories keep beside the weights.
 
-    The activation and the preprocessing leave no trace in the weights themselves.
+    Weights do not show which activation and preprocessing they were trained with.
     """
     beside = found.path.with_name("open_clip_config.json") if found.path else None
     if beside is None or not beside.is_file():
@@ -80,7 +80,7 @@ def check_config_beside(
     ]
     if wrong:
         raise WeightsError(
-            f"{beside} says otherwise than the chosen backbone: {'; '.join(wrong)}",
+            f"{beside} differs from the chosen backbone: {'; '.join(wrong)}",
             expected="the architecture and preprocessing that the weights were trained with",
             todo=f"model.backbone.architecture={beside} model.backbone.pretrained=null",
         )

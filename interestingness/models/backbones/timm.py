@@ -1,4 +1,4 @@
-"""Networks that timm knows, DINOv2 among them."""
+"""Backbones from timm, DINOv2 among them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from interestingness.models.hub import HubFile
 from interestingness.models.weights import resolve_weights, seeded
 
 SIZES = range(32, 4097)
-"""Heights and widths in pixels: a patch at least, and no more than memory has."""
+"""Heights and widths in pixels: at least a patch, and small enough for memory."""
 
 
 class TimmBackbone(Backbone):
-    """A network that timm knows (DINOv2 among them), without its classifier, pooled."""
+    """A network of timm (DINOv2 among them): pooled features before the classifier."""
 
     reentrant = True
 
@@ -42,7 +42,7 @@ class TimmBackbone(Backbone):
             licence: of the published weights.
 
         Raises:
-            ConfigError: for an image size that no network sees.
+            ConfigError: for an image size outside ``SIZES``.
             WeightsError: for an unknown architecture, unusable weights or preprocessing.
         """
         import timm

@@ -13,7 +13,7 @@ from interestingness.models.weights import resolve_weights, seeded
 
 
 class TorchvisionBackbone(Backbone):
-    """A classifier of torchvision without its last layer: what enters the last linear layer."""
+    """A classifier of torchvision without its last layer: the input of the last linear layer."""
 
     reentrant = True
 
@@ -76,7 +76,7 @@ class TorchvisionBackbone(Backbone):
 
 
 def _remove_classifier(network: nn.Module, name: str) -> int:
-    """Put an identity in place of the last linear layer; returns the length of what enters it."""
+    """Replace the last linear layer by an identity; return the length of its input."""
     place, last = list(network.named_modules())[-1]
     if not isinstance(last, nn.Linear):
         raise WeightsError(

@@ -1,6 +1,6 @@
-"""A small CLIP for synthetic scenes: where its config and weights lie. Refused on photographs.
+"""A small CLIP for synthetic scenes: paths of config and weights. It is refused on photographs.
 
-Trained by ``scripts/train_scene_clip.py`` on scenes of other seeds than any data set's; images are
+``scripts/train_scene_clip.py`` trained it on scenes of seeds that no data set uses; images are
 prepared with open_clip's defaults (shortest side to 64 pixels, bicubic, CLIP's mean and deviation).
 """
 

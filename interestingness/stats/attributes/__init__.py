@@ -1,1 +1,1 @@
-"""What can be measured on a picture without a network; and how far it lies from the others."""
+"""Attributes of a picture that need no network, and its distance from the others of a set."""

@@ -17,7 +17,7 @@ from interestingness.stats.attributes.faces import faces
 
 
 class PictureValues:
-    """One picture in the colour spaces that attributes ask for, each converted once."""
+    """One picture in the colour spaces that attributes need, each converted once."""
 
     def __init__(self, rgb: NDArray[np.floating]) -> None:
         """Keep the pixels.
@@ -52,7 +52,7 @@ class Attribute:
         unit: of the number, for people.
         low, high: bounds of the number.
         measure: the picture → the number.
-        version: raised when ``measure`` changes; features of other versions are never mixed.
+        version: increased when ``measure`` changes; features of different versions are not mixed.
     """
 
     name: str
@@ -80,14 +80,14 @@ ATTRIBUTES: tuple[Attribute, ...] = (
 )
 NAMES: tuple[str, ...] = tuple(attribute.name for attribute in ATTRIBUTES)
 FACES = Attribute("faces", "count", 0, float("inf"), lambda p: faces(p.rgb))
-"""Asked for by name: it takes ten times as long as all the others together."""
+"""Attributes that are measured only if named: ten times as slow as all others together."""
 
 
 def attributes_named(names: Sequence[str] | None) -> tuple[Attribute, ...]:
     """The attributes of these names, in this order; None names all of ``ATTRIBUTES``.
 
     Raises:
-        ConfigError: for a name that nobody measures, or one given twice.
+        ConfigError: for an unknown name, or one given twice.
     """
     if names is None:
         return ATTRIBUTES

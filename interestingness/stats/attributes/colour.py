@@ -9,7 +9,7 @@ from interestingness.schema import Array
 HUES = 24
 """Bins of the hue circle, 15 degrees each."""
 COLOURED = 5.0
-"""CIELAB chroma from which a pixel has a hue worth counting; below it, noise decides the hue."""
+"""Least CIELAB chroma of a pixel whose hue is counted; below it the hue is mostly noise."""
 
 
 def colourfulness(rgb: Array) -> float:
@@ -46,7 +46,7 @@ def saturation(rgb: Array) -> float:
 
 
 def hue_diversity(lab: Array) -> float:
-    """How many hues share a picture: entropy of its hues, each pixel weighted by its chroma.
+    """Variety of hues: entropy of the hues of a picture, with pixels weighted by chroma.
 
     Args:
         lab: CIELAB, shape (height, width, 3).

@@ -10,7 +10,7 @@ from skimage.data import lbp_frontal_face_cascade_filename
 from skimage.feature import Cascade
 
 SMALLEST = 24
-"""Side of the cascade's window: no smaller face can be found, in pixels."""
+"""Side of the cascade's window in pixels; smaller faces are not found."""
 
 _own = threading.local()
 
@@ -18,8 +18,8 @@ _own = threading.local()
 def faces(rgb: NDArray[np.floating]) -> float:
     """Number of upright frontal faces that the cascade finds.
 
-    It is a weak detector from 2007: it misses turned, tilted, covered and small faces and finds
-    some where there is none. A score table from a better model can take its place.
+    It is a weak detector from 2007: it misses turned, tilted, covered and small faces and reports
+    some false ones. A score table from a better model can replace it.
 
     Args:
         rgb: sRGB samples in [0, 1], shape (height, width, 3).
@@ -34,7 +34,7 @@ def faces(rgb: NDArray[np.floating]) -> float:
     height, width = rgb.shape[:2]
     if min(height, width) < SMALLEST:
         return 0.0
-    if not hasattr(_own, "cascade"):  # it keeps state while it looks: one for each thread
+    if not hasattr(_own, "cascade"):  # it keeps state while it runs: one for each thread
         _own.cascade = Cascade(lbp_frontal_face_cascade_filename())
     found = _own.cascade.detect_multi_scale(
         img=np.rint(255 * rgb).astype(np.uint8),

@@ -1,4 +1,4 @@
-"""How far an image lies from the others of its set, in the space of an embedding."""
+"""Distance of an image from the others of its set in the space of an embedding."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def novelty(
 
     Args:
         features: an embedding of each image, shape (images, dim); a row of zeros has no direction.
-        neighbours: nearest others that count; None counts all of them. Few neighbours ask whether
-            an image has a double, all of them whether its kind is rare.
+        neighbours: number of nearest others used; None uses all. With few neighbours the result
+            shows whether an image has near-duplicates, with all whether its kind is rare.
 
     Returns:
-        In [0, 2], shape (images,); 0 where every counted image looks the same to the embedding.
+        In [0, 2], shape (images,); 0 if all compared images have the same direction.
 
     Raises:
         DataError: for fewer images than a distance needs, or more neighbours than others.

@@ -63,14 +63,14 @@ def edge_density(grey: Array) -> float:
 
 
 def jpeg_ratio(rgb: Array) -> float:
-    """Size of the picture as a JPEG file over the size of its pixels: what cannot be predicted.
+    """Size of the picture as a JPEG file over the size of its pixels, a measure of detail.
 
     Args:
         rgb: sRGB samples in [0, 1], shape (height, width, 3).
 
     Returns:
-        Bytes per byte at quality 75; less than .01 for an even picture of 256 pixels a side,
-        where the file is all header, and .2 for noise.
+        Bytes per byte at quality 75; less than .01 for an even picture of 256 pixels a side, whose
+        file is mostly header, and .2 for noise.
     """
     pixels = np.rint(255 * rgb).astype(np.uint8)
     file = BytesIO()
@@ -81,14 +81,14 @@ def jpeg_ratio(rgb: Array) -> float:
 def obliqueness(grey: Array) -> float:
     """Share of the edge energy that is diagonal rather than upright or level.
 
-    Slanted lines are what composition manuals call dynamic. It is no measure of motion.
+    Composition manuals call slanted lines dynamic. It does not measure motion.
 
     Args:
         grey: luminance in [0, 1], shape (height, width).
 
     Returns:
-        In [0, 1]: share within 22.5 degrees of a diagonal; .5 where all directions are alike, and
-        where there is no edge.
+        In [0, 1]: share within 22.5 degrees of a diagonal; .5 if all directions are equal, and for
+        a picture without edges.
     """
     across, down = _gradients(grey)
     energy = across**2 + down**2
@@ -99,14 +99,14 @@ def obliqueness(grey: Array) -> float:
 
 
 def coherence(grey: Array) -> float:
-    """How far one direction rules the edges: high for stripes, rails, waves and blur by motion.
+    """Dominance of one direction of edges: high for stripes, rails, waves and motion blur.
 
     Args:
         grey: luminance in [0, 1], shape (height, width).
 
     Returns:
         In [0, 1]: difference over sum of the eigenvalues of the structure tensor of the whole
-        picture; 0 where directions balance and where there is no edge, 1 for parallel lines.
+        picture; 0 if directions are balanced or there is no edge, 1 for parallel lines.
     """
     across, down = _gradients(grey)
     xx, yy, xy = (across**2).mean(), (down**2).mean(), (across * down).mean()

@@ -28,7 +28,7 @@ def test_a_batch_from_beginning_to_end(batches: Batches, bench: Bench, provider:
     assert (summary.exit_code, summary.tally.labelled) == (Exit.DONE, 30)
     assert bench.states() == {"judged": 30}
     assert bench.charged() == summary.tally.spent_uusd == 30 * 110
-    assert batches.shards() == [("done", "batch-1")]
+    assert batches.parts() == [("done", "batch-1")]
     assert provider.batches["batch-1"]["endpoint"] == "/v1/chat/completions"
     assert batches.run(pairs(30)).tally.total == 0
     assert len(provider.batches) == 1
@@ -72,7 +72,7 @@ STEPS = ["_upload", "_create", "_poll", "_take_in"]
 
 def crashing(monkeypatch: pytest.MonkeyPatch, where: str, before_the_ledger_knows: bool) -> None:
     """Die in a step: after its work, just before or just after the ledger is told."""
-    step, move = getattr(BatchRun, where), Ledger.move_shard
+    step, move = getattr(BatchRun, where), Ledger.move_part
     inside = [False]
 
     async def dying_move(self: Ledger, name: str, state: str, **facts: Any) -> None:
@@ -86,7 +86,7 @@ def crashing(monkeypatch: pytest.MonkeyPatch, where: str, before_the_ledger_know
         inside[0] = True
         return await step(self, *given)
 
-    monkeypatch.setattr(Ledger, "move_shard", dying_move)
+    monkeypatch.setattr(Ledger, "move_part", dying_move)
     monkeypatch.setattr(BatchRun, where, watched)
 
 
@@ -106,7 +106,7 @@ def test_a_crash_anywhere_is_taken_up_and_nothing_is_asked_twice(
     assert len(provider.batches) == 1
     assert bench.states().get("judged") == 20
     assert bench.charged() == 20 * 110
-    assert {state for state, _ in batches.shards()} <= {"done", "abandoned"}
+    assert {state for state, _ in batches.parts()} <= {"done", "abandoned"}
 
 
 def test_a_crash_in_the_middle_of_the_intake(
@@ -277,7 +277,7 @@ def test_the_same_file_twice_changes_nothing(
 
     async def again() -> None:
         with bench.open() as ledger:
-            await ledger.move_shard(name, "ended")
+            await ledger.move_part(name, "ended")
 
     asyncio.run(again())
     batches.run(pairs(10))
@@ -383,7 +383,7 @@ def test_what_is_certainly_refused_is_given_back(
     assert "no_batches_here" in summary.reason
     assert bench.states() == {"failed_free": 5}
     assert bench.charged() == 0
-    assert batches.shards() == [("failed", None)]
+    assert batches.parts() == [("failed", None)]
     with ScriptedServer() as single:
         assert bench.run(single.base_url, pairs(5)).tally.labelled == 5
 
@@ -401,7 +401,7 @@ def test_a_crash_while_a_refused_batch_is_given_back(
             batches.run(pairs(5))
     assert batches.run(pairs(5)).exit_code == Exit.DONE
     assert bench.states() == {"failed_free": 5, "judged": 5}
-    assert [state for state, _ in batches.shards()] == ["abandoned", "done"]
+    assert [state for state, _ in batches.parts()] == ["abandoned", "done"]
 
 
 def test_a_refusal_after_a_lost_answer_gives_nothing_back(

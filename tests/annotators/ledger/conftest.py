@@ -69,7 +69,7 @@ class Kit:
         reply = self.reply(what)
         await ledger.received(attempt.id, reply)  # type: ignore[union-attr]
         verdict, usage, model, _ = self.parse(task, reply)
-        await ledger.judged(
+        await ledger.parsed(
             attempt.id,  # type: ignore[union-attr]
             verdict,
             parser_version=self.parser_version,

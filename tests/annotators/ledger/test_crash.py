@@ -84,7 +84,7 @@ POINTS = {
             attempt = await reserve(ledger)
             await ledger.received(attempt.id, Reply(200, b"{}"))
             attempts.add_verdict = lambda *_: die()
-            await ledger.judged(attempt.id, Answer("first"), parser_version="1", cost_uusd=1)
+            await ledger.parsed(attempt.id, Answer("first"), parser_version="1", cost_uusd=1)
         """,
         "received",
         1,
@@ -94,7 +94,7 @@ POINTS = {
         async def story(ledger):
             attempt = await reserve(ledger)
             await ledger.received(attempt.id, Reply(200, b"{}"))
-            await ledger.judged(attempt.id, Answer("first"), parser_version="1", cost_uusd=1)
+            await ledger.parsed(attempt.id, Answer("first"), parser_version="1", cost_uusd=1)
             die()
         """,
         "judged",

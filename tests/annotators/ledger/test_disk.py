@@ -39,7 +39,7 @@ def test_a_nearly_full_disk_stops_new_requests_and_stores_what_arrives(
         denied = await ledger.reserve(kit.task(99), reserve_uusd=1, price_id="p")
         assert isinstance(denied, Denied)
         assert denied.reason == "stopped"
-        assert len(list(ledger.unjudged())) == 16
+        assert len(list(ledger.unparsed())) == 16
 
     with kit.open(spare_bytes=2 << 20) as ledger:
         asyncio.run(story(ledger))
@@ -110,7 +110,7 @@ def test_a_disk_that_refuses_to_write_stops_before_sending(kit: Any) -> None:
     )
     assert run.returncode == 74, run.stderr
     with kit.open() as ledger:
-        assert list(ledger.unjudged()) == []
+        assert list(ledger.unparsed()) == []
         assert ledger.spent_uusd == 10
 
 

@@ -64,7 +64,7 @@ def bought(kit: Any) -> Any:
         ):
             attempt = await ledger.reserve(task, reserve_uusd=5, price_id="p")
             await ledger.received(attempt.id, kit.reply())
-            await ledger.judged(attempt.id, label, parser_version="test-1", cost_uusd=1)
+            await ledger.parsed(attempt.id, label, parser_version="test-1", cost_uusd=1)
 
     with kit.open() as ledger:
         asyncio.run(story(ledger))

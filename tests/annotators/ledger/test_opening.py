@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from disks import fill
 
 from interestingness.annotators.ledger.errors import LedgerError, LedgerStorageError
 from interestingness.annotators.ledger.verify import problems
@@ -92,13 +93,13 @@ def test_a_ledger_of_version_1_goes_on_as_version_2(old: Any) -> None:
         assert (ledger.spent_uusd, ledger.reserved_uusd) == (640, 300)
         need = ledger.need([old.task(number) for number in range(12)])
         assert need.todo == [old.task(5), old.task(11)]
-        assert (need.labelled, need.refused, need.unjudged, need.waiting) == (3, 1, 1, 2)
+        assert (need.labelled, need.refused, need.unparsed, need.waiting) == (3, 1, 1, 2)
         # those of the killed process are in doubt now
         assert need.held == 3
-        (stored,) = ledger.unjudged()
+        (stored,) = ledger.unparsed()
         assert json.loads(stored[2].body) == {"what": "first", "salt": 6}
         assert ledger.stimulus("s", "jpeg-1", lambda: b"") == b"image bytes"
-        (part,) = ledger.shards()
+        (part,) = ledger.parts()
         assert (part.batch_id, part.facts, len(part.attempts)) == ("batch-1", {"lines": 2}, 2)
         asyncio.run(old.buy(ledger, old.task(5)))
     after = contents(old.path)
@@ -149,6 +150,20 @@ Ledger.open(sys.argv[1], run={{}}, cap_uusd=None)
     with old.open() as ledger:
         assert ledger.need([old.task(0)]).labelled == 1
     check(old)
+
+
+def test_a_full_disk_leaves_version_1_as_it_is(make_kit: Any, small_disk: Path, old: Any) -> None:
+    kit = make_kit(small_disk)
+    shutil.copy(old.path, kit.path)
+    before = kit.path.read_bytes()
+    filler = fill(small_disk)
+    with pytest.raises(LedgerStorageError) as error:
+        kit.open(spare_bytes=0)
+    assert error.value.exit_code == 74
+    assert kit.path.read_bytes() == before
+    filler.unlink()
+    with kit.open() as ledger:
+        assert ledger.need([kit.task(0)]).labelled == 1
 
 
 def test_a_ledger_that_may_not_be_written_is_read(kit: Any, tmp_path: Path) -> None:

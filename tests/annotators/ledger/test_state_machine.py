@@ -120,9 +120,9 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.parse(attempt, 1.0, told=True)
 
     @rule(reserves=st.lists(RESERVES, min_size=KEYS, max_size=KEYS))
-    def reserve_shard(self, reserves: list[int]) -> None:
+    def reserve_part(self, reserves: list[int]) -> None:
         items = [(self.kit.task(number), amount) for number, amount in enumerate(reserves)]
-        name, outcomes = self.do(self.ledger.reserve_shard(items, price_id="p"))
+        name, outcomes = self.do(self.ledger.reserve_part(items, price_id="p"))
         assert (name is None) == (not any(isinstance(o, Attempt) for o in outcomes))
         for number, (amount, outcome) in enumerate(zip(reserves, outcomes, strict=True)):
             expected = self.expected(number, amount)
@@ -144,7 +144,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return "done"
         again = doubtful and self.policy == "rebuy" and live[0]["run"] != self.run_number
         if live and not again:
-            return {"open": "open", "received": "unjudged", "in_doubt": "held"}[live[0]["state"]]
+            return {"open": "open", "received": "unparsed", "in_doubt": "held"}[live[0]["state"]]
         return "attempt" if self.charged() + reserve <= CAP else "budget"
 
     def add(self, number: int, outcome: Attempt, reserve: int, *, shard: bool) -> None:
@@ -197,14 +197,14 @@ class LedgerMachine(RuleBasedStateMachine):
         self.parse(self.picked(pick, "received"), share, told)
 
     def parse(self, attempt: dict[str, Any], share: float, told: bool) -> None:
-        stored = {name: (task, reply) for name, task, reply in self.ledger.unjudged()}
+        stored = {name: (task, reply) for name, task, reply in self.ledger.unparsed()}
         assert set(stored) == {a["id"] for a in self.attempts("received")}
         task, reply = stored[attempt["id"]]
         assert reply.body == attempt["answer"].body
         verdict, usage, _, _ = self.kit.parse(task, reply)
         cost = int(share * attempt["reserve"])
         self.do(
-            self.ledger.judged(
+            self.ledger.parsed(
                 attempt["id"],
                 verdict,
                 parser_version=self.kit.parser_version,

