@@ -1,13 +1,16 @@
 """A whole run on the OASIS photographs: annotate → train → evaluate, against a local server.
 
-    python benchmarks/annotate_oasis.py [--images '*.jpg'] [--pairs-per-image 6] [--out FOLDER]
+    OASIS=FOLDER python benchmarks/annotate_oasis.py [--images '*.jpg'] [--pairs-per-image 6]
+        [--out FOLDER]
 
 The server speaks OpenAI's protocol on 127.0.0.1 and answers as a SIMULATED judge: P("first") is
 logistic in the difference of the photographs' mean beauty ratings, with noise and a liking for the
 second place. Its agreement with people is by construction. What is shown is that the whole way
 works: requests counted by the server against the ledger's labels, the planted order term against
-the estimated one, a model learnt from the votes and judged by people. Reads ../shared/data
-(evaluation only).
+the estimated one, a model learnt from the votes and held against people. OASIS is a folder of
+images/, ratings.csv, beauty_individual.csv.gz and clip_like_vectors_1024.npz (evaluation only).
+
+tiny: tests/end_to_end/test_annotate_oasis.py
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ from interestingness.annotators.summary import summarise
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "annotators"))
 from servers.simulated import SimulatedServer
 
-OASIS = Path(__file__).resolve().parents[2] / "shared" / "data" / "oasis"
+OASIS = Path(os.environ.get("OASIS", "oasis")).absolute()
 MODEL = "simulated-beauty-judge"
 SHARPNESS, ORDER_TERM, NOISE = 1.5, -1.0, 0.7
 

@@ -7,6 +7,8 @@ the run, from an open ledger to the last label; opening ledger and transport is 
 and client share the processors, and the disk's commits count: run it where nothing else runs.
 
     python benchmarks/annotation_throughput.py --concurrency 64 --latency 1 --rounds 20
+
+tiny: --concurrency 4 --latency 0.05 --rounds 3
 """
 
 from __future__ import annotations

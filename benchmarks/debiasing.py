@@ -5,6 +5,8 @@
 
 Simulated judges vote in both orders; a ranker learns from the votes by each rule; its accuracy is
 measured on images that no vote is about. ``docs/debiasing.md`` has the numbers.
+
+tiny: --quick
 """
 
 from __future__ import annotations

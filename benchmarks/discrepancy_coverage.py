@@ -5,6 +5,8 @@
 The simulated people of the synthetic data set are dealt to two halves of one taste, and one half is
 held against the other: every lead and every difference is chance. Prints the share of nominal 95 %
 intervals that hold 0; *images alone* is what resampling only the images of a cluster would give.
+
+tiny: --halvings 1 --images 100
 """
 
 from __future__ import annotations

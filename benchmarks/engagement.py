@@ -5,6 +5,8 @@
 
 Simulated sharing sites; a ranker learns from each reading of the same favourites and is tested on
 images of owners that it has not seen. ``docs/engagement.md`` has the numbers.
+
+tiny: --repetitions 2 --images 150 --owners 10
 """
 
 from __future__ import annotations

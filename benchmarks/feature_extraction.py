@@ -15,6 +15,8 @@ Two ratios, each the median of rounds in which the arms take turns:
    Beside it stand faster ways to *other* pixels, which the weights' own library does not compute.
 
 Without --photographs, synthetic JPEGs are made: half 640 x 480, half 320 x 240.
+
+tiny: --images 2 --decoded 4 --rounds 1 --workers 1
 """
 
 from __future__ import annotations
@@ -65,7 +67,8 @@ def main() -> None:
         if options.photographs:
             paths = sorted(options.photographs.glob("*.jp*g"))
         else:
-            paths = synthetic_jpegs(Path(folder) / "jpegs", 200)
+            most = max(options.images, options.decoded)
+            paths = synthetic_jpegs(Path(folder) / "jpegs", min(most, 200))
         backbone = OpenClipBackbone(
             "ViT-B-32-quickgelu", pretrained="openai", weights="random", licence="none"
         )

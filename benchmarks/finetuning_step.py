@@ -11,6 +11,8 @@ are what carries over. Two questions, all arms of a round in turn, medians of th
    passes left images and right images through the network (bar: at least 1.3 at 512). Batches are
    drawn from 1,000 images in 2,500 pairs, five an image, as in the paper; the printed bound is
    2 * pairs / distinct images.
+
+tiny: --rounds 1 --steps 1 --batches 4
 """
 
 from __future__ import annotations

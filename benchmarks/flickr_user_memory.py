@@ -1,6 +1,8 @@
 """Peak memory of preparing FlickrUser, for files of two sizes. The files are SYNTHETIC.
 
 python benchmarks/flickr_user_memory.py [ROWS …]
+
+tiny: 500 1000
 """
 
 from __future__ import annotations

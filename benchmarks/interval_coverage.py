@@ -6,6 +6,8 @@ Each world draws images with a utility and a model's score that correlates with 
 (each image in a set number), and one vote per pair. The truth is the accuracy over fresh images and
 pairs, from one very large world. Rules: *ours* is ``stats.bootstrap.accuracy_interval``; *product*
 are percentiles under the plain product weights; *pairs* resamples pairs as if they shared nothing.
+
+tiny: --worlds 2 --repeats 20
 """
 
 from __future__ import annotations

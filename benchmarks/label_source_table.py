@@ -16,6 +16,8 @@ Ours, too, is taken at its loosest tolerance that gives this cosine on the sampl
 scikit-learn take turns; ratios are medians over rounds, by the clock and by processor time, which
 says more where the cores are shared. The time of a table by the other two is that of the sample
 times the number of problems.
+
+tiny: --l2 0.1 --rounds 1 --splits 2 --sample 1 --lightning 1 --kinds image
 """
 
 from __future__ import annotations
@@ -70,10 +72,10 @@ def world(seed: int = 0) -> tuple[NDArray[np.float32], Pairs, NDArray[np.float64
     return features.astype(np.float32), pairs, (rng.random(chance.shape) < chance).astype(float)
 
 
-def training_rows(pairs: Pairs, kind: str) -> list[NDArray[np.int64]]:
+def training_rows(pairs: Pairs, kind: str, count: int) -> list[NDArray[np.int64]]:
     """Half of the images, or of the pairs, of each split."""
     out = []
-    for seed in range(SPLITS):
+    for seed in range(count):
         rng = np.random.default_rng(seed)
         if kind == "image":
             side = rng.permutation(IMAGES) < IMAGES // 2
@@ -212,8 +214,8 @@ def compare(kind: str, options: argparse.Namespace, l2: float) -> None:
     """Print all timings of one kind of split at one strength."""
     features, pairs, labels = world()
     weight = np.ones_like(labels)
-    splits = training_rows(pairs, kind)
-    problems = SPLITS * SOURCES
+    splits = training_rows(pairs, kind, options.splits)
+    problems = options.splits * SOURCES
     before = megabytes()
 
     def ours(tolerance: float = 0.01):
@@ -282,6 +284,7 @@ def main() -> None:
     )
     parser.add_argument("--l2", type=float, nargs="*", help="strengths; none: chosen, and C = 1")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--splits", type=int, default=SPLITS)
     parser.add_argument("--sample", type=int, default=20, help="problems given to scikit-learn")
     parser.add_argument("--lightning", type=int, default=3, help="problems given to Lightning")
     parser.add_argument("--kinds", nargs="*", default=["image", "pair"], choices=["image", "pair"])
@@ -292,7 +295,7 @@ def main() -> None:
     for kind in options.kinds:
         strengths = options.l2
         if not strengths:
-            rows = training_rows(pairs, kind)[0]
+            rows = training_rows(pairs, kind, 1)[0]
             weight = np.ones((len(rows), SOURCES))
             taken, choice = timed(
                 lambda r=rows, w=weight: choose_each(features, pairs[r], labels[r], w, seed=0)

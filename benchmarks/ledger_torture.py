@@ -18,6 +18,8 @@ then:
 - the sum of charges is within the budget, and labels made again are the same.
 
 Answers are made up; nothing leaves this machine. Exit status 1 if anything does not hold.
+
+tiny: kills=5 tasks=100 longest_ms=100
 """
 
 from __future__ import annotations

@@ -17,14 +17,18 @@ alone / training is above 1 by itself where nothing overlaps (no workers), so it
 Cases: the simulated scenes (128 px) with the small CLIP of the package; OASIS photographs with the
 small ViT of finetuning_step.py (64 px), stored whole and with ``max_side=128``, and with ViT-B/32;
 cached features of both. These photographs are thumbnails of 320 x 256; larger ones take longer to
-decode and as long for all else. They come from ../shared/data/oasis and are left out where it is
-absent; all that is written goes to a temporary folder.
+decode and as long for all else. They are in the folder that the environment names, OASIS=FOLDER
+(images/, ratings.csv), and are left out where it is absent; all that is written goes to a temporary
+folder.
+
+tiny: --cases scenes --rounds 1 --workers 0 --steps 1 --overrides dataset.images=60
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import statistics
 import tempfile
 import time
@@ -59,7 +63,7 @@ from interestingness.data.shards.writer import write_shards
 from interestingness.learning.learner import PreferenceLearner
 from interestingness.runs.team import ALONE
 
-OASIS = Path(__file__).resolve().parents[2] / "shared" / "data" / "oasis"
+OASIS = Path(os.environ.get("OASIS", "oasis")).absolute()
 PHOTOGRAPHS = [
     "dataset=folder",
     f"dataset.images={OASIS}/images",

@@ -1,11 +1,15 @@
 """Held-out pair accuracy on OASIS over five concept folds: our runs against ridge, in one run.
 
-    python benchmarks/oasis_folds.py [--column beauty_mean] [--pairs-per-image 40]
+    OASIS=FOLDER python benchmarks/oasis_folds.py [--column beauty_mean] [--pairs-per-image 40]
+        [--mobilenet FILE]
 
 Both learn from the same training images and features, and both are judged on *all* pairs of
 held-out images (unequal ratings), fold by fold. Ridge regresses the mean rating on standardised
-features; its strength is chosen inside the training folds, as ours is. Reads ../shared/data
-(evaluation only).
+features; its strength is chosen inside the training folds, as ours is. OASIS is a folder of
+images/, ratings.csv, folds_by_concept.csv and clip_like_vectors_1024.npz (evaluation only);
+--mobilenet is a state dict of MobileNetV2 in torchvision's layout, else the hub's weights are used.
+
+tiny: OASIS=$OASIS --features 'CLIP-derived vectors' --pairs-per-image 2 --folds 1
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -31,15 +36,14 @@ from interestingness.assembly.run import train
 from interestingness.cli import conf_folder
 from interestingness.data.images import Skips
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+OASIS = Path(os.environ.get("OASIS", "oasis")).absolute()
 FEATURES = {
     "MobileNetV2": [
         "model/backbone=torchvision_mobilenet_v2",
-        f"model.backbone.weights={SHARED}/backbones/mobilenet_v2_torchvision_layout.pt",
     ],
     "CLIP-derived vectors": [
         "model=cached_features",
-        f"model.features={SHARED}/oasis/clip_like_vectors_1024.npz",
+        f"model.features={OASIS}/clip_like_vectors_1024.npz",
     ],
 }
 RECIPES = {
@@ -70,15 +74,18 @@ def main() -> None:
     parser.add_argument("--column", default="beauty_mean")
     parser.add_argument("--pairs-per-image", type=int, default=40)
     parser.add_argument("--features", nargs="*", default=list(FEATURES), choices=list(FEATURES))
+    parser.add_argument("--mobilenet", default="hub", help="file of weights (%(default)s)")
+    parser.add_argument("--folds", type=int, default=5, help="how many of the five")
     parser.add_argument("overrides", nargs="*", help="further options of train.py")
     arguments = parser.parse_intermixed_args()
-    if not SHARED.is_dir():
-        sys.exit(f"{SHARED} is not here: this benchmark needs the real photographs")
+    if not OASIS.is_dir():
+        sys.exit(f"OASIS={OASIS} is no folder: this benchmark needs the real photographs")
+    FEATURES["MobileNetV2"].append(f"model.backbone.weights={arguments.mobilenet}")
     data = [
         "dataset=folder",
-        f"dataset.images={SHARED}/oasis/images",
-        f"dataset.scores={SHARED}/oasis/ratings.csv",
-        f"dataset.groups={SHARED}/oasis/folds_by_concept.csv",
+        f"dataset.images={OASIS}/images",
+        f"dataset.scores={OASIS}/ratings.csv",
+        f"dataset.groups={OASIS}/folds_by_concept.csv",
         "dataset.on_missing=skip",
         f"dataset.pairs_per_image={arguments.pairs_per_image}",
         "label_source=scores",
@@ -92,7 +99,7 @@ def main() -> None:
         for name in arguments.features:
             model = FEATURES[name]
             ridge, ours = [], {recipe: [] for recipe in RECIPES}
-            for fold in range(5):
+            for fold in range(arguments.folds):
                 options = [*data, *model, f"split.test={fold}", f"paths.runs={folder}"]
                 ridge.append(ridge_accuracy(options, arguments.column))
                 for i, (recipe, more) in enumerate(RECIPES.items()):
@@ -106,8 +113,9 @@ def main() -> None:
 def show(name: str, what: str, values: list[float], ridge: list[float]) -> None:
     """One row."""
     difference = np.mean(values) - np.mean(ridge)
+    spread = np.std(values, ddof=1) if len(values) > 1 else np.nan
     print(
-        f"{name:22} {what:20} {np.mean(values):.3f} ({np.std(values, ddof=1):.3f})"
+        f"{name:22} {what:20} {np.mean(values):.3f} ({spread:.3f})"
         f"   minus ridge {difference:+.3f}   folds {' '.join(f'{v:.3f}' for v in values)}",
         flush=True,
     )
@@ -123,7 +131,7 @@ def ridge_accuracy(options: list[str], column: str) -> float:
     """Ridge on the same features: fitted on training images, judged on held-out ones."""
     cfg = composed(options, Path())
     prepared = prepare(cfg)
-    _, _, features, present = image_features(cfg, prepared, Skips(), [])
+    _, _, features, present = image_features(cfg, prepared.tables, Skips(), [])
     sides = prepared.split.image_parts(prepared.pairs)
     rating = prepared.tables.scores(column)
     learn, test = sides["train"] & present, sides["test"] & present

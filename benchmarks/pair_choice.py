@@ -6,6 +6,8 @@
 Simulated judges answer round by round; Spearman's correlation with the truth is measured for the
 images that were asked about and, through a ranker, for new ones. ``docs/how_many_labels.md`` has
 the numbers.
+
+tiny: --quick
 """
 
 from __future__ import annotations

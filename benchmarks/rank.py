@@ -11,6 +11,8 @@
    process, with a network that does next to nothing and gives 768 numbers. What it grows by from
    one image to the next is set against a row of the score table, and against a feature: features
    must not pile up (bar: half of one).
+
+tiny: --images 1 --rounds 1 --memory 10 20
 """
 
 from __future__ import annotations
@@ -72,7 +74,7 @@ def throughput(images: int, rounds: int, folder: Path) -> None:
         "ViT-B-32-quickgelu", pretrained="openai", weights="random", licence="none"
     )
     scorer = Scorer(backbone, FeatureScaler("unit", backbone.dim), LinearHead(backbone.dim))
-    jpegs = synthetic_jpegs(folder / "jpegs", 100)
+    jpegs = synthetic_jpegs(folder / "jpegs", min(images, 100))
     paths = distinct(cycle(jpegs, images), folder / "distinct")
     with torch.inference_mode():
         decoded = decode_all(map(Picture.file, paths), backbone.transform)
@@ -110,7 +112,9 @@ def memory(counts: Sequence[int], folder: Path) -> None:
     for count in sorted(counts):
         tiny(pictures, count)
         command = [sys.executable, __file__, "--one", str(pictures)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)  # its errors are shown
+        if done.returncode:
+            raise SystemExit(f"ranking {count} pictures ended with status {done.returncode}")
         peak, rows = map(int, done.stdout.split()[-2:])
         found[count] = peak
         print(f"{count:>9,} images: {peak / 1e6:.0f} MB of its own at the highest", flush=True)
@@ -135,7 +139,7 @@ def highest_memory(pictures: Path) -> str:
     backbone = Repeated()
     scorer = Scorer(backbone, FeatureScaler("none", backbone.dim), LinearHead(backbone.dim))
     nn.init.normal_(scorer.head.weight)  # type: ignore[arg-type]
-    named = NamedScorer(ScorerCard("tiny", "red", "nothing", "logits", "none"), scorer, "0" * 64)
+    named = NamedScorer(ScorerCard("tiny", "red", "nothing", "logits", "none"), scorer)
     ranking.make_scorer = lambda *_, **__: named  # type: ignore[assignment]
     peak = [0]
 
@@ -148,9 +152,16 @@ def highest_memory(pictures: Path) -> str:
 
     threading.Thread(target=watch, daemon=True).start()
     with tempfile.TemporaryDirectory() as out:
-        places = ["--cache", f"{out}/cache", "--out", f"{out}/scores", "--sheet", f"{out}/sheet"]
+        places = [
+            "--cache",
+            f"{out}/cache",
+            "--out",
+            f"{out}/scores.parquet",
+            "--sheet",
+            f"{out}/sheet",
+        ]
         ranking.rank(parse("rank", [str(pictures), *places]))
-        table = pq.read_table(f"{out}/scores")
+        table = pq.read_table(f"{out}/scores.parquet")
     return f"{peak[0]} {table.nbytes // len(table)}"
 
 

@@ -6,9 +6,11 @@ What a worker of ``data=shards`` does with an image that is learnt from, in one 
 ``data.reduce=false`` and ``true``. Ratios of the two arms in the same round, medians over rounds;
 and how far the pixels of the whole picture, resized without a view, differ (mean, of 255 levels).
 
-Pictures are OASIS photographs made as large as a camera's, where ../shared/data/oasis is there:
-their detail is a thumbnail's, so that a real camera's file takes longer to decode. Elsewhere noise
-of several scales, which is synthetic.
+Pictures are OASIS photographs (of the folder that the environment names, OASIS=FOLDER) made as
+large as a camera's: their detail is a thumbnail's, so that a real camera's file takes longer to
+decode. Where there are none, noise of several scales, which is synthetic.
+
+tiny: --images 1 --rounds 1
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ the cases stop at the same step and are measured at the same moment. What is rea
 pair and image ids, labels, split, shuffle, workers, and every shard that is read until then. The
 shards that are not reached by then are empty files of the right length, because a million pairs of
 even the smallest pictures are three gigabytes.
+
+tiny: --small 4000 --large 6000 --steps 4
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ CASES = {False: ("stream alone", 20), True: ("with labels and split", 100)}
 """By whether labels and split are held too: what it is called, and what may be added, in MB."""
 
 
-def make(root: Path, pairs: int) -> None:
+def make(root: Path, pairs: int, steps: int) -> None:
     """Shards of synthetic pairs, every image in five of them; only the first pools are filled."""
     rng = np.random.default_rng(0)
     shards, images = pairs // PER_SHARD, 2 * pairs // 5
@@ -58,7 +60,7 @@ def make(root: Path, pairs: int) -> None:
     read: set[int] = set()
     for kept in (None, split(pairs, images)):
         order = PoolOrder(bounds, kept, seed=SEED, pool=POOL)
-        last = order.pool_at(min(len(order) - 1, (STEPS + 8 * WORKERS) * BATCH))
+        last = order.pool_at(min(len(order) - 1, (steps + 8 * WORKERS) * BATCH))
         read |= {int(s) for pool in range(last + 1) for s in order.pool_shards(pool)}
     buffer = io.BytesIO()
     Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(buffer, "JPEG")
@@ -131,7 +133,7 @@ def children() -> list[int]:
     return [int(word) for word in path.read_text().split()]
 
 
-def hold(root: Path, *, labelled: bool) -> None:
+def hold(root: Path, steps: int, *, labelled: bool) -> None:
     """Read until the middle of an epoch, tell the processes, and wait there to be measured."""
     import torch
 
@@ -159,7 +161,7 @@ def hold(root: Path, *, labelled: bool) -> None:
         pool=POOL,
     )
     for step, _ in enumerate(PairLoader(stream, workers=WORKERS), start=1):
-        if step == min(STEPS, len(stream) - 4 * WORKERS):
+        if step == min(steps, len(stream) - 4 * WORKERS):
             workers = children()
             assert len(workers) == WORKERS
             print(json.dumps([os.getpid(), *workers]), flush=True)
@@ -173,13 +175,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--small", type=int, default=10_000)
     parser.add_argument("--large", type=int, default=1_000_000)
+    parser.add_argument("--steps", type=int, default=STEPS, help="batches before the measurement")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--labelled", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        hold(options.one, labelled=options.labelled)
+        hold(options.one, options.steps, labelled=options.labelled)
         return
-    found = measure((options.small, options.large))
+    found = measure((options.small, options.large), options.steps)
     for labelled, (what, bar) in CASES.items():
         for pairs in (options.small, options.large):
             whole, anonymous = found[labelled, pairs]
@@ -190,16 +193,16 @@ def main() -> None:
         print(f"{what:22s} PSS {whole:+.0f} MB, anonymous {anonymous:+.0f} MB (bar: +{bar} MB)")
 
 
-def measure(sizes: tuple[int, int]) -> dict[tuple[bool, int], tuple[float, float]]:
+def measure(sizes: tuple[int, int], steps: int) -> dict[tuple[bool, int], tuple[float, float]]:
     """PSS and its anonymous part of all cases at one moment, over three processes each."""
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
         running: dict[tuple[bool, int], subprocess.Popen[str]] = {}
         for pairs in sizes:
             root = Path(scratch) / str(pairs)
             root.mkdir()
-            make(root, pairs)
+            make(root, pairs, steps)
             for labelled in CASES:
-                command = [sys.executable, __file__, "--one", str(root)]
+                command = [sys.executable, __file__, "--one", str(root), "--steps", str(steps)]
                 command += ["--labelled"] * labelled
                 pipe = subprocess.PIPE
                 process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)

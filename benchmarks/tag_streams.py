@@ -1,11 +1,14 @@
 """Real tag lists through the tags' whole way: split, leak removed, averaged over word vectors.
 
-    python benchmarks/tag_streams.py [--photos FILE.tsv.gz] [--words FILE] [--part 100000]
+    python benchmarks/tag_streams.py --photos FILE.tsv.gz --words FILE.json [--part 100000]
 
-Reads ../shared/data (evaluation only): 81,151 photographs of Flickr's own lists of interesting
-ones, and 1,000 common English words of Word2Vec. Counts, seconds and memory come out; nothing is
-learnt.
+The photographs are rows of a table with tabs and a column tags_space_joined, such as Flickr's own
+lists of interesting ones; the words are word vectors. Counts, seconds and memory come out; nothing
+is learnt.
+
 ``--part`` is how many photographs are in memory at once. A run has all of them.
+
+tiny: --photos $FLICKR_EXPLORE/photos.tsv.gz --words $WORDS/wordvecs1000_300d.json
 """
 
 from __future__ import annotations
@@ -22,9 +25,6 @@ from pathlib import Path
 from interestingness.datasets.tags import LEAK, tags_of, without_leak
 from interestingness.models.words import WordVectors
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-PHOTOS = DATA / "flickr_explore" / "photos.tsv.gz"
-WORDS = DATA / "words" / "wordvecs1000_300d.json"
 COLUMN = "tags_space_joined"
 
 
@@ -94,8 +94,8 @@ def stream_tags(photos: Path, words: Path, part: int) -> Counts:
 def main() -> None:
     """Print them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--photos", type=Path, default=PHOTOS)
-    parser.add_argument("--words", type=Path, default=WORDS)
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--words", type=Path, required=True)
     parser.add_argument("--part", type=int, default=100_000)
     given = parser.parse_args()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -22,6 +22,8 @@ that wait for each other count as busy. Medians over rounds. Memory is the peak 
 on the card; on a CPU that of the process, less what it had before any model. No bar: the shares say
 how far the limit is. Without CUDA, or with --small, everything is small: two to three minutes of
 one core.
+
+tiny: --small --models clip_vit_b32 --modes extract --images 2 --batch 2 --rounds 1
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ import lightning as L
 import torch
 from feature_extraction import cycle, distinct, synthetic_jpegs
 from hydra.utils import instantiate
-from limits import NAN, Machine, Spent, gflop_per_image
+from measuring.limits import NAN, Machine, Spent, gflop_per_image
 from omegaconf import OmegaConf
 from torch.optim import AdamW
 
@@ -252,7 +254,8 @@ def measure(
     for mode in options.modes:
         if mode == "extract":
             count = options.images or affordable(gflop, 150 if small else 170_000, 4096)
-            files = distinct(cycle(synthetic_jpegs(folder / "made", 64), count), folder / "files")
+            made = synthetic_jpegs(folder / "made", min(count, 64))
+            files = distinct(cycle(made, count), folder / "files")
             backbone.freeze()
             for batch in options.batch or ([16] if small else [64, 256]):
                 yield from extract(model, backbone, files, min(batch, count), rounds, machine)

@@ -2,6 +2,8 @@
 
 python scripts/calibrate_raters.py                 # five seeds of 1,000 images, as generated
 python scripts/calibrate_raters.py --fit           # constants for datasets/synthetic/constants.py
+
+tiny: --seeds 2 --images 100
 """
 
 from __future__ import annotations

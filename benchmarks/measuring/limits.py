@@ -1,7 +1,4 @@
-"""What a device can do: its clocks, its matrix products, its memory; operations, counted.
-
-Used by throughput.py; nothing to run.
-"""
+"""What a device can do: its clocks, its matrix products, its memory; operations, counted."""
 
 from __future__ import annotations
 
