@@ -122,7 +122,7 @@ def test_generated_tags_of_two_models_are_refused_before_an_image_is_encoded(
 
 def test_a_text_embedder_that_is_no_tower(tables: Tables, tmp_path: Path) -> None:
     tower = {"_target_": "interestingness.studies.embedding.TfidfEmbedder"}
-    with pytest.raises(ConfigError, match=r"model\.tower: TfidfEmbedder is no text tower"):
+    with pytest.raises(ConfigError, match=r"model\.tower: TfidfEmbedder"):
         fused_features(model(tmp_path, "generated_tags", tower=tower), tables, [], never)
 
 

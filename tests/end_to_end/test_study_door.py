@@ -38,7 +38,7 @@ def test_a_study_leaves_page_tables_and_a_logged_run(repository: Path, tmp_path:
     )
     text = page.read_text(encoding="utf-8")
     assert all(f'href="{name}.csv"' in text for name in tables)
-    assert "Simulated" in text and "Simulated" in done.stdout
+    assert "SIMULATION" in text and "SIMULATION" in done.stdout
     (logged,) = (run / "wandb").glob("offline-run-*")
     media = logged / "files" / "media"
     names = {p.name.rsplit("_", 2)[0]: p for p in (media / "table" / "tables").iterdir()}
