@@ -36,13 +36,17 @@ class ProgressLine:
         name = self.what if what is None else what
         self.write(f"{name}  {done:,} of {total:,}  {left:.0f} s left")
 
+    def due(self) -> bool:
+        """Whether the last line is old enough for another one."""
+        wait = EVERY_S if sys.stderr.isatty() else EVERY_S_LOG
+        return time.monotonic() - self._shown >= wait
+
     def write(self, text: str) -> None:
         """Show a text of one's own, if the last line is old enough."""
-        now, terminal = time.monotonic(), sys.stderr.isatty()
-        if now - self._shown < (EVERY_S if terminal else EVERY_S_LOG):
+        if not self.due():
             return
-        self._shown = now
-        if terminal:
+        self._shown = time.monotonic()
+        if sys.stderr.isatty():
             print(f"\r{text[:WIDTH]:<{WIDTH}}", end="", file=sys.stderr, flush=True)
             self._open = True
         else:

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,14 +180,30 @@ class Pairs:
 
     def find(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Row of each key, or -1 where the pair is unknown, shape of ``keys``."""
-        return lookup(self.key, keys)
+        return lookup(self.key, keys, order=self._order)
+
+    @cached_property
+    def _order(self) -> NDArray[np.intp]:
+        """Rows in ascending order of the keys."""
+        return np.argsort(self.key, kind="stable")
 
 
-def lookup(known: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Position of each wanted key among known distinct keys, or -1."""
+def lookup(
+    known: NDArray[np.uint64],
+    wanted: NDArray[np.uint64],
+    *,
+    order: NDArray[np.intp] | None = None,
+) -> NDArray[np.int64]:
+    """Position of each wanted key among known distinct keys, or -1.
+
+    Args:
+        known: distinct keys.
+        wanted: keys to look up.
+        order: what sorts ``known``; None sorts it.
+    """
     if len(known) == 0:
         return np.full(len(wanted), -1, dtype=np.int64)
-    order = np.argsort(known, kind="stable")
+    order = np.argsort(known, kind="stable") if order is None else order
     at = np.minimum(np.searchsorted(known, wanted, sorter=order), len(known) - 1)
     rows = order[at]
     return np.where(known[rows] == wanted, rows, -1).astype(np.int64)

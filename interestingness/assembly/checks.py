@@ -12,11 +12,13 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from interestingness.assembly.light import import_torchmetrics
 from interestingness.assembly.model_keys import overrides_here, unread_options
 from interestingness.assembly.option_values import shown, wrong_places, wrong_values
 from interestingness.errors import ConfigError
 from interestingness.runs.renamed import first_name
 
+USE_LIGHTNING = ("lightning.", "interestingness.learning.")
 OWN_PACKAGES = ("interestingness", "torch", "lightning")
 
 # Arguments that the assembly passes itself, by the place of the node in the config.
@@ -142,6 +144,8 @@ def locate(name: str) -> Callable[..., Any]:
         ImportError, AttributeError: if there is none.
     """
     module, _, attribute = name.rpartition(".")
+    if name.startswith(USE_LIGHTNING):
+        import_torchmetrics()
     found = getattr(import_module(module), attribute)
     if not callable(found):
         raise AttributeError(f"{name} is not callable")

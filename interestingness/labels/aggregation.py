@@ -48,9 +48,15 @@ class VoteTally:
     refusals: int
 
     @classmethod
-    def of(cls, votes: Votes, pairs: Pairs) -> VoteTally:
-        """Look the votes up among the pairs; votes on other pairs are left out."""
-        row = pairs.find(votes.key)
+    def of(cls, votes: Votes, pairs: Pairs, row: NDArray[np.int64] | None = None) -> VoteTally:
+        """Look the votes up among the pairs; votes on other pairs are left out.
+
+        Args:
+            votes: of any raters.
+            pairs: what is counted.
+            row: row of each vote's pair, where it is known already, shape (votes,).
+        """
+        row = pairs.find(votes.key) if row is None else row
         asked = row >= 0
         usable = asked & ~np.isnan(votes.preference)
         kept = votes[usable]

@@ -34,7 +34,7 @@ class FitProgress(ProgressBar):
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Update the line."""
-        if self._enabled:
+        if self._enabled and self._line.due():
             self._line.write(self._text(trainer))
 
     def on_train_end(self, *_: Any) -> None:

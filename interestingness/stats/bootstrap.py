@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +14,8 @@ from interestingness.schema import Array
 from interestingness.stats.agreement import correct
 from interestingness.stats.columns import columns
 
+MANY_ITEMS = 50_000
+"""Items from which a resample draws its items, and not a multinomial count for each."""
 _CELLS = 4_000_000
 """Largest (repeats, pairs) block held in memory at once."""
 
@@ -183,7 +186,7 @@ def share_interval(
         low, high = (reach, 1.0) if hits[0] == 1 else (0.0, 1 - reach)
         return Interval(estimate, low, high, level, repeats)
     values = []
-    for counts in _counts(np.random.default_rng(seed), count, repeats, len(hits)):
+    for counts in _resamples(seed, count, repeats, len(hits)):
         product = counts[:, first] * counts[:, second] * w
         total = product.sum(axis=1)
         values.append((product @ hits)[total > 0] / total[total > 0])
@@ -241,12 +244,33 @@ def _interval(
     return Interval(estimate, float(low), float(high), level, repeats)
 
 
+def _resamples(seed: int, images: int, repeats: int, width: int) -> Iterator[Array]:
+    """``_counts`` of a new generator; several references of one run resample the same images."""
+    if images * repeats > _CELLS // 4:
+        yield from _counts(np.random.default_rng(seed), images, repeats, width)
+        return
+    counts, block = _few_counts(seed, images, repeats), max(1, _CELLS // max(width, images, 1))
+    for start in range(0, repeats, block):
+        yield counts[start : start + block]
+
+
+@lru_cache(maxsize=4)
+def _few_counts(seed: int, images: int, repeats: int) -> Array:
+    (counts,) = _counts(np.random.default_rng(seed), images, repeats, images)
+    counts.setflags(write=False)
+    return counts
+
+
 def _counts(rng: np.random.Generator, items: int, repeats: int, width: int) -> Iterator[Array]:
     """Multinomial counts in blocks of repeats, shape (block, items)."""
     block = max(1, _CELLS // max(width, items, 1))
     chance = np.full(items, 1 / items)
     for start in range(0, repeats, block):
         size = min(block, repeats - start)
+        if items > MANY_ITEMS:  # the same distribution: items drawn one by one are faster there
+            drawn = (rng.integers(items, size=items) for _ in range(size))
+            yield np.array([np.bincount(d, minlength=items) for d in drawn], dtype=np.float64)
+            continue
         yield rng.multinomial(items, chance, size=size).astype(np.float64)
 
 

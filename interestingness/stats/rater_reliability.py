@@ -88,16 +88,12 @@ def repetition_stability(
     """
     answer, shown, _ = columns(preference, first)
     known = ~np.isnan(answer)
-    cells = np.column_stack(
-        [
-            np.unique(np.asarray(name).reshape(-1)[known], return_inverse=True)[1]
-            for name in (pair, rater, shown)
-        ]
-    )
-    if len(cells) == 0:
+    if not known.any():
         return float("nan"), 0
-    _, cell = np.unique(cells, axis=0, return_inverse=True)
-    cell = cell.reshape(-1)
+    cell = np.zeros(int(known.sum()), dtype=np.int64)
+    for name in (pair, rater, shown):
+        values, row = np.unique(np.asarray(name).reshape(-1)[known], return_inverse=True)
+        cell = np.unique(cell * len(values) + row, return_inverse=True)[1]
     size = np.bincount(cell)
     modal: Array = np.zeros(len(size))
     for value in (0.0, 0.5, 1.0):

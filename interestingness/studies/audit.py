@@ -25,7 +25,6 @@ from interestingness.studies.result import Figure, StudyResult, Table
 from interestingness.studies.study import Material, Study
 from interestingness.studies.table_columns import INTERVAL_NOTE
 from interestingness.studies.vote_ranking import ranking_chart, ranking_gallery, ranking_table
-from interestingness.tables.tables import Votes
 
 MOST_BIASED = 3
 """People and models that the answer names for the place that they favour."""
@@ -92,20 +91,15 @@ def audit_votes(
         DataError: if no vote has a usable answer.
     """
     table = table.filter(pc.equal(table["question"], question))
-    votes = Votes.from_table(table)
-    everyone = Ballots("all", votes[pairs.find(votes.key) >= 0], pairs, seed)
+    everyone = Ballots.read(table, pairs, seed)
     if not everyone.usable.any():
         raise DataError(
-            f"{where}: none of the {len(votes):,} votes on {question!r} has a usable answer",
+            f"{where}: none of the {table.num_rows:,} votes on {question!r} has a usable answer",
             expected="choices left, right or tie",
             todo="choose another question (--question, question=…) or another file",
         )
-    voters, kinds = split_by_voter(table, pairs, seed=seed)
-    single = [
-        everyone.chosen(everyone.votes.rater == at, name)
-        for at, name in enumerate(votes.raters)
-        if (everyone.votes.rater == at).any()
-    ]
+    voters, kinds = split_by_voter(table, everyone)
+    single = everyone.by_rater()
     compared = single if 1 < len(single) <= SINGLY else voters
     main = voters[0]
     consensus, bars = consensus_views(main)
@@ -139,7 +133,7 @@ def audit_votes(
         tables=found,
         figures=figures,
         notes=[*notes, *_warnings(main)],
-        simulated=simulated or simulation_of(votes.raters),
+        simulated=simulated or simulation_of(everyone.votes.raters),
     )
 
 

@@ -52,6 +52,18 @@ class Ballots:
     pairs: Pairs
     seed: int = 0
 
+    @classmethod
+    def read(cls, table: pa.Table, pairs: Pairs, seed: int) -> Ballots:
+        """All votes of a table on known pairs.
+
+        Args:
+            table: rows of a vote table.
+            pairs: of the data set.
+            seed: of resamples.
+        """
+        every = cls("all", Votes.from_table(table), pairs, seed)
+        return every.chosen(every.row >= 0)
+
     def __len__(self) -> int:
         return len(self.votes)
 
@@ -89,7 +101,7 @@ class Ballots:
     @cached_property
     def tally(self) -> VoteTally:
         """The usable votes, counted by pair."""
-        return VoteTally.of(self.votes, self.pairs)
+        return VoteTally.of(self.votes, self.pairs, self.row)
 
     @property
     def number(self) -> Rows:
@@ -139,9 +151,19 @@ class Ballots:
         """Whether some usable vote says which image was shown first."""
         return bool((self.votes.first[self.usable] != 0).any())
 
-    def chosen(self, rows: NDArray[np.bool_], name: str | None = None) -> Ballots:
+    def by_rater(self) -> list[Ballots]:
+        """The votes of each rater who has some, named by the rater."""
+        order = np.argsort(self.votes.rater, kind="stable")
+        number = np.bincount(self.votes.rater, minlength=len(self.votes.raters))
+        rows = np.split(order, np.cumsum(number)[:-1])
+        pairs = zip(rows, self.votes.raters, strict=True)
+        return [self.chosen(own, name) for own, name in pairs if len(own)]
+
+    def chosen(self, rows: NDArray[np.bool_] | Rows, name: str | None = None) -> Ballots:
         """Some of the votes."""
-        return Ballots(self.name if name is None else name, self.votes[rows], self.pairs, self.seed)
+        some = Ballots(self.name if name is None else name, self.votes[rows], self.pairs, self.seed)
+        vars(some)["row"] = self.row[rows]  # no second look-up
+        return some
 
     def interval(self, hit: Array, *, quick: bool = False) -> Interval:
         """Mean of a number per vote in [0, 1], NaN left out, with its interval over images.
@@ -262,31 +284,28 @@ def agreement_of(p: Array, q: Array, pairs: Pairs, *, seed: int) -> tuple[Interv
     return found, int(both.sum())
 
 
-def split_by_voter(
-    table: pa.Table, pairs: Pairs, *, seed: int = 0
-) -> tuple[list[Ballots], list[str]]:
+def split_by_voter(table: pa.Table, everyone: Ballots) -> tuple[list[Ballots], list[str]]:
     """People together first, then each model, those with most votes first.
 
     Args:
-        table: rows of a vote table; votes on unknown pairs are left out.
-        pairs: of the data set.
-        seed: of resamples.
+        table: rows of a vote table.
+        everyone: all its votes on known pairs.
 
     Returns:
         The ballots, and the kind of each rater ("human" or "model"); one of both kinds is human.
     """
-    every = Votes.from_table(table)
-    cells = zip(table["rater_id"].to_pylist(), table["rater_kind"].to_pylist(), strict=True)
+    both = table.group_by(["rater_id", "rater_kind"]).aggregate([])
+    cells = zip(both["rater_id"].to_pylist(), both["rater_kind"].to_pylist(), strict=True)
     people = {rater for rater, kind in cells if kind == "human"}
-    kinds = ["human" if rater in people else "model" for rater in every.raters]
-    votes = every[pairs.find(every.key) >= 0]
+    kinds = ["human" if rater in people else "model" for rater in everyone.votes.raters]
     human = np.array([kind == "human" for kind in kinds], dtype=bool)
-    of_people = human[votes.rater]
-    found = [Ballots(PEOPLE, votes[of_people], pairs, seed)] if of_people.any() else []
-    number = np.bincount(votes.rater[~of_people], minlength=len(votes.raters))
+    voter = everyone.votes.rater
+    of_people = human[voter]
+    found = [everyone.chosen(of_people, PEOPLE)] if of_people.any() else []
+    number = np.bincount(voter[~of_people], minlength=len(kinds))
     for at in np.argsort(-number, kind="stable").tolist():
         if number[at]:
-            found.append(Ballots(votes.raters[at], votes[votes.rater == at], pairs, seed))
+            found.append(everyone.chosen(voter == at, everyone.votes.raters[at]))
     return found, kinds
 
 
@@ -343,4 +362,4 @@ def read_ballots(material: Material, *, personas: bool = False) -> list[Ballots]
             )
             + " obtains them",
         )
-    return split_by_voter(table, material.pairs, seed=material.seed)[0]
+    return split_by_voter(table, Ballots.read(table, material.pairs, material.seed))[0]

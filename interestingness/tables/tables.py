@@ -131,7 +131,11 @@ def keys_of(pair_ids: pa.ChunkedArray | Sequence[str]) -> NDArray[np.uint64]:
     Raises:
         DataError: for an id that is not 16 hexadecimal digits.
     """
-    values = pair_ids.to_pylist() if isinstance(pair_ids, pa.ChunkedArray) else list(pair_ids)
+    if isinstance(pair_ids, pa.ChunkedArray):  # repeated ids are read once
+        encoded = pair_ids.combine_chunks().dictionary_encode()
+        distinct = keys_of(encoded.dictionary.to_pylist())
+        return distinct[encoded.indices.to_numpy()]
+    values = list(pair_ids)
     strange = next((v for v in values if len(v) != 16), None)
     try:
         digits = bytes.fromhex("".join(values)) if strange is None else b""

@@ -21,7 +21,7 @@ FUSION, FINE, NONE = "model=tag_fusion", "model=finetuned_clip", "model/backbone
 @pytest.fixture(autouse=True)
 def no_job(monkeypatch: pytest.MonkeyPatch) -> None:
     """What tests set of Hydra's job is gone afterwards."""
-    monkeypatch.setattr(HydraConfig.instance(), "cfg", HydraConfig.instance().cfg)
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
 
 
 def typed(*overrides: str, door: str = "train") -> None:

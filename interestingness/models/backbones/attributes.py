@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,7 +15,9 @@ from torch import Tensor, nn
 from interestingness.models.backbone import ANY, Backbone
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.preprocessing import ImageTransform
-from interestingness.stats.attributes.catalogue import Attribute, attributes_named, measured
+
+if TYPE_CHECKING:
+    from interestingness.stats.attributes.catalogue import Attribute
 
 SIZE = 256
 """Longer side in pixels to which pictures are resized, so that small and large files compare."""
@@ -62,6 +65,8 @@ class AttributesBackbone(Backbone):
         Raises:
             ConfigError: for an unknown name.
         """
+        from interestingness.stats.attributes.catalogue import attributes_named
+
         self.attributes: tuple[Attribute, ...] = attributes_named(names)
         parts = [f"{a.name}:{a.version}" for a in self.attributes]
         library = version("scikit-image")
@@ -103,6 +108,8 @@ class AttributesBackbone(Backbone):
         )
 
     def _measured(self, image: np.ndarray) -> np.ndarray:
+        from interestingness.stats.attributes.catalogue import measured  # scikit-image
+
         inside = image[0] != OUTSIDE
         height, width = int(inside[:, 0].sum()), int(inside[0].sum())
         rgb = image[:, :height, :width].transpose(1, 2, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,10 @@ from interestingness.models.backbones.open_clip_config import (
 )
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.weights import Weights, resolve_weights, seeded
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+"""Of the colours of OpenAI's training images: open_clip's default preprocessing."""
 
 
 class OpenClipBackbone(Backbone):
@@ -64,19 +69,13 @@ class OpenClipBackbone(Backbone):
         licence: str,
         domain: str = PHOTOGRAPHS,
     ) -> None:
-        from open_clip.model import _build_vision_tower
-
         vision = dict(config["vision_cfg"])
         if "timm_model_name" in vision:
             vision["timm_model_pretrained"] = False
         if "output_tokens" in vision:
             vision["output_tokens"] = False
         with seeded(found.seed):
-            # The private builder, because the public one also builds the text tower: three times
-            # the time and, for ViT-B/32, 60 million parameters that are not used.
-            tower = _build_vision_tower(
-                config["embed_dim"], vision, config.get("quick_gelu", False)
-            )
+            tower = self._tower(config, vision)
         sha = load_weights(tower, found, name, _image_tower)
         size = one_size(vision.get("image_size", 224), name)
         contract = EmbeddingContract(
@@ -98,6 +97,16 @@ class OpenClipBackbone(Backbone):
             tower, contract, licence=licence_of(found, licence), origin=found.origin, domain=domain
         )
 
+    def _tower(self, config: Mapping[str, Any], vision: Mapping[str, Any]) -> nn.Module:
+        from open_clip.model import _build_vision_tower
+
+        # The private builder, because the public one also builds the text tower: three times the
+        # time and, for ViT-B/32, 60 million numbers that nothing reads.
+        tower: nn.Module = _build_vision_tower(
+            config["embed_dim"], dict(vision), config.get("quick_gelu", False)
+        )
+        return tower
+
     def forward(self, images: Tensor) -> Tensor:
         """Features, shape (B, dim), as ``encode_image(normalize=False)`` gives them."""
         features: Tensor = self.network(images)
@@ -115,19 +124,31 @@ class SceneClipBackbone(OpenClipBackbone):
         """
         from interestingness.models.scene_clip import CONFIG, MODEL_NAME, WEIGHTS
 
-        config, preprocessing = model_config(str(CONFIG), None)
+        config = json.loads(CONFIG.read_text(encoding="utf-8"))
         given = str(WEIGHTS) if weights == "embedded" else weights
         found = resolve_weights(given, None, name=MODEL_NAME)
         if weights == "embedded":
             found = Weights(found.path, 0, "embedded in the package", published=True)
         self._build(
             config,
-            preprocessing,
+            {"mean": CLIP_MEAN, "std": CLIP_STD},
             found,
             "scene_clip",
             MODEL_NAME,
             licence="Apache-2.0",
             domain=SYNTHETIC,
+        )
+
+    def _tower(self, config: Mapping[str, Any], vision: Mapping[str, Any]) -> nn.Module:
+        from interestingness.models.scene_clip.tower import SceneTower
+
+        return SceneTower(
+            image_size=vision["image_size"],
+            patch_size=vision["patch_size"],
+            width=vision["width"],
+            layers=vision["layers"],
+            heads=vision["width"] // vision["head_width"],
+            dim=config["embed_dim"],
         )
 
 

@@ -1,8 +1,9 @@
-"""The doors open at once: nothing heavy is imported to show help or a composed config."""
+"""Commands are light: nothing heavy is imported for help, and a run imports only what it uses."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,34 @@ def test_nothing_heavy_is_imported(
     assert list(tmp_path.iterdir()) == []  # and nothing was written
 
 
+UNUSED = {"wandb", "pandas", "scipy.stats", "skimage", "sklearn", "timm", "open_clip"}
+
+
+def test_a_default_run_imports_only_what_it_uses(repository: Path, tmp_path: Path) -> None:
+    """With a cold cache; the small CLIP and the features of a file need no timm either."""
+    watch = WATCH.replace('{m.split(".")[0] for m in sys.modules}', "sys.modules")
+    small = ["dataset.images=60", "trainer.max_epochs=1", "trainer.accelerator=cpu"]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            watch,
+            str(repository / "train.py"),
+            *small,
+            f"paths.cache={tmp_path}",
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    modules = set(json.loads(done.stdout.splitlines()[-1]))
+    assert {"torch", "lightning", "torchmetrics"} <= modules
+    assert not modules & UNUSED
+
+
 def test_an_unknown_command_says_what_there_is() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "interestingness", "tarin"], capture_output=True, text=True
@@ -75,10 +104,10 @@ def test_an_unknown_option_says_what_there_is(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("door", [["train"], ["evaluate", "ckpt=x"]])
-def test_a_group_of_null_is_refused_with_its_options(door: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [["train"], ["evaluate", "ckpt=x"]])
+def test_a_group_of_null_is_refused_with_its_options(command: list[str], tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "interestingness", *door, "trainer=null"],
+        [sys.executable, "-m", "interestingness", *command, "trainer=null"],
         capture_output=True, text=True, cwd=tmp_path, timeout=60,
     )  # fmt: skip
     assert done.returncode == 2 and "Traceback" not in done.stderr
