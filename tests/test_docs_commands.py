@@ -8,11 +8,9 @@ written into a folder in which the page's commands and Python run.
 from __future__ import annotations
 
 import inspect
-import os
 import re
 import runpy
 import shlex
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -429,31 +427,3 @@ def test_blocks_say_what_they_are(page: str) -> None:
     assert text_of(page).count("\n```") % 2 == 0
     indented = re.findall(r"\n\n {4,}(?![-*\d ])[^\n]*", prose(page))
     assert not indented, "indented blocks are not checked: fence them"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("page", ["docs/add/plugin.md"])
-def test_the_plugin_page_runs_as_written(page: str, workplace: Path) -> None:
-    """The commands of the page, one by one; data sets are small, and pip downloads nothing."""
-    site, small = workplace / "site", ["dataset.images=60", "trainer.max_epochs=2"]
-    small += ["model.backbone.weights=random", "trainer.accelerator=cpu"]
-    base = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]), "COLUMNS": "80"}
-    ran = []
-    for own, (program, *arguments), named_only in commands(page):
-        if named_only:
-            continue
-        environment = {**base, **dict(own)}
-        if own:  # PYTHONPATH=.
-            environment["PYTHONPATH"] += os.pathsep + base["PYTHONPATH"]
-        if program == "pip":
-            offline = ["--no-deps", "--no-index", "--no-build-isolation", "--target", str(site)]
-            arguments = [arguments[0], "--quiet", *offline, *arguments[1:]]
-        elif program == "interestingness":
-            arguments += small
-        done = subprocess.run(
-            [sys.executable, "-m", program, *arguments],
-            cwd=workplace, env=environment, capture_output=True, text=True, timeout=280,
-        )  # fmt: skip
-        assert done.returncode == 0, (program, arguments, done.stdout, done.stderr)
-        ran.append(program)
-    assert ran == ["pip", "pytest", "interestingness", "interestingness", "interestingness"]

@@ -146,16 +146,16 @@ def test_jobs_end_when_their_sweep_is_killed(tmp_path: Path, environment: dict[s
 def test_a_sweep_trains_compares_and_does_not_repeat_itself(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    sources = "label_source=human,views,scores"
+    sources = "label_source=human,scores"
     first = _sweep(*SMALL, sources, cwd=tmp_path, environment=environment)
     assert first.returncode == 1, first.stdout + first.stderr  # scores lacks its column
-    assert "3 jobs: 2 finished, 1 failed" in first.stdout
+    assert "2 jobs: 1 finished, 1 failed" in first.stdout
     assert "SIMULATION" in first.stdout
     rows = _rows(tmp_path)
-    assert [row["status"] for row in rows] == ["finished", "finished", "failed"]
+    assert [row["status"] for row in rows] == ["finished", "failed"]
     assert rows[0]["simulated"].startswith("SIMULATION")
     (folder,) = (tmp_path / "runs" / "sweeps").iterdir()
-    for row in rows[:2]:
+    for row in rows[:1]:
         judged = json.loads((folder / row["run"] / "metrics.json").read_text())["test"]
         for reference in judged["references"]:
             value = reference["accuracy"]["value"]
@@ -186,11 +186,10 @@ def test_a_sweep_trains_compares_and_does_not_repeat_itself(
 def test_a_job_of_several_processes_does_not_run_the_sweep_again(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    done = _sweep(*SMALL[:3], "trainer=ddp_cpu", "seed=0,1", cwd=tmp_path, environment=environment)
+    done = _sweep(*SMALL[:3], "trainer=ddp_cpu", "seed=0", cwd=tmp_path, environment=environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 jobs: 2 finished" in done.stdout
     assert len(list((tmp_path / "runs" / "sweeps").iterdir())) == 1
-    assert len(list(tmp_path.glob("**/metrics.json"))) == 2
+    assert len(list(tmp_path.glob("**/metrics.json"))) == 1
     alone = subprocess.run(
         [*TRAIN, *SMALL, "seed=0", "hydra.run.dir=alone"],
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280, check=True,

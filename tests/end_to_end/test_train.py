@@ -3,8 +3,6 @@
 import json
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -112,31 +110,6 @@ def test_shards_and_cached_features_teach_the_same(trained) -> None:
     # Shards of another size lie beside these; they once were an error.
     other = trained("data=shards", *one, "data.workers=1", "data.pairs_per_shard=30", run="other")
     torch.testing.assert_close(_weights(other)["scorer.head.weight"], a, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.slow
-def test_two_ranks_learn_what_one_learns(trained, cache: Path, tmp_path: Path, repository) -> None:
-    # 39 training pairs in batches of 7: the last batch is smaller, and ranks get unequal shares.
-    options = ["data.batch_size=7"]
-    alone = trained(*options, run="alone")
-    command = [sys.executable, str(repository / "train.py"), "dataset.images=60"]
-    command += ["model.backbone.weights=random", "trainer=ddp_cpu", "trainer.max_epochs=3"]
-    command += [*options, f"paths.cache={cache}", f"paths.runs={tmp_path}/two"]
-    done = subprocess.run(
-        command,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    (folder,) = (p for p in (tmp_path / "two").iterdir() if p.name != "index")
-    a, b = _weights(alone)["scorer.head.weight"], _weights(folder)["scorer.head.weight"]
-    torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
-    for name in ("human", "comments"):
-        ours, theirs = _reference(alone, name), _reference(folder, name)
-        assert (ours["pairs"], ours["accuracy"]) == (theirs["pairs"], theirs["accuracy"])
 
 
 def test_an_impossible_l2_on_shards_is_one_error(composed) -> None:
