@@ -163,8 +163,7 @@ class FeatureStore:
         """Remove killed writers' files and damaged segments; return the number of the latter.
 
         Args:
-            writer: the writer whose lock is held. Files of other writers are removed if these have
-            ended.
+            writer: the writer whose lock is held. Files of writers that have ended are removed.
         """
         for leftover in self.root.glob(f"{UNFINISHED}*"):
             owner = leftover.name.removeprefix(UNFINISHED).rpartition(".")[0] or WHOLE
