@@ -37,7 +37,7 @@ class Transform(Protocol):
 
 
 class Encoder(Protocol):
-    """What the cache needs of a backbone (``models.backbone.Backbone``)."""
+    """The part of a backbone that the cache uses (``models.backbone.Backbone``)."""
 
     @property
     def dim(self) -> int:

@@ -12,7 +12,7 @@ BatchSource = Callable[[int, int], Iterator[PairBatch]]
 
 
 class EpochLoader:
-    """What Lightning iterates: a fixed number of batches whose order is a function of the epoch.
+    """Lightning's loader: a fixed number of batches whose order is a function of the epoch.
 
     It is its own sampler, because Lightning announces the epoch through ``sampler.set_epoch``. The
     iterator is a generator: nothing is read before the first batch is requested, hence not before

@@ -36,7 +36,7 @@ def place(
 
     Args:
         position: index into the order, 0 or more.
-        batch_size: pairs of a global batch, over all ranks.
+        batch_size: pairs of a global batch, over all processes.
         ranks: number of processes that train together.
         workers: DataLoader workers of each process; 0 counts as 1.
         start_batch: first global batch of an epoch that is resumed in the middle.
@@ -61,8 +61,8 @@ class EpochPlan:
 
     Attributes:
         order: pair rows.
-        batch_size: pairs of a global batch, over all ranks.
-        ranks: number of processes that take part.
+        batch_size: pairs of a global batch, over all processes.
+        ranks: number of processes.
     """
 
     order: Order

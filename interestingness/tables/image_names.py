@@ -182,7 +182,7 @@ def missing_images(
     rows: Sequence[NDArray[np.int64]],
     on_missing: str,
 ) -> NDArray[np.bool_]:
-    """Where rows of a table name images that are not there.
+    """Find rows of a table that name absent images.
 
     Args:
         names: the names that the columns were looked up in.

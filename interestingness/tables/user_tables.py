@@ -38,7 +38,7 @@ class TextTable:
     Attributes:
         path: the file, for messages.
         columns: column name to cells, all of equal length.
-        locate: gives the line in which each row begins, from 1, shape (rows,); asked for messages
+        locate: gives the line in which each row begins, from 1, shape (rows,); called for messages
             only, since a large file is read again for it.
         decimal_comma: whether the separator leaves the comma free to be a decimal sign.
         columns_option: option that says which column is which, where the command has one.

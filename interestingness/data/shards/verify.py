@@ -42,7 +42,7 @@ class Problem:
 
 @dataclass
 class ShardReport:
-    """What ``verify_shards`` found.
+    """The result of ``verify_shards``.
 
     Attributes:
         root: the folder.

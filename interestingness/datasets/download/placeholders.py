@@ -25,8 +25,8 @@ class Placeholders:
     Attributes:
         redirects: parts of addresses.
         hashes: MD5 or SHA-256 of whole files, lower case.
-        sizes: file sizes in bytes, for a host whose placeholders differ except in size. None by
-            default: a photo may have the same size.
+        sizes: file sizes in bytes, the coarsest test. None by default: a photo may have the same
+            size.
     """
 
     redirects: tuple[str, ...] = REDIRECTS
