@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what is said of a disk that takes no more."""
+"""Write files atomically, and explain errors of a full or read-only disk."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _ADVICE = {
     errno.ENAMETOOLONG: ("names that the disk can hold", "shorten the names"),
     errno.EIO: ("a disk that works", "look at the disk"),
 }
-# Libraries that say in words, or in a number within words, what the system told them.
+# Libraries that report an error of the system only in the text of their own error.
 _NUMBER = re.compile(r"\b(?:os error|errno) (\d+)\b", re.IGNORECASE)
 _SHORT = re.compile(r"\d+ requested and \d+ written|PytorchStreamWriter failed writing")
 
 
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` to write, which takes its place if nothing went wrong.
+    """Yield a temporary file beside ``path`` that replaces it if nothing went wrong.
 
-    Whoever reads meanwhile, or after a kill, finds what was there before.
+    Readers see the old file until the new one is complete, also after a kill.
 
     Raises:
         OSError: if it cannot be written; the error names ``path``.
@@ -57,21 +57,21 @@ def appearing(path: Path) -> Iterator[Path]:
 
 
 def appear(path: Path, write: Callable[[Path], object]) -> Path:
-    """Let a file be written as ``appearing`` has it: whole or not at all; its place."""
+    """Let ``write`` write a file atomically, as with ``appearing``, and return its path."""
     with appearing(path) as part:
         write(part)
     return path
 
 
 def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
+    """Return the hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Put the name into an error of the system, which names no file when a write fails."""
+    """Add the file's name to an ``OSError``: a failed write names no file."""
     try:
         yield
     except OSError as error:
@@ -84,12 +84,12 @@ def naming(path: Path) -> Iterator[None]:
 def disk_error(
     error: BaseException, folders: Sequence[str | Path] = (), *, todo: str = ""
 ) -> DiskError | None:
-    """What a user is told of a disk that is full or does not allow something.
+    """Translate errors of a full disk, or of one that forbids access, for the user.
 
     Args:
-        error: anything; its causes are looked at too.
-        folders: where the job writes, of which the fullest is named if the error names no file.
-        todo: what to do in the end.
+        error: any error; its causes are examined too.
+        folders: where the job writes; if the error names no file, the fullest of them is named.
+        todo: what the user should do next.
 
     Returns:
         None if the error is about something else.
@@ -121,10 +121,10 @@ def disk_error(
 
 
 def writable_cache(folder: str) -> Path:
-    """The cache folder, made if need be.
+    """Return the cache folder; create it if it is absent.
 
     Raises:
-        ConfigError: if it cannot be made or written to.
+        ConfigError: if it cannot be created or written to.
     """
     path = Path(folder).expanduser()
     try:
@@ -144,7 +144,7 @@ def writable_cache(folder: str) -> Path:
 def _number(error: BaseException) -> int:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
-    said = " ".join(map(str, error.args))  # an OSError with a name would say that alone
+    said = " ".join(map(str, error.args))  # str() of an OSError leaves out args
     if not isinstance(error, OSError | RuntimeError) and "os error" not in said:
         return 0
     if found := _NUMBER.search(said):
@@ -153,7 +153,7 @@ def _number(error: BaseException) -> int:
 
 
 def _room(place: str) -> float:
-    """Free bytes on the disk of a path, or of what is there of it."""
+    """Return the free bytes on the disk of a path or of its nearest existing parent."""
     for there in (Path(place), *Path(place).absolute().parents):
         with contextlib.suppress(OSError):
             return float(shutil.disk_usage(there).free)

@@ -1,4 +1,4 @@
-"""Errors a user meets: what was found, what was expected, what to do next."""
+"""Errors for users: each says what was found, what was expected and what to do next."""
 
 
 class InterestingnessError(Exception):
@@ -24,7 +24,7 @@ class InterestingnessError(Exception):
         super().__init__("\n".join(lines))
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by parts, so that the error survives worker and job processes."""
+        """Pickle the parts, so that the error can be passed between processes."""
         return _rebuild, (type(self), self.found, self.expected, self.todo)
 
 
@@ -35,7 +35,7 @@ def _rebuild(
 
 
 class DataError(InterestingnessError):
-    """A table, pair list, split or image store is not as its format says."""
+    """A table, list of pairs, split or image store violates its format."""
 
 
 class LabelError(InterestingnessError):
@@ -43,7 +43,7 @@ class LabelError(InterestingnessError):
 
 
 class ImageError(InterestingnessError):
-    """One image cannot be used; readers count these and go on."""
+    """One image cannot be used; readers count such images and continue."""
 
 
 class ShardError(InterestingnessError):
@@ -55,7 +55,7 @@ class WeightsError(InterestingnessError):
 
 
 class ConfigError(InterestingnessError):
-    """Options that cannot go together, or an option that does not exist."""
+    """Options contradict each other, or an option does not exist."""
 
 
 class DiskError(InterestingnessError):

@@ -1,4 +1,4 @@
-"""The door for strangers: installed packages that bring options of their own.
+"""Find plugins: installed third-party packages that add options of their own.
 
 A package announces itself with an entry point in the group ``interestingness.plugins``; its
 ``conf/`` folder then joins Hydra's search path, and its classes are trusted as ours are.
@@ -18,16 +18,16 @@ GROUP = "interestingness.plugins"
 
 
 def plugin_packages() -> tuple[str, ...]:
-    """Top-level packages that announced themselves, sorted."""
+    """Return the top-level packages of all plugins, sorted."""
     return tuple(sorted({entry.value.split(".")[0].split(":")[0] for entry in _entries()}))
 
 
 def conf_folders() -> list[tuple[str, Path]]:
-    """Name and ``conf`` folder of every plugin that has one; nothing of the plugin is imported."""
+    """Return name and ``conf`` folder of each plugin that has one, without importing it."""
     found = []
     for entry in _entries():
         top, *inner = entry.value.split(":")[0].split(".")
-        # A dotted name is not looked up whole: Python would import its parents for that.
+        # Looking up a whole dotted name would import its parent packages.
         spec = find_spec(top)
         if spec is None or not spec.submodule_search_locations:
             continue
@@ -42,16 +42,16 @@ def _entries() -> list:
 
 
 class InstalledPlugins(SearchPathPlugin):
-    """Adds every plugin's ``conf`` after our own: strangers add options, never replace ours."""
+    """Adds each plugin's ``conf`` after our own: plugins add options but replace none."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Called by Hydra when it composes."""
+        """Add the folders; Hydra calls this when it composes."""
         for name, folder in conf_folders():
             search_path.append(provider=f"plugin {name}", path=f"file://{folder}")
 
 
 def register() -> None:
-    """Tell Hydra about ``InstalledPlugins``; once per process is enough, more does no harm."""
+    """Register ``InstalledPlugins`` with Hydra; repeated calls in a process are harmless."""
     plugins = Plugins.instance()
     if InstalledPlugins not in plugins.discover(SearchPathPlugin):
         plugins.register(InstalledPlugins)

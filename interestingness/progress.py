@@ -1,4 +1,4 @@
-"""One line of progress that is written over; now and then a line where output is no terminal."""
+"""Show progress: one updated line on a terminal, a new line now and then in a log."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ EVERY_S_LOG = 15.0
 
 
 class ProgressLine:
-    """Tells how far something long is, on standard error.
+    """Shows the progress of a long operation on standard error.
 
-    Called as ``line(done, total)`` or ``line(done, total, what)``, as often as one likes; it writes
-    a few times a second on a terminal and four times a minute into a log.
+    Call ``line(done, total)`` or ``line(done, total, what)`` as often as you like; it writes a few
+    times a second on a terminal and four times a minute into a log.
     """
 
     def __init__(self, what: str = "") -> None:
@@ -37,12 +37,12 @@ class ProgressLine:
         self.write(f"{name}  {done:,} of {total:,}  {left:.0f} s left")
 
     def due(self) -> bool:
-        """Whether the last line is old enough for another one."""
+        """Return whether the last line is old enough for another one."""
         wait = EVERY_S if sys.stderr.isatty() else EVERY_S_LOG
         return time.monotonic() - self._shown >= wait
 
     def write(self, text: str) -> None:
-        """Show a text of one's own, if the last line is old enough."""
+        """Show any text, if the last line is old enough."""
         if not self.due():
             return
         self._shown = time.monotonic()
@@ -53,7 +53,7 @@ class ProgressLine:
             print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Wipe the line: something else follows."""
+        """Erase the line before other output."""
         if self._open:
             print("\r" + " " * WIDTH + "\r", end="", file=sys.stderr, flush=True)
             self._open = False

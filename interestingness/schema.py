@@ -1,8 +1,8 @@
-"""The words of the house as types: sides, pairs, votes, preferences.
+"""Basic types: sides and pairs of images, and what a preference is.
 
 A *preference* is the probability that the **left** image of a pair is preferred, in [0, 1]; 0.5 is
-a tie and NaN means that nothing is known. Slots are not presentation order: ``left < right`` by
-image id, whoever was shown first.
+a tie and NaN means that nothing is known. Sides are not presentation order: ``left < right`` by
+image id, whichever was shown first.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Array = NDArray[np.float64]
 
 
 class Side(StrEnum):
-    """A slot of a pair."""
+    """A side of a pair: left or right."""
 
     LEFT = "left"
     RIGHT = "right"
 
     @property
     def other(self) -> Side:
-        """The opposite slot."""
+        """The opposite side."""
         return Side.RIGHT if self is Side.LEFT else Side.LEFT
 
 
@@ -48,7 +48,7 @@ class Pair:
 
     @classmethod
     def of(cls, one: str, other: str) -> Pair:
-        """The pair of two image ids given in any order.
+        """Make the pair of two image ids given in any order.
 
         Raises:
             DataError: if both ids are the same.
@@ -64,19 +64,19 @@ class Pair:
 
 
 def pair_key(left: str, right: str) -> int:
-    """A 64-bit identity of the unordered pair; ``left < right`` is the caller's duty."""
+    """Return the 64-bit identity of a pair; the caller ensures ``left < right``."""
     digest = hashlib.blake2b(f"{left}\0{right}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big")
 
 
 def pair_id(left: str, right: str) -> str:
-    """The pair's name in tables and shards: 16 hexadecimal digits, free of dots and slashes."""
+    """Return the pair's name in tables and shards: 16 hexadecimal digits."""
     return f"{pair_key(left, right):016x}"
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Many pairs as columns, small enough for millions.
+    """Many pairs as columns; compact enough for millions of pairs.
 
     Attributes:
         image_ids: distinct image ids, shape (images,), dtype object.
@@ -97,7 +97,7 @@ class Pairs:
     def from_ids(
         cls, one: Sequence[str], other: Sequence[str], image_ids: Iterable[str] | None = None
     ) -> tuple[Pairs, NDArray[np.int64], NDArray[np.bool_]]:
-        """Canonical, distinct pairs from two columns of image ids in any order.
+        """Build canonical, distinct pairs from two columns of image ids in any order.
 
         Args:
             one, other: image ids, equal length.
@@ -135,7 +135,7 @@ class Pairs:
     def from_rows(
         cls, one: NDArray[np.integer], other: NDArray[np.integer], image_ids: Sequence[str]
     ) -> tuple[Pairs, NDArray[np.int64], NDArray[np.bool_]]:
-        """Like ``from_ids``, of rows of the vocabulary; no row may stand beside itself.
+        """Do the same as ``from_ids`` from rows of the vocabulary; no pair may repeat a row.
 
         Args:
             one, other: rows of ``image_ids``, shape (rows,).
@@ -151,7 +151,7 @@ class Pairs:
         _, first, inverse = np.unique(
             left * len(names) + right, return_index=True, return_inverse=True
         )
-        order = np.argsort(first)  # distinct pairs by their first row
+        order = np.argsort(first)  # order distinct pairs by the row where they occur first
         place = np.empty(len(order), dtype=np.int64)
         place[order] = np.arange(len(order))
         left, right = left[first[order]], right[first[order]]
@@ -161,30 +161,30 @@ class Pairs:
         return pairs, place[inverse], swapped
 
     def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.integer] | slice) -> Pairs:
-        """The chosen pairs over the same image vocabulary."""
+        """Select pairs; the image vocabulary stays the same."""
         return Pairs(self.image_ids, self.left[rows], self.right[rows], self.key[rows])
 
     def pair(self, row: int) -> Pair:
-        """One pair as a record."""
+        """Return one pair as a record."""
         left, right = self.image_ids[self.left[row]], self.image_ids[self.right[row]]
         return Pair(f"{int(self.key[row]):016x}", str(left), str(right))
 
     @property
     def pair_ids(self) -> list[str]:
-        """Hexadecimal pair ids, in order."""
+        """Return hexadecimal pair ids, in order."""
         return [f"{key:016x}" for key in self.key.tolist()]
 
     def images_used(self) -> NDArray[np.int32]:
-        """Rows of the distinct images that occur, ascending."""
+        """Return the rows of the distinct images that occur, ascending."""
         return np.unique(np.concatenate([self.left, self.right]))
 
     def find(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Row of each key, or -1 where the pair is unknown, shape of ``keys``."""
+        """Return the row of each key, -1 where the pair is unknown, shape of ``keys``."""
         return lookup(self.key, keys, order=self._order)
 
     @cached_property
     def _order(self) -> NDArray[np.intp]:
-        """Rows in ascending order of the keys."""
+        """Return rows in ascending order of the keys."""
         return np.argsort(self.key, kind="stable")
 
 
@@ -194,12 +194,12 @@ def lookup(
     *,
     order: NDArray[np.intp] | None = None,
 ) -> NDArray[np.int64]:
-    """Position of each wanted key among known distinct keys, or -1.
+    """Return the position of each wanted key among distinct known keys, or -1.
 
     Args:
         known: distinct keys.
         wanted: keys to look up.
-        order: what sorts ``known``; None sorts it.
+        order: indices that sort ``known``; None computes them.
     """
     if len(known) == 0:
         return np.full(len(wanted), -1, dtype=np.int64)

@@ -47,11 +47,11 @@ def contract_tables(
     reverse: bool = False,
     labelled: bool = True,
 ) -> Tables:
-    """A small synthetic data set with votes in both orders, ties, refusals and scores.
+    """Write a small synthetic data set with votes in both orders, ties, refusals and scores.
 
     Args:
         root: empty folder.
-        score_names: scores to make up.
+        score_names: scores to simulate.
         model_raters: ids of models that vote on every pair in both orders; fourteen people vote
             as well, five on a pair.
         rename: image i gets the name of image ``rename[i]``, which swaps left and right of some
@@ -115,14 +115,14 @@ def _side(pair: Pair, names: Sequence[str], shown: int | str | None) -> str | No
 
 
 class LabelSourceContract(ABC):
-    """What every label source keeps to; see ``interestingness.labels.source.LabelSource``.
+    """The contract of every label source; see ``interestingness.labels.source.LabelSource``.
 
     Attributes:
-        score_names: scores that the source reads; the contract makes them up.
+        score_names: scores that the source reads; the contract simulates them.
         model_raters: ids of models whose votes the source reads.
-        reads_own_files: whether ``make`` brings files that take the place of the tables' votes and
-            scores, so that nothing is missing without these.
-        tolerance: of equal preferences.
+        reads_own_files: whether ``make`` writes files that replace the tables' votes and scores, so
+            that the source works without these.
+        tolerance: largest difference of preferences that count as equal.
     """
 
     score_names: Sequence[str] = ()
@@ -132,21 +132,21 @@ class LabelSourceContract(ABC):
 
     @abstractmethod
     def make(self, tables: Tables) -> LabelSource:
-        """The source on these tables. Files of its own may be written into ``tables.root``; derive
+        """Make the source on these tables. It may write its own files to ``tables.root``; derive
         them from the tables, whose images are renamed and whose votes and scores change."""
 
     def tables(self, root: Path, **change: Any) -> Tables:
-        """``contract_tables`` with what this source reads."""
+        """Write ``contract_tables`` with the votes and scores that this source reads."""
         return contract_tables(
             root, score_names=self.score_names, model_raters=self.model_raters, **change
         )
 
     def fitted(self, tables: Tables) -> LabelSource:
-        """The source, fitted on the first three quarters of the pairs."""
+        """Fit the source on the first three quarters of the pairs."""
         return self.make(tables).fit(tables.pairs[: 3 * PAIRS // 4])
 
     def labels(self, tables: Tables) -> Labels:
-        """Labels of the fitted source for all pairs."""
+        """Return the labels of the fitted source for all pairs."""
         return self.fitted(tables).labels(tables.pairs)
 
     def test_preferences_are_probabilities_or_nan(self, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ class LabelSourceContract(ABC):
         tables = self.tables(tmp_path / "one")
         rename = np.random.default_rng(5).permutation(IMAGES)
         other = self.tables(tmp_path / "other", rename=rename)
-        # the same two images, row by row; swapped where their new names sort the other way
+        # each row holds the same two images, swapped where their new names sort the other way
         swapped = tables.pairs.left != other.pairs.left
         assert swapped.any() and not swapped.all()
         p, q = self.labels(tables).preference, self.labels(other).preference
@@ -254,7 +254,7 @@ class LabelSourceContract(ABC):
 
 
 class BackboneContract(ABC):
-    """What every backbone keeps to; see ``interestingness.models.backbone.Backbone``.
+    """The contract of every backbone; see ``interestingness.models.backbone.Backbone``.
 
     from interestingness.testing import BackboneContract
 
@@ -265,8 +265,7 @@ class BackboneContract(ABC):
     Attributes:
         tolerance: of features that should be equal but were computed in another batch, as a share
             of the largest.
-        has_weights: False for a backbone that measures and has nothing to learn; ``make`` then
-            ignores the seed.
+        has_weights: False for a backbone without weights to learn; ``make`` then ignores the seed.
     """
 
     tolerance: float = 1e-4
@@ -274,10 +273,10 @@ class BackboneContract(ABC):
 
     @abstractmethod
     def make(self, seed: int) -> Backbone:
-        """The backbone with random weights that depend on the seed only."""
+        """Make the backbone with random weights that depend on the seed only."""
 
     def images(self, backbone: Backbone, *, seed: int = 0) -> Tensor:
-        """Five synthetic pictures of different shapes, transformed, shape (5, 3, H, W)."""
+        """Return five synthetic pictures of different sizes, transformed, shape (5, 3, H, W)."""
         import torch
 
         return torch.stack([backbone.transform(picture) for picture in contract_pictures(seed)])
@@ -397,7 +396,7 @@ class BackboneContract(ABC):
 
 
 def contract_pictures(seed: int) -> list[Image.Image]:
-    """Five synthetic RGB pictures: wide, tall, square, tiny and one pixel high."""
+    """Return five synthetic RGB pictures: wide, tall, square, tiny and one pixel high."""
     from PIL import Image
 
     rng = np.random.default_rng(seed)

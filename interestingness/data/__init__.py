@@ -1,1 +1,1 @@
-"""Pairs, splits, shards, images and feature caches become batches."""
+"""Make batches from pairs, splits, shards, images and cached features."""

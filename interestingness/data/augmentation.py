@@ -1,4 +1,4 @@
-"""Views of a picture that leave its label as it is: mirrored, cut a little at the edges."""
+"""Augmentations that keep a picture's label: mirroring and cropping a little."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ class Augmentation(ABC):
 
     @abstractmethod
     def view(self, image: Image.Image, random: np.random.Generator) -> Image.Image:
-        """Another RGB picture of the same thing."""
+        """Return a random view of the picture, in RGB."""
 
 
 class FlipAndCrop(Augmentation):
-    """Mirrors left and right, and cuts a mild part away.
+    """Mirrors left and right, and crops a little.
 
-    Colour is left alone unless asked for, because people find colour interesting: a picture that
-    was made grey is another picture, and its label would be wrong. Height and width are cut by the
-    same share, so that proportions stay.
+    Colour stays unless asked for, because people find colour interesting: the label of a picture
+    would be wrong for its grey copy. Height and width are cropped by the same share, so that
+    proportions stay.
     """
 
     def __init__(self, *, flip: float, crop: float, colour: float = 0.0) -> None:
-        """How much of each.
+        """Set the strength of each change.
 
         Args:
             flip: probability of a mirrored picture, in [0, 1].
@@ -60,8 +60,8 @@ class FlipAndCrop(Augmentation):
         self.least_share = 1 - crop
 
     def view(self, image: Image.Image, random: np.random.Generator) -> Image.Image:
-        """The picture as this seed sees it."""
-        # All numbers are drawn, whatever they are used for: options do not shift each other.
+        """Return the view that this seed gives."""
+        # All numbers are drawn, used or not, so that one option does not change another's numbers.
         mirrored, cut, x, y, *tones = random.random(7)
         if self.crop > 0:
             share = 1 - self.crop * cut
@@ -79,18 +79,18 @@ class FlipAndCrop(Augmentation):
 
 
 def enough_for(augmentation: Augmentation | None, short: int | None) -> int | None:
-    """Pixels of a picture's shorter side that suffice for a view of it.
+    """Return how many pixels of a picture's shorter side suffice for a view of it.
 
-    Half as many again as the network sees: what reduced decoding then changes is below one grey
-    level of 255 on average (``benchmarks/reduced_decoding.py`` prints it), and no two views are
-    alike anyway.
+    It is 1.5 times what the network sees: reduced decoding then changes less than one grey level
+    of 255 on average (``benchmarks/reduced_decoding.py`` prints it), and views are random
+    anyway.
 
     Args:
         augmentation: makes the views; None leaves pictures as they are.
         short: pixels that the shorter side of a view is resized to.
 
     Returns:
-        None where pictures are needed in full: without views, or where a number is not known.
+        None where pictures are needed in full: without augmentation, or if a size is unknown.
     """
     if augmentation is None or augmentation.least_share is None or short is None:
         return None
@@ -98,9 +98,9 @@ def enough_for(augmentation: Augmentation | None, short: int | None) -> int | No
 
 
 def random_of(seed: int, epoch: int, image_id: str) -> np.random.Generator:
-    """The same numbers for an image in an epoch, whichever rank or worker reads it.
+    """Make the generator of an image in an epoch, the same in every process and worker.
 
-    A run that goes on in the middle of an epoch, or on other ranks, sees the same views.
+    A run that resumes in the middle of an epoch, or with other processes, sees the same views.
     """
     digest = hashlib.sha256(f"{seed}:{epoch}:{image_id}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8], "big"))

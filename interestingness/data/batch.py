@@ -1,4 +1,4 @@
-"""One batch of pairs: distinct images once, pairs as rows into them."""
+"""A batch of pairs: each distinct image once, and pairs as rows of these images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class SkippedPair(NamedTuple):
-    """A pair that a batch lacks because an image of it could not be read.
+    """A pair that a batch lacks because one of its images could not be read.
 
     Attributes:
         row: row of the pair in the data set's ``Pairs``.
@@ -26,21 +26,21 @@ class SkippedPair(NamedTuple):
 
 @dataclass
 class PairBatch:
-    """What the learner is given.
+    """The learner's input.
 
     Attributes:
-        images: distinct images of this batch, float (U, 3, H, W) or bytes as the backbone's
-            transform has them; or cached features (U, dim).
+        images: distinct images of this batch, float (U, 3, H, W) or bytes, as the backbone's
+            transform gives them; or cached features (U, dim).
         left: row of the left image in ``images``, shape (B,), int64.
         right: row of the right image, shape (B,), int64.
         preference: probability that left is preferred, in [0, 1], shape (B,); 0.5 where unused.
         weight: non-negative, 0 for placeholders, shape (B,).
         row: row of the pair in the data set's ``Pairs``, -1 for a placeholder, shape (B,), int64.
-        normalizer: total weight of the global batch divided by the number of ranks, scalar. The
-            loss is ``sum(weight * loss) / normalizer``, so that the mean over ranks of its gradient
-            is the gradient of the global weighted mean, however unevenly a last batch was cut.
+        normalizer: total weight of the global batch divided by the number of processes, scalar. The
+            loss is ``sum(weight * loss) / normalizer``, so that the mean over processes of its
+            gradient is the gradient of the global weighted mean, also of an uneven last batch.
         skipped: pairs that were left out because an image could not be read. The normalizer still
-            counts them, since other ranks cannot know.
+            counts them, since other processes cannot know.
     """
 
     images: Tensor
@@ -53,11 +53,11 @@ class PairBatch:
     skipped: tuple[SkippedPair, ...] = ()
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> PairBatch:
-        """The batch on another device."""
+        """Move the batch to a device."""
         return self._mapped(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> PairBatch:
-        """The batch in page-locked memory (called by DataLoader)."""
+        """Copy the batch to page-locked memory (called by DataLoader)."""
         return self._mapped(lambda tensor: tensor.pin_memory())
 
     def _mapped(self, function: Callable[[Tensor], Tensor]) -> PairBatch:

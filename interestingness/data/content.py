@@ -1,4 +1,4 @@
-"""An image is known by its content: a hash of its file, remembered while the file is untouched."""
+"""Identify images by content: a hash of the file, cached while the file is unchanged."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _NAME = np.dtype("S16")
 
 
 def content_key(data: bytes) -> Key:
-    """BLAKE2b of the bytes of a file: as strong as SHA-256, and twice as fast where the
-    processor has no instructions for that."""
+    """Return BLAKE2b of a file's bytes: as strong as SHA-256, and twice as fast on processors
+    without instructions for SHA-256."""
     return hashlib.blake2b(data, digest_size=32).digest()
 
 
 def file_state(path: Path) -> FileState | None:
-    """The state of a file, None if there is no such file."""
+    """Return the state of a file, None if there is no such file."""
     try:
         stat = os.stat(path)
     except OSError:
@@ -52,29 +52,29 @@ def file_state(path: Path) -> FileState | None:
 
 
 def unpack(keys: NDArray[np.bytes_]) -> list[bytes]:
-    """Numpy byte strings as bytes of full length; item by item numpy strips trailing zeros."""
+    """Convert numpy byte strings to bytes of full length: numpy strips an item's trailing zeros."""
     raw, width = keys.tobytes(), keys.dtype.itemsize
     return [raw[i : i + width] for i in range(0, len(raw), width)]
 
 
 class HashMemo:
-    """Remembers the content keys of files between runs, in one file that is replaced whole.
+    """Caches the content keys of files between runs, in one file that is replaced atomically.
 
-    Names, states and keys are arrays (100 bytes a file), so that a million images are no burden.
+    Names, states and keys are arrays (100 bytes a file), so that a million images fit easily.
     """
 
     def __init__(self, path: Path) -> None:
-        """Read what is remembered; a damaged file is forgotten.
+        """Read the cached keys; a damaged file is ignored.
 
         Args:
-            path: an .npz file; need not exist.
+            path: an .npz file; it may be absent.
         """
         self.path = path
         self._names, self._states, self._keys = self._read()
         self._new: dict[bytes, tuple[FileState, Key]] = {}
 
     def keys(self, paths: Sequence[Path]) -> list[Key | None]:
-        """Content keys of files that are still as they were, None for the others."""
+        """Return the content keys of unchanged files, None for the others."""
         if not len(self._names) or not len(paths):
             return [None] * len(paths)
         states = [file_state(path) for path in paths]
@@ -86,7 +86,7 @@ class HashMemo:
         return [key if ok else None for key, ok in zip(keys, same.tolist(), strict=True)]
 
     def note(self, path: Path, state: FileState, key: Key, *, read_ns: int | None = None) -> None:
-        """Remember a key, unless the file is too young for its times to be trusted.
+        """Add a key, unless the file is too new for its modification time to be reliable.
 
         Args:
             path: of the file.
@@ -99,12 +99,12 @@ class HashMemo:
             self._new[_name(path)] = (state, key)
 
     def save(self) -> None:
-        """Add what was noted to what other processes have saved meanwhile."""
+        """Merge the new keys with those that other processes have saved, and write the file."""
         if not self._new:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self.path.with_suffix(".lock")):
-            # Last wins: np.unique keeps first occurrences, so the new ones go in front.
+            # The last key wins: np.unique keeps first occurrences, so new keys go in front.
             names, states, keys = self._read()
             new = list(self._new.values())
             names = np.concatenate([np.array(list(self._new), dtype=_NAME), names])
@@ -132,10 +132,10 @@ class HashMemo:
 
 
 def _name(path: Path) -> bytes:
-    # A fixed 16 bytes instead of a path of a hundred.
+    # 16 bytes instead of a path of about a hundred
     return hashlib.blake2b(os.fsencode(os.path.abspath(path)), digest_size=16).digest()
 
 
 def pack(keys: Iterable[Key]) -> NDArray[np.bytes_]:
-    """Content keys as a numpy array, dtype S32."""
+    """Convert content keys to a numpy array, dtype S32."""
     return np.array(list(keys), dtype=KEY)

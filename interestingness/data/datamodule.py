@@ -1,4 +1,4 @@
-"""The LightningDataModule: one loader per part of the split, whatever the batches are made of."""
+"""The LightningDataModule: one loader per part of the split."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ number per epoch, or None for an empty part."""
 
 
 class PairDataModule(L.LightningDataModule):
-    """Hands Lightning a loader per part; who makes the batches is the factory's business.
+    """Gives Lightning a loader per part; the factory decides how batches are made.
 
-    It remembers how far an epoch of training has come. Lightning does so as well, but forgets it
-    where a schedule asks for the number of steps, because loaders are then made too early.
+    It stores the position within an epoch of training. Lightning does so too, but loses it where
+    a schedule asks for the number of steps, because loaders are then made too early.
     """
 
     def __init__(self, parts: PartFactory) -> None:
-        """Keep the factory.
+        """Store the factory.
 
         Args:
             parts: see ``PartFactory``.
@@ -41,7 +41,7 @@ class PairDataModule(L.LightningDataModule):
         return EpochLoader(*found) if found is not None else []
 
     def train_dataloader(self) -> EpochLoader | list[EpochLoader]:
-        """Training pairs with a label, in a new order every epoch."""
+        """Load training pairs with a label, in a new order every epoch."""
         loader = self._loader("train")
         if isinstance(loader, EpochLoader):
             self._train = loader
@@ -50,23 +50,23 @@ class PairDataModule(L.LightningDataModule):
         return loader
 
     def val_dataloader(self) -> EpochLoader | list[EpochLoader]:
-        """Validation pairs in fixed order; an empty list where the split has none."""
+        """Load validation pairs in fixed order; an empty list if the split has none."""
         return self._loader("validation")
 
     def test_dataloader(self) -> EpochLoader | list[EpochLoader]:
-        """Test pairs in fixed order."""
+        """Load test pairs in fixed order."""
         return self._loader("test")
 
     def transfer_batch_to_device(
         self, batch: PairBatch, device: torch.device, dataloader_idx: int
     ) -> PairBatch:
-        """From page-locked memory without waiting; Lightning waits for what is no plain tensor."""
+        """Copy asynchronously from page-locked memory; Lightning does so for plain tensors only."""
         return batch.to(device, non_blocking=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where training is within its epoch; the same on all ranks."""
+        """Return the position of training within its epoch; the same in all processes."""
         return {} if self._train is None else {"train": self._train.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Called before loaders are made: the next one for training begins there."""
+        """Start the next training loader at this position (called before loaders are made)."""
         self._resumed = state_dict.get("train")

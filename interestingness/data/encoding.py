@@ -1,4 +1,4 @@
-"""From image bytes to features: threads decode ahead while the network works. Stores nothing."""
+"""Encode images to features: threads decode ahead of the network. Nothing is stored."""
 
 from __future__ import annotations
 
@@ -30,52 +30,52 @@ class Transform(Protocol):
     """RGB picture → network input in two steps (``models.preprocessing.ImageTransform``)."""
 
     def pixels(self, image: Image.Image) -> Tensor:
-        """One picture cut to size; the same shape for every picture."""
+        """Resize and crop one picture; the same shape for every picture."""
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """A stack of ``pixels`` as the network's input, shape (B, 3, H, W)."""
+        """Convert a stack of ``pixels`` to the network's input, shape (B, 3, H, W)."""
 
 
 class Encoder(Protocol):
-    """What the cache needs of a backbone (``models.backbone.Backbone``)."""
+    """The part of a backbone that the cache uses (``models.backbone.Backbone``)."""
 
     @property
     def dim(self) -> int:
-        """Length of a feature vector."""
+        """Return the length of a feature vector."""
 
     @property
     def frozen(self) -> bool:
-        """Whether its weights stay as they are."""
+        """Return whether its weights are frozen."""
 
     @property
     def reentrant(self) -> bool:
-        """Whether several threads may call it at once."""
+        """Return whether several threads may call it at once."""
 
     @property
     def transform(self) -> Any:
-        """See ``Transform``."""
+        """Return the ``Transform`` of its input."""
 
     def fingerprint(self) -> str:
-        """Hash of everything that decides the features."""
+        """Hash everything that the features depend on."""
 
     def describe(self) -> str:
-        """One line for people."""
+        """Describe it in one line for people."""
 
     def to(self, device: Any) -> Any:
         """Move the network."""
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Features (B, dim) of network inputs (B, 3, H, W)."""
+        """Return features (B, dim) of network inputs (B, 3, H, W)."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Where one image comes from.
+    """The source of one image.
 
     Attributes:
         name: for messages and the list of skipped images.
-        read: gives the bytes; called in a thread.
-        path: set if it is a file whose content key may be remembered.
+        read: returns the bytes; called in a thread.
+        path: set if it is a file whose content key may be cached.
     """
 
     name: str
@@ -84,21 +84,21 @@ class Picture:
 
     @classmethod
     def file(cls, path: Path) -> Picture:
-        """A picture file."""
+        """Make the picture of a file."""
         return cls(str(path), lambda: read_bytes(path), path)
 
 
 @dataclass(eq=False)
 class Decoded:
-    """One image after its thread.
+    """One decoded image.
 
     Attributes:
         place: position in the input.
         picture: what was read.
         key: of the bytes; None if they could not be read.
         pixels: None if the key was known already or the image cannot be decoded.
-        error: why not.
-        state: the file's state, the same before and after reading, else None.
+        error: why there is no key or no pixels.
+        state: the file's state if it is the same before and after reading, else None.
         read_ns: when it was read.
     """
 
@@ -121,15 +121,15 @@ def decode_all(
 ) -> Generator[Decoded]:
     """Decode in threads, in order, at most ``ahead`` images before the consumer.
 
-    Pillow decodes and resizes outside Python's lock, so that threads do what processes would,
-    without copies between them.
+    Pillow decodes and resizes without Python's global lock, so that threads are as fast as
+    processes, and nothing is copied between them.
 
     Args:
         pictures: what to read.
-        transform: cuts a picture to size.
+        transform: resizes and crops a picture.
         known: content keys that need no decoding.
         workers: number of threads; "auto" takes one per usable core, 16 at most.
-        ahead: bound of the images in flight, hence of memory.
+        ahead: largest number of images in flight; limits memory.
     """
     with ThreadPoolExecutor(max(worker_count(workers), 1), thread_name_prefix="decode") as pool:
         queue: deque[Future[Decoded]] = deque()
@@ -168,17 +168,17 @@ def encode_all(
     device: torch.device | str,
     note: Callable[[Decoded], None] = lambda _: None,
 ) -> Generator[tuple[list[Key], NDArray[np.float32]]]:
-    """Features of decoded images, batch by batch; an image that occurs twice is encoded once.
+    """Encode decoded images batch by batch; each distinct image is encoded once.
 
     Args:
         decoded: from ``decode_all``.
         encoder: frozen, already on the device.
         batch_size: images per forward pass.
         device: where the network is.
-        note: told of every decoded image, the unreadable and the known ones too.
+        note: called with every decoded image, also unreadable and known ones.
 
     Yields:
-        Content keys of a batch and their features, shape (batch, dim).
+        Content keys of a batch, and their features, shape (batch, dim).
 
     Raises:
         DataError: if a feature is not finite.
@@ -207,14 +207,14 @@ def encode_all(
 def lanes(
     encoder: Encoder, batch_size: int, device: torch.device | str
 ) -> Iterator[Callable[[Tensor], Tensor]]:
-    """The forward pass: uint8 ``pixels`` of a batch → features on the CPU.
+    """Make the forward pass: uint8 ``pixels`` of a batch → features on the CPU.
 
-    On a CPU the batch is cut into parts that go through the network side by side, each on its own
-    core: threads then meet once in a batch, not once in every layer (1.2 times as many images in a
+    On a CPU the batch is divided into parts that the network encodes in parallel, one per core:
+    threads then synchronise once per batch instead of once per layer (1.2 times as many images in a
     second with ViT-B/32 on two cores; benchmarks/feature_extraction.py).
 
     Args:
-        encoder: must be reentrant, or it gets whole batches.
+        encoder: if it is not reentrant, it gets whole batches.
         batch_size: images of a whole batch.
         device: where the network is.
     """
@@ -232,7 +232,7 @@ def lanes(
         return
 
     def share() -> None:
-        # A thread takes the process's number at its first look, so look before setting its own.
+        # The first read in a thread sets the process's number: read before setting its own.
         torch.get_num_threads()
         torch.set_num_threads(threads // count)
 
@@ -245,7 +245,7 @@ def lanes(
 
 @contextmanager
 def _full_precision() -> Iterator[None]:
-    """Convolutions in float32 on GPUs too: features of a GPU and a CPU share one cache."""
+    """Compute convolutions in float32 on GPUs too: GPU and CPU features share one cache."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:

@@ -1,10 +1,9 @@
-"""Features of a frozen backbone: each distinct image is encoded once, ever.
+"""Cache features of a frozen backbone: each distinct image is encoded only once.
 
-A feature is kept under a hash of the image file it was computed from and the fingerprint of the
-backbone's contract (weights, preprocessing, normalisation, number format), so that no wrong
-feature can be served. All images are encoded by one process at a time; the others wait and then
-find everything. Parts of them (``encode``) are encoded side by side. What was encoded before a kill
-stays.
+The key of a feature is the hash of its image file and the fingerprint of the backbone's contract
+(weights, preprocessing, normalisation, number format), so that no wrong feature is returned. One
+process at a time encodes all images; the others wait and then read them. Parts of the images
+(``encode``) are encoded in parallel. Features encoded before a kill stay.
 """
 
 from __future__ import annotations
@@ -43,16 +42,16 @@ class FeatureCache:
     """Features on disk, by image content and embedding contract.
 
     Attributes:
-        encoded: distinct images that went through a network since this object was made.
+        encoded: distinct images that this object has encoded.
     """
 
     def __init__(self, root: str | Path, *, keep_open: bool = False) -> None:
         """Open a cache.
 
         Args:
-            root: folder; made on first use.
-            keep_open: check what lies there once, not at each call: for a million images that are
-                asked for part by part.
+            root: folder; created on first use.
+            keep_open: check the files once, not at each call: for a million images that are read in
+                parts.
         """
         self.root, self.keep_open = Path(root).expanduser(), keep_open
         self.encoded = 0
@@ -71,7 +70,7 @@ class FeatureCache:
         skips: Skips | None = None,
         writer: str = WHOLE,
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Features of image files, encoding those that are not there yet.
+        """Return features of image files; encode those that are missing.
 
         Args:
             paths: image files, or pictures from elsewhere (members of tar files), whose bytes are
@@ -80,10 +79,10 @@ class FeatureCache:
             batch_size: images per forward pass.
             workers: threads that decode; "auto" takes one per core.
             device: where the network computes.
-            progress: told how many of the missing images are done.
-            skips: takes the unreadable images; more than its share stops the run. None allows
+            progress: called with how many of the missing images are done.
+            skips: collects unreadable images; more than its share stops the run. None allows
                 none.
-            writer: processes that encode other images at the same time take a name each.
+            writer: a name of its own for each process that encodes other images at the same time.
 
         Returns:
             Features, shape (paths, dim), zeros where there is none; memory-mapped and read-only
@@ -115,20 +114,20 @@ class FeatureCache:
         progress: Progress | None = None,
         skips: Skips | None = None,
     ) -> int:
-        """Encode one part of image files, and leave the other parts to other processes.
+        """Encode one part of the image files; other processes encode the other parts.
 
-        Processes of different parts work side by side on one cache and need no connection: ranks,
-        jobs of an array. ``features`` finds all of it afterwards, and makes what is still missing.
+        Processes of different parts share one cache and need no connection: those of a run, or jobs
+        of an array. ``features`` then reads all features, and encodes those still missing.
 
         Args:
             paths: all images, the same list for each part.
             encoder: a frozen backbone.
-            part: which of them.
+            part: the images of this process.
             batch_size, workers, device, progress: as for ``features``.
-            skips: takes the unreadable images; how many are too many is for ``features`` to say.
+            skips: collects unreadable images; ``features`` decides how many are too many.
 
         Returns:
-            Distinct images that went through the network.
+            Number of distinct images that were encoded.
         """
         before = self.encoded
         options = _Options(batch_size, workers, device, progress)
@@ -146,7 +145,7 @@ class FeatureCache:
         skips: Skips,
         options: _Options,
     ) -> list[Key | None]:
-        """Content keys of images whose features are in the store afterwards; None for no key."""
+        """Encode what is missing; return the images' content keys, None for unreadable images."""
         if not encoder.frozen:
             raise WeightsError(
                 "features of a backbone that is being trained cannot be cached",
@@ -191,7 +190,7 @@ class FeatureCache:
         skips: Skips,
         options: _Options,
     ) -> None:
-        """Encode what is missing, under the lock; fills in ``keys``."""
+        """Encode what is missing, under the lock, and fill in ``keys``."""
         batch_size, device, progress = options.batch_size, options.device, options.progress
         damaged = store.clean(writer)
         if damaged:
@@ -230,7 +229,7 @@ class FeatureCache:
                     piece.add(batch, features)
                     self.encoded += len(batch)
         finally:
-            # Whatever ends the loop, what was encoded is kept.
+            # Encoded features are kept, whatever ends the loop.
             piece.write()
             if moved:
                 encoder.to("cpu")
@@ -240,7 +239,7 @@ class FeatureCache:
 
 @dataclass(frozen=True)
 class _Options:
-    """How images go through the network; see ``FeatureCache.features``."""
+    """How images are encoded; see ``FeatureCache.features``."""
 
     batch_size: int
     workers: int | str
@@ -249,7 +248,7 @@ class _Options:
 
 
 class _Known:
-    """The keys of a store without a copy of them, which of a million images would be large."""
+    """The keys of a store, without copying them: a million keys would take much memory."""
 
     def __init__(self, store: FeatureStore) -> None:
         self._store = store
@@ -259,7 +258,7 @@ class _Known:
 
 
 class _Piece:
-    """Features that wait to become a segment."""
+    """Features to be written as a segment."""
 
     def __init__(self, store: FeatureStore, writer: str, about: dict[str, Any]) -> None:
         self.store, self.writer, self.about = store, writer, about
@@ -287,7 +286,7 @@ def _picture(source: Path | Picture) -> Picture:
 
 
 def _remembered(memo: HashMemo, sources: Sequence[Path | Picture]) -> list[Key | None]:
-    """Content keys of files that are as they were; None for others and for what is no file."""
+    """Return the cached content keys of unchanged files, None for all other pictures."""
     files = [s.path if isinstance(s, Picture) else Path(s) for s in sources]
     rows = [i for i, file in enumerate(files) if file is not None]
     keys: list[Key | None] = [None] * len(files)
@@ -297,7 +296,7 @@ def _remembered(memo: HashMemo, sources: Sequence[Path | Picture]) -> list[Key |
 
 
 def _missing(store: FeatureStore, keys: Sequence[Key | None]) -> list[int]:
-    """Positions whose feature is not in the store, or whose content is not known."""
+    """Return positions whose feature is not in the store, or whose content key is unknown."""
     known = [i for i, key in enumerate(keys) if key is not None]
     places = store.find([key for key in keys if key is not None])
     absent = {i for i, place in zip(known, places.tolist(), strict=True) if place < 0}

@@ -1,4 +1,4 @@
-"""Segments: immutable folders of features by content key, which appear whole or not at all."""
+"""Segments: immutable folders of features by content key, written atomically."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ class Segment:
 class FeatureStore:
     """The segments of one embedding contract.
 
-    Reading needs no lock: segments never change. Writing and cleaning are for whoever holds the
-    lock of a writer; writers of different names may write side by side.
+    Reading needs no lock: segments never change. Writing and cleaning need a writer's lock;
+    writers of different names may write at the same time.
     """
 
     def __init__(self, root: Path, dim: int) -> None:
         """Open the store of a contract.
 
         Args:
-            root: folder of this contract's segments; need not exist.
+            root: folder of this contract's segments; it may be absent.
             dim: length of a feature vector.
         """
         self.root, self.dim = root, dim
@@ -62,7 +62,7 @@ class FeatureStore:
         self._index()
 
     def refresh(self) -> None:
-        """Take in segments that others have finished, forget those that are gone."""
+        """Add segments that others have finished, drop those that were removed."""
         names = sorted(p.name for p in self.root.glob(f"{PREFIX}*")) if self.root.is_dir() else []
         self._open = {
             name: self._open[name] if name in self._open else self._read(self.root / name)
@@ -72,29 +72,29 @@ class FeatureStore:
 
     @property
     def segments(self) -> list[Segment]:
-        """Whole segments, oldest first."""
+        """Return complete segments, oldest first."""
         return [s for s in self._open.values() if s is not None]
 
     @property
     def damaged(self) -> list[Path]:
-        """Folders whose content is not what was written."""
+        """Return the damaged folders."""
         return [self.root / name for name, s in self._open.items() if s is None]
 
     def keys(self) -> set[Key]:
-        """All content keys."""
+        """Return all content keys."""
         return {key for segment in self.segments for key in unpack(segment.keys)}
 
     def find(self, keys: Sequence[Key]) -> NDArray[np.int64]:
-        """Place of each key over all segments, -1 where it is unknown, shape (keys,)."""
+        """Return the place of each key over all segments, -1 where unknown, shape (keys,)."""
         wanted = pack(keys)
         old = self._old.find(wanted)
         return np.where(old >= 0, old, self._new.find(wanted))
 
     def gather(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Features at places from ``find``; zeros for -1, shape (places, dim).
+        """Return features at places from ``find``; zeros for -1, shape (places, dim).
 
-        One unbroken run of a segment is returned as it lies on disk, memory-mapped and read-only;
-        anything else is copied.
+        Consecutive rows of one segment are returned memory-mapped and read-only; anything else is
+        copied.
         """
         bounds = np.cumsum([0, *(len(s.keys) for s in self.segments)])
         owner = np.searchsorted(bounds, places, side="right") - 1
@@ -113,7 +113,7 @@ class FeatureStore:
         return out
 
     def lock(self, writer: str = WHOLE) -> FileLock:
-        """The lock of a writer, not yet taken."""
+        """Return a writer's lock, not yet acquired."""
         return FileLock(self.root / (".lock" if writer == WHOLE else f".lock-{writer}"))
 
     def write(
@@ -129,8 +129,8 @@ class FeatureStore:
         Args:
             keys: content keys, shape (rows,).
             features: shape (rows, dim).
-            about: plain values kept beside it (contract, versions).
-            writer: whose lock is held.
+            about: plain values stored with it (contract, versions).
+            writer: the writer whose lock is held.
 
         Returns:
             Name of the segment.
@@ -151,7 +151,7 @@ class FeatureStore:
                 np.save(folder / "keys.npy", names)
                 (folder / "segment.json").write_text(json.dumps(facts, indent=1) + "\n")
         except OSError:
-            shutil.rmtree(folder, ignore_errors=True)  # a full disk needs the room
+            shutil.rmtree(folder, ignore_errors=True)  # frees the space on a full disk
             raise
         number = 1 + max((int(n[len(PREFIX) :].split("-")[0]) for n in self._open), default=0)
         name = f"{PREFIX}{number:08d}-{uuid.uuid4().hex[:8]}"
@@ -160,10 +160,10 @@ class FeatureStore:
         return name
 
     def clean(self, writer: str = WHOLE) -> int:
-        """Remove what killed writers left and damaged segments; returns how many of the latter.
+        """Remove killed writers' files and damaged segments; return the number of the latter.
 
         Args:
-            writer: whose lock is held. What others left is removed if they are not at work.
+            writer: the writer whose lock is held. Files of writers that have ended are removed.
         """
         for leftover in self.root.glob(f"{UNFINISHED}*"):
             owner = leftover.name.removeprefix(UNFINISHED).rpartition(".")[0] or WHOLE
@@ -186,12 +186,12 @@ class FeatureStore:
         names: Collection[str] | None = None,
         writer: str = WHOLE,
     ) -> None:
-        """Put segments of few rows together, so that a finished extraction is one run on disk.
+        """Merge small segments, so that the rows of a finished extraction are consecutive on disk.
 
         Args:
-            at_most: rows of a segment that is small.
-            about: plain values kept beside the new one.
-            names: only these segments, where other writers are at work on theirs; None takes all.
+            at_most: largest number of rows of a small segment.
+            about: plain values stored with the new one.
+            names: merge only these segments, while other writers use theirs; None takes all.
             writer: whose lock is held.
         """
         small = [
@@ -212,7 +212,7 @@ class FeatureStore:
         self._new = _Index.of([], first=0)
 
     def _append(self, name: str) -> None:
-        """Take in one segment of ours; the index of all is sorted anew only now and then."""
+        """Add one of our segments; the index of all is sorted again only now and then."""
         before = sum(len(s.keys) for s in self.segments)
         segment = self._read(self.root / name)
         self._open[name] = segment
@@ -223,7 +223,7 @@ class FeatureStore:
             self._old, self._new = self._old.joined(self._new), _Index.of([], first=0)
 
     def _read(self, folder: Path) -> Segment | None:
-        """The segment, or None if it is not what its writer wrote."""
+        """Read the segment; None if it is damaged."""
         try:
             facts = json.loads((folder / "segment.json").read_text())
             keys = np.load(folder / "keys.npy", allow_pickle=False)
@@ -243,7 +243,7 @@ class FeatureStore:
         if not whole:
             log.warning("%s is damaged: its checksum or shape is not what was written", folder)
             return None
-        # Mapped anew: the pages that the checksum touched do not count as this process's memory.
+        # Mapped again, so that pages read for the checksum do not count as this process's memory.
         return Segment(folder, keys, np.load(folder / "features.npy", mmap_mode="r"))
 
 
@@ -265,7 +265,7 @@ class _Index:
 
     def joined(self, other: _Index) -> _Index:
         keys = np.concatenate([self.keys, other.keys])
-        order = np.argsort(keys, kind="stable")  # two sorted runs: little work
+        order = np.argsort(keys, kind="stable")  # fast for two sorted runs
         return _Index(keys[order], np.concatenate([self.places, other.places])[order])
 
     def find(self, wanted: NDArray[np.bytes_]) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Batches of pairs over a matrix of cached features."""
+"""Make batches of pairs from a matrix of cached features."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ class FeatureBatches:
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
-        """Keep the arrays; nothing is copied.
+        """Store the arrays; nothing is copied.
 
         Args:
             features: one row per image of ``pairs.image_ids``, shape (images, dim).
             pairs: all pairs of the data set.
-            rows: the pairs of this side of the split, rows of ``pairs``.
+            rows: the pairs of this part of the split, rows of ``pairs``.
             preference: for all pairs; NaN where unused, shape (pairs,).
             weight: for all pairs, shape (pairs,).
-            batch_size: pairs in a global batch, over all ranks.
+            batch_size: pairs in a global batch, over all processes.
             seed: of the order of pairs; None keeps the order of ``rows``.
-            rank: this process.
+            rank: this process, in [0, ranks).
             ranks: number of processes.
         """
         self.features, self.pairs, self.rows = features, pairs, rows
@@ -49,11 +49,11 @@ class FeatureBatches:
 
     @property
     def steps(self) -> int:
-        """Batches per epoch, equal on all ranks."""
+        """Return the batches per epoch, equal in all processes."""
         return -(-len(self.rows) // self.batch_size)
 
     def __call__(self, epoch: int, start: int) -> Iterator[PairBatch]:
-        """Batches of one epoch for this rank, from batch ``start`` on."""
+        """Yield this process's batches of one epoch, from batch ``start`` on."""
         order = self.rows
         if self.seed is not None:
             order = self.rows[shuffled(len(self.rows), seed=self.seed, epoch=epoch)]
@@ -67,7 +67,7 @@ class FeatureBatches:
     ) -> PairBatch:
         placeholder = len(rows) == 0
         if placeholder:
-            # A last batch smaller than the number of ranks: this rank steps along without weight.
+            # The last batch has fewer pairs than processes: this one takes a step of weight 0.
             rows = everyone[:1]
         left, right = self.pairs.left[rows], self.pairs.right[rows]
         used, inverse = np.unique(np.concatenate([left, right]), return_inverse=True)

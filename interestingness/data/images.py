@@ -1,4 +1,4 @@
-"""Bytes of a picture become RGB, or one clear error; unreadable pictures are counted and listed."""
+"""Decode pictures to RGB, with one clear error each; count and list unreadable ones."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def decode_image(
 ) -> Image.Image:
     """Decode one still picture to upright 8-bit RGB.
 
-    The EXIF orientation is applied and all metadata is dropped, so that nothing turns the picture
-    again. Transparency is laid on white; 16-bit samples keep their high byte; CMYK is converted
+    The EXIF orientation is applied and all metadata is dropped, so that the picture is not rotated
+    twice. Transparency becomes white; 16-bit samples keep their high byte; CMYK is converted
     without its colour profile, and no other colour profile is applied either.
 
     Args:
@@ -56,7 +56,7 @@ def decode_image(
 
     Raises:
         ImageError: empty, truncated, animated, larger than ``max_pixels``, HEIC without the extra,
-            samples of unknown range (32-bit, floating point), or not an image that we know.
+            samples of unknown range (32-bit, floating point), or an unknown format.
     """
     if not data:
         raise ImageError(
@@ -95,7 +95,7 @@ def decode_image(
         raise
     except Image.DecompressionBombError as error:
         raise _too_large(where, str(error), max_pixels) from None
-    except Exception as error:  # decoders meet hostile bytes with any kind of exception
+    except Exception as error:  # decoders raise any kind of exception for malformed bytes
         raise ImageError(
             f"{where}: {_reason(error, data, kind)}",
             expected=f"a whole picture: JPEG, {', '.join(FORMATS)} or HEIC",
@@ -113,7 +113,7 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """The bytes of a picture file.
+    """Return the bytes of a picture file.
 
     Raises:
         ImageError: if the file is absent or unreadable.
@@ -133,11 +133,11 @@ class Skips:
     """Images that could not be read: counted, listed, never replaced by another image.
 
     Attributes:
-        max_share: share of unreadable images, in [0, 1], beyond which ``check`` refuses.
-        reasons: why, by image id, in the order of discovery.
+        max_share: largest share of unreadable images that ``check`` accepts, in [0, 1].
+        reasons: why each is unreadable, by image id, in the order of discovery.
 
     Raises:
-        ConfigError: for a share that is none.
+        ConfigError: for a share outside [0, 1].
     """
 
     max_share: float = 0.02
@@ -154,12 +154,12 @@ class Skips:
             )
 
     def add(self, image_id: str, reason: str | ImageError) -> None:
-        """Note one image; only the first reason is kept."""
+        """Add one image; only its first reason is kept."""
         text = reason.found if isinstance(reason, ImageError) else reason
         self.reasons.setdefault(image_id, text)
 
     def update(self, reasons: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
-        """Note what another collector found."""
+        """Add the images of another collector."""
         for image_id, reason in dict(reasons).items():
             self.add(image_id, reason)
 
@@ -170,7 +170,7 @@ class Skips:
         return image_id in self.reasons
 
     def check(self, total: int, *, what: str = "images") -> None:
-        """Refuse to go on if too large a share is unreadable.
+        """Raise an error if too large a share is unreadable.
 
         Args:
             total: number of images that were tried, readable or not.
@@ -187,7 +187,7 @@ class Skips:
             )
 
     def listing(self, limit: int | None = None) -> str:
-        """One line per image and reason, at most ``limit`` of them; empty without any."""
+        """Return a line per image and reason, at most ``limit`` of them; empty without any."""
         lines = [f"    {name}: {reason}" for name, reason in self.reasons.items()]
         if limit is not None and len(lines) > limit:
             lines = [*lines[:limit], f"    … and {len(lines) - limit} more"]
@@ -195,7 +195,7 @@ class Skips:
 
 
 def image_kind(data: bytes) -> str | None:
-    """The format that the first bytes speak of: JPEG, PNG, WEBP, HEIC, …; None if we know none."""
+    """Detect the format from the first bytes: JPEG, PNG, WEBP, HEIC, …; None if unknown."""
     if data[:3] == b"\xff\xd8\xff":
         return "JPEG"
     if data[:8] == b"\x89PNG\r\n\x1a\n":
@@ -268,7 +268,7 @@ def _eight_bit(image: Image.Image, where: str) -> Image.Image:
 
 
 def _bits(image: Image.Image) -> int:
-    """Meaningful bits of a deep grey picture: 16, or what a TIFF says (12 from some cameras)."""
+    """Return the bits of a deep grey picture: 16, or the number in a TIFF (12 of some cameras)."""
     tags: Any = getattr(image, "tag_v2", None)
     bits = tags.get(258, (16,)) if tags else (16,)
     return int(bits[0] if isinstance(bits, tuple) else bits)
@@ -291,9 +291,9 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
 
 
 def orientation(exif: bytes | None) -> int:
-    """The orientation (1 to 8) that an EXIF block asks for; 1 where it asks for none.
+    """Return the orientation (1 to 8) of an EXIF block; 1 where it has none.
 
-    Read here rather than through Pillow, which parses every tag and warns about damaged ones.
+    It is not read by Pillow, which parses every tag and warns about damaged ones.
     """
     if not exif:
         return 1

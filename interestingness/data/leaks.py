@@ -1,4 +1,4 @@
-"""What two parts of a split have in common."""
+"""Find leaks: what two parts of a split have in common."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from interestingness.schema import Pairs
 
 @dataclass(frozen=True)
 class Leak:
-    """How many things of one kind are in two parts at once.
+    """Number of things of one kind that are in two parts at once.
 
     Attributes:
         what: "images", "pairs", "identical files", or a column of the image table.
@@ -30,14 +30,14 @@ class Leak:
 
     @property
     def any(self) -> bool:
-        """Whether two parts share anything."""
+        """Return whether two parts share anything."""
         return bool(self.train_validation or self.train_test or self.validation_test)
 
 
 def leak_report(
     split: PairSplit, pairs: Pairs, images: pa.Table, *, columns: Sequence[str] = ()
 ) -> tuple[Leak, ...]:
-    """Images, pairs, groups and identical files that are in two parts of a split.
+    """Count images, pairs, groups and identical files that are in two parts of a split.
 
     Args:
         split: of these pairs.
@@ -46,8 +46,8 @@ def leak_report(
         columns: of the image table whose values should be in one part only (concept, owner).
 
     Returns:
-        One row each for images, pairs and the columns; one for identical files where the image
-        table knows hashes. Identical files count as such under different names only, since an
+        One row each for images, pairs and the columns; one for identical files if the image table
+        has hashes. Identical files count as such under different names only, since an
         image in two parts is counted before.
 
     Raises:

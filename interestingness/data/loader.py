@@ -1,4 +1,4 @@
-"""Batches of one rank, epoch after epoch."""
+"""Load the batches of one process, epoch after epoch."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ BatchSource = Callable[[int, int], Iterator[PairBatch]]
 
 
 class EpochLoader:
-    """What Lightning iterates: a fixed number of batches whose order is a function of the epoch.
+    """Lightning's loader: a fixed number of batches whose order is a function of the epoch.
 
     It is its own sampler, because Lightning announces the epoch through ``sampler.set_epoch``. The
-    iterator is a generator: nothing is read before the first batch is asked for, hence not before
-    the epoch is known. ``state_dict`` lets a run go on in the middle of an epoch.
+    iterator is a generator: nothing is read before the first batch is requested, hence not before
+    the epoch is known. ``state_dict`` lets a run resume in the middle of an epoch.
     """
 
     def __init__(self, source: BatchSource, steps: int) -> None:
@@ -24,22 +24,22 @@ class EpochLoader:
 
         Args:
             source: see ``BatchSource``.
-            steps: batches in every epoch, equal on all ranks.
+            steps: batches in every epoch, equal in all processes.
         """
         self.source = source
         self.steps = steps
         self.epoch = 0
-        self.batch_sampler = None  # asked for by Lightning wherever there is a sampler
+        self.batch_sampler = None  # Lightning reads it from every sampler
         self._start = 0
         self._done = 0
 
     @property
     def sampler(self) -> Self:
-        """Itself; see the class."""
+        """Return the loader itself; see the class."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
+        """Set the epoch; Lightning calls this before each one."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -53,9 +53,9 @@ class EpochLoader:
             yield batch
 
     def state_dict(self) -> dict[str, Any]:
-        """How many batches of this epoch were handed out; 0 after the last."""
+        """Return how many batches of this epoch were returned; 0 after the last."""
         return {"done": self._done % self.steps if self.steps else 0}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Start the next iteration after the batches that were handed out."""
+        """Start the next iteration after the batches that were returned."""
         self._start = int(state["done"])

@@ -1,4 +1,4 @@
-"""One of several equal parts of a list: what one process, GPU or job of an array handles."""
+"""One of several equal parts of a list, for one process, GPU or job of an array."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from interestingness.errors import ConfigError
 class Part:
     """Every ``count``-th element, from ``index`` on.
 
-    Parts of one ``count`` are disjoint and together whole; which is which depends on nothing else,
-    so that jobs need not know of each other.
+    Parts of one ``count`` are disjoint and together complete; they depend on nothing else, so that
+    jobs need no communication.
 
     Attributes:
         index: in [0, count).
-        count: parts in all, 1 or more.
+        count: number of parts, 1 or more.
     """
 
     index: int = 0
@@ -33,7 +33,7 @@ class Part:
 
     @classmethod
     def parse(cls, text: str) -> Part:
-        """A part from ``3/8``: the fourth of eight.
+        """Parse a part such as ``3/8``, the fourth of eight.
 
         Raises:
             ConfigError: for anything else.
@@ -48,12 +48,12 @@ class Part:
         return cls(int(match[1]), int(match[2]))
 
     def of(self, total: int) -> range:
-        """Positions of this part in a list of some length; none where there are more parts."""
+        """Return this part's positions in a list of some length; none if there are more parts."""
         return range(self.index, total, self.count)
 
     @property
     def name(self) -> str:
-        """For files: ``part-3-of-8``, in the order of the parts; ``whole`` where there is one."""
+        """Return a name for files: ``part-3-of-8``, sorted as the parts; ``whole`` for one part."""
         if self.count == 1:
             return "whole"
         width = len(str(self.count - 1))

@@ -1,9 +1,9 @@
-"""Which process handles which pair: pure functions of position, seed and epoch.
+"""Plan which process handles which pair: pure functions of position, seed and epoch.
 
-An epoch is an *order* of pair rows, cut into global batches. Within a global batch the pairs are
-dealt to the ranks like cards; each rank's DataLoader takes its batches from its workers in turn.
-What a global batch holds therefore depends on neither ranks nor workers, every pair occurs exactly
-once, and all ranks take the same number of steps.
+An epoch is an *order* of pair rows, divided into global batches. The pairs of a global batch are
+dealt to the processes in turn; each process's DataLoader takes batches from its workers in turn.
+The content of a global batch therefore depends on neither number, every pair occurs exactly once,
+and all processes take the same number of steps.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PAIRS, _SHARDS, _POOL = 0, 1, 2
 
 
 class PlanPosition(NamedTuple):
-    """Who handles a position of the order."""
+    """The process, worker and batch of a position of the order."""
 
     global_batch: int
     rank: int
@@ -32,13 +32,13 @@ class PlanPosition(NamedTuple):
 def place(
     position: int, *, batch_size: int, ranks: int, workers: int, start_batch: int = 0
 ) -> PlanPosition:
-    """Who handles a position of an epoch's order.
+    """Return who handles a position of an epoch's order.
 
     Args:
         position: index into the order, 0 or more.
-        batch_size: pairs of a global batch, over all ranks.
+        batch_size: pairs of a global batch, over all processes.
         ranks: number of processes that train together.
-        workers: DataLoader workers of each rank, 0 and 1 alike one.
+        workers: DataLoader workers of each process; 0 counts as 1.
         start_batch: first global batch of an epoch that is resumed in the middle.
     """
     global_batch, within = divmod(position, batch_size)
@@ -48,7 +48,7 @@ def place(
 
 
 class Order(Protocol):
-    """Pair rows in the order of an epoch: a NumPy array, or something that makes it piecewise."""
+    """Pair rows in the order of an epoch: an array, or an object that computes it in pieces."""
 
     def __len__(self) -> int: ...
 
@@ -57,12 +57,12 @@ class Order(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class EpochPlan:
-    """One epoch's order, cut into global batches and dealt to ranks and workers as ``place`` says.
+    """One epoch's order in global batches, dealt to processes and workers as in ``place``.
 
     Attributes:
         order: pair rows.
-        batch_size: pairs of a global batch, over all ranks.
-        ranks: number of processes that take part.
+        batch_size: pairs of a global batch, over all processes.
+        ranks: number of processes.
     """
 
     order: Order
@@ -82,34 +82,34 @@ class EpochPlan:
 
     @property
     def steps(self) -> int:
-        """Global batches of the epoch, and so the steps of every rank."""
+        """Return the global batches of the epoch, which are the steps of every process."""
         return -(-len(self.order) // self.batch_size)
 
     def global_rows(self, batch: int) -> NDArray[np.integer]:
-        """Rows of a whole global batch, in order, shape (up to batch_size,)."""
+        """Return the rows of a whole global batch, in order, shape (up to batch_size,)."""
         start = batch * self.batch_size
         return self.order[start : start + self.batch_size]
 
     def rows(self, batch: int, rank: int) -> NDArray[np.integer]:
-        """Rows of a global batch for one rank.
+        """Return the rows of a global batch for one process.
 
-        Empty where a last batch has fewer pairs than there are ranks: that rank steps with a
+        Empty where a last batch has fewer pairs than processes: that process takes a step with a
         placeholder of weight 0, or the others would wait for it.
         """
         return self.global_rows(batch)[rank :: self.ranks]
 
     def batches(self, worker: int = 0, workers: int = 1, *, start_batch: int = 0) -> range:
-        """Global batches that one worker of a rank makes, in order.
+        """Return the global batches that one worker of a process makes, in order.
 
         Args:
             worker: DataLoader worker id, in [0, workers).
-            workers: workers of this rank, 0 and 1 alike one.
+            workers: workers of this process; 0 counts as 1.
             start_batch: first global batch of an epoch that is resumed in the middle.
         """
         return range(start_batch + worker, self.steps, max(workers, 1))
 
     def share(self, rank: int) -> int:
-        """Number of pairs that one rank handles in the epoch."""
+        """Return the number of pairs that one process handles in the epoch."""
         whole, rest = divmod(len(self.order), self.batch_size)
         sizes = (self.batch_size, rest)
         own = [max(0, -(-(size - rank) // self.ranks)) for size in sizes]
@@ -117,23 +117,23 @@ class EpochPlan:
 
 
 def shuffled(n: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
-    """A permutation of ``range(n)`` that depends on seed and epoch only, shape (n,)."""
+    """Permute ``range(n)``, depending on seed and epoch only, shape (n,)."""
     return np.random.default_rng([seed, epoch, _PAIRS]).permutation(n)
 
 
 def shuffled_shards(n: int, *, seed: int | None, epoch: int) -> NDArray[np.int64]:
-    """The order of an epoch's shards, shape (n,); without a seed their own."""
+    """Return the order of an epoch's shards, shape (n,); not shuffled without a seed."""
     if seed is None:
         return np.arange(n)
     return np.random.default_rng([seed, epoch, _SHARDS]).permutation(n)
 
 
 class PoolOrder:
-    """Kept pairs of many shards, shuffled within pools of shards; made piecewise.
+    """Order of the kept pairs of many shards, shuffled within pools of shards, in pieces.
 
     The shards are permuted, taken ``pool`` at a time, and the kept pairs of a pool are permuted
     among themselves. Only pools in use are held, so a million pairs cost no more than ten thousand.
-    Without a seed the order is that of the shards.
+    Without a seed the shards' order stays.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class PoolOrder:
 
         Args:
             bounds: first row of every shard and the number of rows, ascending, shape (shards + 1,).
-            kept: which rows take part, shape (rows,); None takes all.
+            kept: which rows are used, shape (rows,); None takes all.
             seed: None keeps the order of the shards.
             epoch: the same seed gives another order in every epoch.
             pool: shards that are mixed with each other, at least 1; ignored without a seed.
@@ -172,7 +172,7 @@ class PoolOrder:
         return int(self._starts[-1])
 
     def __getitem__(self, positions: slice) -> NDArray[np.int64]:
-        """Rows at some positions, shape (positions,)."""
+        """Return the rows at some positions, shape (positions,)."""
         start, stop, step = positions.indices(len(self))
         if step < 1:
             raise IndexError("an order is read forwards")
@@ -184,21 +184,21 @@ class PoolOrder:
         return rows[start - offset : stop - offset : step]
 
     def pool_at(self, position: int) -> int:
-        """The pool that a position lies in."""
+        """Return the pool of a position."""
         return int(np.searchsorted(self._starts, position, side="right")) - 1
 
     def pool_shards(self, pool: int) -> NDArray[np.int64]:
-        """Shards of one pool, in the order of the epoch."""
+        """Return the shards of one pool, in the order of the epoch."""
         return self._pools[pool]
 
     def pool_rows(self, pool: int) -> NDArray[np.int64]:
-        """Kept rows of one pool in the order of the epoch."""
+        """Return the kept rows of one pool, in the order of the epoch."""
         if pool not in self._held:
             rows = np.concatenate([self._shard_rows(int(shard)) for shard in self._pools[pool]])
             if self._seed is not None:
                 rng = np.random.default_rng([self._seed, self._epoch, _POOL, pool])
                 rows = rng.permutation(rows)
-            # A batch may span a pool's end; older pools are not asked for again.
+            # A batch may span two pools; older pools are not needed again.
             self._held = {p: held for p, held in self._held.items() if abs(p - pool) < 2}
             self._held[pool] = rows
         return self._held[pool]

@@ -1,4 +1,4 @@
-"""Features that somebody else computed, matched to a data set's images by name."""
+"""Read features computed elsewhere and match them to a data set's images by name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PrecomputedFeatures:
         features: one row per image, zeros where there is none, shape (images, dim).
         present: which images have features, shape (images,).
         unknown: number of vectors whose name belongs to no image of the data set.
-        fingerprint: hash of names and numbers of the whole file, wherever it lies.
+        fingerprint: hash of all names and numbers of the file, independent of its path.
     """
 
     name: str
@@ -41,17 +41,17 @@ class PrecomputedFeatures:
 
     @property
     def dim(self) -> int:
-        """Length of a feature vector."""
+        """Return the length of a feature vector."""
         return int(self.features.shape[1])
 
     @property
     def missing(self) -> int:
-        """Number of images without features."""
+        """Return the number of images without features."""
         return int((~self.present).sum())
 
     @property
     def note(self) -> str:
-        """One sentence for a run's print-out."""
+        """Return one sentence for a run's output."""
         return (
             f"features from {self.name}: {self.dim} numbers for {int(self.present.sum())} images; "
             f"{self.missing} image{' has' if self.missing == 1 else 's have'} none, "
@@ -147,7 +147,7 @@ def _read_parquet(path: Path) -> tuple[list[str], NDArray[Any]]:
 
 
 def _match(path: Path, names: list[str], image_ids: list[str]) -> NDArray[np.int64]:
-    """Row of the vector of each image, or -1, shape (images,)."""
+    """Return the row of each image's vector, or -1, shape (images,)."""
     row_of: dict[str, int] = {}
     for row, name in enumerate(names):
         if name in row_of:
@@ -161,7 +161,7 @@ def _match(path: Path, names: list[str], image_ids: list[str]) -> NDArray[np.int
     for shorten in (_file_name, _stem):
         if (rows >= 0).any():
             break
-        # A shortened name that two vectors, or two images, share says nothing.
+        # A shortened name that two vectors or two images share is ambiguous.
         short_rows = _distinct((shorten(n), row) for n, row in row_of.items())
         short_ids = _distinct((shorten(i), at) for at, i in enumerate(image_ids))
         for short, at in short_ids.items():

@@ -1,4 +1,4 @@
-"""Columns of the image table that a split goes by, whole for the images that it deals."""
+"""Read columns of the image table that a split uses; they must be complete for its images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from interestingness.errors import DataError
 
 
 def complete(images: pa.Table, column: str, used: NDArray[np.int32]) -> list[Any]:
-    """A column's cells for the images that occur in pairs, in the order of ``used``.
+    """Return a column's cells for the images that occur in pairs, in the order of ``used``.
 
     Raises:
         DataError: no such column, or empty cells.
@@ -40,10 +40,10 @@ def complete(images: pa.Table, column: str, used: NDArray[np.int32]) -> list[Any
 
 
 def numbers(images: pa.Table, column: str, used: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Like ``complete``, as numbers.
+    """Return the cells of ``complete`` as numbers.
 
     Raises:
-        DataError: also for a cell that is no number.
+        DataError: also for a cell that is not a number.
     """
     cells = complete(images, column, used)
     try:
@@ -57,10 +57,10 @@ def numbers(images: pa.Table, column: str, used: NDArray[np.int32]) -> NDArray[n
 
 
 def times(images: pa.Table, column: str, used: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Like ``complete``, as numbers that grow with time (seconds since 1970, or as given).
+    """Return the cells of ``complete`` as times (seconds since 1970, or numbers as given).
 
     Raises:
-        DataError: also for a cell that is no time.
+        DataError: also for a cell that is not a time.
     """
     cells = complete(images, column, used)
     try:
@@ -79,7 +79,7 @@ def _seconds(cell: Any) -> float:
     if isinstance(cell, date) and not isinstance(cell, datetime):
         cell = datetime(cell.year, cell.month, cell.day)
     if isinstance(cell, datetime):
-        # Without a zone: as if UTC, so that the order does not depend on where it is run.
+        # Times without a zone count as UTC, so that the order is the same on every machine.
         moment = cell.replace(tzinfo=None) - (cell.utcoffset() or timedelta(0))
         return (moment - datetime(1970, 1, 1)).total_seconds()
     return float(cell)

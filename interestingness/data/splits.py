@@ -1,6 +1,6 @@
-"""Which pairs train, validate and test: by image, pair, group, fold or time. Pure and seeded.
+"""Split pairs into train, validation and test: by image, pair, group, fold or time; seeded.
 
-The seed of a split is its own: another training seed leaves the split as it is. Only images that
+A split has a seed of its own: another training seed does not change the split. Only images that
 occur in pairs are dealt.
 """
 
@@ -27,9 +27,9 @@ class PairSplit:
     """Three disjoint parts of the pairs; pairs of images in two parts are in none.
 
     Attributes:
-        train: which pairs are learnt from, shape (pairs,), bool.
+        train: which pairs are trained on, shape (pairs,), bool.
         validation: which pairs choose between epochs or settings, shape (pairs,), bool.
-        test: which pairs judge, shape (pairs,), bool.
+        test: which pairs evaluate the model, shape (pairs,), bool.
         rule: how it was made, for people: ``by image, 50 : 0 : 50, seed 0``.
         facts: counts to print: pairs and images per part, pairs dropped.
     """
@@ -44,23 +44,23 @@ class PairSplit:
         return len(self.train)
 
     def parts(self) -> dict[str, NDArray[np.bool_]]:
-        """The three masks by name, in order."""
+        """Return the three masks by name, in order."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
     @property
     def dropped(self) -> int:
-        """Number of pairs in no part."""
+        """Return the number of pairs in no part."""
         return int((~(self.train | self.validation | self.test)).sum())
 
     def names(self) -> NDArray[np.object_]:
-        """Side of each pair, "none" for dropped ones, shape (pairs,)."""
+        """Return the part of each pair, "none" for dropped ones, shape (pairs,)."""
         part = np.full(len(self), "none", dtype=object)
         for name, mask in self.parts().items():
             part[mask] = name
         return part
 
     def image_parts(self, pairs: Pairs) -> dict[str, NDArray[np.bool_]]:
-        """Which images occur in each part, shape (images,) each; split by pair, they overlap."""
+        """Return each part's images, shape (images,) each; parts overlap in a split by pair."""
         result = {}
         for name, mask in self.parts().items():
             occurs = np.zeros(len(pairs.image_ids), dtype=bool)
@@ -151,11 +151,11 @@ def by_group(
         )
     order = np.random.default_rng(seed).permutation(len(groups))
     order = order[np.argsort(-sizes[order], kind="stable")]
-    # A part of share 0 never gets anything, however full the others are.
+    # A part of share 0 never gets anything, even if the others are full.
     lacking, of_group = np.where(wanted > 0, wanted, -np.inf), np.empty(len(groups), dtype=np.int8)
     for i, group in enumerate(order.tolist()):
         empty = np.flatnonzero((wanted > 0) & (lacking == wanted))
-        # The last groups go to parts that still have none.
+        # The last groups go to parts that are still empty.
         last = len(empty) and len(order) - i <= len(empty)
         to = int(empty[0]) if last else int(np.argmax(lacking))
         of_group[group] = to
@@ -169,7 +169,7 @@ def by_group(
 def by_fold(
     pairs: Pairs, images: pa.Table, *, column: str, test: int, validation: int | None
 ) -> PairSplit:
-    """One fold tests, one may validate, the others train.
+    """Split by fold: one tests, one may validate, the others train.
 
     Args:
         pairs, images: as for ``by_image``.
@@ -209,7 +209,7 @@ def by_fold(
 def by_time(
     pairs: Pairs, images: pa.Table, *, column: str, train: float, validation: float, test: float
 ) -> PairSplit:
-    """The oldest images train, the newest test. Images of one time stay together.
+    """Split by time: the oldest images train, the newest test; images of one time stay together.
 
     Args:
         pairs, images: as for ``by_image``.
@@ -217,14 +217,14 @@ def by_time(
         train, validation, test: shares of the images.
 
     Raises:
-        DataError: as ``by_image``; no such column, an image without a time, text that is no time.
+        DataError: as ``by_image``; no such column, an image without a time, an invalid time.
     """
     used = _used(pairs, images)
     taken = times(images, column, used)
     shares = _shares(train, validation, test, len(used), "images")
     order = np.argsort(taken, kind="stable")
     ordered = taken[order]
-    # A cut that would part images of one time moves behind them.
+    # A boundary that would separate images of one time moves behind them.
     cuts = [
         0 if cut == 0 else int(np.searchsorted(ordered, ordered[cut - 1], side="right"))
         for cut in np.cumsum(shares)[:2].tolist()
@@ -240,7 +240,7 @@ def by_time(
 
 
 def all_test(pairs: Pairs, images: pa.Table) -> PairSplit:
-    """Every pair judges; nothing is learnt (a model of another data set is tried on this one)."""
+    """Put every pair into test, to evaluate a model of another data set."""
     _used(pairs, images)
     return _of_pairs(pairs, np.full(len(pairs), 2, dtype=np.int8), "all pairs test")
 
@@ -271,7 +271,7 @@ def _fractions(train: float, validation: float, test: float) -> tuple[float, flo
 
 
 def _shares(train: float, validation: float, test: float, count: int, what: str) -> list[int]:
-    """How many go to each part: the rounded-down shares, then the largest remainders."""
+    """Return the size of each part: the rounded-down shares, then the largest remainders."""
     fractions = np.asarray(_fractions(train, validation, test))
     exact = fractions * count
     # A share such as .2 * 5 must not lose one to rounding in binary.

@@ -1,4 +1,4 @@
-"""How many threads or processes read and decode images."""
+"""Choose how many threads or processes read and decode images."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ MOST = 16
 
 
 def worker_count(workers: int | str, *, processes: int = 1, most: int = MOST, kept: int = 0) -> int:
-    """The number that ``data.workers`` stands for.
+    """Return the number of workers for ``data.workers``.
 
     Args:
-        workers: "auto" shares out the usable cores, or a number.
-        processes: that share the cores of this machine.
-        most: workers that "auto" gives.
+        workers: a number, or "auto" to divide the usable cores among processes.
+        processes: number of processes that share the cores of this machine.
+        most: largest number of workers that "auto" gives.
         kept: cores of a process's share that "auto" leaves to the process itself.
 
     Returns:

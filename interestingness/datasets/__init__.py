@@ -1,1 +1,1 @@
-"""One file per public data set: raw files become our tables."""
+"""Prepare data sets: one file per public data set converts raw files to our tables."""

@@ -1,4 +1,4 @@
-"""A published zip file, or the folder that it was unpacked to."""
+"""Find the files of a published zip file, or of the folder it was unpacked to."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ MOST_BYTES = 4_000_000_000
 
 
 def published_files(source: str | Path, names: Sequence[str], root: Path, *, todo: str) -> Path:
-    """A folder that holds these files.
+    """Return a folder that holds these files.
 
     Args:
-        source: the folder, one whose only subfolder of that kind it is, or the zip file.
-        names: file names, each wanted once.
+        source: the folder, a parent with no other such subfolder, or the zip file.
+        names: file names, each required once.
         root: where a zip file is unpacked to, once.
-        todo: what to do where they are not to be found.
+        todo: what the user should do if they are not found.
 
     Raises:
-        DataError: if a file is not there, or the zip file is damaged, another one or a bomb.
+        DataError: if a file is absent, or the zip file is damaged, another one or a zip bomb.
     """
     path = Path(source).expanduser()
     if path.is_file():

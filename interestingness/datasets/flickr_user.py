@@ -1,8 +1,8 @@
 """``dataset=flickr_user``: the favourites of 2.5k Flickr users (Abdullahu and Grabner 2024, ECCV).
 
-Half a million rows, each saying that a user has marked an image as a favourite. They are read in
-chunks, twice: who liked which image first, then everything else. What stays in memory is a few
-numbers a row.
+Each of half a million rows says that a user has marked an image as a favourite. The rows are read
+in chunks, twice: first who liked which image, then everything else. Only a few numbers per row
+stay in memory.
 """
 
 from __future__ import annotations
@@ -80,28 +80,28 @@ def prepare_flickr_user(
     seed: int,
     progress: Progress | None = None,
 ) -> Tables:
-    """Tables of the published files.
+    """Prepare tables of the published files.
 
-    An image is named by its Flickr id; of rows that speak of the same image the first one counts,
-    those of ``definition`` before those of ``additional``. Favourites become judgments, each a yes
-    of one user to the question "favourite": nobody was asked about images that are no favourites.
+    An image is named by its Flickr id; of several rows on one image the first counts, those of
+    ``definition`` before those of ``additional``. Favourites become judgments, each a yes of one
+    user to the question "favourite": nobody was asked about other images.
 
     Args:
         root: where prepared data sets are kept.
         definition: the CSV file with the CI score, gzip'd or not.
         additional: the CSV file with CI_R, or None.
-        images: folder of images called by their Flickr id; None for none. Only images that are
-            there are paired.
+        images: folder of images named by their Flickr id; None for none. Only images in it are
+            paired.
         download: fetch images that are not in that folder: half a million.
         paired: how many images are in pairs, drawn equally over the CI score as in Abdullahu and
             Grabner 2025; None for all that have a score.
         pairs_per_image: random pairs of each of them.
         seed: of both draws.
-        progress: told how far it is.
+        progress: called with the progress.
 
     Raises:
-        DataError: a file that is not there, is no CSV, lacks a column or has 1 % of broken rows.
-        ConfigError: a number that cannot be meant.
+        DataError: a file that is absent, is not CSV, lacks a column or has 1 % of broken rows.
+        ConfigError: a number out of range.
     """
     for option, value, least in (("paired", paired, 2), ("pairs_per_image", pairs_per_image, 1)):
         if value is not None and value < least:
@@ -145,7 +145,7 @@ def _items(stream: TableStream) -> Iterator[Item]:
 
 
 def _photo_ids(urls: pa.Array) -> NDArray[np.int64]:
-    """Flickr ids of image addresses, -1 where there is none, shape (rows,)."""
+    """Read Flickr ids from image addresses, -1 where there is none, shape (rows,)."""
     found = pc.struct_field(pc.extract_regex(urls, PHOTO_ID), "id").cast(pa.int64())
     ids: NDArray[np.int64] = pc.fill_null(found, -1).to_numpy(zero_copy_only=False)
     return ids
@@ -153,7 +153,7 @@ def _photo_ids(urls: pa.Array) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, eq=False)
 class _Likes:
-    """Who marked what, one entry per row of all files.
+    """Which user marked which image, one entry per row of all files.
 
     Attributes:
         image: Flickr ids, -1 for a row that cannot be used, shape (rows,).
@@ -161,7 +161,7 @@ class _Likes:
         score: CI score, else CI_R, NaN for none, shape (rows,).
         partition_users: distinct users of each partition.
         users: number of users.
-        counts: what was odd.
+        counts: number of unusual rows by kind.
     """
 
     image: NDArray[np.int64]
@@ -237,7 +237,7 @@ def _build(
     ids, first, inverse = np.unique(likes.image[used], return_index=True, return_inverse=True)
     if len(ids) < 2:
         raise _too_few(len(ids), streams)
-    # a user and an image are one like, however often the files say it
+    # a user and an image are one like, however often they occur
     user = likes.user[used].astype(np.int64)
     _, once = np.unique(inverse * likes.users + user, return_index=True)
     count = np.bincount(inverse[once], minlength=len(ids))
@@ -286,7 +286,7 @@ def _absent(streams: Mapping[str, TableStream]) -> list[str]:
 def equally_over(
     score: NDArray[np.float64], known: NDArray[np.bool_], most: int | None, *, seed: int
 ) -> NDArray[np.int64]:
-    """A random sample with as many images from each part of a score's range as it has.
+    """Draw a random sample spread equally over a score's range, as far as there are images.
 
     Args:
         score: shape (images,).
@@ -314,7 +314,7 @@ def equally_over(
     values = score[rows]
     edges = np.linspace(values.min(), values.max(), BINS + 1)[1:-1]
     part = np.searchsorted(edges, values, side="right")
-    # the k-th of each bin comes before the (k+1)-th of any: bins that run out leave the rest
+    # the k-th of each bin comes before the (k+1)-th of any; larger bins fill up for smaller ones
     order = np.argsort(part, kind="stable")
     starts = np.searchsorted(part[order], np.arange(BINS))
     place = np.empty(len(rows), dtype=np.int64)
@@ -325,7 +325,7 @@ def equally_over(
 
 @dataclass(eq=False)
 class _Parts:
-    """The large tables, chunk by chunk, from the files themselves."""
+    """The large tables, read from the files in chunks."""
 
     streams: Mapping[str, TableStream]
     is_first: NDArray[np.bool_]
@@ -339,7 +339,7 @@ class _Parts:
     def _chunks(
         self, columns: Sequence[str], rows: NDArray[np.bool_]
     ) -> Iterator[tuple[str, list[str], dict[str, pa.Array]]]:
-        """File, image ids and columns of the chosen rows of each chunk."""
+        """Yield file, image ids and columns of the chosen rows of each chunk."""
         start = 0
         for kind, stream in self.streams.items():
             for chunk in stream.chunks(("favimg_url", *columns)):
@@ -353,7 +353,7 @@ class _Parts:
                     self.progress(start, len(rows))
 
     def images(self) -> Iterator[pa.Table]:
-        """Batches of the image table."""
+        """Yield batches of the image table."""
         for kind, ids, chunk in self._chunks(tuple(ABOUT), self.is_first):
             columns = {"image_id": pa.array(ids, pa.string()), **self.pictures.columns(ids)}
             columns |= {ours: chunk[theirs] for theirs, ours in ABOUT.items()}
@@ -361,7 +361,7 @@ class _Parts:
             yield pa.table(columns)
 
     def scores(self) -> Iterator[pa.Table]:
-        """Batches of the score table."""
+        """Yield batches of the score table."""
         here = [name for name in SCORES if any(name in s.header for s in self.streams.values())]
         strange: Counter[str] = Counter()
         for kind, ids, chunk in self._chunks(here, self.is_first):
@@ -384,7 +384,7 @@ class _Parts:
             self.facts["cells_that_are_no_numbers"] = {n: c for n, c in strange.items() if c}
 
     def judgments(self) -> Iterator[pa.Table]:
-        """Batches of favourites."""
+        """Yield batches of favourites."""
         for _, ids, chunk in self._chunks(("user_id",), self.is_like):
             yield pa.table(
                 {

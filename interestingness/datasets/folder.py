@@ -1,7 +1,7 @@
-"""``dataset=folder``: anybody's photographs with anybody's votes, scores or ratings.
+"""``dataset=folder``: a user's photographs with votes, scores or ratings.
 
-The photographs stay where they are. What is said of them is checked and written as the tables of
-docs/data_format.md; docs/add/dataset.md shows what the input files may look like.
+The photographs stay where they are. Votes, scores and ratings are checked and written as the tables
+of docs/data_format.md; docs/add/dataset.md shows the forms of the input files.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 COLUMNS = ("image", "left", "right", "choice", "first", "rater", "rating", "question")
 """What ``columns`` may rename."""
 
-# Goes into the name of the prepared folder: raise it when the same input gives other tables.
+# Part of the prepared folder's name: raise it when the same input gives other tables.
 _RULES = 1
 
 
@@ -74,11 +74,11 @@ def prepare_folder(
     name: str | None = None,
     progress: Progress | None = None,
 ) -> Tables:
-    """Tables of images in a folder and of what people say about them.
+    """Prepare tables of images in a folder and of votes, scores and ratings on them.
 
     Pairs are, in this order: those of ``pairs``; those voted on; random ones of images which a
     rater rated both; random ones of all images (that have a score, if there are scores). The result
-    is kept below ``root`` under a hash of all inputs and used again while these stay the same.
+    is stored below ``root`` under a hash of all inputs and reused while these stay the same.
 
     Args:
         root: where prepared data sets are kept.
@@ -89,24 +89,24 @@ def prepare_folder(
         scores: table ``image`` and any number of columns; each column of numbers is a score, and
             every column is a column of the image table that one can split by.
         pairs: table ``left, right``.
-        ratings: long table ``image, rater, rating``; votes are made of it.
+        ratings: long table ``image, rater, rating``; votes are made from it.
         groups: table ``image`` and columns to split by (concept, owner, fold, date, …).
         columns: the files' own names for ``COLUMNS``.
         image_key: a column of scores or groups by which votes, pairs and ratings name images,
             where they do not use file names.
         question: what was asked, where a table has no such column.
         pairs_per_image: random pairs that each image is in.
-        votes_per_rater: most votes that are made of one rater's ratings; None for all.
-        on_missing: what to do about rows whose image is not there: "error", or "skip" and count.
+        votes_per_rater: most votes made from one rater's ratings; None for all.
+        on_missing: what to do with rows whose image is absent: "error", or "skip" and count.
         seed: of random pairs and of the choice among votes.
         equal_ratings: "drop" pairs that a rater rated alike, or make them a "tie".
         stars: whether the ratings that files carry (XMP, EXIF, sidecars) become the score "stars";
             without other tables, random pairs are then of rated images.
         name: shown in reports; None takes the folder's name.
-        progress: told how far it is.
+        progress: called with the progress.
 
     Raises:
-        DataError: for whatever is wrong with the input, with the file, the line and what to do.
+        DataError: for any fault of the input, with the file, the line and what to do.
         ConfigError: for an option that does not exist.
     """
     mapping = _mapping(columns)
@@ -299,7 +299,7 @@ def _choose_pairs(
 
 
 def _starred(stars: NDArray[np.float64], folder: Path) -> NDArray[np.int64]:
-    """Rows of images with stars, if these can tell anything."""
+    """Return rows of images with stars, if the stars are of any use."""
     rows = np.flatnonzero(~np.isnan(stars))
     if len(np.unique(stars[rows])) < 2:
         raise DataError(
@@ -313,7 +313,7 @@ def _starred(stars: NDArray[np.float64], folder: Path) -> NDArray[np.int64]:
 def _known_votes(
     table: pa.Table, rows: PairRows, pairs: Pairs, options: _Options, facts: dict[str, Any]
 ) -> pa.Table:
-    """Votes on pairs of the pair table; others are an error or skipped."""
+    """Select votes on pairs of the pair table; others are an error or skipped."""
     unknown = pairs.find(rows.pairs.key)[rows.pair] < 0
     if not unknown.any():
         return table

@@ -1,4 +1,4 @@
-"""What was read of a folder and its tables, written down in our own format."""
+"""Convert what was read of a folder and its tables to our own format."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def image_table(
     about: Mapping[str, ImageColumns],
     progress: Progress | None,
 ) -> tuple[pa.Table, dict[str, int]]:
-    """One row per file: what is cheap to know of it, and the users' columns.
+    """Make the image table, one row per file: cheap facts of it, and the user's columns.
 
     Args:
         folder: absolute folder that the files are relative to.
         files: in the order of the image ids.
         about: tables of scores and groups, in the same order.
-        progress: told how far it is.
+        progress: called with the progress.
 
     Returns:
         The image table, and counts to print.
@@ -68,7 +68,7 @@ def image_table(
 
 
 def pair_table(pairs: Pairs) -> pa.Table:
-    """One row per pair."""
+    """Make the pair table, one row per pair."""
     return pa.table(
         {
             "pair_id": pa.array(pairs.pair_ids, pa.string()),
@@ -79,7 +79,7 @@ def pair_table(pairs: Pairs) -> pa.Table:
 
 
 def score_table(scores: ImageColumns, names: ImageNames) -> pa.Table:
-    """One row per score name and image that the users' table has a row for."""
+    """Make the score table: one row per score name and image of the user's table."""
     rows = np.sort(scores.row[scores.row >= 0])
     ids = np.asarray(names.image_ids, dtype=object)[rows].tolist()
     parts = []
@@ -99,7 +99,7 @@ def score_table(scores: ImageColumns, names: ImageNames) -> pa.Table:
 
 
 def star_table(stars: NDArray[np.float64], image_ids: Sequence[str]) -> pa.Table:
-    """The score "stars" of the images that have some.
+    """Make the table of the score "stars" of the images that have stars.
 
     Args:
         stars: NaN where there are none, shape (images,).

@@ -1,4 +1,4 @@
-"""Image files on disk: which there are, how they are called, and what is cheap to know of them."""
+"""List image files on disk, and read cheap facts of them: names, sizes, hashes of copies."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class ImageFile:
 
     Attributes:
         image_id: path below the root with forward slashes, Unicode-normalised (NFC), so that a name
-            typed in a table is found whichever form the file system chose.
-        path: the same as the file system has it.
+            in a table is found whichever form the file system uses.
+        path: the same in the file system's form.
         size: bytes.
         modified: modification time in nanoseconds.
     """
@@ -41,7 +41,7 @@ class ImageFile:
 
 
 def list_images(images: str | Path | Iterable[str | Path]) -> tuple[Path, tuple[ImageFile, ...]]:
-    """Image files and the folder that their names are relative to.
+    """List image files, and find the folder that their names are relative to.
 
     Args:
         images: a folder (searched with its subfolders, hidden ones left out), a glob pattern
@@ -51,7 +51,7 @@ def list_images(images: str | Path | Iterable[str | Path]) -> tuple[Path, tuple[
         The absolute root folder, and the files sorted by id.
 
     Raises:
-        DataError: if there is nothing there, no image, or two files of one name.
+        DataError: if nothing is there, no image, or two files of one name.
     """
     if images is None or not str(images):
         raise DataError(
@@ -93,7 +93,7 @@ def _home(path: str | Path) -> Path:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Files below a folder, through links but never in circles."""
+    """Yield files below a folder; follow links, but visit each folder once."""
     seen: set[tuple[int, int]] = set()
     for folder, folders, names in os.walk(root, followlinks=True):
         status = os.stat(folder)
@@ -106,14 +106,14 @@ def _walk(root: Path) -> Iterator[Path]:
 
 
 def _fixed_part(pattern: Path) -> Path:
-    """The folder above the first part of a pattern that varies."""
+    """Return the folder above the first part of a pattern that has wildcards."""
     parts = pattern.parts
     varying = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     return Path(*parts[:varying]) if varying else Path()
 
 
 def _is_image(name: str) -> bool:
-    # "._photo.jpg" is what a Mac leaves beside photo.jpg on foreign disks; it is no image.
+    # macOS writes "._photo.jpg" beside photo.jpg on other file systems; it is not an image.
     return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
 
 
@@ -122,9 +122,9 @@ def _files(root: Path, paths: Sequence[Path], text: str) -> tuple[ImageFile, ...
     for path in dict.fromkeys(p for p in paths if _is_image(p.name)):
         try:
             status = path.stat()
-        except OSError:  # a link to nowhere, or to itself
+        except OSError:  # a broken or circular link
             continue
-        if not stat.S_ISREG(status.st_mode):  # a pipe would keep us waiting for ever
+        if not stat.S_ISREG(status.st_mode):  # opening a named pipe would block
             continue
         relative = path.relative_to(root).as_posix()
         image_id = unicodedata.normalize("NFC", relative)
@@ -162,22 +162,22 @@ def _no_image(text: str, paths: Sequence[Path]) -> DataError:
 def frame_sizes(
     root: Path, files: Sequence[ImageFile], progress: Progress | None = None
 ) -> tuple[list[tuple[int, int] | None], list[str]]:
-    """Width and height in pixels as the file's header says (before any EXIF rotation).
+    """Read width and height in pixels from the files' headers (before EXIF rotation).
 
     Returns:
         A size per file, None where the header cannot be read; and the ids of files which are
-        damaged or no images (HEIC and AVIF excepted, which may want an extra to be read).
+        damaged or no images (except HEIC and AVIF, which may need an extra).
     """
     sizes: list[tuple[int, int] | None] = []
     damaged = []
     with warnings.catch_warnings():
-        # A huge picture is refused where it is decoded; here only its header is read.
+        # Huge pictures are rejected when they are decoded; here only headers are read.
         warnings.simplefilter("ignore")
         for i, file in enumerate(files):
             try:
                 with Image.open(root / file.path) as image:
                     sizes.append(image.size)
-            except Exception:  # whatever a damaged file makes a decoder raise
+            except Exception:  # decoders raise any kind of exception for a damaged file
                 sizes.append(None)
                 if Path(file.path).suffix.lower() not in _NEEDS_EXTRA:
                     damaged.append(file.image_id)
@@ -187,10 +187,10 @@ def frame_sizes(
 
 
 def hashes_of_possible_copies(root: Path, files: Sequence[ImageFile]) -> list[str | None]:
-    """SHA-256 of files that share their size with another, None for the others.
+    """Hash (SHA-256) files that share their size with another; None for the others.
 
     Only files of equal size can be copies of each other, so this finds all copies while reading
-    next to nothing.
+    few files.
     """
     by_size = Counter(file.size for file in files)
     return [sha256_of(root / file.path) if by_size[file.size] > 1 else None for file in files]

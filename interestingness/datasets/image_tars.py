@@ -1,7 +1,7 @@
-"""Images in tar files, as img2dataset writes them, become files: once, below the cache.
+"""Unpack images of tar files, as img2dataset writes them, to files below the cache, once.
 
-Votes, splits and pages name files; reading them out of tar files each time would need a second way
-everywhere. What is unpacked is the same bytes again: the tar files can be deleted afterwards.
+Votes, splits and pages name files; reading tar files directly would need a second way everywhere.
+The unpacked files have the same bytes: the tar files can be deleted afterwards.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COPY = 1 << 20
 
 
 def tar_files(images: str | Path | Iterable[str | Path]) -> list[Path]:
-    """The tar files that are meant: one, a folder that holds some, or a pattern; else none.
+    """Find tar files: one, those in a folder, or those of a pattern; else none.
 
     Raises:
         DataError: for a folder of our own pair shards.
@@ -49,15 +49,15 @@ def tar_files(images: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 def unpacked(tars: Sequence[Path], root: Path, progress: Progress | None = None) -> Path:
-    """A folder with the images of tar files: ``00000/000000012.jpg``.
+    """Return a folder with the images of tar files: ``00000/000000012.jpg``.
 
     Args:
         tars: whole, not compressed.
-        root: where it is kept, under a hash of the files' names, sizes and dates.
-        progress: told how many tar files are done.
+        root: parent folder; the folder's name is a hash of the files' names, sizes and dates.
+        progress: called with the number of tar files done.
 
     Raises:
-        DataError: a damaged tar file, two of one name, no image, or a name that leads elsewhere.
+        DataError: a damaged tar file, two of one name, no image, or a name outside the folder.
     """
     stems = [tar.stem for tar in tars]
     if len(set(stems)) < len(stems):
@@ -128,7 +128,7 @@ def _unpack(tar: Path, folder: Path) -> int:
 
 
 def _losses(tars: Sequence[Path]) -> str:
-    """What img2dataset says it could not obtain, from the files beside the tar files."""
+    """Read from the files beside the tar files which images img2dataset could not obtain."""
     tried = got = 0
     for tar in tars:
         try:

@@ -1,4 +1,4 @@
-"""Texts of images: columns of the image table, and descriptions that a model wrote."""
+"""Read texts of images: columns of the image table, and descriptions by a model."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ OBTAINING = (
 
 @dataclass(frozen=True)
 class Written:
-    """Descriptions that models wrote, one an image.
+    """Descriptions that models wrote, one per image.
 
     Attributes:
         texts: by image id.
-        writers: how many of them each rater wrote.
+        writers: number of descriptions by rater.
     """
 
     texts: dict[str, str] = field(default_factory=dict)
@@ -41,12 +41,12 @@ class Written:
 
 
 def reads_written(tables: Tables, columns: Sequence[str], raters: Sequence[str] | None) -> bool:
-    """Whether one of the columns is not the image table's but what a model wrote."""
+    """Return whether a column is not in the image table but written by a model."""
     return WRITTEN in columns and (raters is not None or WRITTEN not in tables.images.column_names)
 
 
 def written_descriptions(tables: Tables, *, raters: Sequence[str] = ("*",)) -> Written:
-    """What models wrote about the images, the first text where an image has several.
+    """Return models' descriptions of the images, the first one of each image.
 
     Args:
         tables: the prepared data set.
@@ -69,7 +69,7 @@ def written_descriptions(tables: Tables, *, raters: Sequence[str] = ("*",)) -> W
 def texts_of_images(
     tables: Tables, column: str, *, raters: Sequence[str] | None = None
 ) -> list[list[str]]:
-    """Texts of each image; none for an empty cell.
+    """Return the texts of each image; none for an empty cell.
 
     A list column is taken as it is. A text column of tags or keywords is split at commas if any of
     its cells has one, at semicolons if any has one, else at white space. Any other text column
@@ -81,10 +81,10 @@ def texts_of_images(
         tables: the prepared data set.
         column: of the image table.
         raters: patterns of those whose descriptions are read; None reads the image table's, and
-            where it has none those of anybody.
+            without such a column those of all raters.
 
     Raises:
-        DataError: for a column that is not there, or holds neither texts nor lists of texts.
+        DataError: for a column that is absent, or holds neither texts nor lists of texts.
     """
     images = tables.images
     if reads_written(tables, [column], raters):

@@ -1,7 +1,7 @@
-"""``dataset=lafin``: photographs that Flickr lists as interesting, against others of the same days.
+"""``dataset=lafin``: photographs that Flickr lists as interesting, and others of the same days.
 
 The published files may be gone, and their layout is not documented; any table with an address, a
-label and tags does, first of all the one that ``interestingness collect-flickr`` makes.
+label and tags will do, such as the one that ``interestingness collect-flickr`` writes.
 """
 
 from __future__ import annotations
@@ -69,16 +69,16 @@ def prepare_lafin(
     least_tags: int = 1,
     progress: Progress | None = None,
 ) -> Tables:
-    """Tables of a list of photographs.
+    """Prepare tables from a list of photographs.
 
     The label becomes the score ``lafin``, 1 or 0; views, comments and favourites become scores too,
-    to be judged by or held against, and are refused as features. A pair is one interesting and one
+    for labels or references, and are refused as features. A pair is one interesting and one
     other image, of the same day where days are known.
 
     Args:
         root: where prepared data sets are kept.
         photos: CSV or Parquet with the columns ``COLUMNS``; image, url, interesting, tags needed.
-        images: folder of images called by their id; None for none.
+        images: folder of images named by their id; None for none.
         download: fetch images that are not in that folder.
         features: which of ``METADATA`` become columns of the image table.
         leaking_tags: "removed" tags that contain "explor", or "kept", to measure what they leak.
@@ -87,12 +87,12 @@ def prepare_lafin(
         columns: the file's own names for ``COLUMNS``.
         tag_separator: between tags; None for white space or a list in brackets.
         least_tags: images with fewer tags, leaking ones not counted, are left out and counted.
-        progress: told how far a download is.
+        progress: called with the progress of a download.
 
     Raises:
         DataError: a missing column, an id given twice, a label that is neither yes nor no, one
             class only.
-        ConfigError: a feature that is the label in disguise, or an unknown option.
+        ConfigError: a feature that gives away the label, or an unknown option.
     """
     refuse_counts(features)
     if leaking_tags not in ("removed", "kept"):
@@ -130,10 +130,10 @@ def prepare_lafin(
 
 
 def refuse_counts(features: Sequence[str]) -> None:
-    """Refuse features that are the label in disguise.
+    """Refuse features that give away the label.
 
     Raises:
-        ConfigError: for views, comments, favourites, or a name that is no metadata.
+        ConfigError: for views, comments, favourites, or a name that is not in the metadata.
     """
     disguised = {alias.casefold() for key in COUNTS for alias in (key, *COLUMNS[key])}
     for name in features:
@@ -175,7 +175,7 @@ def _items(table: TextTable, names: Mapping[str, str | None]) -> list[Item]:
 
 
 class _Rows:
-    """The table's columns, understood."""
+    """The table's columns, parsed."""
 
     def __init__(
         self, table: TextTable, names: Mapping[str, str | None], separator: str | None
@@ -186,7 +186,7 @@ class _Rows:
         self.tags = [tags_of(cell, separator) for cell in self.text("tags")]
 
     def text(self, key: str) -> list[str | None]:
-        """Cells of one of our columns; None where the file lacks it."""
+        """Return the cells of one of our columns; None where the file lacks it."""
         name = self.names[key]
         return [None] * len(self.table) if name is None else self.table.cells(name)
 
@@ -276,7 +276,7 @@ def _build(
 def _leak_facts(
     rows: _Rows, affected: Sequence[bool], removed: Mapping[str, int], leaking_tags: str
 ) -> dict[str, Any]:
-    """What gave the label away, as far as the label was needed to see it: not at all."""
+    """Measure how far tags and titles give the label away."""
     hit = np.array(affected)
     titles = np.array([LEAK in (title or "").casefold() for title in rows.text("title")])
     facts = {

@@ -1,7 +1,7 @@
 """``dataset=mediaeval``: Predicting Media Interestingness 2016/2017, images of film trailers.
 
-Annotations are header-less CSV files, ``video_12,frame.jpg,class,level,…``; frames lie below the
-video they are of. Levels come from pairwise answers within a video, and so pairs are of one video.
+Annotations are header-less CSV files, ``video_12,frame.jpg,class,level,…``; frames lie in
+their video's folder. Levels come from pairwise answers within a video, so pairs are of one video.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ def prepare_mediaeval(
     seed: int,
     progress: Progress | None = None,
 ) -> Tables:
-    """Tables of the image subtask.
+    """Prepare tables of the image subtask.
 
     An image is named ``video_12/frame.jpg``. Columns of the image table to split by: ``video`` (as
-    in the task, no video is on both sides) and ``set``. Frames that are annotated but not there
-    stay in the tables, and out of pairs; both are counted.
+    in the task, no video is in two parts) and ``set``. Annotated frames without a file stay in the
+    tables but are in no pair; both are counted.
 
     Args:
         root: where prepared data sets are kept.
@@ -126,7 +126,7 @@ def _read(part: str, path: Path) -> list[_Frame]:
 
 
 def _frame(part: str, table: TextTable, at: int, row: Sequence[str]) -> _Frame:
-    """Read one row. Names are parts of paths: they must not lead out of the folder."""
+    """Read one row. Names are parts of paths and must not lead out of the folder."""
     video, name = row[:2]
     plain = all(text and "/" not in text and "\\" not in text for text in (video, name))
     good = plain and ".." not in (video, name) and row[2] in ("0", "1")
@@ -203,7 +203,7 @@ def _build(
 def _within_videos(
     frames: Sequence[_Frame], there: Sequence[bool], degree: int, seed: int
 ) -> tuple[list[str], list[str], int]:
-    """Both sides of the pairs, and how many videos have none."""
+    """Draw both sides of the pairs; also return how many videos have none."""
     by_video: dict[str, list[str]] = {frame.video: [] for frame in frames}
     for frame, here in zip(frames, there, strict=True):
         if here:

@@ -1,4 +1,4 @@
-"""Which images meet in pairs, where nobody has said so."""
+"""Draw pairs of images where no table gives them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from interestingness.errors import DataError
 
 
 def random_regular_pairs(images: int, degree: int, *, seed: int) -> NDArray[np.int64]:
-    """Random distinct pairs so that every image is in ``degree`` of them.
+    """Draw distinct random pairs so that every image is in ``degree`` of them.
 
     Args:
         images: how many images there are, at least 2.
@@ -40,7 +40,7 @@ def random_regular_pairs(images: int, degree: int, *, seed: int) -> NDArray[np.i
             f"pairs_per_image={degree}", expected="1 or more", todo="choose a larger number"
         )
     degree = min(degree, images - 1)
-    # Dense graphs are drawn by what they leave out: few switches, and always possible.
+    # Dense graphs are drawn by their complement: this needs few switches and always succeeds.
     dense = 2 * degree > images - 1
     drawn = images - 1 - degree if dense else degree
     stubs = np.repeat(np.arange(images), drawn)
@@ -65,8 +65,8 @@ def _simple_graph(stubs: NDArray[np.int64], rng: np.random.Generator) -> NDArray
 
 
 def _switch_conflicts(edges: NDArray[np.int64], rng: np.random.Generator) -> bool:
-    """Exchange partners between a conflicting edge and a random one until none is left, in place;
-    False if this graph resists."""
+    """Exchange partners of conflicting and random edges until no conflict is left, in place; return
+    False if that fails."""
     size = int(edges.max(initial=0)) + 1
     keys = edges[:, 0] * size + edges[:, 1]
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
@@ -98,7 +98,7 @@ def _switch_conflicts(edges: NDArray[np.int64], rng: np.random.Generator) -> boo
 def shared_rater_pairs(
     rater: NDArray[np.integer], image: NDArray[np.integer], images: int, degree: int, *, seed: int
 ) -> NDArray[np.int64]:
-    """Random distinct pairs of images which some rater has rated both, each in at most ``degree``.
+    """Draw distinct random pairs of images rated by one rater, each image in at most ``degree``.
 
     Args:
         rater: who rated, shape (ratings,); a rater and image occur together at most once.
@@ -117,7 +117,7 @@ def shared_rater_pairs(
     rng = np.random.default_rng(seed)
     free = np.full(images, degree)
     chosen: set[int] = set()
-    # A round lets every rater match each of their images once, so that pairs come from many raters.
+    # In a round each rater matches each of their images once, so that pairs come from many raters.
     for _ in range(3 * degree):
         before = len(chosen)
         for k in rng.permutation(len(rated)).tolist():
@@ -141,7 +141,7 @@ def crossed_pairs(
     *,
     seed: int,
 ) -> NDArray[np.int64]:
-    """Random distinct pairs of a flagged and another image of the same group.
+    """Draw distinct random pairs of a flagged and another image of the same group.
 
     Args:
         flag: shape (images,).
@@ -166,7 +166,7 @@ def crossed_pairs(
             few, many = many, few
         if not len(few):
             continue
-        # each of the few meets a run of the many, all runs side by side and round again: distinct
+        # each of the few meets consecutive ones of the many, cyclically, so that pairs are distinct
         rounds = min(degree, len(many))
         step = np.arange(rounds)
         start = np.arange(len(few)) * rounds

@@ -1,4 +1,4 @@
-"""What somebody wants looked at: folders, patterns, files and tar files → pictures with names."""
+"""Find a user's pictures: folders, patterns, files and tar files → pictures with names."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Place = tuple[str] | tuple[str, int, int]
 
 @dataclass(frozen=True, eq=False)
 class Photographs(Sequence[Picture]):
-    """Pictures by name, in the order of their names. What is not looked at costs a name only.
+    """Pictures by name, in the order of their names; files are read only when used.
 
     Attributes:
         root: absolute folder that names are relative to.
         image_ids: distinct; path below the root, for members of tar files with the member's name.
-        places: where each lies.
+        places: place of each.
     """
 
     root: Path
@@ -48,7 +48,7 @@ class Photographs(Sequence[Picture]):
     @overload
     def __getitem__(self, at: slice) -> list[Picture]: ...
     def __getitem__(self, at: int | slice) -> Picture | list[Picture]:
-        """Picture(s) that read themselves; messages name them by their short name."""
+        """Return picture(s) that read their bytes on use; messages show their short name."""
         if isinstance(at, slice):
             return [self[i] for i in range(*at.indices(len(self)))]
         name, place = self.image_ids[at], self.places[at]
@@ -59,12 +59,12 @@ class Photographs(Sequence[Picture]):
         return Picture(name, lambda: _member(tar, offset, size, name))
 
     def path(self, at: int) -> Path | None:
-        """The file of a picture; None for a member of a tar file."""
+        """Return the file of a picture; None for a member of a tar file."""
         place = self.places[at]
         return self.root / place[0] if len(place) == 1 else None
 
     def image(self, image_id: str) -> Image.Image | None:
-        """The picture of this name; None where there is none, or it cannot be read."""
+        """Read the picture of this name; None if there is none, or it cannot be read."""
         at = bisect_left(self.image_ids, image_id)
         if at == len(self) or self.image_ids[at] != image_id:
             return None
@@ -76,7 +76,7 @@ class Photographs(Sequence[Picture]):
 
 
 def find_photographs(given: Iterable[str | Path]) -> Photographs:
-    """Everything that is named, once.
+    """Find all pictures that are given, each once.
 
     Args:
         given: folders (with their subfolders), glob patterns, image files; tar files of images as
@@ -112,7 +112,7 @@ def find_photographs(given: Iterable[str | Path]) -> Photographs:
         except DataError:
             if len(tars) + len(files) == 1:
                 raise
-            places[_name(short)] = (short,)  # listed as unreadable; the rest goes on
+            places[_name(short)] = (short,)  # listed as unreadable; the others are used
     for folder in shards:
         places.update(_of_pairs(folder, root, prefix=len(folders) > 1))
     if not places:
@@ -126,7 +126,7 @@ def find_photographs(given: Iterable[str | Path]) -> Photographs:
 
 
 def members(tar: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, first byte and number of bytes of each image in a tar file; only headers are read.
+    """Return name, first byte and length of each image in a tar file; read headers only.
 
     Raises:
         DataError: for a damaged or a compressed file.
@@ -147,7 +147,7 @@ def members(tar: Path) -> Iterator[tuple[str, int, int]]:
 
 
 def _tars(path: Path, text: str) -> list[str]:
-    """Tar files that are meant: one, those of a pattern, those in a folder of img2dataset."""
+    """Find tar files: one, those of a pattern, or those in a folder of img2dataset."""
     if path.is_dir():
         tars = (tar for tar in path.glob("*.tar") if tar.is_file())
         return sorted(str(tar) for tar in tars if not tar.name.startswith("."))
@@ -157,7 +157,7 @@ def _tars(path: Path, text: str) -> list[str]:
 
 
 def _loose(text: str) -> list[str]:
-    """Image files beside the tar files of a folder; img2dataset's folders have none."""
+    """Find image files beside the tar files of a folder; img2dataset's folders have none."""
     try:
         return list(_images(text))
     except DataError:
@@ -168,7 +168,7 @@ def _images(text: str) -> Iterator[str]:
     try:
         root, files = list_images(text)
     except DataError as error:
-        # The same function serves the option of a data set, which its messages name.
+        # The data sets use the same function, so its messages name their option.
         found = error.found.removeprefix("dataset.images: ")
         raise DataError(found, expected=error.expected, todo=error.todo) from None
     for file in files:
@@ -176,7 +176,7 @@ def _images(text: str) -> Iterator[str]:
 
 
 def _of_pairs(folder: Path, root: Path, *, prefix: bool) -> dict[str, Place]:
-    """The distinct images of a folder of pair shards: each is in as many pairs as it was put in."""
+    """Find the distinct images of a folder of pair shards, which repeat an image in each pair."""
     manifest = read_manifest(folder)
     index = ShardIndex(folder / INDEX, manifest)
     places: dict[str, Place] = {}
@@ -193,7 +193,7 @@ def _of_pairs(folder: Path, root: Path, *, prefix: bool) -> dict[str, Place]:
 
 
 def _name(relative: str) -> str:
-    """A path as a name, the same whichever Unicode spelling the file system chose."""
+    """Convert a path to a name, the same for every Unicode form of the file system."""
     return unicodedata.normalize("NFC", Path(relative).as_posix())
 
 

@@ -15,14 +15,14 @@ DOMAINS = ("photographs", "synthetic")
 def prepare_prepared(
     root: str | Path, *, progress: Callable[[int, int], None] | None = None
 ) -> Tables:
-    """Open the folder and check every table in it, so that nothing fails half-way through a run.
+    """Open the folder and check all its tables, so that no table fails in the middle of a run.
 
     Args:
         root: folder with ``dataset.json`` and Parquet tables (docs/data_format.md).
-        progress: not called; there is nothing to wait for.
+        progress: not called.
 
     Raises:
-        DataError: no manifest, a table that is damaged or not as the format says, a pair out of
+        DataError: no manifest, a table that is damaged or violates the format, a pair out of
             order or given twice, a vote on an unknown pair, or a score, rating or judgment of an
             unknown image.
     """

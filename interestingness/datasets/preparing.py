@@ -1,4 +1,4 @@
-"""A prepared data set is made once, by one process, and appears whole or not at all."""
+"""Prepare a data set once, in one process, and atomically."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ Build = Callable[[Path], tuple[Manifest, Mapping[str, pa.Table]]]
 
 
 def input_key(inputs: Mapping[str, Any]) -> str:
-    """Hash of everything that a preparation depends on, 16 hexadecimal digits.
+    """Hash everything that a preparation depends on, 16 hexadecimal digits.
 
     Args:
         inputs: plain values (options, hashes of files, a version of the preparing code).
     """
     text = json.dumps([FORMAT_VERSION, dict(inputs)], sort_keys=True, ensure_ascii=False)
-    # surrogatepass: a file name that is no valid UTF-8 may be part of the inputs.
+    # surrogatepass: the inputs may hold a file name that is not valid UTF-8.
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def prepare_once(root: str | Path, folder: str, build: Build) -> Tables:
-    """The data set below ``root/folder``; built if it is not there yet.
+    """Open the data set in ``root/folder``; build it if it is absent.
 
-    Processes that come at the same time wait for the first. A build that is killed leaves nothing
-    that could be taken for a data set: the next one starts anew.
+    Other processes wait for the first. A killed build leaves nothing that could be mistaken for a
+    data set: the next one starts again.
 
     Args:
         root: where prepared data sets are kept; ``~`` is expanded, the folder is made.
@@ -72,7 +72,7 @@ def prepare_once(root: str | Path, folder: str, build: Build) -> Tables:
 
 
 def _finished(final: Path) -> bool:
-    # The manifest is written last, and the folder appears by a rename.
+    # The manifest is written last, and then the folder is renamed to its final name.
     return (final / "dataset.json").is_file()
 
 

@@ -1,4 +1,4 @@
-"""Single ratings (rater, image, number) and the votes that follow from them."""
+"""Read single ratings (rater, image, number) and derive votes from them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EQUAL_RATINGS = ("drop", "tie")
 
 @dataclass(frozen=True, eq=False)
 class Ratings:
-    """Ratings of images that are there.
+    """Ratings of existing images.
 
     Attributes:
         raters: rater ids, sorted.
@@ -44,14 +44,14 @@ class Ratings:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def mean_of_repeats(self) -> Ratings:
-        """One rating per rater and image: the mean of what they gave."""
+        """Return one rating per rater and image, the mean of repeated ones."""
         images = int(self.image.max(initial=0)) + 1
         key, inverse = np.unique(self.rater * images + self.image, return_inverse=True)
         mean = np.bincount(inverse, self.value) / np.bincount(inverse)
         return Ratings(self.raters, key // images, key % images, mean, self.facts)
 
     def table(self, image_ids: list[str], question: str) -> pa.Table:
-        """The rating table of the data set; ``sample`` counts repeats."""
+        """Return the rating table of the data set; ``sample`` counts repeats."""
         key = self.rater * len(image_ids) + self.image
         order = np.argsort(key, kind="stable")
         _, start, count = np.unique(key[order], return_index=True, return_counts=True)
@@ -75,10 +75,10 @@ def read_ratings(
     mapping: Mapping[str, str],
     on_missing: str,
 ) -> Ratings:
-    """A long table of ratings: an image, a rater and a rating in each row.
+    """Read a long table of ratings: an image, a rater and a rating in each row.
 
     Raises:
-        DataError: a missing column, absent images, or ratings that are no numbers.
+        DataError: a missing column, absent images, or ratings that are not numbers.
     """
     key = (names.key,) if isinstance(names, KeyedNames) else ()
     image = table.need("image", (*key, *COLUMNS), mapping)
@@ -132,15 +132,15 @@ def votes_from_ratings(
     question: str,
     seed: int,
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """Whoever rated both images of a pair prefers the one they rated higher.
+    """Derive votes: a rater of both images of a pair prefers the one rated higher.
 
     Args:
-        pairs: over the images that the ratings are of.
+        pairs: pairs of the rated images.
         ratings: repeated ratings of an image by a rater count as their mean.
-        votes_per_rater: at most so many pairs of each rater, chosen at random; None takes all.
+        votes_per_rater: most pairs of each rater, chosen at random; None takes all.
         equal_ratings: "drop", or "tie" to count them as ties.
         question: what was rated.
-        seed: of that choice.
+        seed: of the random choice.
 
     Returns:
         A vote table in canonical order (order shown unknown), and counts to print.
@@ -171,19 +171,19 @@ def votes_from_ratings(
 def _both_rated(
     pairs: Pairs, ratings: Ratings
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Pair row, rater, left's and right's rating, wherever a rater rated both images of a pair."""
+    """Return pair row, rater and both ratings where a rater rated both images of a pair."""
     ends = np.concatenate([pairs.left, pairs.right]).astype(np.int64)
     order = np.argsort(ends, kind="stable")
     degree = np.bincount(ends, minlength=len(pairs.image_ids))
     start = np.concatenate([[0], np.cumsum(degree)[:-1]])
-    # One row for each pair that a rated image is in.
+    # One row for each pair of each rated image.
     repeats = degree[ratings.image]
     within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
     end = order[np.repeat(start[ratings.image], repeats) + within]
     rater, value = np.repeat(ratings.rater, repeats), np.repeat(ratings.value, repeats)
     pair = end % max(len(pairs), 1)
     key = rater * max(len(pairs), 1) + pair
-    # Left ends come first, so that of two equal keys the first is the left image.
+    # Left images come first, so that the first of two equal keys is the left image.
     sort = np.lexsort((end, key))
     key, pair, rater, value = key[sort], pair[sort], rater[sort], value[sort]
     both = np.flatnonzero(key[:-1] == key[1:])
@@ -191,7 +191,7 @@ def _both_rated(
 
 
 def _at_most(rater: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
-    """Rows so that no rater has more than ``most``, chosen at random, ascending."""
+    """Choose rows at random so that no rater has more than ``most``; ascending."""
     shuffled = np.random.default_rng(seed).permutation(len(rater))
     order = shuffled[np.argsort(rater[shuffled], kind="stable")]
     _, start, count = np.unique(rater[order], return_index=True, return_counts=True)

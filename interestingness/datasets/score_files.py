@@ -1,4 +1,4 @@
-"""Tables with one row per image: numbers to learn from, and columns to split by."""
+"""Read tables with one row per image: scores to learn from, and columns to split by."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESERVED = frozenset(("image_id", "path", "sha256", "bytes", "width", "height"))
 
 @dataclass(frozen=True, eq=False)
 class ImageColumns:
-    """What a table says of images.
+    """A table's columns in the order of the images.
 
     Attributes:
         table: the table as read.
@@ -53,7 +53,7 @@ def read_image_columns(
         table: a scores or groups table.
         names: the images.
         mapping: ``dataset.columns``.
-        on_missing: "error" or "skip", for rows whose image is not there.
+        on_missing: "error" or "skip", for rows whose image is absent.
         with_scores: whether columns of numbers are scores; then one is needed, and a column in
             which most cells are numbers may hold nothing else.
 
@@ -149,7 +149,7 @@ def _constant(values: NDArray[np.float64]) -> bool:
 
 
 def merged_columns(tables: Mapping[str, ImageColumns]) -> dict[str, NDArray[Any]]:
-    """Columns of several tables side by side, without those that we fill ourselves.
+    """Merge the columns of several tables, without those that we fill ourselves.
 
     Raises:
         DataError: if two tables disagree on a column.
@@ -194,7 +194,7 @@ def _different(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def as_arrow(values: NDArray[Any]) -> pa.Array:
-    """A column for the image table: text, whole numbers or numbers, null where missing."""
+    """Convert a column for the image table: text, integers or numbers, null where missing."""
     if values.dtype == object:
         return pa.array(values.tolist(), pa.string())
     known = np.isfinite(values)

@@ -1,4 +1,4 @@
-"""Star ratings that photographs carry: in a sidecar, in their XMP, in their EXIF."""
+"""Read star ratings of photographs from sidecars, XMP and EXIF."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ REJECTED, MOST = -1, 5
 
 @dataclass(frozen=True)
 class Rating:
-    """What one photograph says of itself.
+    """The rating of one photograph.
 
     Attributes:
         stars: 1 to 5, −1 for rejected; None where there is no rating (or 0, which means none).
         source: "sidecar", "xmp" or "exif", where the stars come from; else "" or why there are
-            none: "ours" (a sidecar of a model), "strange" (no number from −1 to 5), "damaged".
+            none: "ours" (a sidecar of a model), "strange" (not a number from −1 to 5), "damaged".
     """
 
     stars: int | None
@@ -40,7 +40,7 @@ class Rating:
 
 
 def read_rating(photo: Path) -> Rating:
-    """The rating of one photograph; a sidecar counts before the file, and XMP before EXIF."""
+    """Read the rating of one photograph: the sidecar before the file, XMP before EXIF."""
     problem = ""
     for sidecar in sidecars(photo):
         if sidecar.is_file():
@@ -57,18 +57,18 @@ def read_rating(photo: Path) -> Rating:
                 if found.stars is not None:
                     return found
                 exif = image.getexif().get(EXIF_RATING)
-    except Exception:  # whatever a damaged file makes a decoder raise
+    except Exception:  # decoders raise any kind of exception for a damaged file
         return Rating(None, problem or "damaged")
     own = _rating(str(exif), "exif") if exif is not None else Rating(None)
     return own if own.stars is not None else Rating(None, problem or found.source or own.source)
 
 
 def rating_of_xmp(data: bytes, source: str) -> Rating:
-    """The xmp:Rating of an XMP packet, attribute or element.
+    """Parse the xmp:Rating of an XMP packet, an attribute or an element.
 
     Args:
-        data: XML; entities and document types are refused, whoever wrote them.
-        source: what the rating is said to come from.
+        data: XML; entities and document types are refused.
+        source: source to put into the result.
     """
     try:
         root = fromstring(data.strip(b"\0 \r\n\t"))
@@ -85,14 +85,14 @@ def rating_of_xmp(data: bytes, source: str) -> Rating:
 
 
 def sidecars(photo: Path) -> tuple[Path, Path]:
-    """Where a sidecar may lie: ``photo.jpg.xmp`` (darktable, digiKam), ``photo.xmp`` (Adobe)."""
+    """Return possible sidecars: ``photo.jpg.xmp`` (darktable, digiKam), ``photo.xmp`` (Adobe)."""
     return photo.with_name(f"{photo.name}.xmp"), photo.with_suffix(".xmp")
 
 
 def read_ratings(
     photos: Sequence[Path], progress: Progress | None = None
 ) -> tuple[NDArray[np.float64], dict[str, int]]:
-    """Stars of many photographs.
+    """Read the stars of many photographs.
 
     Returns:
         −1 and 1 to 5, NaN where there is none, shape (photos,); and counts to print: where the
@@ -121,7 +121,7 @@ def read_ratings(
 
 
 def sidecar_states(photos: Sequence[Path]) -> list[list[str | int]]:
-    """Name, size and time of every sidecar there is: what a prepared data set depends on."""
+    """Return name, size and time of each sidecar: the prepared data set depends on them."""
     found: list[list[str | int]] = []
     for photo in photos:
         for sidecar in sidecars(photo):

@@ -1,4 +1,4 @@
-"""Stars out: an XMP sidecar beside each photograph. Originals and other people's sidecars stay."""
+"""Write stars to XMP sidecars beside photographs; photographs and people's sidecars stay."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 
 def write_sidecar(photo: Path, stars: int) -> str:
-    """Write ``photo.jpg.xmp``, unless somebody else has said something there.
+    """Write ``photo.jpg.xmp``, unless a person has rated the photograph.
 
-    A sidecar of ours is replaced. Where a person's sidecar lies, or the photograph itself carries
-    a rating, nothing is written: the person's word counts.
+    A sidecar of ours is replaced. If there is a person's sidecar, or the photograph itself has a
+    rating, nothing is written: the person's rating counts.
 
     Args:
-        photo: never touched.
+        photo: never changed.
         stars: 1 to 5.
 
     Returns:
@@ -46,7 +46,7 @@ def write_sidecar(photo: Path, stars: int) -> str:
 
 
 def told(counts: Counter[str]) -> str:
-    """What became of the photographs, in one line."""
+    """Summarise the results for all photographs in one line."""
     names = {
         "written": "sidecars written",
         "has a sidecar": "left alone because they have a sidecar",

@@ -1,4 +1,4 @@
-"""Tags as people and files write them, and those that give the label away."""
+"""Parse tags, and remove those that give the label away."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class Cleaned:
 
 
 def tags_of(cell: str | None, separator: str | None = None) -> list[str]:
-    """Tags of one cell, without repetitions.
+    """Return the tags of one cell, without repetitions.
 
     Args:
-        cell: ``sky blue`` as Flickr's API has them, or a list in brackets.
-        separator: what stands between tags; None for white space.
+        cell: ``sky blue`` as in Flickr's API, or a list in brackets.
+        separator: text between tags; None for white space.
     """
     if cell is None:
         return []
     text = cell.strip()
     found: Sequence[object] = text.split(separator)
     if text.startswith("[") and text.endswith("]"):
-        # numpy prints lists without commas, which Python would read as one long text
+        # numpy prints lists without commas, which Python would join to one text
         text = re.sub(r"""(['"])\s+(['"])""", r"\1, \2", text)
         try:
             values = ast.literal_eval(text)
@@ -68,7 +68,7 @@ def without_leak(tags: Sequence[Sequence[str]], *, leak: str = LEAK) -> Cleaned:
 
 
 def _as_read(tag: str) -> str:
-    """Small letters, ornate ones as plain ones, without characters that cannot be seen."""
+    """Lower the case, normalise letters and drop invisible characters."""
     if tag.isascii():
         return tag.casefold()
     plain = unicodedata.normalize("NFKC", tag).casefold()

@@ -1,4 +1,4 @@
-"""Images that a data set names by URL only: which files are there, which are lost, and why."""
+"""Find the files of images that a data set names by URL only; list lost ones and why."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NEVER_ASKED = "no file"
 
 @dataclass(frozen=True)
 class UrlImages:
-    """The files of a folder, by the images they are of.
+    """The files of a folder, by image.
 
     Attributes:
         folder: absolute; "" where no folder was named.
@@ -41,18 +41,18 @@ class UrlImages:
 
     @property
     def key(self) -> list[Any]:
-        """What a prepared data set depends on."""
+        """Return what a prepared data set depends on."""
         return [self.folder, sorted(self.files.items()), sorted(self.lost.items())]
 
     def columns(self, ids: Sequence[str]) -> dict[str, pa.Array]:
-        """``path``, and ``lost`` where a folder was named."""
+        """Return the columns ``path``, and ``lost`` where a folder was named."""
         columns = {"path": pa.array([self.files.get(name) for name in ids], pa.string())}
         if self.folder:
             columns["lost"] = pa.array([self.lost.get(name) for name in ids], pa.string())
         return columns
 
     def facts(self, ids: Sequence[str]) -> dict[str, Any]:
-        """How many have no file, and why."""
+        """Count the images without a file, by reason."""
         facts: dict[str, Any] = {"images_without_file": sum(n not in self.files for n in ids)}
         if self.lost:
             facts["lost"] = dict(Counter(self.lost.values()).most_common())
@@ -61,7 +61,7 @@ class UrlImages:
         return facts
 
     def whole(self, pairs: Pairs) -> np.ndarray:
-        """Pairs of which both images are there; all of them where no folder was named."""
+        """Select pairs that have both images; all pairs where no folder was named."""
         if not self.folder:
             return np.ones(len(pairs), dtype=bool)
         there = np.array([name in self.files for name in pairs.image_ids.tolist()], dtype=bool)
@@ -76,13 +76,13 @@ def find_images(
     download: bool = False,
     progress: Progress | None = None,
 ) -> UrlImages:
-    """Files of a data set's images, fetched first if that is wanted.
+    """Find the files of a data set's images; download them first if asked to.
 
     Args:
-        images: folder of files called by image id, of one's own or from a download; None for none.
+        images: folder of files named by image id, your own or a download; None for none.
         items: all images of the data set.
-        download: fetch what is not there; what was lost for good before is not asked for again.
-        progress: told how far the download is.
+        download: fetch missing files; images that were permanently lost are not requested again.
+        progress: called with the progress of the download.
 
     Raises:
         DataError: no such folder (without ``download``), no folder to download to, or not a single

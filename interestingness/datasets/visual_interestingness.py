@@ -1,7 +1,7 @@
 """``dataset=visual_interestingness``: the three files of Abdullahu and Grabner 2025 (ICCV).
 
-Images are not part of the download, only their addresses on Flickr. Columns are found in the
-headers; what is known of them is in ``SCORES`` and ``RATERS``.
+The download holds the images' addresses on Flickr, not the images. Columns are found in the
+headers; ``SCORES`` and ``RATERS`` hold the known ones.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ NOT_PUBLISHED = "NOT THE PUBLISHED FILES: files of their layout with other conte
 
 
 class AnswerCells(NamedTuple):
-    """The answers of one cell, as rows of a table to be.
+    """The answers of one cell, as rows for a table.
 
     Attributes:
         rater: rater ids, a person's place in the list for people.
-        answer: what was said; None for nothing usable.
+        answer: the answer; None for nothing usable.
         reason: why; None where there is none.
         sample: repetition by the same rater.
     """
@@ -84,22 +84,22 @@ def prepare_visual_interestingness(
     download: bool,
     progress: Progress | None = None,
 ) -> Tables:
-    """Tables of the published files.
+    """Prepare tables of the published files.
 
     Five answers per item become five votes or judgments: people are told apart within an item only,
-    and are named by their place in its list. What is neither of the asked words is a vote without
-    an answer. ``ImageID1`` was shown first.
+    and are named by their place in its list. Another text than the expected words is a vote
+    without an answer. ``ImageID1`` was shown first.
 
     Args:
         root: where prepared data sets are kept.
         folder: with the three CSV files; or the zip file itself.
-        images: folder of images called by their id (``5620359.jpg``); None for none. Pairs with an
+        images: folder of images named by id (``5620359.jpg``); None for none. Pairs with an
             image that is lost are then left out, and counted.
         download: fetch images that are not in that folder.
-        progress: told how far the download is.
+        progress: called with the progress of the download.
 
     Raises:
-        DataError: if a file is not there, lacks a column, or has a cell that cannot be read.
+        DataError: if a file is absent, lacks a column, or has a cell that cannot be read.
     """
     cache = Path(root).expanduser()
     source = published_files(folder, FILES, cache, todo=DOWNLOAD)
@@ -250,19 +250,19 @@ def _judgments(single: ListTable) -> tuple[pa.Table, int]:
 def _answers(
     rows: ListTable, at: int, prefix: str, before: int, words: tuple[str, ...]
 ) -> AnswerCells:
-    """One cell of answers with the reasons beside it.
+    """Read one cell of answers with their reasons.
 
     Args:
         rows: the file.
         at: row.
         prefix: whose answers.
-        before: how many answers of theirs on this item earlier rows had.
+        before: number of their answers on this item in earlier rows.
         words: what counts as an answer.
     """
     given = [answer_of(text, words) for text in rows.texts_in(at, f"{prefix}_Answers")]
     beside = f"{prefix}_Explanations"
     why = rows.texts_in(at, beside) if beside in rows.table else []
-    # Reasons that are not one for each answer cannot be told whose they are.
+    # Unless there is one reason per answer, it is unknown which answer a reason belongs to.
     reasons = [text.strip() or None for text in why] if len(why) == len(given) else []
     places = range(before, before + len(given))
     people = prefix == PEOPLE
@@ -275,7 +275,7 @@ def _answers(
 
 
 def _is_published(ids: list[str], scores: Mapping[str, list[float | None]]) -> bool:
-    """Whether the first published rows are there with their numbers."""
+    """Return whether the first published rows and their numbers are present."""
 
     def differences() -> Iterator[float]:
         for name, expected in PUBLISHED.items():

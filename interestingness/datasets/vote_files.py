@@ -1,4 +1,4 @@
-"""Tables with one row per pair or per vote, as people write them, brought into canonical order."""
+"""Read users' tables with one row per pair or per vote, and put sides in canonical order."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _TEXT = ("reason", "persona", "provenance")
 
 @dataclass(frozen=True, eq=False)
 class PairRows:
-    """Rows of a table, each about two images.
+    """Rows of a table with two images each.
 
     Attributes:
         table: the table as read.
-        kept: rows of the table whose images are there, shape (kept,).
+        kept: rows of the table whose images exist, shape (kept,).
         pairs: the distinct pairs, in order of first appearance.
         pair: row in ``pairs`` of each kept row, shape (kept,).
         swapped: whether the table has the images the other way round, shape (kept,).
@@ -60,7 +60,7 @@ def read_pairs(
     mapping: Mapping[str, str],
     on_missing: str,
 ) -> PairRows:
-    """The columns ``left`` and ``right`` as pairs; a pair given twice or reversed is one pair.
+    """Read the columns ``left`` and ``right``; a pair given twice or reversed is one pair.
 
     Raises:
         DataError: a missing column, absent images, or a pair of an image with itself.
@@ -93,7 +93,7 @@ def read_pairs(
 def read_votes(
     rows: PairRows, names: ImageNames | KeyedNames, *, mapping: Mapping[str, str], question: str
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """One vote per row of a table.
+    """Read one vote per row of a table.
 
     ``choice`` is ``left``, ``right`` (the columns of this table), ``tie``, the name of one of the
     two images, or ``first`` / ``second``. The column ``first``, if there is one, says which image
@@ -103,7 +103,7 @@ def read_votes(
 
     Args:
         rows: from ``read_pairs``.
-        names: what the image columns were looked up in.
+        names: the names that the image columns were looked up in.
         mapping: ``dataset.columns``.
         question: where the table has no column ``question``.
 
@@ -170,7 +170,7 @@ def read_votes(
 
 
 def _unused(table: TextTable, mapping: Mapping[str, str]) -> list[str]:
-    """Columns that mean nothing to us: a misspelt ``rater`` would make one rater of all."""
+    """Return unknown columns: a misspelt ``rater`` would make all votes one rater's."""
     known = {"left", "right", "pair_id", "choice", "first", "question", "rater_kind"}
     known |= {"probability", "time", "sample", *RATER_COLUMNS, *_TEXT}
     known |= {name for name in mapping.values() if name}
@@ -178,7 +178,7 @@ def _unused(table: TextTable, mapping: Mapping[str, str]) -> list[str]:
 
 
 class _Sides:
-    """Reads cells that name one of a row's two images."""
+    """Reads cells that name a side or one of a row's two images."""
 
     def __init__(self, rows: PairRows, names: ImageNames | KeyedNames) -> None:
         self.rows, self.names = rows, names
@@ -187,12 +187,12 @@ class _Sides:
         self.right = np.where(rows.swapped, left, right)
 
     def read(self, column: str, words: tuple[str, ...]) -> NDArray[np.int64]:
-        """Codes of ``WORDS``, ``NONE`` for empty cells, shape (kept,).
+        """Return codes of ``WORDS``, ``NONE`` for empty cells, shape (kept,).
 
         Args:
             column: of the table.
-            words: what a cell may say beside the name of one of the two images; the first ones of
-                ``WORDS``.
+            words: words that a cell may hold besides the name of one of the two images; the first
+                ones of ``WORDS``.
         """
         table, kept = self.rows.table, self.rows.kept
         coded = table.columns[column].dictionary_encode()
@@ -278,7 +278,7 @@ def _times(table: TextTable, kept: NDArray[np.int64]) -> list[datetime | None]:
 
 
 def _repetitions(columns: Mapping[str, Any]) -> NDArray[np.int32]:
-    """How often the same rater has answered the same pair in the same order before."""
+    """Count a rater's earlier answers on the same pair in the same order."""
     names = ("pair_id", "rater_id", "question", "first", "persona")
     number = row_numbers(columns[name] for name in names if name in columns)
     order = np.argsort(number, kind="stable")

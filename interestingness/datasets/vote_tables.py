@@ -1,4 +1,4 @@
-"""Votes from files alone, without images: CSV or Parquet, simple tables or ours, one or many."""
+"""Read votes from files without images: CSV or Parquet, simple tables or ours, one or many."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class VoteFiles:
         table: a checked vote table.
         pairs: the pairs voted on.
         question: what was asked.
-        images_known: whether the files say which images a pair is of; else every pair has two
-            images of its own.
-        notes: what a reader must know, one sentence each.
+        images_known: whether the files name the images of a pair; else every pair has two images
+            of its own.
+        notes: remarks for the user, one sentence each.
         simulated: the sentence of a simulated data set, else "".
     """
 
@@ -46,7 +46,7 @@ class VoteFiles:
 
 @dataclass(frozen=True, eq=False)
 class _One:
-    """The votes of one file, and its pairs over the images that are in one."""
+    """The votes and pairs of one file."""
 
     table: pa.Table
     pairs: Pairs
@@ -64,15 +64,15 @@ def read_vote_files(
     ours, with ``pairs.parquet`` beside it or not, or the folder of a prepared data set.
 
     Args:
-        paths: files or folders; votes whose table does not say who voted are named by their file.
-        question: the one to take; None where all votes are on one question.
-        default_question: where a table has no column for it.
+        paths: files or folders; if a table has no raters, its file's name is the rater.
+        question: the question to use; None where all votes are on one question.
+        default_question: question where a table has no column for it.
 
     Raises:
-        DataError: for an unreadable file, several questions, or no vote on the one asked for.
+        DataError: for an unreadable file, several questions, or no vote on the chosen one.
     """
     read = [_read(Path(path).expanduser(), default_question) for path in paths]
-    # provenance and other columns of strangers are not needed, and may differ in type
+    # provenance and other third-party columns are not needed, and may differ in type
     tables = [one.table.select(list(SPECS["votes"])) for one in read]
     table = pa.concat_tables(tables)
     asked = sorted(pc.unique(table["question"]).to_pylist())
@@ -139,7 +139,7 @@ def _read_simple(path: Path, table: TextTable, question: str) -> _One:
 
 
 def _counted_once(path: Path, table: TextTable) -> tuple[TextTable, list[str]]:
-    """Without rows that repeat another in every column, where the file says who voted."""
+    """Deduplicate rows that are equal in every column, where the file names raters."""
     if not any(table.find("rater", (name,), {}) for name in RATER_COLUMNS):
         return table, []
     kept = np.sort(np.unique(row_numbers(table.columns.values()), return_index=True)[1])
@@ -154,7 +154,7 @@ def _counted_once(path: Path, table: TextTable) -> tuple[TextTable, list[str]]:
 
 
 def _read_ours(path: Path, text: TextTable) -> _One:
-    """A vote table of ours: Parquet as it is, CSV through its texts."""
+    """Read a vote table of ours: Parquet directly, CSV as text."""
     if path.suffix == ".parquet":
         table = read_table("votes", path)
     else:
@@ -188,7 +188,7 @@ def _read_ours(path: Path, text: TextTable) -> _One:
 
 
 def _nameless(path: Path, table: pa.Table) -> _One:
-    """Votes that name pairs, not images: each pair gets two images of its own."""
+    """Read votes that name pairs, not images: each pair gets two images of its own."""
     ids = pc.unique(table["pair_id"]).to_pylist()
     keys_of(ids)
     left, right = [f"{i} left" for i in ids], [f"{i} right" for i in ids]

@@ -1,4 +1,4 @@
-"""Scores against references: accuracy, intervals, predictions.
+"""Compare scores with references: accuracy, intervals, predictions.
 
 NumPy only. Nothing is trained here.
 """

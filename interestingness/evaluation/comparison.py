@@ -1,4 +1,4 @@
-"""A model's image scores against one reference: pure numpy over ``stats``."""
+"""Compare a model's image scores with one reference: numpy and ``stats`` only."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def compare(
     resamples: int,
     seed: int,
 ) -> ReferenceResult:
-    """Hold image scores against one reference.
+    """Compare image scores with one reference.
 
     Args:
         name: shown in tables.
@@ -102,10 +102,10 @@ def compare(
 def _yes_or_no(
     truth: Floats, score: Floats, test: Pairs, resamples: int, seed: int
 ) -> YesOrNo | None:
-    """Images called by the sign of their score; None where the reference grades them."""
+    """Compare signs of scores with a binary reference; None if the reference is graded."""
     images = test.images_used()
     images = images[~np.isnan(score[images]) & ~np.isnan(truth[images])]
-    # over all images, not those of the test: of a few, grades may look like yes and no
+    # over all images, not only the test images: the grades of a few may look binary
     values = np.unique(truth[~np.isnan(truth)])
     if len(values) != 2 or not len(images):
         return None
@@ -122,12 +122,12 @@ def _yes_or_no(
 
 
 def sigmoid(margin: Floats) -> Floats:
-    """Predicted preference of a margin in logits."""
+    """Return the predicted preference of a margin in logits."""
     return 0.5 * (1.0 + np.tanh(0.5 * margin))
 
 
 def finite(value: float) -> float | None:
-    """A plain float, or None for NaN and infinities."""
+    """Return a plain float, or None for NaN and infinities."""
     return float(value) if math.isfinite(value) else None
 
 
@@ -160,7 +160,7 @@ def _accuracy(
 def _by_consensus(
     score: Floats, pairs: Pairs, reference: Reference, used: Rows, resamples: int, seed: int
 ) -> tuple[ConsensusLevel, ...]:
-    """Accuracy by the share of votes on the majority side, lowest consensus first."""
+    """Return accuracy by the share of votes on the majority side, lowest first."""
     assert reference.labels is not None
     consensus = reference.labels.consensus[used]
     percent = np.round(100 * consensus, 1)
@@ -185,7 +185,7 @@ def _by_consensus(
 
 
 def _ceiling(reference: Reference, pairs: Pairs, used: Rows) -> Ceiling | None:
-    """One rater against the majority of the others, on the pairs that accuracy is taken over."""
+    """Compare one rater with the majority of the others, on the pairs of the accuracy."""
     votes = reference.votes
     if votes is None:
         return None
@@ -199,7 +199,7 @@ def _ceiling(reference: Reference, pairs: Pairs, used: Rows) -> Ceiling | None:
 def _ranking(
     reference: Reference, score: Floats, pairs: Pairs, rows: Rows, known: Rows
 ) -> dict[str, Any]:
-    """Rank correlations and retrieval measures over the scored test images."""
+    """Compute rank correlations and retrieval measures over the scored test images."""
     assert reference.labels is not None
     images = pairs[rows].images_used()
     images = images[~np.isnan(score[images])]

@@ -1,4 +1,4 @@
-"""A trained model's scores held against every reference on the test pairs."""
+"""Compare a trained model's scores with every reference on the test pairs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def evaluate(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Evaluation:
-    """Judge image scores by every reference on the test pairs.
+    """Compare image scores with every reference on the test pairs.
 
     Args:
         score: the model's score per image of ``pairs``, in logits, shape (images,); NaN or
@@ -42,7 +42,7 @@ def evaluate(
         seed: of the bootstrap.
 
     Returns:
-        Plain values; what cannot be computed is None with a reason or note beside it.
+        Plain values; a value that cannot be computed is None, with a reason or note.
 
     Raises:
         LabelError: if there is not one score per image, or ``main`` is not a reference.
@@ -92,7 +92,7 @@ def evaluate(
 def _extremes(
     score: Floats, pairs: Pairs, images: Rows, shown: int
 ) -> tuple[tuple[RankedImage, ...], tuple[RankedImage, ...], tuple[RankedImage, ...]]:
-    """Highest, middle and lowest test images, each best first and none twice."""
+    """Select the highest, middle and lowest test images, each best first and none twice."""
     if not len(images):
         return (), (), ()
     values = score[images]
@@ -117,7 +117,7 @@ def _extremes(
 def _mistakes(
     score: Floats, pairs: Pairs, rows: Rows, reference: Reference | None, shown: int
 ) -> tuple[Mistake, ...]:
-    """Wrong pairs, the most confident first."""
+    """Return the wrong pairs, the most confident first."""
     if reference is None or reference.labels is None:
         return ()
     labels = reference.labels
@@ -150,7 +150,7 @@ def _mistakes(
 def _histogram(values: Floats) -> Histogram:
     if not len(values):
         return Histogram()
-    # numpy cannot cut a range into bins that is narrower than the numbers' own precision
+    # numpy cannot divide a range into bins that is narrower than the floating-point precision
     spread = np.ptp(values) > 1e-9 * np.abs(values).max()
     bins = int(np.clip(np.sqrt(len(values)), 5, 30)) if spread else 1
     counts, edges = np.histogram(values, bins=bins)

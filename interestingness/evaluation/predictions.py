@@ -1,4 +1,4 @@
-"""What a run leaves for others to compute with: predictions as Parquet, metrics as JSON."""
+"""Write a run's results for other programs: predictions as Parquet, metrics as JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pair_predictions(
     split: Sequence[str] | NDArray[np.object_],
     references: Mapping[str, Reference],
 ) -> pa.Table:
-    """One row per pair: its sides, split, margin, probability, and each reference's preference.
+    """Return one row per pair: ids, part of the split, prediction, references' preferences.
 
     Args:
         score: in logits, NaN where an image has none, shape (images,).
@@ -68,7 +68,7 @@ def pair_predictions(
 def image_predictions(
     score: Floats, image_ids: NDArray[np.object_], split: Sequence[str] | NDArray[np.object_]
 ) -> pa.Table:
-    """One row per image: image_id, score in logits (null where there is none) and split.
+    """Return one row per image: image_id, score in logits (null if absent) and split.
 
     Raises:
         DataError: if there is not one split name per image.
@@ -84,28 +84,28 @@ def image_predictions(
 
 
 def write_predictions(path: str | Path, table: pa.Table) -> None:
-    """Write Parquet so that the file appears whole or not at all."""
+    """Write Parquet atomically."""
     appear(Path(path), lambda at: pq.write_table(table, at, compression="zstd"))
 
 
 def metrics(evaluation: Evaluation, **facts: Any) -> dict[str, Any]:
-    """The evaluation as JSON-able values, with a format version; NaN and infinities are None.
+    """Return the evaluation as JSON values with a format version; NaN and infinities are None.
 
     Args:
         evaluation: what was measured on the test pairs.
-        facts: what else belongs in the record (data set, label source, seeds, seconds, …).
+        facts: further values for the record (data set, label source, seeds, seconds, …).
     """
     return _plain({"format_version": METRICS_VERSION, **facts, "test": evaluation})
 
 
 def write_metrics(path: str | Path, evaluation: Evaluation, **facts: Any) -> None:
-    """Write ``metrics`` as JSON so that the file appears whole or not at all."""
+    """Write ``metrics`` as JSON atomically."""
     text = json.dumps(metrics(evaluation, **facts), indent=1, ensure_ascii=False, allow_nan=False)
     appear(Path(path), lambda at: at.write_text(text + "\n", encoding="utf-8"))
 
 
 def flat_metrics(evaluation: Evaluation) -> dict[str, float]:
-    """Numbers for a logger, e.g. ``test/human/accuracy``; what is None is left out."""
+    """Return numbers for a logger, e.g. ``test/human/accuracy``, without those that are None."""
     found: dict[str, float] = {"test/pairs": evaluation.pairs, "test/images": evaluation.images}
     for result in evaluation.references:
         values: dict[str, float | None] = {
@@ -136,7 +136,7 @@ def flat_metrics(evaluation: Evaluation) -> dict[str, float]:
 
 
 def _plain(value: Any) -> Any:
-    """Dataclasses, numpy and paths as what JSON knows."""
+    """Convert dataclasses, numpy values and paths to JSON values."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What a model is held against: a label source read once for all pairs, or why it cannot be."""
+"""References: label sources that models are compared with, each read once for all pairs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from interestingness.tables.tables import Votes
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What a label source says of all pairs.
+    """A label source's labels for all pairs, or why it cannot be read.
 
     Attributes:
         labels: one row per pair; None where the source cannot be read.
         reason: why it cannot be read, one sentence; "" where it can.
         image_scores: one number per image of the pairs' vocabulary, shape (images,), NaN where
-            there is none; None if the source speaks of pairs only.
+            there is none; None if the source labels pairs only.
         votes: the single human votes behind the labels, from which a human ceiling is computed;
             None where there are none.
-        learnt: whether the model was trained on this very source.
+        learnt: whether the model was trained on this source.
     """
 
     labels: Labels | None
@@ -48,9 +48,9 @@ class Reference:
         """Read a source for these pairs; a source that cannot be read keeps its reason.
 
         Args:
-            source: a label source, or labels for ``pairs`` that are there already.
+            source: a label source, or existing labels for ``pairs``.
             pairs: all pairs of the data set.
-            labels: what the source, which is fitted then, says of ``pairs``, where that is known.
+            labels: labels of the source, then already fitted, for ``pairs``, where they are known.
             train: rows that the source may estimate its own parameters from; None takes it as it
                 is (fitted already, or without parameters).
             image_scores: instead of the source's own, shape (images,).
@@ -58,7 +58,7 @@ class Reference:
             learnt: whether the model was trained on it.
 
         Raises:
-            LabelError: if labels that are given are not one per pair, or scores not one per image.
+            LabelError: if there is not one given label per pair, or one given score per image.
         """
         if isinstance(source, Labels):
             labels = source
@@ -83,7 +83,7 @@ class Reference:
 
 
 def _by_image(source: LabelSource, pairs: Pairs) -> NDArray[np.float64] | None:
-    """The source's image scores in the order of the pairs' images."""
+    """Return the source's image scores in the order of the pairs' images."""
     scores = source.image_scores()
     if scores is None:
         return None

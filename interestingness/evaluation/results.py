@@ -1,4 +1,4 @@
-"""What an evaluation says, as plain frozen values that go into JSON."""
+"""Results of an evaluation as plain frozen values, for JSON."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ConsensusLevel:
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Pairs with similar predictions: what was predicted and what the reference prefers."""
+    """Pairs with similar predictions: their mean prediction and the reference's preference."""
 
     predicted: float
     observed: float
@@ -49,14 +49,14 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class YesOrNo:
-    """Test images said yes to (score above 0), against a reference that says yes or no itself.
+    """Test images called yes (score above 0), compared with a binary reference.
 
     Attributes:
-        images: test images with a score that the reference says yes or no to.
-        yes: share of them that the reference says yes to.
+        images: test images with a score that the reference calls yes or no.
+        yes: share of them that the reference calls yes.
         accuracy: share of them with the reference's answer.
-        precision: of those said yes to, how many the reference says yes to; None without any.
-        recall: of those the reference says yes to, how many were said yes to.
+        precision: share of those called yes that the reference calls yes; None without any.
+        recall: share of those the reference calls yes that were called yes.
     """
 
     images: int
@@ -71,13 +71,13 @@ class ReferenceResult:
     """One row of the final table.
 
     Attributes:
-        reason: why it cannot be compared with, or "".
+        reason: why the model cannot be compared with it, or "".
         pairs: decided test pairs with scores on both images; accuracy is over these.
         ties: test pairs that the reference calls equal (they count in calibration only).
         unscored: decided test pairs that lack a score.
         images: distinct images on ``pairs``.
         ranking: "scores" if the reference has a number per image, "win share" if its order of the
-            images is the share of their test pairs that they win.
+            images is by the share of their test pairs that they win.
         spearman, kendall: model scores against that order over the test images.
         ece, brier: of ``sigmoid(margin)`` against the preference.
         average_precision: where the reference's image scores are binary.
@@ -110,7 +110,7 @@ class ReferenceResult:
 
     @property
     def compared(self) -> bool:
-        """Whether there is an accuracy."""
+        """Return whether there is an accuracy."""
         return not self.reason
 
 
@@ -148,10 +148,10 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that a run says of its model.
+    """All results of a run's model.
 
     Attributes:
-        pairs: test pairs, whatever they are compared with.
+        pairs: test pairs, whichever references they have.
         images: test images with a score.
         unscored_images: test images without one (unreadable, or no feature).
         main: the reference that mistakes are counted against; None if there is none.
@@ -170,5 +170,5 @@ class Evaluation:
 
     @property
     def main_result(self) -> ReferenceResult | None:
-        """The main reference's row."""
+        """Return the main reference's row."""
         return next((r for r in self.references if r.name == self.main), None)

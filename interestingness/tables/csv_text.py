@@ -1,8 +1,8 @@
-"""CSV as people save it: its encoding, what separates its cells, and the cells as text.
+"""Read CSV as people save it: find its encoding and separator, and read the cells as text.
 
 Comma, semicolon or tab; UTF-8 with or without a byte-order mark, or UTF-16 with one; gzip; a
 spreadsheet's ``sep=;`` above the column names. pyarrow reads the cells; Python's csv module reads
-what pyarrow refuses or might read otherwise, and finds the line or cell that is wrong.
+files that pyarrow rejects or might read differently, and finds the line or cell that is wrong.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ class Dialect:
 
     @property
     def decimal_comma(self) -> bool:
-        """Whether the separator leaves the comma free to be a decimal sign."""
+        """Return whether the comma can be a decimal sign: it is not the separator."""
         return self.separator != ","
 
 
 def sniff(path: Path, data: bytes) -> Dialect:
-    """Find out how a file is written.
+    """Find the dialect of a file.
 
     Args:
         path: for messages.
@@ -87,7 +87,7 @@ def sniff(path: Path, data: bytes) -> Dialect:
 
 
 def first_row(data: bytes, dialect: Dialect) -> list[str]:
-    """Cells of the first row, stripped."""
+    """Return the cells of the first row, stripped."""
     text = data[dialect.start :].decode("utf-8", "replace")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.separator)
     return [cell.strip() for cell in next(reader)]
@@ -96,7 +96,7 @@ def first_row(data: bytes, dialect: Dialect) -> list[str]:
 def read_cells(
     path: Path, data: bytes, dialect: Dialect
 ) -> tuple[list[pa.Array], NDArray[np.int64] | None]:
-    """All cells as text, column by column, the first row's among them.
+    """Read all cells as text, column by column, including the first row's.
 
     Args:
         path: for messages.
@@ -104,8 +104,8 @@ def read_cells(
         dialect: how it is written.
 
     Returns:
-        Columns, and the line in which each row begins, from 1; None where nobody counted them (see
-        ``lines_of``), and rows of empty cells may then be among them.
+        Columns, and the line in which each row begins, from 1; None if they were not counted (see
+        ``lines_of``); rows of empty cells may then be included.
 
     Raises:
         DataError: text that is not UTF-8, or rows of different lengths.
@@ -118,12 +118,12 @@ def read_cells(
 
 
 def lines_of(path: Path, data: bytes, dialect: Dialect) -> NDArray[np.int64]:
-    """The line in which each row begins that has a cell, from 1, the first row's among them."""
+    """Return the line in which each non-empty row begins, from 1, including the first row."""
     return _by_python(path, data, dialect)[1]
 
 
 def _by_pyarrow(data: bytes, dialect: Dialect) -> list[pa.Array] | None:
-    """Columns of text; None if the rows are uneven, or pyarrow and csv might disagree."""
+    """Read columns of text; None if rows are uneven or pyarrow and csv might disagree."""
     quoted = b'"' in data
     if quoted and not _quotes_are_plain(data, dialect):
         return None
@@ -142,7 +142,7 @@ def _by_pyarrow(data: bytes, dialect: Dialect) -> list[pa.Array] | None:
 
 
 def _quotes_are_plain(data: bytes, dialect: Dialect) -> bool:
-    """Whether each quote begins or ends a whole cell, or is one of a double quote within one."""
+    """Return whether each quote begins or ends a cell, or is doubled within a quoted cell."""
     around = np.frombuffer(b"\n" + data[dialect.start :] + b"\n", dtype=np.uint8)
     at = np.flatnonzero(around == ord('"'))
     if len(at) % 2:
@@ -155,7 +155,7 @@ def _quotes_are_plain(data: bytes, dialect: Dialect) -> bool:
 def _by_python(
     path: Path, data: bytes, dialect: Dialect
 ) -> tuple[list[list[str]], NDArray[np.int64]]:
-    """Rows that have a cell, all of one length, and the lines in which they begin."""
+    """Return the non-empty rows, all of one length, and the lines in which they begin."""
     csv.field_size_limit(LONGEST_CELL)
     stream = io.StringIO(_decoded(path, data, dialect), newline="")
     reader = csv.reader(stream, delimiter=dialect.separator, strict=True)
@@ -167,7 +167,7 @@ def _by_python(
             width = len(rows[0]) if rows else len(row)
             if any(row[width:]) or 0 < len(row) < width:
                 raise csv.Error(f"{len(row)} cells")
-            del row[width:]  # separators at the end of a line mean nothing
+            del row[width:]  # separators at the end of a line are ignored
             if not rows or "".join(row).strip():
                 rows.append(row)
                 lines.append(line)
@@ -197,7 +197,7 @@ def _decoded(path: Path, data: bytes, dialect: Dialect) -> str:
 
 
 def from_utf16(path: Path, data: bytes) -> bytes:
-    """UTF-16 text, which begins with a byte-order mark, as UTF-8.
+    """Convert UTF-16 text that begins with a byte-order mark to UTF-8.
 
     Raises:
         DataError: if it is not UTF-16.

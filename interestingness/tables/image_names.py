@@ -1,4 +1,4 @@
-"""Names of images in users' tables, matched to image files."""
+"""Match names of images in users' tables to image files."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class ImageNames:
         return len(self.image_ids)
 
     def row(self, name: str) -> int:
-        """Row of the image, or -1."""
+        """Return the row of the image, or -1."""
         name = unicodedata.normalize("NFC", name)
         if name in self._row:
             return self._row[name]
@@ -83,12 +83,12 @@ class ImageNames:
         return self._bare.get(name, -1)
 
     def rows(self, names: Iterable[str | None]) -> NDArray[np.int64]:
-        """Rows of many images, -1 where a name is empty or unknown."""
+        """Return rows of many images, -1 where a name is empty or unknown."""
         found = [-1 if name is None else self.row(name) for name in names]
         return np.asarray(found, dtype=np.int64)
 
     def guess(self, name: str) -> str | None:
-        """An image that may have been meant: other case, other extension, or a typing slip."""
+        """Suggest an image with other letter case, another extension or a similar name."""
         name = unicodedata.normalize("NFC", name).replace("\\", "/")
         same_bare = PurePosixPath(name).name.casefold()
         tests: tuple[Callable[[str], bool], ...] = (
@@ -106,7 +106,7 @@ class ImageNames:
 
 
 def rows_of(names: ImageNames | KeyedNames, column: pa.Array) -> NDArray[np.int64]:
-    """Rows of the images that a column names, -1 where a cell is empty or unknown, shape (rows,).
+    """Return the rows of a column's images, -1 where empty or unknown, shape (rows,).
 
     Each distinct name is looked up once.
     """
@@ -123,7 +123,7 @@ def _stem(name: str) -> str:
 
 
 def keyed(names: ImageNames, table: TextTable, key: str, rows: NDArray[np.int64]) -> KeyedNames:
-    """Names of another kind (a number, say): a column of a table whose rows are images.
+    """Look up images by another key (e.g. a number), a column of a table with one row per image.
 
     Raises:
         DataError: if a key is given to two images.
@@ -146,7 +146,7 @@ class KeyedNames:
     """Finds the row of an image by a key of its own; the counterpart of ``ImageNames``."""
 
     def __init__(self, names: ImageNames, key: str, row_of: Mapping[str, int]) -> None:
-        """Keep the map.
+        """Store the map.
 
         Args:
             names: the images.
@@ -182,10 +182,10 @@ def missing_images(
     rows: Sequence[NDArray[np.int64]],
     on_missing: str,
 ) -> NDArray[np.bool_]:
-    """Where rows of a table name images that are not there.
+    """Find rows of a table that name absent images.
 
     Args:
-        names: what the columns were looked up in.
+        names: the names that the columns were looked up in.
         table: the user's table.
         columns: the columns that hold images, by what they mean (image, left, right).
         rows: what ``rows_of`` gave for each.

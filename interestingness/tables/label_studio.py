@@ -1,7 +1,7 @@
-"""Label Studio's export of pairwise comparisons, as a table of votes.
+"""Read Label Studio's export of pairwise comparisons as a table of votes.
 
-What is read is its JSON export: tasks with ``data`` and ``annotations``, whose results of the type
-``pairwise`` say ``left`` or ``right``. Other results beside it (a text area) give the reason.
+The JSON export holds tasks with ``data`` and ``annotations``, whose results of the type
+``pairwise`` say ``left`` or ``right``. Another result beside it (a text area) is the reason.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def read_vote_table(
     *,
     columns_option: str | None = None,
 ) -> TextTable:
-    """A table of votes: CSV or Parquet, or Label Studio's JSON export.
+    """Read a table of votes: CSV or Parquet, or Label Studio's JSON export.
 
     Args:
         path: the file.
@@ -52,13 +52,13 @@ def read_vote_table(
 
 
 def read_label_studio(path: Path, mapping: Mapping[str, str]) -> TextTable:
-    """One row for each annotation of each task; cancelled and empty ones have no choice.
+    """Return a row per annotation of each task; cancelled and empty ones have no choice.
 
-    The left image is taken to have been shown first, as it stands where reading begins.
+    The left image counts as shown first, because people read from the left.
 
     Raises:
         DataError: no JSON, another kind of export, no pairwise result, or a task whose two images
-            cannot be told.
+            cannot be determined.
     """
     try:
         tasks = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -90,12 +90,12 @@ def read_label_studio(path: Path, mapping: Mapping[str, str]) -> TextTable:
     columns = {
         names[column]: pa.array([row[column] for row in rows], pa.string()) for column in _COLUMNS
     }
-    # there are no lines that mean anything in JSON: annotations are counted
+    # lines mean nothing in JSON, so annotations are counted
     return TextTable(path, columns, lambda: np.arange(1, len(rows) + 1, dtype=np.int64))
 
 
 def _annotations(task: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
-    # exports of old versions say completions
+    # old versions export "completions"
     found = task.get("annotations", task.get("completions"))
     good = isinstance(found, list) and all(isinstance(entry, dict) for entry in found)
     return found if good else None
@@ -141,14 +141,14 @@ def _value(result: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _rater(who: object) -> str | None:
-    """A user's number, or name where the export has it."""
+    """Return the user's number, or name where the export has it."""
     if isinstance(who, dict):
         who = who.get("email") or who.get("username") or who.get("id")
     return None if who is None else str(who)
 
 
 def _images(path: Path, task: Mapping[str, Any], mapping: Mapping[str, str]) -> tuple[str, str]:
-    """The left and the right image of a task."""
+    """Return the left and the right image of a task."""
     data = task["data"]
     keys = [mapping.get(side, side) for side in ("left", "right")]
     if not all(key in data for key in keys):
@@ -168,7 +168,7 @@ def _is_image(value: object) -> bool:
 
 
 def file_name(address: str) -> str:
-    """The image file that an address of Label Studio's is of.
+    """Return the image file of one of Label Studio's addresses.
 
     ``/data/local-files/?d=photos/a.jpg`` is ``photos/a.jpg``, ``/data/upload/3/1a2b3c4d-a.jpg`` is
     ``a.jpg``, of ``s3://bucket/photos/a.jpg`` and ``https://…`` it is the last part, and anything

@@ -1,4 +1,4 @@
-"""Tables whose cells hold Python lists as text: ``"['first', 'second', 'first']"``."""
+"""Read tables whose cells hold Python lists as text: ``"['first', 'second', 'first']"``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from interestingness.tables.user_tables import TextTable, read_user_table
 
 @dataclass(frozen=True, eq=False)
 class ListTable:
-    """A published table of which nobody knows for sure what its cells hold."""
+    """A published table whose cells are not documented."""
 
     table: TextTable
 
@@ -23,7 +23,7 @@ class ListTable:
 
     @property
     def path(self) -> Path:
-        """The file, for messages."""
+        """Return the file, for messages."""
         return self.table.path
 
     @cached_property
@@ -31,11 +31,11 @@ class ListTable:
         return {name: self.table.cells(name) for name in self.table.columns}
 
     def texts(self, column: str) -> list[str | None]:
-        """A column, None for empty cells and for a column that is not there."""
+        """Return a column, None for empty cells and for an absent column."""
         return self._cells.get(column, [None] * len(self))
 
     def number(self, at: int, column: str) -> float | None:
-        """One cell as a number; None if it is empty or says nan.
+        """Return one cell as a number; None if it is empty or ``nan``.
 
         Raises:
             DataError: if it is something else.
@@ -47,7 +47,7 @@ class ListTable:
         return None if math.isnan(value) else value
 
     def texts_in(self, at: int, column: str) -> list[str]:
-        """The texts of a cell that holds a list; an empty cell, or ``nan``, is an empty list.
+        """Return the texts of a cell that holds a list; an empty cell or ``nan`` is an empty list.
 
         Raises:
             DataError: if it holds something else.
@@ -64,7 +64,7 @@ class ListTable:
         return [value if isinstance(value, str) else "" for value in values]
 
     def whole_numbers(self, column: str) -> list[str]:
-        """A column of ids that spreadsheets may have turned into ``5620359.0``.
+        """Read a column of integer ids that spreadsheets may have saved as ``5620359.0``.
 
         Raises:
             DataError: if a cell is not a whole number.
@@ -76,7 +76,7 @@ class ListTable:
         return [str(int(text)) for text in digits]
 
     def prefixes(self, ending: str) -> list[str]:
-        """Beginnings of the columns that end so, in order."""
+        """Return the prefixes of the columns that have this suffix, in order."""
         names = self.table.columns
         return [name.removesuffix(ending) for name in names if name.endswith(ending)]
 
@@ -91,7 +91,7 @@ class ListTable:
 
 
 def read_list_table(path: Path, needed: list[str]) -> ListTable:
-    """A user's table with these columns and any others.
+    """Read a user's table that must have these columns and may have others.
 
     Raises:
         DataError: if it cannot be read or lacks a column.
@@ -108,6 +108,6 @@ def read_list_table(path: Path, needed: list[str]) -> ListTable:
 
 
 def answer_of(text: str, words: tuple[str, ...]) -> str | None:
-    """The word that a text is, whatever its case and the marks around it; None if it is none."""
+    """Return the word that a text is, ignoring case and punctuation around it; else None."""
     word = text.strip().strip(".,;:!?'\"").strip().lower()
     return word if word in words else None

@@ -1,4 +1,4 @@
-"""Scores of images from a user's table: one row per image, a column of numbers."""
+"""Read image scores from a user's table: one row per image, a column of numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from interestingness.tables.user_tables import TextTable, as_numbers, read_user_
 
 
 def read_scores(path: Path, column: str, tables: Tables) -> tuple[Array, dict[str, int]]:
-    """Scores of the data set's images from a file ``image,<column>``.
+    """Read scores of the data set's images from a file ``image,<column>``.
 
     Args:
         path: any table that ``read_user_table`` reads; images are named as ``ImageNames`` has it.

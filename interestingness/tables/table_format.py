@@ -1,4 +1,4 @@
-"""What a table of ours must look like on disk: columns, checks, reading and writing."""
+"""The format of our own tables on disk: columns, checks, reading and writing."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ SPECS: dict[str, dict[str, ColumnFormat]] = {
 
 
 def check_table(kind: str, table: pa.Table, *, where: str) -> pa.Table:
-    """Cast to the schema, fill defaults, refuse what does not fit.
+    """Cast to the schema, fill in defaults and check every value.
 
     Args:
         kind: a key of ``SPECS``.
@@ -219,7 +219,7 @@ def read_table(kind: str, path: str | Path) -> pa.Table:
 def write_table(
     kind: str, table: pa.Table, path: str | Path, *, about: Mapping[str, str] | None = None
 ) -> None:
-    """Check, then write Parquet so that the file appears whole or not at all.
+    """Check a table, then write it as Parquet atomically.
 
     Args:
         kind: a key of ``SPECS``.
@@ -239,7 +239,7 @@ def write_table(
 
 
 def write_batches(kind: str, batches: Iterable[pa.Table], path: str | Path) -> int:
-    """Write a table that is never whole in memory; the file appears whole or not at all.
+    """Write a table in batches, without holding it in memory; the file is written atomically.
 
     Args:
         kind: a key of ``SPECS``.
@@ -277,7 +277,7 @@ def _metadata(kind: str) -> dict[bytes, bytes]:
 
 
 def table_fingerprint(table: pa.Table) -> str:
-    """Hash of column names and values; the same for equal tables however they were written."""
+    """Hash column names and values; equal tables have equal hashes, however they were written."""
     digest = hashlib.sha256()
     table = table.combine_chunks()
     for name in sorted(table.column_names):
@@ -291,7 +291,7 @@ def table_fingerprint(table: pa.Table) -> str:
 
 
 def _without_hidden_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    # whatever bytes lie under a null are no part of the table
+    # bytes under a null are not part of the table
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.int64())
     zero = {"string": "", "double": 0.0, "int64": 0, "int32": 0, "bool": False}

@@ -1,4 +1,4 @@
-"""Users' tables that are too large to be read at once: chunks of chosen columns, as text."""
+"""Read large users' tables in chunks: chosen columns, as text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HEADER = 1 << 20
 
 @dataclass
 class TableStream:
-    """A CSV file to read from its beginning as often as one likes.
+    """A CSV file that can be read from its beginning any number of times.
 
     Attributes:
         path: the file, gzip'd or not.
@@ -42,7 +42,7 @@ class TableStream:
     counts: Counter[str] = field(default_factory=Counter)
 
     def chunks(self, columns: Sequence[str]) -> Iterator[dict[str, pa.Array]]:
-        """Chunks of rows: text by column, None for empty cells and columns that are not there.
+        """Yield chunks of rows: text by column, None for empty cells and absent columns.
 
         Rows with too few or too many cells are left out and counted; text that is not UTF-8 is read
         with replacement characters and counted.
@@ -52,7 +52,7 @@ class TableStream:
         """
         self.counts.clear()
         here = {name: f"f{self.header.index(name)}" for name in columns if name in self.header}
-        rows = -1  # the line of names is the first row
+        rows = -1  # the header is the first row
         try:
             with _opened(self.path) as stream, self._reader(stream, list(here.values())) as reader:
                 for batch in reader:
@@ -112,13 +112,13 @@ class TableStream:
         return pc.if_else(missing, None, text)
 
     def numbers(self, column: pa.Array) -> tuple[NDArray[np.float64], int]:
-        """Numbers of a column of a chunk, NaN for none, and how many texts there are none."""
+        """Return a chunk's column, NaN where there is no number, and the count of other texts."""
         read = as_numbers(column, decimal_comma=self.dialect.decimal_comma)
         return np.where(np.isfinite(read.values), read.values, np.nan), int(read.strange.sum())
 
 
 def open_table_stream(path: str | Path, needed: Sequence[str]) -> TableStream:
-    """Look at a file's first line.
+    """Read and check a file's header.
 
     Args:
         path: CSV, written in any way that ``read_user_table`` reads.
@@ -150,7 +150,7 @@ def open_table_stream(path: str | Path, needed: Sequence[str]) -> TableStream:
 
 
 def _opened(path: Path) -> pa.NativeFile:
-    """The file's text as UTF-8."""
+    """Open the file's text as UTF-8."""
     with path.open("rb") as stream:
         packed = stream.read(2) == GZIP
     compression = "gzip" if packed else None

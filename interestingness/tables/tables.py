@@ -45,12 +45,12 @@ ANNOTATIONS = "annotations"
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a prepared data set says of itself (``dataset.json``).
+    """Description of a prepared data set (``dataset.json``).
 
     Attributes:
         name: short name, shown in every table.
         domain: "photographs" or "synthetic"; decides which weights may be used.
-        simulated: sentence that goes with every number if raters are simulated, else "".
+        simulated: sentence shown with every number if raters are simulated, else "".
         image_root: folder that relative image paths start from, or "" for the data set's own.
         facts: free plain values (counts, seeds, how it was prepared).
     """
@@ -89,7 +89,7 @@ class Votes:
         return len(self.key)
 
     def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.integer]) -> Votes:
-        """The chosen votes over the same raters."""
+        """Select votes; the raters stay the same."""
         return Votes(
             self.key[rows],
             self.rater[rows],
@@ -102,7 +102,7 @@ class Votes:
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Votes:
-        """Columns of a checked vote table (all questions that it holds)."""
+        """Read the columns of a checked vote table (all questions that it holds)."""
         raters = table["rater_id"].combine_chunks().dictionary_encode()
         code = {"left": 1.0, "right": 0.0, "tie": 0.5, None: np.nan}
         side = {"left": 1, "right": -1, None: 0}
@@ -126,12 +126,12 @@ def _decode(
 
 
 def keys_of(pair_ids: pa.ChunkedArray | Sequence[str]) -> NDArray[np.uint64]:
-    """Hexadecimal pair ids as numbers, shape (rows,).
+    """Convert hexadecimal pair ids to numbers, shape (rows,).
 
     Raises:
         DataError: for an id that is not 16 hexadecimal digits.
     """
-    if isinstance(pair_ids, pa.ChunkedArray):  # repeated ids are read once
+    if isinstance(pair_ids, pa.ChunkedArray):  # repeated ids are converted once
         encoded = pair_ids.combine_chunks().dictionary_encode()
         distinct = keys_of(encoded.dictionary.to_pylist())
         return distinct[encoded.indices.to_numpy()]
@@ -153,7 +153,7 @@ def keys_of(pair_ids: pa.ChunkedArray | Sequence[str]) -> NDArray[np.uint64]:
 class Tables:
     """A prepared data set: a folder of checked Parquet tables and its manifest.
 
-    Tables are read on first use. Everything that is learnt or judged comes from here.
+    Tables are read on first use. Training and evaluation read all their data from here.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -188,7 +188,7 @@ class Tables:
 
     @staticmethod
     def write(root: str | Path, manifest: Manifest, tables: Mapping[str, pa.Table]) -> Tables:
-        """Write tables, then the manifest (last: its presence says that all is there)."""
+        """Write tables, then the manifest: its presence means that the data set is complete."""
         root = Path(root)
         root.mkdir(parents=True, exist_ok=True)
         for kind, table in tables.items():
@@ -197,15 +197,15 @@ class Tables:
         return Tables(root)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Place and manifest; a copy in another process reads the tables itself."""
+        """Pickle folder and manifest; a copy in another process reads the tables itself."""
         return {"root": self.root, "manifest": self.manifest}
 
     def has(self, kind: str) -> bool:
-        """Whether the data set has such a table, its own or an annotator's."""
+        """Return whether the data set has such a table, its own or an annotator's."""
         return (self.root / f"{kind}.parquet").is_file() or bool(self._annotated(kind))
 
     def table(self, kind: str) -> pa.Table:
-        """One checked table; see ``SPECS`` for kinds.
+        """Return one checked table; see ``SPECS`` for kinds.
 
         The rows of annotators follow those of the data set, without their further columns.
         """
@@ -217,7 +217,7 @@ class Tables:
         return pa.concat_tables(parts, promote_options="default")
 
     def annotated(self, kind: str) -> list[pa.Table]:
-        """What annotators wrote, a table each, with their further columns (cost, seconds, …)."""
+        """Return the annotators' tables with their further columns (cost, seconds, …)."""
         return [read_table(kind, path) for path in self._annotated(kind)]
 
     def _annotated(self, kind: str) -> list[Path]:
@@ -225,7 +225,7 @@ class Tables:
 
     @cached_property
     def images(self) -> pa.Table:
-        """The image table; ids are distinct.
+        """Return the image table; ids are distinct.
 
         Raises:
             DataError: if an image id occurs twice.
@@ -243,12 +243,12 @@ class Tables:
 
     @cached_property
     def image_ids(self) -> NDArray[np.object_]:
-        """Image ids in table order, shape (images,)."""
+        """Return image ids in table order, shape (images,)."""
         return self.images["image_id"].to_numpy()
 
     @cached_property
     def pairs(self) -> Pairs:
-        """All pairs, distinct and canonical, over the image table's ids.
+        """Return all pairs, distinct and canonical, over the image table's ids.
 
         Raises:
             DataError: for a pair of an image with itself, of an unknown image, given twice or
@@ -287,7 +287,7 @@ class Tables:
     def votes(
         self, *, question: str = DEFAULT_QUESTION, raters: Sequence[str] = ("*",), kind: str = "any"
     ) -> Votes:
-        """Votes on one question by raters whose id matches a glob pattern.
+        """Return votes on one question by raters whose id matches a glob pattern.
 
         Args:
             question: what was asked.
@@ -304,7 +304,7 @@ class Tables:
 
     @cached_property
     def _votes(self) -> dict[tuple[str, tuple[str, ...], str], Votes]:
-        """Votes that were asked for already: labels, ceiling and references ask for the same."""
+        """Cache votes by question and raters: labels, ceiling and references share them."""
         return {}
 
     def _read_votes(self, question: str, raters: tuple[str, ...], kind: str) -> Votes:
@@ -321,7 +321,7 @@ class Tables:
 
     @cached_property
     def vote_table(self) -> pa.Table:
-        """The vote table; every vote belongs to a known pair.
+        """Return the vote table; every vote belongs to a known pair.
 
         Raises:
             DataError: for a vote on an unknown pair.
@@ -339,7 +339,7 @@ class Tables:
         return table
 
     def scores(self, name: str) -> NDArray[np.float64]:
-        """One score per image in the order of ``image_ids``, NaN where there is none.
+        """Return one score per image in the order of ``image_ids``, NaN where there is none.
 
         Raises:
             DataError: if no score has this name, or an image has it twice.
@@ -366,18 +366,18 @@ class Tables:
         return values
 
     def score_names(self) -> list[str]:
-        """Names that the score table holds, sorted; empty without such a table."""
+        """Return the names in the score table, sorted; empty without such a table."""
         if not self.has("scores"):
             return []
         return sorted(pc.unique(self.table("scores")["name"]).to_pylist())
 
     @property
     def images_folder(self) -> Path:
-        """The folder that paths of images start from."""
+        """Return the folder that image paths are relative to."""
         return Path(self.manifest.image_root) if self.manifest.image_root else self.root
 
     def image_path(self, row: int) -> Path:
-        """Where one image lies.
+        """Return the path of one image.
 
         Raises:
             DataError: if the table has no path for it.
@@ -392,7 +392,7 @@ class Tables:
         return self.images_folder / path
 
     def fingerprint(self, *kinds: str) -> str:
-        """Hash of the content of some tables (not of file dates or paths)."""
+        """Hash the content of some tables (not file dates or paths)."""
         digest = hashlib.sha256()
         for kind in kinds or tuple(SPECS):
             if self.has(kind):
@@ -402,6 +402,6 @@ class Tables:
 
 
 def _like(pattern: str) -> str:
-    """A glob pattern as SQL LIKE."""
+    """Convert a glob pattern to SQL LIKE."""
     literal = pattern.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
     return literal.replace("*", "%").replace("?", "_")

@@ -1,4 +1,4 @@
-"""Tables as people have them: CSV from a spreadsheet, gzip'd CSV, Parquet.
+"""Read users' tables: CSV from a spreadsheet, gzip'd CSV, Parquet.
 
 Everything is read as text first, numbers come later: an image called ``007`` must not become 7, and
 whether ``4,5`` is a number depends on the file's separator.
@@ -38,7 +38,7 @@ class TextTable:
     Attributes:
         path: the file, for messages.
         columns: column name to cells, all of equal length.
-        locate: gives the line in which each row begins, from 1, shape (rows,); asked for messages
+        locate: gives the line in which each row begins, from 1, shape (rows,); called for messages
             only, since a large file is read again for it.
         decimal_comma: whether the separator leaves the comma free to be a decimal sign.
         columns_option: option that says which column is which, where the command has one.
@@ -52,7 +52,7 @@ class TextTable:
 
     @cached_property
     def line(self) -> NDArray[np.int64]:
-        """The line in which each row begins, from 1, shape (rows,)."""
+        """Return the line in which each row begins, from 1, shape (rows,)."""
         return self.locate()
 
     def __len__(self) -> int:
@@ -62,16 +62,16 @@ class TextTable:
         return name in self.columns
 
     def cells(self, name: str) -> list[str | None]:
-        """One column as a list."""
+        """Return one column as a list."""
         return self.columns[name].to_pylist()
 
     def take(self, rows: NDArray[np.int64]) -> TextTable:
-        """Some of the rows."""
+        """Select rows."""
         columns = {name: cells.take(pa.array(rows)) for name, cells in self.columns.items()}
         return replace(self, columns=columns, locate=lambda: self.line[rows])
 
     def find(self, meaning: str, aliases: Sequence[str], mapping: Mapping[str, str]) -> str | None:
-        """The name of the column that holds ``meaning``, or None.
+        """Return the name of the column that holds ``meaning``, or None.
 
         Args:
             meaning: our name of the column.
@@ -110,7 +110,7 @@ class TextTable:
         )
 
     def lines(self, rows: NDArray[np.bool_] | Sequence[int], most: int = 3) -> str:
-        """Where some rows stand in the file, for messages: ``line 2, 7, 9, …``."""
+        """Return the lines of some rows in the file, for messages: ``line 2, 7, 9, …``."""
         at = np.flatnonzero(rows) if isinstance(rows, np.ndarray) else np.asarray(rows)
         text = ", ".join(str(int(self.line[row])) for row in at[:most])
         return f"line {text}" + (", …" if len(at) > most else "")
@@ -125,7 +125,7 @@ class TextTable:
 
 
 def row_numbers(columns: Iterable[pa.Array | pa.ChunkedArray]) -> NDArray[np.int64]:
-    """A number for each row, the same for rows that are equal in every column, shape (rows,)."""
+    """Number the rows; rows equal in every column share a number, shape (rows,)."""
     code, size = np.zeros(1, dtype=np.int64), 1
     for column in columns:
         whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
@@ -140,7 +140,7 @@ def row_numbers(columns: Iterable[pa.Array | pa.ChunkedArray]) -> NDArray[np.int
 
 
 def existing_file(path: str | Path) -> Path:
-    """The path with ``~`` expanded.
+    """Return the path with ``~`` expanded.
 
     Raises:
         DataError: if no file is there.
@@ -163,8 +163,8 @@ def read_user_table(
     Columns without a name (an exported index) and rows without any value are left out.
 
     Args:
-        path: the file; what it is is seen in its bytes, whatever its name ends with.
-        names: of the first columns, where a CSV file has no line of names; further ones are left
+        path: the file; its type is detected from its bytes, not from its name.
+        names: of the first columns, where a CSV file has no header; further columns are left
             out.
         columns_option: option that says which column is which, for messages.
 
@@ -184,7 +184,7 @@ def read_user_table(
 
 
 def _whole(path: Path) -> bytes:
-    """A file's bytes, unpacked; text as UTF-8."""
+    """Return a file's bytes, unpacked; text as UTF-8."""
     data = path.read_bytes()
     if data[:2] == GZIP:
         try:
@@ -195,7 +195,7 @@ def _whole(path: Path) -> bytes:
 
 
 def damaged_gzip(path: Path, error: Exception) -> DataError:
-    """The error for a gzip file that cannot be unpacked."""
+    """Return the error for a gzip file that cannot be unpacked."""
     return DataError(
         f"{path}: damaged gzip file ({error})",
         expected="a whole file",
@@ -223,7 +223,7 @@ def _read_csv(path: Path, data: bytes, names: Sequence[str] | None) -> TextTable
 
     def locate() -> NDArray[np.int64]:
         found = lines_of(path, _whole(path), dialect) if lines is None else lines
-        return found[-len(stripped[0]) :]  # the first row is not counted if it has no cell
+        return found[-len(stripped[0]) :]  # an empty first row is not counted
 
     return _named(path, names, stripped, locate, dialect)
 
@@ -281,10 +281,10 @@ def _read_parquet(path: Path, data: bytes) -> TextTable:
         ) from None
     columns = {}
     for name in table.column_names:
-        # pandas writes its index under such a name.
+        # pandas writes its index under this name.
         if not name.startswith("__index_level_"):
             columns[name] = _stripped(_as_text(path, name, table[name].combine_chunks()))
-    # Parquet has no lines; rows are counted as if a line of names stood above them.
+    # Parquet has no lines; rows are counted as if a header preceded them.
     lines = np.arange(table.num_rows, dtype=np.int64) + 2
     return _named(path, list(columns), list(columns.values()), lambda: lines)
 
@@ -314,7 +314,7 @@ class Numbers:
     """A column read as numbers.
 
     Attributes:
-        values: NaN where a cell is empty or says that the value is missing, shape (rows,).
+        values: NaN where a cell is empty or marks a missing value, shape (rows,).
         strange: cells that are neither a number nor missing, shape (rows,).
         missing: empty cells and words such as ``NA``, shape (rows,).
     """
@@ -325,15 +325,15 @@ class Numbers:
 
 
 def numbers(table: TextTable, name: str) -> Numbers:
-    """One column as numbers; see ``as_numbers``."""
+    """Read one column as numbers; see ``as_numbers``."""
     return as_numbers(table.columns[name], decimal_comma=table.decimal_comma)
 
 
 def as_numbers(column: pa.Array, *, decimal_comma: bool = False) -> Numbers:
-    """Cells as numbers, with what does not read as one.
+    """Read cells as numbers and mark those that are not.
 
     In a file separated by semicolons or tabs ``4,5`` is four and a half, unless every such cell
-    looks like thousands (``1,250``): then nobody can tell, and the cells count as strange.
+    looks like thousands (``1,250``): that is ambiguous, and the cells count as strange.
 
     Args:
         column: stripped text, None where a cell is empty, shape (rows,).
@@ -358,7 +358,7 @@ def as_numbers(column: pa.Array, *, decimal_comma: bool = False) -> Numbers:
 
 
 def _plain_numbers(column: pa.Array) -> NDArray[np.float64] | None:
-    """All cells at once where each is a finite number or empty; else None."""
+    """Convert all cells at once if each is a finite number or empty; else return None."""
     try:
         read = column.cast(pa.float64())
     except pa.ArrowInvalid:

@@ -1,7 +1,7 @@
-"""Copies shards behind a URL to a disk, once: a copy is read by offset, a stream only in full.
+"""Copy shards from a URL to a disk, once: a copy is read by offset, a stream only in full.
 
-Files appear whole, by a rename, after their hash has been compared; what is there already stays,
-so that an interrupted copy goes on, and ranks and runs that share a cache share one copy.
+A file is renamed to its final name after its hash has been compared; existing files stay, so that
+an interrupted copy resumes, and processes and runs that share a cache share one copy.
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ def copy_shards(
     progress: Progress | None = None,
     say: Say = lambda _: None,
 ) -> Path:
-    """Copy the files of one part that are not there yet.
+    """Copy the missing files of one part.
 
     Args:
         url: where the shards are; any URL that WebDataset opens.
-        cache: folder that the copy's folder goes into, named by what the manifest says, so that
-            shards that have changed are copied again.
-        part: which of the files; all parts together make a folder of shards.
-        progress: told megabytes there and megabytes in all, of this part.
-        say: told what is tried again, and that an earlier copy serves because the URL does not.
+        cache: parent of the copy's folder, which is named after the manifest's content, so that
+            changed shards are copied again.
+        part: the files to copy; all parts together are a folder of shards.
+        progress: called with copied and total megabytes of this part.
+        say: called with a message on each retry, and when an earlier copy replaces the URL.
 
     Returns:
         The folder.
 
     Raises:
-        ShardError: for a URL that cannot be read, a file that is not what the manifest says, or
+        ShardError: for a URL that cannot be read, a file that differs from the manifest, or
             a disk without room for all shards.
     """
     cache, where = Path(cache), join_url(url, MANIFEST)
@@ -102,7 +102,7 @@ def copy_shards(
 
 
 def _patiently(fetch: Callable[[], T], say: Say) -> T:
-    """What it returns, tried again where that may help."""
+    """Call a function and return its result; retry errors that may pass."""
     for left in reversed(range(TRIES)):
         try:
             return fetch()
@@ -145,12 +145,12 @@ def _is_there(root: Path, file: ShardFile) -> bool:
 
 
 def _note(url: str, cache: Path) -> Path:
-    """The file that names the copy of a URL."""
+    """Return the file that names the copy of a URL."""
     return cache / f".copy-of-{hashlib.sha256(url.encode()).hexdigest()[:16]}"
 
 
 def _copy_of(url: str, cache: Path) -> Path | None:
-    """A whole copy made before."""
+    """Return an earlier complete copy."""
     try:
         root = cache / _note(url, cache).read_text(encoding="utf-8")
         manifest = read_manifest(root)

@@ -1,4 +1,4 @@
-"""The index of pair shards: where every pair's members lie, one row group a shard.
+"""The index of pair shards: the place of each pair's members, one row group per shard.
 
 A million pairs are an index of some forty megabytes on disk; in memory there are only the row
 groups in use.
@@ -47,14 +47,14 @@ class IndexRows:
     spans: list[tuple[int, ...]] = field(default_factory=list)
 
     def add(self, pair_id: str, left: str, right: str, spans: Sequence[tuple[int, int]]) -> None:
-        """Note a pair; ``spans`` are (offset, bytes) of its left, right and json members' data."""
+        """Add a pair; ``spans`` are (offset, bytes) of its left, right and json members' data."""
         self.pair_id.append(pair_id)
         self.left.append(left)
         self.right.append(right)
         self.spans.append(tuple(value for span in spans for value in span))
 
     def table(self) -> pa.Table:
-        """The rows as Arrow columns."""
+        """Return the rows as Arrow columns."""
         columns = np.asarray(self.spans, dtype=np.int64).reshape(-1, 2 * len(ROLES)).T
         shard = np.full(len(self.pair_id), self.shard, dtype=np.int32)
         return pa.table([self.pair_id, self.left, self.right, shard, *columns], schema=SCHEMA)
@@ -64,7 +64,7 @@ class IndexWriter:
     """Writes row group after row group."""
 
     def __init__(self, path: Path) -> None:
-        # Statistics are never asked for, and of a thousand row groups they fill memory.
+        # Statistics are never read, and those of a thousand row groups take much memory.
         self._file = pq.ParquetWriter(path, SCHEMA, compression="zstd", write_statistics=False)
 
     def add(self, rows: IndexRows) -> None:
@@ -94,11 +94,11 @@ class IndexBlock:
         return len(self.spans)
 
     def pair_id(self, row: int) -> str:
-        """The pair's id."""
+        """Return the pair's id."""
         return str(self.ids["pair_id"][row].as_py())
 
     def images(self, row: int) -> tuple[str, str]:
-        """Ids of the left and the right image."""
+        """Return the ids of the left and the right image."""
         return str(self.ids["left"][row].as_py()), str(self.ids["right"][row].as_py())
 
 
@@ -135,12 +135,12 @@ class ShardIndex:
         return {**self.__dict__, "_file": None, "_footer": None, "_blocks": OrderedDict()}
 
     def locate(self, rows: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Shard of each row, and the row within it."""
+        """Return the shard of each row, and the row within it."""
         shards = np.searchsorted(self.bounds, rows, side="right") - 1
         return shards.astype(np.int64), (rows - self.bounds[shards]).astype(np.int64)
 
     def block(self, shard: int) -> IndexBlock:
-        """The rows of one shard; the last ones used are kept."""
+        """Return the rows of one shard; the last ones used are cached."""
         if shard in self._blocks:
             self._blocks.move_to_end(shard)
             return self._blocks[shard]
@@ -157,16 +157,16 @@ class ShardIndex:
         return block
 
     def hold(self, blocks: int) -> None:
-        """Keep at least so many blocks in memory."""
+        """Cache at least this many blocks in memory."""
         self._held = max(self._held, blocks)
 
     def keys(self) -> Iterator[NDArray[np.uint64]]:
-        """Pair identities of shard after shard, each of shape (pairs of the shard,)."""
+        """Yield pair identities shard by shard, each of shape (pairs of the shard,)."""
         for shard in range(len(self._manifest.shards)):
             yield hex_keys(self._read(shard, ["pair_id"])["pair_id"], str(self.path))
 
     def image_columns(self) -> Iterator[tuple[pa.ChunkedArray, pa.ChunkedArray]]:
-        """Ids of the left and right images of shard after shard."""
+        """Yield ids of the left and right images shard by shard."""
         for shard in range(len(self._manifest.shards)):
             table = self._read(shard, ["left", "right"])
             yield table["left"], table["right"]
@@ -185,9 +185,9 @@ class ShardIndex:
         return table
 
     def _open(self) -> pq.ParquetFile:
-        """The file as opened by this process: one position is not shared over a fork.
+        """Return the file, opened in this process: forked processes must not share a file position.
 
-        The parsed footer is, since a thousand row groups take several megabytes.
+        They share the parsed footer: a thousand row groups take several megabytes.
         """
         if self._file is not None and self._file[0] == os.getpid():
             return self._file[1]
@@ -214,7 +214,7 @@ class ShardIndex:
 
 
 def hex_keys(pair_ids: pa.ChunkedArray, where: str) -> NDArray[np.uint64]:
-    """Pair ids of 16 hexadecimal digits as numbers, shape (pairs,).
+    """Convert pair ids of 16 hexadecimal digits to numbers, shape (pairs,).
 
     Raises:
         ShardError: for an id of another shape.

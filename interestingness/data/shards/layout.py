@@ -1,4 +1,4 @@
-"""What a folder of pair shards holds: names of members, the manifest and its checks."""
+"""Layout of a folder of pair shards: names of members, the manifest and its checks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SHARD = re.compile(r"pairs-\d{6,}\.tar")
 
 
 def shard_name(number: int) -> str:
-    """File name of a shard, so that ``pairs-{000000..000012}.tar`` names them all."""
+    """Return a shard's file name; ``pairs-{000000..000012}.tar`` names all of them."""
     return f"pairs-{number:06d}.tar"
 
 
@@ -42,7 +42,7 @@ class Member(NamedTuple):
 
 
 def parse_member(name: str) -> Member | None:
-    """The parts of a member's name; None if it is not one of ours, paths of any kind included."""
+    """Parse a member's name; None if it has another form, such as a path."""
     match = _MEMBER.fullmatch(name)
     if match is None:
         return None
@@ -53,7 +53,7 @@ def parse_member(name: str) -> Member | None:
 def pair_json(
     pair_id: str, left: str, right: str, left_sha256: str, right_sha256: str
 ) -> dict[str, str]:
-    """The record that goes with a pair."""
+    """Return the JSON record of a pair."""
     return {
         "pair_id": pair_id,
         "left": left,
@@ -65,7 +65,7 @@ def pair_json(
 
 @dataclass(frozen=True)
 class ShardFile:
-    """One file of the folder as the manifest knows it.
+    """One file of the folder as the manifest lists it.
 
     Attributes:
         name: file name inside the folder.
@@ -82,18 +82,18 @@ class ShardFile:
 
 @dataclass(frozen=True)
 class ShardManifest:
-    """What a folder of shards says of itself (``manifest.json``).
+    """Description of a folder of shards (``manifest.json``).
 
     Attributes:
         name: the data set's short name.
         domain: "photographs" or "synthetic".
-        simulated: sentence that goes with every number if raters are simulated, else "".
+        simulated: sentence shown with every number if raters are simulated, else "".
         source: hash of the tables and options that the shards were written from.
         pairs: pairs in all shards.
         images: distinct images in them.
         index: the index file.
         shards: the tar files, in order.
-        max_side: longest side in pixels beyond which images were made smaller; None left them.
+        max_side: longest side in pixels beyond which images were made smaller; None kept them.
         reencoded: images stored as JPEG because their format is none of JPEG, PNG, WebP.
         resized: images that were made smaller.
         unreadable: why an image could not be read, by image id.
@@ -116,7 +116,7 @@ class ShardManifest:
     format_version: int = SHARD_FORMAT_VERSION
 
     def to_json(self) -> str:
-        """The file's text; the same manifest gives the same text."""
+        """Return the file's text; equal manifests give equal texts."""
         return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -163,7 +163,7 @@ class ShardManifest:
 
 
 def damaged_manifest(where: str, what: str) -> ShardError:
-    """The error for a manifest that does not read."""
+    """Return the error for a manifest that cannot be parsed."""
     return ShardError(
         f"{where}: damaged manifest ({what})",
         expected="the manifest.json that was written with the shards",
@@ -172,7 +172,7 @@ def damaged_manifest(where: str, what: str) -> ShardError:
 
 
 def read_manifest(root: str | Path) -> ShardManifest:
-    """The manifest of a local folder.
+    """Read the manifest of a local folder.
 
     Raises:
         ShardError: absent, damaged, or of another format version.
@@ -190,7 +190,7 @@ def read_manifest(root: str | Path) -> ShardManifest:
 
 
 def describe(path: Path, pairs: int) -> ShardFile:
-    """Name, size and hash of a file on disk."""
+    """Return name, size and hash of a file on disk."""
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return ShardFile(path.name, os.fstat(file.fileno()).st_size, digest, pairs)

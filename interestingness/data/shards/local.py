@@ -1,4 +1,4 @@
-"""Reads members of shards on a local disk by offset, so that a worker reads its own bytes only."""
+"""Read members of local shards by offset, so that a worker reads its own bytes only."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ OPEN_FILES = 64
 
 @dataclass
 class RawPairs:
-    """Undecoded pairs: their image ids, and every distinct image's bytes once.
+    """Undecoded pairs: their image ids, and each distinct image's bytes once.
 
     Attributes:
-        ids: left and right image id of each pair, in the order asked for.
+        ids: left and right image id of each pair, in the requested order.
         images: stored bytes by image id.
     """
 
@@ -33,10 +33,10 @@ class LocalShards:
     """Shards in a folder."""
 
     def __init__(self, root: Path, manifest: ShardManifest, index: ShardIndex) -> None:
-        """Check that every shard is there in its full length.
+        """Check that every shard exists and has its full length.
 
         Raises:
-            ShardError: for one that is missing or cut.
+            ShardError: for one that is missing or truncated.
         """
         self.root, self._manifest, self._index = root, manifest, index
         self._open_files: OrderedDict[int, int] = OrderedDict()
@@ -51,7 +51,7 @@ class LocalShards:
             os.close(descriptor)
 
     def fetch(self, rows: Iterable[int]) -> RawPairs:
-        """The pairs of some rows of the index.
+        """Read the pairs of some rows of the index.
 
         Raises:
             ShardError: if a member is not where the index says.
@@ -96,10 +96,10 @@ class LocalShards:
 
 
 def check_size(path: Path, shard: ShardFile) -> None:
-    """See that a shard is there in its full length.
+    """Check that a shard exists and has its full length.
 
     Raises:
-        ShardError: if it is missing, cut, or longer than it was.
+        ShardError: if it is missing, truncated, or longer than listed.
     """
     try:
         size = path.stat().st_size

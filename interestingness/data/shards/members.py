@@ -1,4 +1,4 @@
-"""The bytes that a shard keeps of an image: the original ones where a reader knows the format."""
+"""Bytes of an image in a shard: the original ones if they are JPEG, PNG or WebP."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ QUALITY = 95
 
 @dataclass(frozen=True)
 class StoredImage:
-    """One image on its way into shards.
+    """An image as it is stored in shards.
 
     Attributes:
         path: file whose bytes go into the shards.
         extension: "jpg", "png" or "webp".
         sha256: of these bytes.
-        reencoded: whether the original's format is not one that shards keep.
+        reencoded: whether the original's format is one that shards do not keep.
         resized: whether it was made smaller.
     """
 
@@ -35,7 +35,7 @@ class StoredImage:
     resized: bool = False
 
     def read(self) -> bytes:
-        """The bytes, once more.
+        """Read the bytes again.
 
         Raises:
             ShardError: if the file has changed since it was prepared.
@@ -56,7 +56,7 @@ def prepare_image(path: Path, *, max_side: int | None, spool: Path) -> tuple[Sto
     Args:
         path: the original file.
         max_side: longest side in pixels beyond which the image is made smaller; None for never.
-        spool: file to put re-encoded bytes into, so that this happens once an image.
+        spool: file for re-encoded bytes, so that each image is re-encoded once.
 
     Returns:
         How the image is stored, and its bytes.

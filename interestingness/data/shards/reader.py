@@ -1,4 +1,4 @@
-"""Opens a folder or URL of pair shards."""
+"""Open a folder or URL of pair shards."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from interestingness.schema import Pairs
 class PairShards:
     """Pair shards with their manifest and index.
 
-    A folder is read by offset: a process reads the bytes of its own pairs and no others. Any URL
+    A folder is read by offset: a process reads the bytes of its own pairs only. Any URL
     that ``remote`` opens (``https://host/shards``, ``s3://bucket/shards``, ``file:/mnt/shards``,
-    ``pipe:aws s3 cp s3://bucket/{name} -``) is streamed, whole shards at a time.
+    ``pipe:aws s3 cp s3://bucket/{name} -``) is streamed in whole shards.
 
     Attributes:
         root: folder or URL.
@@ -37,10 +37,10 @@ class PairShards:
     """
 
     def __init__(self, root: str | Path) -> None:
-        """Read the manifest and check that index and shards are there.
+        """Read the manifest and check that index and shards exist.
 
         Raises:
-            ShardError: missing, damaged, cut, or of another format version.
+            ShardError: missing, damaged, truncated, or of another format version.
         """
         self.root = str(root)
         self.local: LocalShards | None = None
@@ -61,13 +61,13 @@ class PairShards:
         return self.manifest.pairs
 
     def url(self, shard: int) -> str:
-        """Where a shard is, for stock ``webdataset.WebDataset`` as well."""
+        """Return the URL of a shard, which plain ``webdataset.WebDataset`` reads too."""
         name = self.manifest.shards[shard].name
         return join_url(self.root, name) if self.local is None else str(Path(self.root) / name)
 
     @cached_property
     def pairs(self) -> Pairs:
-        """All pairs in the order of the shards; image ids in the order of their appearance."""
+        """Return all pairs in the order of the shards; image ids in order of first appearance."""
         left, right = zip(*self.index.image_columns(), strict=True)
         chunks = [chunk for column in (*left, *right) for chunk in column.chunks]
         coded = pa.chunked_array(chunks).combine_chunks().dictionary_encode()
@@ -82,12 +82,12 @@ class PairShards:
         return Pairs(names, codes[: len(keys)], codes[len(keys) :], keys)
 
     def join(self, targets: PairTargets) -> JoinedTargets:
-        """Labels by row of the index; see ``targets.join``."""
+        """Join labels to rows of the index; see ``targets.join``."""
         return join(self.index, self.manifest, targets)
 
 
 def _fetch_index(url: str, manifest: ShardManifest) -> Path:
-    """A local copy of the index: it is read piecewise, which a stream cannot be."""
+    """Copy the index to a local file: it is read in pieces, which a stream does not allow."""
     data = read_url(url)
     if hashlib.sha256(data).hexdigest() != manifest.index.sha256:
         raise ShardError(
@@ -102,6 +102,6 @@ def _fetch_index(url: str, manifest: ShardManifest) -> Path:
 
 
 def _remove(path: Path, owner: int) -> None:
-    if os.getpid() == owner:  # a forked worker ends earlier than the process that it came from
+    if os.getpid() == owner:  # a forked worker ends before its parent process
         with contextlib.suppress(OSError):
             path.unlink()

@@ -1,4 +1,4 @@
-"""Reads shards behind a URL, with fsspec: ``https:``, ``s3:``, ``gs:``, ``file:``, …
+"""Read shards from a URL, with fsspec: ``https:``, ``s3:``, ``gs:``, ``file:``, …
 
 ``pipe:`` URLs are shell commands that WebDataset runs.
 """
@@ -25,15 +25,14 @@ class Unreachable(ShardError):
     """A URL cannot be read.
 
     Attributes:
-        passing: whether another try may go better: a server in trouble, silence, a connection that
-            breaks.
+        passing: whether a retry may succeed: a server error, a time-out or a broken connection.
     """
 
     passing = False
 
     @classmethod
     def of(cls, url: str, error: BaseException) -> Unreachable:
-        """For what opening or reading raised."""
+        """Make the error for what opening or reading raised."""
         status = getattr(error, "status", None)
         if isinstance(error, FileNotFoundError):
             reason = "there is no such file"
@@ -63,12 +62,12 @@ def _is_connection(error: BaseException) -> bool:
 
 
 def is_url(root: str) -> bool:
-    """Whether a root is a URL (``https:``, ``pipe:``, ``file:``, …) rather than a local folder."""
+    """Return whether a root is a URL (``https:``, ``pipe:``, ``file:``, …), not a local folder."""
     return _SCHEME.match(root) is not None
 
 
 def join_url(root: str, name: str) -> str:
-    """The URL of one file: ``{name}`` in the root is replaced, or the name put behind a slash.
+    """Return the URL of a file: replace ``{name}`` in the root, or append a slash and the name.
 
     >>> join_url("https://host/shards", "manifest.json")
     'https://host/shards/manifest.json'
@@ -81,7 +80,7 @@ def join_url(root: str, name: str) -> str:
 
 
 def shown(url: str) -> str:
-    """The URL without user and password, for messages."""
+    """Return the URL without user and password, for messages."""
     parts = urlsplit(url)
     if "@" not in parts.netloc:
         return url
@@ -89,7 +88,7 @@ def shown(url: str) -> str:
 
 
 def opened(url: str) -> AbstractContextManager[Any]:
-    """A stream of bytes, read once from its beginning, to be closed.
+    """Open a stream of bytes to be read once from its beginning and then closed.
 
     Raises:
         Exception: whatever the file system of the URL raises; see ``Unreachable.of``.
@@ -110,13 +109,13 @@ def opened(url: str) -> AbstractContextManager[Any]:
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=SILENCE_S, sock_read=SILENCE_S)
     options = {"client_kwargs": {"timeout": timeout}, "skip_instance_cache": True}
     system = fsspec.filesystem("http", **options)
-    # One request for the whole file; a size that is given spares the question for it.
+    # One request for the whole file; giving its size saves a request for the size.
     stream: AbstractContextManager[Any] = system.open(url, "rb", block_size=0, size=1)
     return stream
 
 
 def read_url(url: str) -> bytes:
-    """All bytes behind a URL.
+    """Read all bytes of a URL.
 
     Raises:
         Unreachable: if it cannot be read.
@@ -125,7 +124,7 @@ def read_url(url: str) -> bytes:
 
 
 def stream_bytes(url: str) -> Iterator[bytes]:
-    """What is behind a URL, as it arrives, in pieces of at most a megabyte.
+    """Yield the bytes of a URL as they arrive, in pieces of at most a megabyte.
 
     Raises:
         Unreachable: if it cannot be read.
@@ -139,11 +138,11 @@ def stream_bytes(url: str) -> Iterator[bytes]:
 
 
 def stream_members(url: str, shard: ShardFile) -> Iterator[tuple[Member, bytes]]:
-    """Members of a tar shard in order, as they arrive.
+    """Yield the members of a tar shard in order, as they arrive.
 
     Args:
         url: where the shard is.
-        shard: what the manifest says of it.
+        shard: its entry in the manifest.
 
     Raises:
         ShardError: if it cannot be read, ends early, or holds a member that is not one of ours.
@@ -164,7 +163,7 @@ def stream_members(url: str, shard: ShardFile) -> Iterator[tuple[Member, bytes]]
                 pairs += member.role == "json"
                 yield member, sample["data"]
             while stream.read(1 << 16):
-                pass  # a command behind a pipe ends when it has been read, and says how
+                pass  # a command of a pipe has its exit status only when its output has been read
     except ShardError:
         raise
     except (tarfile.TarError, EOFError) as error:

@@ -1,4 +1,4 @@
-"""Pair shards as an endless supply of exact epochs: batches for one rank and its workers."""
+"""Stream pair shards in exact epochs: batches for one process and its workers."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from interestingness.errors import ConfigError, DataError, ImageError, Interesti
 
 
 class PairShardStream(IterableDataset[PairBatch]):
-    """One rank's batches of an epoch, to be put into ``PairLoader`` (or a DataLoader with
+    """One process's batches of an epoch, for ``PairLoader`` (or a DataLoader with
     ``batch_size=None``).
 
-    The epoch's length comes from the pairs that take part, not from shards: every pair is seen
-    exactly once and all ranks take ``len(stream)`` steps. What a global batch holds depends on
-    neither ranks nor workers where shards lie in a folder; where they are streamed it does (see
-    ``streaming``). A rank that has no pair in the last batch is given a placeholder of weight 0.
+    The epoch's length depends on the selected pairs, not on shards: every pair occurs exactly
+    once, and all processes take ``len(stream)`` steps. The content of a global batch depends on
+    the number of processes and workers only where shards are streamed from a URL (see
+    ``streaming``). A process without a pair in the last batch gets a placeholder of weight 0.
 
-    ``set_epoch`` acts when an iterator is made: DataLoader copies the stream into its workers then.
-    With ``persistent_workers`` the copies would stay at the epoch they started with; ``PairLoader``
-    therefore never keeps workers.
+    ``set_epoch`` takes effect when an iterator is made: DataLoader then copies the stream to its
+    workers. With ``persistent_workers`` the copies would stay at their first epoch; ``PairLoader``
+    therefore starts new workers in each epoch.
     """
 
     def __init__(
@@ -52,22 +52,22 @@ class PairShardStream(IterableDataset[PairBatch]):
         augment: Augmentation | None = None,
         enough: int | None = None,
     ) -> None:
-        """Plan which pairs take part.
+        """Plan which pairs are used.
 
         Args:
             shards: opened shards.
-            batch_size: pairs of a global batch, over all ranks.
+            batch_size: pairs of a global batch, over all processes.
             transform: RGB image of any size to a tensor of one shape.
-            targets: labels of the pairs that take part, after split and label filter. None streams
+            targets: labels of the selected pairs, after split and label filter. None streams
                 every pair with preference 0.5 and weight 1, and ``row`` is the row of
                 ``shards.pairs``.
             rank: this process, in [0, ranks).
-            ranks: processes that train or judge together.
+            ranks: number of processes that train or evaluate together.
             seed: shuffles, differently in every epoch; None keeps the order of the shards.
             pool: shards whose pairs are mixed with each other when shuffling.
             max_pixels: larger images are skipped.
-            augment: makes a view of each image that differs from epoch to epoch; without a seed,
-                that is where nothing is learnt, images stay as they are.
+            augment: makes a view of each image that differs from epoch to epoch; images stay as
+                they are without a seed, that is outside training.
             enough: pixels of the shorter side that suffice for such a view, see
                 ``decode_image``; images that stay as they are are always decoded in full.
 
@@ -113,22 +113,22 @@ class PairShardStream(IterableDataset[PairBatch]):
         self.epoch, self.start_batch = epoch, start_batch
 
     def __len__(self) -> int:
-        """Steps that are left of the epoch, on every rank."""
+        """Return the remaining steps of the epoch, the same in every process."""
         return max(0, self._plan().steps - self.start_batch)
 
     @property
     def pairs_kept(self) -> int:
-        """Pairs of an epoch over all ranks."""
+        """Return the pairs of an epoch over all processes."""
         return len(self.shards) if self._kept is None else int(self._kept.sum())
 
     @property
     def pairs_of_rank(self) -> int:
-        """Pairs of an epoch on this rank."""
+        """Return the pairs of an epoch in this process."""
         plan = self._plan()
         return plan.pairs if isinstance(plan, StreamedEpoch) else plan.share(self.rank)
 
     def __iter__(self) -> Iterator[PairBatch]:
-        """Batches of this rank that fall to the DataLoader worker that asks."""
+        """Yield this process's batches for the calling DataLoader worker."""
         try:
             yield from self._batches()
         except InterestingnessError as error:
@@ -145,7 +145,7 @@ class PairShardStream(IterableDataset[PairBatch]):
             for rows, raw in plan.batches(worker, self.start_batch):
                 yield self._batch(rows, raw, weight)
             return
-        assert self.shards.local is not None  # else the plan is a streamed one
+        assert self.shards.local is not None  # otherwise the shards are streamed
         for batch in plan.batches(worker, self.workers, start_batch=self.start_batch):
             own = plan.rows(batch, self.rank)
             weight = self._labels(plan.global_rows(batch))[2].sum()
@@ -198,7 +198,7 @@ class PairShardStream(IterableDataset[PairBatch]):
         )
 
     def _decode(self, raw: RawPairs) -> tuple[dict[str, Tensor], dict[str, str]]:
-        """Every distinct image of a batch once."""
+        """Decode each distinct image of a batch once."""
         tensors: dict[str, Tensor] = {}
         reasons: dict[str, str] = {}
         for image, data in raw.images.items():
@@ -226,7 +226,7 @@ class PairShardStream(IterableDataset[PairBatch]):
         return labels.row[at].astype(np.int64), labels.preference[at], labels.weight[at]
 
     def _placeholder(self, normalizer: float, skipped: tuple[SkippedPair, ...]) -> PairBatch:
-        """A step without a pair: the other ranks wait for this one in every step."""
+        """Make a batch without a pair: the other processes wait for this one in every step."""
         nothing = self.transform(Image.new("RGB", (64, 64)))
         slot = torch.zeros(1, dtype=torch.int64)
         return PairBatch(
@@ -242,11 +242,11 @@ class PairShardStream(IterableDataset[PairBatch]):
 
 
 class PairLoader(DataLoader[PairBatch]):
-    """DataLoader over a stream of pairs that keeps account of what could not be read.
+    """DataLoader over a stream of pairs that counts unreadable images and lost pairs.
 
     Attributes:
         skips: unreadable images of the epoch so far, by image id.
-        pairs_lost: pairs of the epoch that were left out because of them, on this rank.
+        pairs_lost: pairs of the epoch that were left out because of them, in this process.
     """
 
     def __init__(
@@ -261,10 +261,10 @@ class PairLoader(DataLoader[PairBatch]):
         """Wrap a stream.
 
         Args:
-            stream: this rank's batches.
+            stream: this process's batches.
             workers: processes that read and decode; 0 does it in this one.
             pin_memory: copy batches to page-locked memory.
-            max_bad_share: share of this rank's pairs of an epoch that may be lost to unreadable
+            max_bad_share: share of this process's pairs of an epoch that may be lost to unreadable
                 images, in [0, 1].
             options: further options of DataLoader (``prefetch_factor``, ``timeout``, …).
 
@@ -287,7 +287,7 @@ class PairLoader(DataLoader[PairBatch]):
         self.pairs_lost = 0
 
     def __iter__(self) -> Iterator[PairBatch]:  # type: ignore[override]
-        """Batches of one epoch in order.
+        """Yield the batches of one epoch in order.
 
         Raises:
             DataError: once more than ``max_bad_share`` of the pairs is lost.

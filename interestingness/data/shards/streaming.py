@@ -1,9 +1,9 @@
-"""Epochs of shards that are streamed, each whole shard by one worker.
+"""Make epochs of streamed shards; one worker reads each whole shard.
 
-A stream cannot jump. Shards are therefore dealt to ranks and then to the workers of a rank, as
+A stream has no random access. Shards are therefore dealt to processes and then to their workers, as
 WebDataset's ``split_by_node`` and ``split_by_worker`` deal them, so that an epoch reads each byte
-once. What a batch holds then depends on the number of ranks and workers; that each pair occurs
-once, and that all ranks take the same number of steps, does not.
+once. The content of a batch then depends on the number of processes and workers; each pair still
+occurs once, and all processes still take the same number of steps.
 """
 
 from __future__ import annotations
@@ -35,15 +35,14 @@ class _Pair(NamedTuple):
 
 
 class StreamedEpoch:
-    """One rank's batches of one epoch.
+    """One process's batches of one epoch.
 
-    Batches come from the rank's workers in turn, as a DataLoader takes them; a worker whose shards
-    have come to their end is passed over. A rank with fewer batches than another ends with empty
-    ones.
+    Batches come from the process's workers in turn, as a DataLoader takes them; a worker without
+    further pairs is skipped. A process with fewer batches than another ends with empty ones.
 
     Attributes:
-        steps: batches of the epoch, the same on every rank.
-        pairs: pairs of the epoch on this rank.
+        steps: batches of the epoch, the same in every process.
+        pairs: pairs of the epoch in this process.
     """
 
     def __init__(
@@ -62,15 +61,15 @@ class StreamedEpoch:
         """Deal the shards.
 
         Args:
-            shards: behind a URL.
-            kept: which rows take part, shape (pairs,); None takes all.
-            batch_size: pairs of a global batch; a rank's batches hold its share of them.
+            shards: those of a URL.
+            kept: which rows are used, shape (pairs,); None takes all.
+            batch_size: pairs of a global batch; a process's batches hold its share of them.
             rank: this process, in [0, ranks).
-            ranks: processes that take part.
-            workers: DataLoader workers of each rank, at least 1.
+            ranks: number of processes.
+            workers: DataLoader workers of each process, at least 1.
             seed: shuffles shards, and pairs within a buffer; None keeps their order.
             epoch: the same seed gives another order in every epoch.
-            pool: shards whose pairs are mixed with each other, over all ranks and workers.
+            pool: shards whose pairs are mixed with each other, over all processes and workers.
         """
         self._shards, self._kept, self._seed = shards, kept, seed
         self._key = f"{seed} {epoch} {rank}"
@@ -97,7 +96,7 @@ class StreamedEpoch:
         self._buffer = max(self._share, pool * per_shard // (ranks * workers))
 
     def batches(self, worker: int, start: int = 0) -> Iterator[tuple[NDArray[np.int64], RawPairs]]:
-        """Rows and undecoded pairs of the batches that one worker makes.
+        """Yield rows and undecoded pairs of the batches that one worker makes.
 
         Args:
             worker: DataLoader worker id; worker 0 makes the first batch.

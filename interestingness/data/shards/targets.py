@@ -1,4 +1,4 @@
-"""What a stream of pairs is taught or judged by: labels joined to shards by pair identity."""
+"""Labels for training and evaluating a stream of pairs, joined to shards by pair identity."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from interestingness.schema import Pairs
 
 @dataclass(frozen=True, eq=False)
 class PairTargets:
-    """Preferences for the pairs that take part, after split and label filter.
+    """Preferences for the selected pairs, after split and label filter.
 
     Attributes:
         key: pair identities, distinct, ascending, shape (pairs,), uint64.
@@ -38,13 +38,13 @@ class PairTargets:
         weight: ArrayLike | None = None,
         rows: NDArray[np.bool_] | NDArray[np.integer] | None = None,
     ) -> PairTargets:
-        """Targets for chosen pairs.
+        """Make targets for chosen pairs.
 
         Args:
             pairs: the data set's pairs.
             preference: one for every pair of ``pairs``, shape (pairs,); NaN where not chosen.
             weight: likewise, non-negative; None weighs pairs alike.
-            rows: which pairs take part: a mask or row numbers; None takes all.
+            rows: which pairs to use: a mask or row numbers; None takes all.
 
         Raises:
             LabelError: if a chosen pair has no preference, or one outside [0, 1], or a weight
@@ -80,7 +80,7 @@ class JoinedTargets:
     """Targets by row of the shards' index.
 
     Attributes:
-        at: position in the arrays below, -1 for pairs that do not take part, shape (rows,), int32.
+        at: position in the arrays below, -1 for pairs that are not used, shape (rows,), int32.
         preference, weight, row: as in ``PairTargets``.
     """
 
@@ -91,7 +91,7 @@ class JoinedTargets:
 
     @property
     def kept(self) -> NDArray[np.bool_]:
-        """Which rows of the index take part, shape (rows,)."""
+        """Return which rows of the index are used, shape (rows,)."""
         return self.at >= 0
 
 

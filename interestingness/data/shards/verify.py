@@ -1,4 +1,4 @@
-"""Checks a folder of pair shards byte by byte and tells all that is wrong with it."""
+"""Check a folder of pair shards byte by byte and report every problem."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from interestingness.schema import Pair
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem.
 
     Attributes:
         file: name of the file inside the folder.
@@ -42,14 +42,14 @@ class Problem:
 
 @dataclass
 class ShardReport:
-    """What ``verify_shards`` found.
+    """The result of ``verify_shards``.
 
     Attributes:
         root: the folder.
         shards: tar files that the manifest lists.
-        pairs: pairs that were found whole.
+        pairs: complete pairs.
         images: distinct images that were decoded.
-        problems: all that is wrong, in the order of the files.
+        problems: all problems, in the order of the files.
     """
 
     root: str
@@ -60,16 +60,16 @@ class ShardReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Return whether there is no problem."""
         return not self.problems
 
     @property
     def exit_status(self) -> int:
-        """0 if nothing is wrong, else 1."""
+        """Return 0 if there is no problem, else 1."""
         return 0 if self.ok else 1
 
     def __str__(self) -> str:
-        """Counts, then one line per problem (at most ten of a file), then what to do."""
+        """Return counts, a line per problem (at most ten of a file) and what to do."""
         lines = [f"{self.root}: {self.shards} shards, {self.pairs} pairs, {self.images} images"]
         if self.ok:
             return f"{lines[0]}: all is well"
@@ -87,7 +87,7 @@ class ShardReport:
         return "\n".join(lines)
 
     def add(self, file: str, what: str) -> None:
-        """Note a problem."""
+        """Add a problem."""
         self.problems.append(Problem(file, what))
 
 
@@ -96,11 +96,11 @@ def verify_shards(
 ) -> ShardReport:
     """Check hashes, counts, names, records and images of a local folder of shards.
 
-    Nothing is unpacked, and damage is reported rather than raised.
+    Nothing is unpacked; damage is reported, not raised.
 
     Args:
         root: the folder.
-        progress: told pairs done and pairs in all.
+        progress: called with pairs done and pairs in all.
         decode: decode every distinct image once.
     """
     report = ShardReport(str(root))
@@ -194,7 +194,7 @@ class _Check:
             self.progress(min(self.done, self.manifest.pairs), self.manifest.pairs)
 
     def _pairs(self, path: Path, name: str) -> Iterator[tuple[str, dict[str, _Found]]]:
-        """Members of pair after pair; what is no member of ours is reported."""
+        """Yield the members of each pair; report foreign members."""
         current, members = "", dict[str, _Found]()
         with tarfile.open(path, "r:") as tar:
             while (info := tar.next()) is not None:
@@ -215,7 +215,7 @@ class _Check:
             yield current, members
 
     def _pair(self, name: str, pair_id: str, members: dict[str, _Found]) -> Pair | None:
-        """The pair, if it is whole."""
+        """Check a pair; return it if it is complete."""
         if pair_id in self.seen:
             self.report.add(name, f"pair {pair_id} occurs more than once")
             return None
@@ -265,7 +265,7 @@ class _Check:
     def _against_index(
         self, shard: str, block: IndexBlock, found: dict[str, tuple[Pair, list[list[int]]]]
     ) -> None:
-        """The index has the pairs that were found, where they were found."""
+        """Check that the index has the pairs that were found, at their places."""
         for row in range(len(block)):
             pair_id = block.pair_id(row)
             if pair_id not in found:

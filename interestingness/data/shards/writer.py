@@ -1,4 +1,4 @@
-"""Writes pair shards once: under a lock, the same bytes every time, whole or not at all."""
+"""Write pair shards once: under a lock, atomically, and reproducibly byte by byte."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def write_shards(
 ) -> ShardManifest:
     """Write every pair of a data set into tar shards, with an index and a manifest.
 
-    One process writes; others that come meanwhile, other ranks of a run for example, wait and find
-    the shards made. The folder appears whole, by a rename. Called again with the same tables and
-    options it only reads the manifest.
+    One process writes; others, such as the other processes of a run, wait and then read the shards.
+    The folder is written atomically, by a rename. Another call with the same tables and options
+    only reads the manifest.
 
     Args:
         tables: the prepared data set; its images are read, labels are not.
-        root: folder to make; it must not hold anything else.
+        root: folder to create; it must not hold anything else.
         pairs_per_shard: pairs of a tar file; the last one may have fewer.
         max_side: longest side in pixels beyond which images are made smaller; None keeps them.
-        progress: told pairs done and pairs in all.
+        progress: called with pairs done and pairs in all.
         max_bad_share: share of unreadable images, in [0, 1], beyond which nothing is written.
 
     Returns:
@@ -63,7 +63,7 @@ def write_shards(
     Raises:
         ShardError: if the folder holds something else.
         DataError: if there are no pairs, or too many images cannot be read.
-        ConfigError: for a senseless number of pairs per shard or side.
+        ConfigError: for an invalid ``pairs_per_shard`` or ``max_side``.
     """
     if pairs_per_shard < 1 or (max_side is not None and max_side < 1):
         raise ConfigError(
@@ -78,7 +78,7 @@ def write_shards(
         if root.exists() and any(root.iterdir()):
             return _already_there(root, source)
         partial = root.parent / f".{root.name}.partial"
-        shutil.rmtree(partial, ignore_errors=True)  # left by a writer that was killed
+        shutil.rmtree(partial, ignore_errors=True)  # left by a killed writer
         partial.mkdir()
         try:
             job = _Job(tables, partial, pairs_per_shard, max_side, Skips(max_bad_share), progress)
@@ -186,18 +186,18 @@ class _Job:
 
 
 def new_shard(path: Path) -> tarfile.TarFile:
-    """An empty tar file, to be closed by the caller."""
+    """Open an empty tar file, to be closed by the caller."""
     return tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)
 
 
 def add_pair(
     tar: tarfile.TarFile, rows: IndexRows, pair: Pair, images: list[StoredImage], data: list[bytes]
 ) -> None:
-    """Append a pair's three members and note where they are.
+    """Append a pair's three members and add their places to the index rows.
 
     Args:
         tar: an open shard.
-        rows: index rows of the shard, added to.
+        rows: index rows of the shard; the pair is added.
         pair: which pair.
         images: how its left and right image are stored.
         data: their bytes.
@@ -213,14 +213,14 @@ def add_pair(
         info = tarfile.TarInfo(name)  # no owner, no date: the same pairs give the same bytes
         info.size, info.mode = len(content), 0o644
         tar.addfile(info, io.BytesIO(content))
-        tar.getmembers().clear()  # or a long tar file's headers would all stay in memory
+        tar.getmembers().clear()  # otherwise all headers of a long tar file would stay in memory
         end = -(-len(content) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
         spans.append((tar.offset - end, len(content)))
     rows.add(pair.pair_id, pair.left, pair.right, spans)
 
 
 def source_of(tables: Tables, pairs_per_shard: int, max_side: int | None) -> str:
-    """Identity of what goes in: tables, options, and the sizes of the image files."""
+    """Hash the inputs: tables, options, and the sizes of the image files."""
     digest = hashlib.sha256(tables.fingerprint("images", "pairs").encode())
     digest.update(f"{SHARD_FORMAT_VERSION} {pairs_per_shard} {max_side}".encode())
     for row in tables.pairs.images_used().tolist():

@@ -1,5 +1,5 @@
-"""Images by URL: politely, resumably, with every loss counted.
+"""Download images by URL: politely, resumably, with every loss counted.
 
-One URL in, one outcome out (``fetch``); many URLs through queues by host (``hosts``, ``run``); what
-became of each is written down as it happens (``record``) and told at the end (``report``).
+``fetch`` gets one URL and returns one outcome; ``hosts`` and ``run`` get many by queues of
+hosts; ``record`` writes each outcome as it happens, and ``report`` summarises them at the end.
 """

@@ -1,7 +1,7 @@
-"""Which addresses a downloader may talk to: public ones, by http or https.
+"""Check addresses: a downloader may connect to public ones only, by http or https.
 
-A table of URLs comes from strangers. Without these checks it could make this machine ask its own
-network (a router, a cloud's metadata service) and write the answers into a folder of images.
+A table of URLs comes from third parties. Without these checks it could make this machine request
+its own network (a router, a cloud's metadata service) and write the answers to the image folder.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class AddressRefusedError(OSError):
-    """An address that is not public, or no http(s) address at all."""
+    """An address is not public, or is not an http(s) address."""
 
 
 def checked_url(text: str) -> str:
-    """The URL as it will be requested.
+    """Check a URL and return it as it will be requested.
 
     Raises:
-        AddressRefusedError: no http(s), no host, or a user name in it.
+        AddressRefusedError: not http(s), without a host, or with a user name.
     """
     text = text.strip()
     if not text:
@@ -49,14 +49,14 @@ def checked_url(text: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """Host and port, lower case: what politeness is counted by."""
+    """Return host and port in lower case; limits of requests apply to these."""
     parts = urlsplit(url)
     default = 443 if parts.scheme.lower() == "https" else 80
     return f"{(parts.hostname or '').lower()}:{parts.port or default}"
 
 
 def redirected(url: str, location: str) -> str:
-    """Where a redirect leads.
+    """Return the target of a redirect.
 
     Raises:
         AddressRefusedError: like ``checked_url``.
@@ -65,7 +65,7 @@ def redirected(url: str, location: str) -> str:
 
 
 def is_public(address: str, *, loopback: bool = False) -> bool:
-    """Whether an IP address belongs to the public internet.
+    """Return whether an IP address belongs to the public internet.
 
     IPv4 addresses that are wrapped in IPv6 (mapped, 6to4, Teredo, NAT64) count as themselves.
 
@@ -86,10 +86,10 @@ def is_public(address: str, *, loopback: bool = False) -> bool:
 
 
 def public_socket(info: Any, *, loopback: bool) -> socket.socket:
-    """A socket for one resolved address, at the last moment before it is connected.
+    """Make a socket for one resolved address, just before it is connected.
 
-    This is where all connections pass, those of redirects and those to names that resolve to
-    something else the second time included.
+    All connections pass this check, also those of redirects and of names that later resolve to
+    another address.
 
     Args:
         info: as ``socket.getaddrinfo`` gives it.
@@ -100,6 +100,6 @@ def public_socket(info: Any, *, loopback: bool) -> socket.socket:
     """
     family, kind, protocol, _, where = info
     if not is_public(str(where[0]), loopback=loopback):
-        # The same words for each address of a name: errors that differ are merged into one.
+        # The same message for each address of a name: aiohttp merges errors that differ into one.
         raise AddressRefusedError("leads to an address that is not public")
     return socket.socket(family, kind, protocol)

@@ -1,4 +1,4 @@
-"""Whether bytes are the one still picture that was asked for."""
+"""Check that bytes are the requested still picture."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SUFFIX = {
 
 @dataclass(frozen=True)
 class DownloadedPicture:
-    """Bytes that may be kept.
+    """Accepted bytes.
 
     Attributes:
         suffix: of its file name, by content.
@@ -36,7 +36,7 @@ class DownloadedPicture:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why bytes may not be kept."""
+    """Why bytes are rejected."""
 
     kind: Kind
     detail: str
@@ -45,16 +45,16 @@ class Refusal:
 def examine(
     data: bytes, *, settings: DownloadSettings, placeholders: Placeholders, sha256: str = ""
 ) -> DownloadedPicture | Refusal:
-    """Decode a file and judge it.
+    """Decode a file, and accept or reject it.
 
-    What the host calls it does not count: web pages come as ``image/jpeg`` and photographs as
+    The host's content type is ignored: web pages come as ``image/jpeg`` and photographs as
     ``text/plain``.
 
     Args:
         data: the whole answer.
         settings: which formats, and how many pixels.
-        placeholders: what is no photograph although it decodes.
-        sha256: what the bytes must hash to, or "".
+        placeholders: pictures that are not the photograph.
+        sha256: expected hash of the bytes, or "".
     """
     if placeholders.by_content(data):
         return Refusal("placeholder", f"a known placeholder of {len(data)} bytes")
@@ -77,6 +77,6 @@ def examine(
 
 
 def _is_text(data: bytes) -> bool:
-    """Whether bytes read as text; an SVG, which is a page as well, does."""
+    """Return whether bytes are text, such as a web page or an SVG."""
     head = data[:512]
     return bool(head) and b"\0" not in head and sum(c < 9 or 13 < c < 32 for c in head) == 0

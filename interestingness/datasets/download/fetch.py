@@ -1,4 +1,4 @@
-"""One request for one image: redirects by hand, limits while it arrives, every ending a value."""
+"""Request one image: follow redirects, enforce limits, and return every failure as a value."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _MOVED = (301, 302, 303, 307, 308)
 
 @dataclass(frozen=True)
 class FetchAnswer:
-    """What one request came to.
+    """The result of one request.
 
     Attributes:
-        data: the whole body, or None where there is none to use.
-        kind: why there is none.
+        data: the whole body, or None on failure.
+        kind: kind of the failure.
         detail: one line for people.
-        url: the last address asked.
+        url: the last address requested.
         status: the last HTTP status, 0 if there was none.
-        wait_s: how long the host asks to be left alone, in seconds; NaN if it does not say.
+        wait_s: the wait that the host asks for, in seconds; NaN if it asks for none.
     """
 
     data: bytes | None
@@ -49,7 +49,7 @@ class FetchAnswer:
 
 
 def open_session(settings: DownloadSettings) -> aiohttp.ClientSession:
-    """Connections that lead to public addresses only, without cookies, proxies or credentials."""
+    """Open a session to public addresses only, without cookies, proxies or credentials."""
     connector = aiohttp.TCPConnector(
         limit=settings.connections,
         limit_per_host=settings.per_host,
@@ -77,7 +77,7 @@ async def fetch(
     settings: DownloadSettings,
     placeholders: Placeholders,
 ) -> FetchAnswer:
-    """Ask once, following redirects; never raises for what a host or a URL does."""
+    """Request once, following redirects; a failure of a host or URL raises nothing."""
     at = url
     try:
         at = checked_url(url)
@@ -100,7 +100,7 @@ async def fetch(
     except TimeoutError:
         return FetchAnswer(None, "unreachable", "too slow", at)
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        # ValueError: headers that the parser lets through and aiohttp then trips over
+        # ValueError: headers that the parser accepts but aiohttp cannot handle
         cause = error.__cause__
         if isinstance(cause, AddressRefusedError):
             return FetchAnswer(None, "address", str(cause), at)
@@ -108,7 +108,7 @@ async def fetch(
 
 
 async def _ask(session: aiohttp.ClientSession, url: str, settings: DownloadSettings) -> FetchAnswer:
-    """One exchange. For a redirect, ``detail`` of the answer is where it leads."""
+    """Make one request. For a redirect, ``detail`` of the answer is its target."""
     async with session.get(URL(url), allow_redirects=False) as response:
         status = response.status
         if status in _MOVED:
@@ -150,6 +150,6 @@ def _said(error: BaseException) -> str:
 
 
 async def close(session: aiohttp.ClientSession) -> None:
-    """Close connections, and let the loop run until they are."""
+    """Close connections, and run the loop until they are closed."""
     await session.close()
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Names of files, those that are there already, and new ones that appear whole."""
+"""Name files, find existing ones, and write new ones atomically."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _PLAIN = re.compile(r"[A-Za-z0-9_\-][A-Za-z0-9_\-.]{0,99}")
 
 
 def stem_of(image_id: str) -> str:
-    """A file name without its ending that no id can abuse (paths, hidden files, great length).
+    """Return a safe file name without suffix for any id (paths, hidden files, great length).
 
-    Plain ids are their own names; others keep what is plain and get a hash.
+    Plain ids are their own names; others keep their plain characters and get a hash.
     """
     if _PLAIN.fullmatch(image_id) and not image_id.endswith("."):
         return image_id
@@ -25,10 +25,10 @@ def stem_of(image_id: str) -> str:
 
 
 def present(folders: Iterable[Path]) -> dict[str, Path]:
-    """Image files by name without ending; of several, one in an earlier folder.
+    """Return image files by name without suffix; of several, one in an earlier folder.
 
-    A file counts by its name: what somebody put there is theirs, and is neither opened nor
-    replaced. Empty files do not count.
+    Only the name counts: a user's file is neither opened nor replaced. Empty files do not
+    count.
     """
     found: dict[str, Path] = {}
     for folder in folders:
@@ -43,7 +43,7 @@ def present(folders: Iterable[Path]) -> dict[str, Path]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that appears whole or not at all."""
+    """Write a file atomically."""
     unfinished = path.with_name(f".{path.name}.part")
     try:
         unfinished.write_bytes(data)
@@ -54,6 +54,6 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what a run that was killed had begun to write; call while nobody else writes."""
+    """Remove a killed run's unfinished files; call it while no other process writes."""
     for path in folder.glob(".*.part"):
         path.unlink()

@@ -1,7 +1,7 @@
-"""Who may be asked now: a queue of images for each host, and a few places at each.
+"""Schedule requests: a queue of images for each host, and a few places at each.
 
-A place is the right to have one request at a host under way. Workers take places, not hosts, so a
-host that asks for patience holds nobody up: its places come back when its pause is over.
+A place permits one request at a time to a host. Workers take places, not hosts, so a host that asks
+for a pause blocks no worker: its places come back when its pause is over.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class HostTask:
 
 @dataclass
 class Host:
-    """What is known of a host.
+    """The state of a host.
 
     Attributes:
         name: host and port.
         tasks: what is still to be fetched from it.
         paused_until: by the loop's clock, in seconds.
         silent: failures in a row without any answer.
-        dead: why it is not asked again in this run, or "".
+        dead: why it gets no further requests in this run, or "".
     """
 
     name: str
@@ -65,7 +65,7 @@ class Hosts:
             self._end()
 
     async def take(self) -> tuple[Host, HostTask] | None:
-        """The next image whose host may be asked; None when nothing is left."""
+        """Return the next image whose host is free; None when nothing is left."""
         while True:
             host = await self._ready.get()
             if host is None:
@@ -75,22 +75,22 @@ class Hosts:
                 self._loop.call_later(wait, self._ready.put_nowait, host)
             elif host.tasks:
                 return host, host.tasks.popleft()
-            # else the place is given up: others are at work on the last tasks of this host
+            # else the place is dropped: other workers have the last tasks of this host
 
     def finished(self, host: Host) -> None:
-        """An image is done with, one way or another; its place is free after the usual pause."""
+        """Mark an image as finished; its place is free after the usual pause."""
         self.left -= 1
         self._give_back(host, self._settings.pause_s)
         if not self.left:
             self._end()
 
     def again(self, host: Host, task: HostTask, wait_s: float) -> None:
-        """An image is to be tried again, later and after all others of its host."""
+        """Queue an image for another attempt, after all others of its host."""
         host.tasks.append(task)
         self._give_back(host, wait_s)
 
     def pause(self, host: Host, seconds: float) -> None:
-        """Leave a host alone for so long, all places of it."""
+        """Pause all places of a host for some seconds."""
         host.paused_until = max(host.paused_until, self._loop.time() + seconds)
 
     def _give_back(self, host: Host, wait_s: float) -> None:

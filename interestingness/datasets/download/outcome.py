@@ -1,4 +1,4 @@
-"""What may become of one image address."""
+"""Possible outcomes of one image address."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Item:
 
     Attributes:
         image_id: its name, distinct.
-        url: where it is; "" where the table has none.
-        license: as the table says, or "".
-        sha256: what the bytes must hash to, or "".
+        url: its address; "" where the table has none.
+        license: from the table, or "".
+        sha256: expected hash of the bytes, or "".
     """
 
     image_id: str
@@ -51,7 +51,7 @@ class Item:
 
 @dataclass(frozen=True)
 class DownloadOutcome:
-    """What became of one item.
+    """The outcome of one item.
 
     Attributes:
         image_id: the item.
@@ -63,10 +63,10 @@ class DownloadOutcome:
         bytes: size of the file.
         width: pixels after EXIF rotation; 0 if unknown.
         height: the same.
-        final_url: where the redirects led.
+        final_url: address after all redirects.
         status: last HTTP status, 0 if there was none.
         attempts: requests made for it (redirects not counted).
-        license: as the table says.
+        license: from the table.
     """
 
     image_id: str
@@ -87,5 +87,5 @@ class DownloadOutcome:
 
     @property
     def kept(self) -> bool:
-        """Whether there is a usable file."""
+        """Return whether there is a usable file."""
         return self.kind in KEPT

@@ -1,4 +1,4 @@
-"""Pictures that hosts send in place of a photo that is no longer there."""
+"""Recognise pictures that hosts send in place of a deleted photo."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _DIGITS = {32: "md5", 64: "sha256"}
 
 @dataclass(frozen=True)
 class Placeholders:
-    """What is taken for a placeholder.
+    """Properties of placeholders.
 
     Attributes:
         redirects: parts of addresses.
         hashes: MD5 or SHA-256 of whole files, lower case.
-        sizes: file sizes in bytes; a blunt means for a host whose placeholder varies in nothing
-            but its name. None by default: a photo may have the same size.
+        sizes: file sizes in bytes, the coarsest test. None by default: a photo may have the same
+            size.
     """
 
     redirects: tuple[str, ...] = REDIRECTS
@@ -34,11 +34,11 @@ class Placeholders:
     sizes: tuple[int, ...] = ()
 
     def by_address(self, url: str) -> bool:
-        """Whether an address that a redirect led to is that of a placeholder."""
+        """Return whether a redirect's target is the address of a placeholder."""
         return any(part.lower() in url.lower() for part in self.redirects)
 
     def by_content(self, data: bytes) -> bool:
-        """Whether a file is a known placeholder."""
+        """Return whether a file is a known placeholder."""
         if len(data) in self.sizes:
             return True
         kinds = {_DIGITS[len(text)] for text in self.hashes}
@@ -46,7 +46,7 @@ class Placeholders:
 
 
 def with_own(given: Iterable[str]) -> Placeholders:
-    """The known placeholders and a user's own.
+    """Return the known placeholders and a user's own.
 
     Args:
         given: an MD5 or SHA-256, a size such as ``2900 bytes``, an example file, or else a part of

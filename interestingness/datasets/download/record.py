@@ -1,4 +1,4 @@
-"""What became of each image, on disk: a line as it happens, a table at the end."""
+"""Record each image's outcome on disk: a line as it happens, a table at the end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCHEMA = pa.schema([(f.name, _TYPES.get(f.name, pa.string())) for f in fields(Do
 
 
 def read_outcomes(folder: Path) -> dict[str, DownloadOutcome]:
-    """What earlier runs found, by image id; the journal of a run that was killed included.
+    """Read outcomes of earlier runs by image id, including the journal of a killed run.
 
     Raises:
         DataError: if the table is damaged or another program's.
@@ -51,7 +51,7 @@ def read_outcomes(folder: Path) -> dict[str, DownloadOutcome]:
 
 
 def _parsed(line: str) -> DownloadOutcome | None:
-    """A line of the journal; None for the one that was being written when all ended."""
+    """Parse a line of the journal; None for a line that a kill cut short."""
     try:
         values: Mapping[str, Any] = json.loads(line)
         return DownloadOutcome(**values)
@@ -60,10 +60,10 @@ def _parsed(line: str) -> DownloadOutcome | None:
 
 
 class Journal:
-    """Appends outcomes; each line is handed to the system at once."""
+    """Appends outcomes; each line is flushed at once."""
 
     def __init__(self, folder: Path) -> None:
-        """Open it, behind what an earlier run left."""
+        """Open it to append after an earlier run's lines."""
         path = folder / JOURNAL
         torn = path.is_file() and path.stat().st_size and not path.read_bytes().endswith(b"\n")
         self._stream: TextIO = path.open("a", encoding="utf-8")
@@ -81,7 +81,7 @@ class Journal:
 
 
 def write_outcomes(folder: Path, outcomes: Iterable[DownloadOutcome]) -> Path:
-    """Write the table whole, then remove the journal."""
+    """Write the table atomically, then remove the journal."""
     path, unfinished = folder / TABLE, folder / f".{TABLE}.part"
     rows = [asdict(outcome) for outcome in outcomes]
     pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), unfinished)

@@ -1,4 +1,4 @@
-"""What was obtained and what was lost, in a few lines; the rows are in ``downloads.parquet``."""
+"""Summarise obtained and lost images in a few lines; the rows are in ``downloads.parquet``."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ SAME = 5
 
 
 def counts(outcomes: Sequence[DownloadOutcome]) -> dict[str, int]:
-    """Images by what became of them, without those that happened to none."""
+    """Count images by outcome, without outcomes that no image has."""
     found = Counter(outcome.kind for outcome in outcomes)
     return {kind: found[kind] for kind in MEANING if found[kind]}
 
 
 def repeated(outcomes: Sequence[DownloadOutcome], least: int = SAME) -> list[tuple[str, int, str]]:
-    """Contents that several images share: hash, number of images, one of their files."""
+    """Return contents that several images share: hash, number of images, one of their files."""
     groups = Counter(o.sha256 for o in outcomes if o.kept and o.sha256)
     file = {o.sha256: o.file for o in reversed(outcomes) if o.sha256}
     return [(sha, count, file[sha]) for sha, count in groups.most_common() if count >= least]
 
 
 def report(outcomes: Sequence[DownloadOutcome], *, examples: int = 3) -> str:
-    """Losses by kind with examples, licences, contents that look like placeholders."""
+    """Report losses by kind with examples, licences, and likely placeholders."""
     kept = [o for o in outcomes if o.kept]
     size = sum(o.bytes for o in kept)
     share = len(kept) / max(len(outcomes), 1)
@@ -54,7 +54,7 @@ def report(outcomes: Sequence[DownloadOutcome], *, examples: int = 3) -> str:
 
 
 def _hosts(outcomes: Sequence[DownloadOutcome]) -> list[str]:
-    """Hosts that lose most, where there are several."""
+    """Return the hosts with most losses, where there are several."""
     asked = [(host_of(o.url), o.kept) for o in outcomes if o.url and o.kind != "address"]
     lost = Counter(host for host, kept in asked if not kept)
     total = Counter(host for host, _ in asked)

@@ -1,4 +1,4 @@
-"""Many images: what is there is used, the rest is fetched, each ending written down at once."""
+"""Download many images: use existing files, fetch the rest, record each outcome at once."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ def download_images(
 ) -> list[DownloadOutcome]:
     """Obtain images; safe to interrupt and to call again.
 
-    A file appears whole or not at all, named after its image and its content's format. Files that
-    are there are used as they are and never replaced. What became of each image stands in
-    ``downloads.parquet`` in the folder, with the rows of earlier runs on other images.
+    Files are written atomically and named after their image and format. Existing files are used as
+    they are and never replaced. ``downloads.parquet`` in the folder holds the outcome of each
+    image, with the rows of earlier runs on other images.
 
     Args:
         items: what to obtain, ids distinct.
-        out: folder for the files; made if it is not there.
+        out: folder for the files; created if it is absent.
         have: other folders that may hold the files already.
         settings: limits; see ``Settings``.
-        placeholders: what is no photograph; None for the known ones.
-        again: also try what earlier runs found to be lost for good.
-        verify: hash files of earlier runs, and fetch those anew that are not what they were.
-        progress: told how far it is.
+        placeholders: pictures to reject; None for the known ones.
+        again: also try images that earlier runs found permanently lost.
+        verify: hash files of earlier runs, and fetch changed ones again.
+        progress: called with the progress.
 
     Returns:
         One outcome per item, in their order.
@@ -99,7 +99,7 @@ def _unwritable(folder: Path, group: BaseExceptionGroup[OSError]) -> DataError:
 
 
 def _silent(done: int, total: int) -> None:
-    """No progress is shown."""
+    """Show no progress."""
 
 
 def _stems(items: Sequence[Item]) -> dict[str, str]:
@@ -107,7 +107,7 @@ def _stems(items: Sequence[Item]) -> dict[str, str]:
     owner: dict[str, str] = {}
     for item in items:
         stem = stem_of(item.image_id)
-        # folded: some file systems do not tell a.jpg from A.jpg
+        # folded: some file systems do not distinguish a.jpg from A.jpg
         other = owner.setdefault(stem.casefold(), item.image_id)
         if item.image_id in stems or other != item.image_id:
             raise DataError(
@@ -123,7 +123,7 @@ def _stems(items: Sequence[Item]) -> dict[str, str]:
 
 @dataclass
 class _Job:
-    """One run: its state, and what its workers share."""
+    """The state of one run, which its workers share."""
 
     folder: Path
     settings: DownloadSettings
@@ -139,7 +139,7 @@ class _Job:
         again: bool,
         verify: bool,
     ) -> None:
-        """Sort items into those that are settled and those to fetch."""
+        """Separate settled items from those to fetch."""
         self.stems = stems
         remove_unfinished(self.folder)
         self.outcomes = read_outcomes(self.folder)
@@ -160,13 +160,13 @@ class _Job:
         self.done = self.total - len(self.todo)
 
     def note(self, outcome: DownloadOutcome) -> None:
-        """Write an outcome down, unless it is known."""
+        """Record an outcome, unless it is recorded already."""
         if self.outcomes.get(outcome.image_id) != outcome:
             self.outcomes[outcome.image_id] = outcome
             self.journal.add(outcome)
 
     async def work(self) -> None:
-        """Fetch all that is to be fetched."""
+        """Fetch all unsettled items."""
         hosts = Hosts(self.todo, self.settings)
         session = open_session(self.settings)
         try:
@@ -177,7 +177,7 @@ class _Job:
             await close(session)
 
     async def worker(self, session: aiohttp.ClientSession, hosts: Hosts) -> None:
-        """Take images until none is left."""
+        """Fetch images until none is left."""
         while (taken := await hosts.take()) is not None:
             host, task = taken
             if host.dead:
@@ -199,7 +199,7 @@ class _Job:
                 self.end(hosts, host, self.lost(task, answer))
 
     def listen(self, hosts: Hosts, host: Host, answer: FetchAnswer, usual_s: float) -> None:
-        """What an answer says about its host: pauses asked for, and silence."""
+        """Update the host after an answer: requested pauses, and failures without an answer."""
         host.silent = host.silent + 1 if answer.kind == "unreachable" and not answer.status else 0
         if host.silent >= self.settings.dead_after:
             host.dead = f"{host.name} did not answer {host.silent} times in a row: {answer.detail}"
@@ -210,14 +210,14 @@ class _Job:
             hosts.pause(host, min(wait, self.settings.longest_wait_s))
 
     def end(self, hosts: Hosts, host: Host, outcome: DownloadOutcome) -> None:
-        """One image is done with."""
+        """Record the outcome of one image and free its place."""
         self.note(outcome)
         hosts.finished(host)
         self.done += 1
         self.progress(self.done, self.total)
 
     def lost(self, task: HostTask, answer: FetchAnswer) -> DownloadOutcome:
-        """The outcome of an image that is not to be had."""
+        """Return the outcome of a lost image."""
         kind = answer.kind or "unreachable"
         return DownloadOutcome(
             task.item.image_id, task.item.url, kind, answer.detail,
@@ -226,7 +226,7 @@ class _Job:
         )  # fmt: skip
 
     def keep(self, task: HostTask, answer: FetchAnswer) -> DownloadOutcome:
-        """Judge bytes and store them; in a thread, for decoding takes its time."""
+        """Check bytes and store them; runs in a thread, because decoding takes time."""
         data, item = answer.data or b"", task.item
         found = examine(
             data, settings=self.settings, placeholders=self.placeholders, sha256=item.sha256
@@ -241,7 +241,7 @@ class _Job:
         )  # fmt: skip
 
     def finish(self) -> None:
-        """Everything known so far becomes the table, also when the run ends early."""
+        """Write the table of all outcomes so far, also when the run ends early."""
         self.journal.close()
         write_outcomes(self.folder, self.outcomes.values())
 
@@ -254,7 +254,7 @@ def _settled(
     again: bool,
     verify: bool,
 ) -> DownloadOutcome | None:
-    """What needs no request: a file that is there, or a loss that is final."""
+    """Return an outcome that needs no request: an existing file or a permanent loss."""
     known = before.get(item.image_id)
     if path is not None:
         name = path.name if path.parent == folder else str(path.resolve())

@@ -1,4 +1,4 @@
-"""How hard to try, and what to accept."""
+"""Settings of a download: limits of requests, and which files to accept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "HEIC", "AVIF")
 
 @dataclass(frozen=True)
 class DownloadSettings:
-    """Limits of a download; the defaults suit a photo host that one wants to be welcome at.
+    """Limits of a download; the defaults are polite to photo hosts.
 
     Attributes:
         connections: most requests at a time.
@@ -25,9 +25,9 @@ class DownloadSettings:
         redirects: most redirects followed for one image.
         max_bytes: largest file.
         max_pixels: most pixels, width × height.
-        formats: what a file may be, by its content.
+        formats: accepted formats, by content.
         dead_after: failures in a row, without any answer, after which a host counts as dead.
-        user_agent: says who asks; a host can then write to you instead of blocking you.
+        user_agent: says who sends requests, so that a host can write to you before it blocks you.
         loopback: accept this machine as a host. For tests only.
     """
 
@@ -48,7 +48,7 @@ class DownloadSettings:
     loopback: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse numbers that cannot be meant.
+        """Refuse numbers out of range.
 
         Raises:
             ConfigError: for a count below 1, a negative time or an unknown format.

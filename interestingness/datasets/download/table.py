@@ -1,4 +1,4 @@
-"""A table of image addresses, as people have them, becomes items."""
+"""Read items from a user's table of image addresses."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def read_items(
     license_column: str | None = None,
     sha256_column: str | None = None,
 ) -> list[Item]:
-    """Items of a CSV or Parquet table; rows that repeat an id and its URL are one item.
+    """Read items of a CSV or Parquet table; rows that repeat an id and its URL are one item.
 
     Args:
         path: the table.
-        url_column: where the addresses stand.
-        id_column: names of images; None takes the first of ``IDS`` that is there, else the last
+        url_column: column of the addresses.
+        id_column: names of images; None takes the first of ``IDS`` that exists, else the last
             part of the URL.
-        license_column: None takes the first of ``LICENSES`` that is there.
-        sha256_column: what the files must hash to.
+        license_column: None takes the first of ``LICENSES`` that exists.
+        sha256_column: expected hashes of the files.
 
     Raises:
-        DataError: for an unreadable table, a column that is not there, a row without an id, or an
+        DataError: for an unreadable table, an absent column, a row without an id, or an
             id with two URLs.
     """
     table = read_user_table(path)
@@ -80,7 +80,7 @@ def _ids(table: TextTable, name: str) -> list[str]:
 
 
 def _from_urls(urls: list[str]) -> list[str]:
-    """Last parts of addresses without their ending, with a hash where these are not distinct."""
+    """Name images by the last part of their address, with a hash where names repeat."""
     stems = [unquote(Path(urlsplit(url).path).stem) for url in urls]
     distinct = dict.fromkeys(zip(urls, stems, strict=True))
     count = Counter(stem.casefold() for _, stem in distinct)

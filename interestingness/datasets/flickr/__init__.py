@@ -1,4 +1,4 @@
-"""Collecting a set such as LaFin from Flickr's API, with one's own key.
+"""Collect a data set such as LaFin from Flickr's API, with your own key.
 
-``api`` asks, ``days`` collects one day, ``collect`` all of them, ``command`` is the door.
+``api`` sends queries, ``days`` collects one day, ``collect`` collects all days.
 """

@@ -1,4 +1,4 @@
-"""Flickr's REST API as far as a collection needs it: slowly, patiently, the key out of sight."""
+"""Query Flickr's REST API for a collection: rate-limited, with retries, hiding the key."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ EXTRAS = (
 
 
 def key_from_environment() -> str:
-    """One's own key.
+    """Read the user's key from the environment.
 
     Raises:
         ConfigError: if there is none.
@@ -65,7 +65,7 @@ def key_from_environment() -> str:
 
 
 class Flickr:
-    """Asks Flickr, one question at a time, at an even pace."""
+    """Sends queries to Flickr, one at a time, at an even rate."""
 
     def __init__(
         self,
@@ -77,15 +77,15 @@ class Flickr:
         backoff_s: float = 2.0,
         timeout_s: float = 60.0,
     ) -> None:
-        """Ask nothing yet.
+        """Store the settings; nothing is sent yet.
 
         Args:
-            key: one's own; goes to ``endpoint`` and nowhere else.
+            key: the user's; it is sent to ``endpoint`` only.
             endpoint: of the API.
             per_hour: most queries an hour.
-            attempts: for one query, where a failure may pass.
+            attempts: most attempts of one query, if its failure may pass.
             backoff_s: seconds before the second attempt, doubled for each further one.
-            timeout_s: for one answer.
+            timeout_s: time-out of one answer, in seconds.
         """
         self._key, self._endpoint = key, endpoint
         self._pause_s = 3600 / per_hour
@@ -94,7 +94,7 @@ class Flickr:
         self.queries = 0
 
     def ask(self, method: str, **arguments: str | int) -> Mapping[str, Any]:
-        """The answer to one query.
+        """Return the answer to one query.
 
         Raises:
             ConfigError: if Flickr does not know the key.
@@ -130,7 +130,7 @@ class Flickr:
     async def _post(
         self, session: aiohttp.ClientSession, method: str, arguments: Mapping[str, str | int]
     ) -> tuple[int, float, bytes]:
-        # POST: the key stands in no address, and so in no log of a proxy
+        # POST keeps the key out of the address, and so out of proxies' logs
         fields = {"method": method, "api_key": self._key, "format": "json", "nojsoncallback": "1"}
         fields |= {name: str(value) for name, value in arguments.items()}
         async with session.post(self._endpoint, data=fields, allow_redirects=False) as response:
@@ -139,7 +139,7 @@ class Flickr:
             return response.status, wait or 0.0, await response.read()
 
     def _read(self, method: str, status: int, body: bytes) -> Mapping[str, Any] | str:
-        """The answer, or why another attempt may get one."""
+        """Read the answer, or return why another attempt may get one."""
         if status == 429 or status >= 500:
             return f"HTTP {status}"
         try:

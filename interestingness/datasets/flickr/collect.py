@@ -1,4 +1,4 @@
-"""Many days become one balanced list; each day is kept as soon as it is there."""
+"""Collect many days into one balanced list; each day is stored when it is complete."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ DAYS = "days"
 
 @dataclass(frozen=True)
 class Collection:
-    """What a collection came to.
+    """The result of a collection.
 
     Attributes:
         table: the list.
         interesting: rows of each class: the two are equally many.
         counts: photos left out, and why.
-        queries: asked in this run.
-        days: all, and those that an earlier run had collected.
+        queries: number of queries of this run.
+        days: number of all days, and of those that an earlier run had collected.
     """
 
     table: Path
@@ -53,17 +53,17 @@ def collect(
 ) -> Collection:
     """Collect days, then write ``photos.csv``: as many interesting photos as others of each day.
 
-    Safe to interrupt and to call again: days that are there are not asked for again. A photo that
-    stands in the list of any of the days is nowhere among the others.
+    Safe to interrupt and to call again: collected days are not requested again. A photo in the
+    list of any of the days is never among the others.
 
     Args:
-        flickr: asked.
-        out: folder; made if it is not there.
+        flickr: the API.
+        out: folder; created if it is absent.
         first: day of the first list.
         last: day of the last one.
         per_day: most interesting photos of a day.
         seed: of all draws.
-        progress: told how many days are done.
+        progress: called with the number of days done.
 
     Raises:
         DataError: another run in the folder, a folder of other options, or a refusal of Flickr's.
@@ -119,7 +119,7 @@ def _collect(
 
 
 def balanced(days: list[Day], *, seed: int) -> tuple[list[Row], Counter[str]]:
-    """As many interesting photos as others of each day, no photo twice, none in both classes."""
+    """Balance each day's classes; no photo occurs twice or in both classes."""
     listed = {row["photo_id"] for day in days for row in day.interesting}
     taken: set[str] = set()
     counts: Counter[str] = Counter()
@@ -131,7 +131,7 @@ def balanced(days: list[Day], *, seed: int) -> tuple[list[Row], Counter[str]]:
         interesting = [row for row in day.interesting if row["photo_id"] not in taken]
         number = min(len(interesting), len(others))
         counts["surplus"] += len(interesting) + len(others) - 2 * number
-        # a list is in order of interestingness: its first ones would be another class
+        # a list is sorted by interestingness: its first photos would be a biased sample
         chosen = np.sort(rng.permutation(len(interesting))[:number]).tolist()
         kept = [interesting[k] for k in chosen] + others[:number]
         taken |= {row["photo_id"] for row in kept}

@@ -1,4 +1,4 @@
-"""One day of Flickr: its list of interesting photos, and as many others of the same day."""
+"""Collect one day of Flickr: its list of interesting photos, and as many others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WINDOWS = 240
 
 @dataclass(frozen=True)
 class Day:
-    """What was collected of a day.
+    """The collected photos of a day.
 
     Attributes:
         interesting: rows of the list, in its order.
@@ -36,15 +36,15 @@ class Day:
 
 
 def collect_day(flickr: Flickr, day: date, *, most: int, seed: int) -> Day:
-    """Ask for one day.
+    """Collect one day.
 
-    Others come from random windows of the day, so that they are of all hours and not all of its
-    first minute, and from one owner only once in a window.
+    Others come from random windows of the day, so that they cover all hours, and from one owner
+    only once in a window.
 
     Args:
-        flickr: asked.
-        day: whose list.
-        most: interesting photos that are kept; the same number of others is looked for.
+        flickr: the API.
+        day: the day of the list.
+        most: most interesting photos to keep; the same number of others is searched for.
         seed: of the windows and of the choice.
 
     Raises:
@@ -79,7 +79,7 @@ def collect_day(flickr: Flickr, day: date, *, most: int, seed: int) -> Day:
                 owners.add(owner)
                 fresh.append(photo)
         rows = _usable(fresh, False, day, counts)
-        # an even share of each window, or few windows would make up the day
+        # an even share of each window, or a few windows would dominate the day
         share = max(1, -(-len(interesting) // 20))
         rows = [rows[k] for k in rng.permutation(len(rows))[:share].tolist()]
         others += rows[: len(interesting) - len(others)]
@@ -121,5 +121,5 @@ def _usable(
 
 
 def days_between(first: date, last: date) -> list[date]:
-    """Both ends included."""
+    """Return the days between two dates, both included."""
     return [first + timedelta(days=k) for k in range((last - first).days + 1)]

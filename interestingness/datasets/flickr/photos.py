@@ -1,4 +1,4 @@
-"""One photo of Flickr's API as a row of our list."""
+"""Convert a photo of Flickr's API to a row of our list."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Row = dict[str, str]
 
 
 def row_of(photo: Mapping[str, Any], *, interesting: bool, day: str) -> Row | None:
-    """What is kept of a photo; None if it has no address.
+    """Return the row of a photo; None if it has no address.
 
     Args:
-        photo: as the API gives it with our ``EXTRAS``.
-        interesting: whether it stands in the day's list.
-        day: the list's, ISO.
+        photo: the API's record with our ``EXTRAS``.
+        interesting: whether it is in the day's list.
+        day: day of the list, in ISO format.
     """
     url = next((str(photo[name]) for name in SIZES if photo.get(name)), "")
     if not url or not photo.get("id"):
@@ -47,7 +47,7 @@ def row_of(photo: Mapping[str, Any], *, interesting: bool, day: str) -> Row | No
         "favorites": str(photo.get("count_faves") or ""),
         "comments": str(photo.get("count_comments") or ""),
         "original_format": str(photo.get("originalformat") or ""),
-        # the API says 0,0 for photos without a place
+        # the API gives 0,0 for photos without a place
         "location": "" if set(place) <= set("0.,") else place,
     }
 
@@ -58,5 +58,5 @@ def _text(value: object) -> str:
 
 
 def has_tags(row: Row) -> bool:
-    """Whether a tag is left that does not give the label away."""
+    """Return whether the photo has a tag that does not give the label away."""
     return bool(without_leak([tags_of(row["tags"])]).tags[0])

@@ -1,4 +1,4 @@
-"""A simulator with known truth: procedural scenes and simulated raters, calibrated to the paper."""
+"""Simulate a data set with known truth: scenes and raters, calibrated to the paper."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Scene", "prepare_synthetic", "scene", "synthetic_scenes"]
 
 
 def __getattr__(name: str) -> Any:
-    # Scenes need no pyarrow; only those who want tables pay for it.
+    # Scenes need no pyarrow; it is imported for tables only.
     if name == "prepare_synthetic":
         from interestingness.datasets.synthetic.prepare import prepare_synthetic
 

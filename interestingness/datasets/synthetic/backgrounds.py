@@ -1,4 +1,4 @@
-"""Nine places under five lights, on a unit square whose y runs down."""
+"""Paint nine places under five lights, on a unit square whose y runs down."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TINT: dict[str, tuple[Colour, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where a place is being painted.
+    """The canvas of a place.
 
     Attributes:
         image, draw: the surface.
@@ -50,16 +50,16 @@ class Stage:
     rng: np.random.Generator
 
     def pen(self, x: float = 0.0, y: float = 1.0, unit: float = 1.0) -> Pen:
-        """A pen whose origin and unit are given as fractions of the side."""
+        """Return a pen whose origin and unit are given as fractions of the side."""
         return Pen(self.draw, x * self.size, y * self.size, unit * self.size)
 
     def lit(self, colour: Colour, more: float = 0.0) -> Colour:
-        """A ground colour under this scene's light; ``more`` light for what is far away."""
+        """Return a ground colour under this scene's light; ``more`` light for distant parts."""
         tint, share = TINT[self.light]
         return mix(colour, tint, min(share + more, 0.95))
 
     def gradient(self, top: Colour, bottom: Colour, y0: float, y1: float) -> None:
-        """A vertical gradient between two heights, full width."""
+        """Paint a vertical gradient between two heights, full width."""
         start, stop = round(y0 * self.size), round(y1 * self.size)
         if stop <= start:
             return
@@ -70,7 +70,7 @@ class Stage:
         )
 
     def ridge(self, base: float, height: float, colour: Colour, steps: int, rough: float) -> None:
-        """A hilly silhouette that fills everything below it."""
+        """Paint a hilly silhouette that fills everything below it."""
         xs = np.linspace(0, 1, steps)
         phase = self.rng.uniform(0, 2 * np.pi, 3)
         wave = sum(np.sin(xs * (2 + 3 * k) * 2 + phase[k]) * rough**k for k in range(3))
@@ -80,7 +80,7 @@ class Stage:
 
 
 def paint_sky(stage: Stage, *, window: tuple[float, float, float, float] = (0, 0, 1, 0.75)) -> None:
-    """Gradient, stars, sun, moon, clouds or rainbow inside a box (left, top, right, bottom)."""
+    """Paint the sky (gradient, stars, sun, …) inside a box (left, top, right, bottom)."""
     left, top, right, bottom = window
     wide, high = right - left, bottom - top
     high_colour, low_colour = SKY[stage.light]

@@ -1,4 +1,4 @@
-"""Constants of the simulated raters, and where they come from.
+"""Constants of the simulated raters, and their origin.
 
 Found by ``python scripts/calibrate_raters.py --fit`` (targets: ICCV 2025 paper, tables 2 and 3);
 ``python scripts/calibrate_raters.py`` prints what they achieve.
@@ -42,11 +42,11 @@ class Calibration:
         taste_spread: standard deviation of a worker's weight on each taste of ``tastes.OWN``
             (chosen, not fitted).
         human_order: probit advantage of the image that a worker sees first (chosen, not fitted).
-        judge_truth: weight of the planted utility in GPT-4o's, beside 1 of ``tastes.JUDGE``.
+        judge_truth: weight of the planted utility in GPT-4o's, relative to 1 of ``tastes.JUDGE``.
         judge_bias: advantage of the second image, in standard deviations of GPT-4o's utility.
         judge_noise: standard deviation between repeated calls, same unit.
-        mixes: for each score the weights of planted utility and of GPT-4o's utility, beside 1 of
-            its own taste.
+        mixes: for each score the weights of planted utility and of GPT-4o's utility, relative to 1
+            of its own taste.
         singles: for each rater level and slope of P(yes) for one image.
         image_noise: share of variance of a score that no attribute explains (chosen).
     """

@@ -1,4 +1,4 @@
-"""A scene becomes a picture: place, props, subjects, then light and palette."""
+"""Draw a scene as a picture: place, props, subjects, then light and palette."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _subjects(scene: Scene, stage: Stage) -> None:
 
 
 def _shadow(stage: Stage, x: float, y: float) -> Colour:
-    """The ground there, darkened."""
+    """Darken the ground under a subject."""
     at = tuple(min(max(int(v * stage.size), 0), stage.size - 1) for v in (x, y))
     pixel = stage.image.getpixel((at[0], at[1]))
     assert isinstance(pixel, tuple)
@@ -99,7 +99,7 @@ def _under_light(colour: Colour, light: str) -> Colour:
 
 
 def _props(scene: Scene, stage: Stage) -> None:
-    """Small things scattered over the ground (or the air): stones, crates, balls, bushes."""
+    """Scatter small things over the ground (or the air): stones, crates, balls, bushes."""
     rng = stage.rng
     for _ in range(int(rng.integers(12, 18))):
         if scene.background == "sky":
@@ -121,7 +121,7 @@ def _props(scene: Scene, stage: Stage) -> None:
 
 
 def _palette(name: str, rng: np.random.Generator) -> tuple[float, ...]:
-    """Pillow's 3 × 4 colour matrix: saturation, then pastel's lift and a slight exposure jitter."""
+    """Return Pillow's 3 × 4 colour matrix: saturation, lift of pastels, exposure jitter."""
     saturation = _SATURATION[name]
     matrix = saturation * np.eye(3) + (1 - saturation) * np.tile(_LUMA, (3, 1))
     gain, lift = float(rng.uniform(0.95, 1.05)), 0.0

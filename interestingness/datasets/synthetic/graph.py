@@ -1,4 +1,4 @@
-"""Random pairs in which every image occurs equally often."""
+"""Draw random pairs in which every image occurs equally often."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ SWITCHES_PER_PAIR = 8
 
 
 def check_regular(images: int, degree: int) -> None:
-    """Whether so many images can have so many pairs each.
+    """Check that so many images can have so many pairs each.
 
     Raises:
-        DataError: if not.
+        DataError: if they cannot.
     """
     if images < 2:
         raise DataError(

@@ -1,4 +1,4 @@
-"""Agreements of the simulation beside the paper's: the same sums for fitting and for checking."""
+"""Compare agreements of the simulation with the paper's, for fitting and checking."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def pair_agreements(
     judge: NDArray[np.float64],
     differences: Mapping[str, NDArray[np.float64]],
 ) -> dict[str, float]:
-    """Percentages over pairs, as the paper defines them.
+    """Compute percentages over pairs, as the paper defines them.
 
     Args:
         human: share of votes for left, shape (pairs,).
@@ -65,7 +65,7 @@ def pair_agreements(
         differences: score of left minus score of right by name; 0 is a tie and not counted.
 
     Returns:
-        Values for the keys of ``TARGETS`` that speak of pairs.
+        Values for the keys of ``TARGETS`` on pairs.
     """
     second = (judge[:, 0] < 0.5) & (judge[:, 1] > 0.5)
     consistent = (judge[:, 0] < 0.5) == (judge[:, 1] < 0.5)
@@ -90,7 +90,7 @@ def pair_agreements(
 
 
 def single_shares(answers: NDArray[np.float64]) -> tuple[float, float]:
-    """Consensus, and share of yes inside it, in percent.
+    """Compute the consensus, and the share of yes in it, in percent.
 
     Args:
         answers: share of yes answers by image, shape (images,).
@@ -100,7 +100,7 @@ def single_shares(answers: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def measured(tables: Mapping[str, pa.Table]) -> dict[str, float]:
-    """Every target's counterpart in the tables of a synthetic data set.
+    """Measure each target in the tables of a synthetic data set.
 
     Args:
         tables: "pairs", "votes", "judgments" and "scores", as written.
@@ -147,7 +147,7 @@ def _answers(rows: pa.Table) -> NDArray[np.float64]:
 def _share(
     table: pa.Table, rater: str, keys: NDArray[np.uint64], first: int | None = None
 ) -> NDArray[np.float64]:
-    """Share of a rater's votes for left by pair, shape (pairs,)."""
+    """Return the share of a rater's votes for left by pair, shape (pairs,)."""
     votes = Votes.from_table(table.filter(_by(table, rater)))
     if first is not None:
         votes = votes[votes.first == first]

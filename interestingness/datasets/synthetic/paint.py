@@ -25,20 +25,20 @@ BODY: dict[str, Colour] = {
 
 
 def shade(colour: Colour, factor: float) -> Colour:
-    """Darker below 1; above 1 the way to white, which is reached at 2."""
+    """Shade a colour: darker below 1, lighter above 1, white at 2."""
     if factor <= 1:
         return (int(colour[0] * factor), int(colour[1] * factor), int(colour[2] * factor))
     return mix(colour, (255, 255, 255), min(factor - 1, 1.0))
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
-    """``share`` of the other colour, in [0, 1]."""
+    """Mix two colours with ``share`` of the other one, in [0, 1]."""
     r, g, b = (round(a + (c - a) * share) for a, c in zip(one, other, strict=True))
     return (r, g, b)
 
 
 def jitter(colour: Colour, rng: np.random.Generator, amount: float = 12) -> Colour:
-    """The colour with Gaussian noise of that many grey levels a channel."""
+    """Add Gaussian noise of this many grey levels per channel to a colour."""
     noisy = np.clip(np.asarray(colour) + rng.normal(0, amount, 3), 0, 255)
     return (int(noisy[0]), int(noisy[1]), int(noisy[2]))
 
@@ -61,33 +61,33 @@ class Pen:
     flip: int = 1
 
     def at(self, x: float, y: float) -> Point:
-        """A local point in pixels."""
+        """Convert a local point to pixels."""
         return (self.x + self.flip * self.unit * x, self.y - self.unit * y)
 
     def polygon(self, points: Sequence[Point], fill: Colour) -> None:
-        """A filled polygon."""
+        """Draw a filled polygon."""
         self.draw.polygon([self.at(*point) for point in points], fill=fill)
 
     def oval(self, x: float, y: float, rx: float, ry: float, fill: Colour) -> None:
-        """A filled ellipse about (x, y)."""
+        """Draw a filled ellipse about (x, y)."""
         self.draw.ellipse(self._box(x - rx, y - ry, x + rx, y + ry), fill=fill)
 
     def box(self, x0: float, y0: float, x1: float, y1: float, fill: Colour) -> None:
-        """A filled rectangle."""
+        """Draw a filled rectangle."""
         self.draw.rectangle(self._box(x0, y0, x1, y1), fill=fill)
 
     def half(self, x: float, y: float, rx: float, ry: float, fill: Colour, up: bool = True) -> None:
-        """The upper (or lower) half of an ellipse about (x, y)."""
+        """Draw the upper (or lower) half of an ellipse about (x, y)."""
         start, end = (180, 360) if up else (0, 180)
         self.draw.pieslice(self._box(x - rx, y - ry, x + rx, y + ry), start, end, fill=fill)
 
     def bow(self, radius: float, width: float, fill: Colour) -> None:
-        """The upper half of a ring about the origin, ``width`` inwards from ``radius``."""
+        """Draw the upper half of a ring about the origin, ``width`` inwards from ``radius``."""
         box = self._box(-radius, -radius, radius, radius)
         self.draw.arc(box, 180, 360, fill=fill, width=max(1, round(width * self.unit)))
 
     def line(self, points: Sequence[Point], fill: Colour, width: float) -> None:
-        """A stroke of that width in local units."""
+        """Draw a line of this width in local units."""
         pixels = max(1, round(width * self.unit))
         self.draw.line([self.at(*point) for point in points], fill=fill, width=pixels)
 

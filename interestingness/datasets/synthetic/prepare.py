@@ -1,4 +1,4 @@
-"""Makes the synthetic data set once: one process works, others wait, the folder appears whole."""
+"""Make the synthetic data set once: one process writes it atomically, others wait."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def prepare_synthetic(
     image_size: int,
     progress: Progress | None = None,
 ) -> Tables:
-    """The synthetic data set in a folder, generated there unless it is there already.
+    """Open the synthetic data set in a folder; generate it if it is absent.
 
     Safe to call from several processes at once: one generates under a lock, the others wait. The
-    folder appears by one rename; what a killed writer leaves is removed by the next call.
+    folder appears by one rename; the next call removes files of a killed writer.
 
     Args:
         root: the data set's own folder; must not hold anything else.
@@ -60,7 +60,7 @@ def prepare_synthetic(
         "generator_version": GENERATOR_VERSION,
     }  # fmt: skip
     if root.exists() and not (root / "dataset.json").is_file() and any(root.iterdir()):
-        # Ours appear by a rename, so an unfinished one is never found under this name.
+        # Ours appear by a rename, so an unfinished one never has this name.
         raise DataError(
             f"{root}: holds files, but no dataset.json",
             expected="an empty or absent folder for the synthetic data set",

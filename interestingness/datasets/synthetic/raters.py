@@ -1,7 +1,7 @@
 """Simulated raters of pairs: documented distributions, as arrays.
 
-Nobody here has seen a picture. Each rater is a formula whose constants were fitted so that its
-agreement with the others is the paper's; see docs/synthetic.md.
+No rater sees a picture. Each is a formula whose constants were fitted so that its agreement with
+the others is the paper's; see docs/synthetic.md.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _BLOCK = 20_000
 
 @dataclass(frozen=True, eq=False)
 class PairVotes:
-    """Votes of one kind of rater, ``samples`` a pair.
+    """Votes of one kind of rater, ``samples`` per pair.
 
     Attributes:
         left: whether left was chosen, shape (pairs, samples).
         left_first: whether left was shown first, shape (pairs, samples).
         worker: which worker answered, shape (pairs, samples); 0 for a model.
-        favoured: whether the given *reason* speaks for left, shape (pairs, samples).
+        favoured: whether the given *reason* is one for left, shape (pairs, samples).
     """
 
     left: NDArray[np.bool_]
@@ -45,7 +45,7 @@ def human_votes(
     rng: np.random.Generator,
     constants: Calibration,
 ) -> PairVotes:
-    """Five different workers a pair, each with a taste of their own, in random order.
+    """Simulate five different workers per pair, each with their own taste, in random order.
 
     P(left) = Phi(sharpness * truth + worker's weights · tastes ± order), where the order term
     favours the image shown first.
@@ -80,7 +80,7 @@ def threshold_judge_votes(
     noise: float,
     samples: int,
 ) -> PairVotes:
-    """A nearly deterministic judge with a position bias, asked in both orders.
+    """Simulate a nearly deterministic judge with a position bias, asked in both orders.
 
     It answers "second" where (utility of second − utility of first) + bias + noise is above 0: a
     pair closer than the bias gets "second" in both orders.
@@ -103,7 +103,7 @@ def threshold_judge_votes(
 def contradicting_judge_votes(
     margin: NDArray[np.float64], rng: np.random.Generator, *, guess: float
 ) -> PairVotes:
-    """One call per order; the reason follows the judge's utility, the choice often does not.
+    """Simulate one call per order; the reason follows the utility, the choice often not.
 
     Args:
         margin: the judge's utility, left minus right, shape (pairs,).
@@ -120,7 +120,7 @@ def contradicting_judge_votes(
 def constant_judge_votes(
     margin: NDArray[np.float64], rng: np.random.Generator, *, constant: float
 ) -> PairVotes:
-    """One call per order, nearly always "first"; the reason follows the judge's utility.
+    """Simulate one call per order, nearly always "first"; the reason follows the utility.
 
     Args:
         margin: the judge's utility, left minus right, shape (pairs,).
@@ -136,7 +136,7 @@ def constant_judge_votes(
 def single_answers(
     utility: NDArray[np.float64], rng: np.random.Generator, *, level: float, slope: float
 ) -> NDArray[np.bool_]:
-    """Five yes/no answers per image: P(yes) = Phi(level + slope * utility).
+    """Simulate five yes/no answers per image: P(yes) = Phi(level + slope * utility).
 
     Returns:
         Shape (images, 5).
@@ -146,7 +146,7 @@ def single_answers(
 
 
 def distinct_workers(items: int, workers: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Five different workers for every item, shape (items, 5)."""
+    """Draw five different workers for every item, shape (items, 5)."""
     found = np.empty((items, VOTES_PER_PAIR), dtype=np.int64)
     for start in range(0, items, _BLOCK):
         keys = rng.random((min(_BLOCK, items - start), workers))

@@ -1,4 +1,4 @@
-"""Why a simulated rater chose a picture: people write a word or two, models a sentence."""
+"""Write reasons of simulated raters: people give a word or two, models a sentence."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _HUMAN_TASTES: tuple[Taste, ...] = (TRUTH, OWN["affection"], OWN["aesthetic"])
 
 
 def short_reasons(scene: Scene) -> tuple[str, ...]:
-    """Nine things that people might write about a picture."""
+    """Return nine things that people might write about a picture."""
     values = {name: scene.value(name) for name in _SHORT if name != "unusual"}
     found: list[str] = []
     for taste in _HUMAN_TASTES:
@@ -49,13 +49,13 @@ def short_reasons(scene: Scene) -> tuple[str, ...]:
 
 
 def long_reason(scene: Scene) -> str:
-    """The sentence that a simulated model gives for preferring a picture."""
+    """Return the sentence that a simulated model gives for preferring a picture."""
     values = {name: scene.value(name) for name in _LONG if name != "unusual"}
     because = _LONG[JUDGE.strongest(scene)].format(**values)
     return f"The image of {subject_words(scene)} {because}."
 
 
 def pick(choices: Sequence[tuple[str, ...]], rng: np.random.Generator) -> list[str]:
-    """One phrase of each tuple."""
+    """Pick one phrase of each tuple."""
     at = rng.random(len(choices))
     return [options[int(u * len(options))] for options, u in zip(choices, at, strict=True)]

@@ -1,8 +1,8 @@
 """Scenes of the synthetic data set: plain attributes drawn from a documented population.
 
-Every attribute that a rater may care about is categorical, so that means and variances over the
-population are exact sums (see ``utility.py``). What only varies the picture (jitter of places and
-shades) hangs on ``Scene.variation``.
+Every attribute that a rater's taste may use is categorical, so that means and variances over the
+population are exact sums (see ``tastes.py``). ``Scene.variation`` seeds the jitter of places and
+shades, which no taste uses.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ class Scene:
     """One picture as plain attributes; ``draw.draw`` paints it.
 
     Attributes:
-        seed, index: where it comes from; a scene depends on nothing else.
+        seed, index: of the data set and in it; a scene depends on nothing else.
         subject, background, light, sky, palette, colour, position, size, clutter: values of
             the tables above.
         count: how many subjects, 1 to 5.
-        variation: seed of the jitter that only the painting sees.
+        variation: seed of the jitter that only the painting uses.
     """
 
     seed: int
@@ -100,17 +100,17 @@ class Scene:
 
     @property
     def unusual(self) -> bool:
-        """Whether the subject is away from home (a fish in a room)."""
+        """Return whether the subject is out of its usual place (a fish in a room)."""
         return self.background not in HABITATS[self.subject]
 
     def value(self, attribute: str) -> str:
-        """An attribute as the population tables spell it."""
+        """Return an attribute as the population tables spell it."""
         return str(getattr(self, attribute))
 
 
 @cache
 def joint(first: str, second: str) -> dict[tuple[str, str], float]:
-    """Probabilities of two attributes that are drawn together.
+    """Return the probabilities of two attributes that are drawn together.
 
     Args:
         first, second: one of ``BLOCKS``.
@@ -141,7 +141,7 @@ def joint(first: str, second: str) -> dict[tuple[str, str], float]:
 
 @cache
 def _sampler(*names: str) -> tuple[NDArray[np.float64], tuple[tuple[str, ...], ...]]:
-    """Cumulative probabilities and the values they stand for."""
+    """Return cumulative probabilities and their values."""
     table: dict[tuple[str, ...], float]
     if len(names) == 2:
         table = {tuple(key): share for key, share in joint(names[0], names[1]).items()}
@@ -155,7 +155,7 @@ _DRAWN = (*BLOCKS, *((name,) for name in POPULATION if name != "light"))
 
 
 def scene(seed: int, index: int) -> Scene:
-    """The scene of one place in one data set.
+    """Draw the scene of one place in one data set.
 
     Args:
         seed: of the data set, 0 or more.
@@ -186,5 +186,5 @@ def scene(seed: int, index: int) -> Scene:
 
 
 def synthetic_scenes(seed: int, count: int, *, start: int = 0) -> Iterator[Scene]:
-    """Scenes ``start`` to ``start + count - 1`` of a seed, made as they are asked for."""
+    """Yield scenes ``start`` to ``start + count - 1`` of a seed."""
     return (scene(seed, index) for index in range(start, start + count))

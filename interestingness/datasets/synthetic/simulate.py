@@ -1,4 +1,4 @@
-"""The tables of a synthetic data set, pictures apart."""
+"""Simulate the tables of a synthetic data set, without pictures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _STREAM = {"pairs": 11, "human": 12, GPT: 13, LLAMA: 14, DEEPSEEK: 15, "single":
 
 @dataclass(frozen=True, eq=False)
 class SyntheticWorld:
-    """Everything simulated, as arrays: what fitting needs, without the cost of tables.
+    """Everything simulated, as arrays: fitting needs these, but no tables.
 
     Attributes:
         scenes: one per image.
@@ -56,28 +56,28 @@ class SyntheticWorld:
 
     @cached_property
     def sources(self) -> ImageSources:
-        """Numbers per image."""
+        """Return numbers per image."""
         return image_sources(self.basis, self.constants)
 
     def difference(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Value of left minus value of right, shape (pairs, …) for values of (images, …)."""
+        """Return left minus right, shape (pairs, …) for values of shape (images, …)."""
         return values[self.pairs.left] - values[self.pairs.right]
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
-    """A generator of its own for each part, so that adding one part moves no other."""
+    """Make a separate generator for each part, so that a new part changes no other."""
     return np.random.default_rng((seed, _STREAM[name], 0))
 
 
 def image_id(index: int) -> str:
-    """Name of the scene at a place."""
+    """Return the id of the scene at a place."""
     return f"scene-{index:06d}"
 
 
 def make_world(
     images: int, degree: int, seed: int, constants: Calibration = CALIBRATED
 ) -> SyntheticWorld:
-    """Scenes, pairs and numbers per image.
+    """Simulate scenes, pairs and numbers per image.
 
     Raises:
         DataError: if no graph has so many images with so many pairs each.
@@ -91,7 +91,7 @@ def make_world(
 
 
 def pair_votes(world: SyntheticWorld, seed: int) -> dict[str, PairVotes]:
-    """Votes of the crowd ("human") and of three judges, by rater."""
+    """Simulate votes of the crowd ("human") and of three judges, by rater."""
     basis, constants = world.basis, world.constants
     tastes = np.stack(list(basis.own.values()), axis=1)
     judge = world.difference(basis.judge(constants))
@@ -112,7 +112,7 @@ def pair_votes(world: SyntheticWorld, seed: int) -> dict[str, PairVotes]:
 def simulated_tables(
     images: int, degree: int, seed: int, *, constants: Calibration = CALIBRATED
 ) -> dict[str, pa.Table]:
-    """All tables of a synthetic data set; ``images`` without paths.
+    """Simulate all tables of a synthetic data set; ``images`` without paths.
 
     Args:
         images: number of images, 2 or more.
@@ -121,7 +121,7 @@ def simulated_tables(
         constants: fitted numbers of the raters.
 
     Returns:
-        "images", "pairs", "votes", "judgments" and "scores", as docs/data_format.md has them.
+        "images", "pairs", "votes", "judgments" and "scores", as in docs/data_format.md.
 
     Raises:
         DataError: if no graph has so many images with so many pairs each.
@@ -149,7 +149,7 @@ def _image_table(world: SyntheticWorld, seed: int) -> pa.Table:
     rng, sources = stream(seed, "tags"), world.sources
     words = [tags(scene, rng) for scene in world.scenes]
     for row, flagged in enumerate(sources.scores["lafin"] > 0):
-        # The leak that LaFin's authors removed: the platform's own success becomes a tag.
+        # The leak that LaFin's authors removed: tags that name the platform's own selection.
         share = _LEAK_SHARE if flagged else _INNOCENT_SHARE
         u = float(sources.leak[row])
         if u < share:

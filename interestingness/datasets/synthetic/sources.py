@@ -1,4 +1,4 @@
-"""One number per image from every simulated source; each image depends on (seed, index) only."""
+"""Simulate sources: one number per image each, which depends on (seed, index) only."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ImageSources:
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """What the sources are made of before any fitted weight, shape (images,) or (images, …).
+    """Parts of the sources before any fitted weight, shape (images,) or (images, …).
 
     Attributes:
         seed: of the scenes.
@@ -83,7 +83,7 @@ class Basis:
 
     @classmethod
     def of(cls, scenes: Sequence[Scene]) -> Basis:
-        """The basis of scenes of one seed."""
+        """Compute the basis of scenes of one seed."""
         normal, uniform = np.empty((len(scenes), 8)), np.empty((len(scenes), 5))
         for row, scene in enumerate(scenes):
             rng = np.random.default_rng((scene.seed, scene.index, _STREAM["image"]))
@@ -92,12 +92,12 @@ class Basis:
         return cls(scenes[0].seed, TRUTH.of(scenes), JUDGE.of(scenes), own, normal, uniform)
 
     def judge(self, constants: Calibration) -> NDArray[np.float64]:
-        """GPT-4o's utility: the planted one plus its own, standardised, shape (images,)."""
+        """Return GPT-4o's utility: planted plus its own, standardised, shape (images,)."""
         total = constants.judge_truth * self.truth + self.judge_own
         return total / judge_taste(constants).moments()[1]
 
     def latent(self, name: str, constants: Calibration) -> NDArray[np.float64]:
-        """What lies under a score, variance 1: attributes, and a little that none explains."""
+        """Return a score's latent value, variance 1: attributes and a little noise."""
         truth, judge = constants.mixes[name]
         own = _OWN_OF[name]
         parts = ((truth, TRUTH), (judge, judge_taste(constants)), (1.0, OWN[own]))
@@ -109,12 +109,12 @@ class Basis:
 
 
 def judge_taste(constants: Calibration) -> Taste:
-    """GPT-4o's taste: the planted one plus its own."""
+    """Return GPT-4o's taste: the planted one plus its own."""
     return combine((constants.judge_truth, TRUTH), (1.0, JUDGE))
 
 
 def image_sources(basis: Basis, constants: Calibration) -> ImageSources:
-    """Scores, owners and dates.
+    """Simulate scores, owners and dates.
 
     Args:
         basis: of the scenes.
@@ -137,7 +137,7 @@ def image_sources(basis: Basis, constants: Calibration) -> ImageSources:
 def _social(
     basis: Basis, followers: NDArray[np.float64], constants: Calibration
 ) -> dict[str, NDArray[np.float64]]:
-    """Counts with heavy tails and many zeros, and the flag that drives them.
+    """Simulate counts with heavy tails and many zeros, and the flag that drives them.
 
     The flag multiplies views by nine; with the taste that both share, flagged images hold about
     97 % of all views (as in LaFin).
@@ -163,7 +163,7 @@ def _social(
 
 
 def _poisson(uniform: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Poisson numbers by inversion; scipy.stats would take a second to import."""
+    """Draw Poisson numbers by inversion; scipy.stats would take a second to import."""
     above = np.ceil(pdtrik(uniform, mean))
     below = np.maximum(above - 1, 0)
     return np.where(pdtr(below, mean) >= uniform, below, above)

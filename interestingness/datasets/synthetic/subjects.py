@@ -1,4 +1,4 @@
-"""Sixteen subjects, each about two local units wide and two high, standing on y = 0."""
+"""Paint sixteen subjects, each about two local units wide and high, standing on y = 0."""
 
 from __future__ import annotations
 

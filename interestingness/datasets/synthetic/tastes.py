@@ -26,18 +26,18 @@ Effects = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True, eq=False)
 class Taste:
-    """Effects by attribute and value; what is not named counts 0.
+    """Effects by attribute and value; values that are not named count 0.
 
     Attributes:
         effects: attribute → value → effect.
-        unusual: effect of a subject away from home.
+        unusual: effect of a subject out of its usual place.
     """
 
     effects: Effects
     unusual: float = 0.0
 
     def moments(self) -> tuple[float, float]:
-        """Exact mean and standard deviation over the population."""
+        """Compute the exact mean and standard deviation over the population."""
         mean, variance = 0.0, 0.0
         for block in BLOCKS:
             first, second = (self.effects.get(name, {}) for name in block)
@@ -56,7 +56,7 @@ class Taste:
         return mean, float(np.sqrt(variance))
 
     def of(self, scenes: Sequence[Scene]) -> NDArray[np.float64]:
-        """Standardised value of each scene: mean 0 and variance 1 over the population.
+        """Return each scene's value, standardised to mean 0 and variance 1 over the population.
 
         Args:
             scenes: any scenes, of any seed.
@@ -71,14 +71,14 @@ class Taste:
         return (total - mean) / deviation
 
     def strongest(self, scene: Scene) -> str:
-        """The attribute that speaks most for a scene, "unusual" among them."""
+        """Return the attribute with the largest effect for a scene; "unusual" counts as one."""
         found = {name: table.get(scene.value(name), 0.0) for name, table in self.effects.items()}
         found["unusual"] = self.unusual * scene.unusual
         return max(found, key=lambda name: found[name])
 
 
 def combine(*parts: tuple[float, Taste]) -> Taste:
-    """Weighted sum of standardised tastes, itself a taste."""
+    """Combine standardised tastes to a taste by a weighted sum."""
     effects: dict[str, dict[str, float]] = {}
     unusual = 0.0
     for weight, taste in parts:

@@ -1,4 +1,4 @@
-"""Words for a scene: caption, one-sentence description, tags."""
+"""Describe a scene in words: caption, one-sentence description, tags."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _RELATED = {
 
 
 def subject_words(scene: Scene) -> str:
-    """Number, colour and noun: "three red balloons", "an orange cat"."""
+    """Return number, colour and noun: "three red balloons", "an orange cat"."""
     noun = _NOUN.get(scene.subject, scene.subject)
     if scene.count > 1:
         noun = _PLURAL.get(scene.subject, noun + "s")
@@ -46,7 +46,7 @@ def subject_words(scene: Scene) -> str:
 
 
 def caption(scene: Scene) -> str:
-    """Every attribute in about 25 words; what the small CLIP is trained on."""
+    """Name every attribute in about 25 words; the small CLIP is trained on these captions."""
     sky = f" with {_SKY[scene.sky]}" if scene.sky in _SKY else ""
     clutter = ", many things around" if scene.clutter == "busy" else ""
     return (
@@ -56,7 +56,7 @@ def caption(scene: Scene) -> str:
 
 
 def description(scene: Scene) -> str:
-    """One sentence as a describing model would write it, less complete than the caption."""
+    """Write a sentence as a model would, less complete than the caption."""
     verb = "is" if scene.count == 1 else "are"
     sky = f", with {_SKY[scene.sky]} above" if scene.sky in _SKY else ""
     words = subject_words(scene)
@@ -67,7 +67,7 @@ def description(scene: Scene) -> str:
 
 
 def tags(scene: Scene, rng: np.random.Generator) -> list[str]:
-    """What an owner might have typed: three to seven words, some attributes left out.
+    """Return an owner's tags: three to seven words, some attributes left out.
 
     Args:
         scene: the picture.
