@@ -153,7 +153,7 @@ def test_a_batch_larger_than_the_data(
         (
             ["model=finetuned_clip", "model/tuning=lora", "model.tuning.targets=[nope]"],
             WeightsError,
-            "no matrix in the blocks of VisionTransformer is called 'nope'",
+            "is called 'nope'",
         ),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, list) else "",

@@ -38,7 +38,7 @@ def test_measurements_are_kept(synthetic_material, measured, monkeypatch):
     def again(*_):
         raise AssertionError("measured twice")
 
-    monkeypatch.setattr("interestingness.models.backbones.attributes.measured", again)
+    monkeypatch.setattr("interestingness.stats.attributes.catalogue.measured", again)
     found = measure(synthetic_material, attributes=None, scores=[])
     np.testing.assert_array_equal(found.values[:, :13], measured.values[:, :13])
 
