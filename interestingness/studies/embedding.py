@@ -97,7 +97,7 @@ def text_vectors(
         Shape (texts, dim); a row of zeros stays as it is.
 
     Raises:
-        InterestingnessError: from the embedder; what was embedded before stays cached, and the message
+        InterestingnessError: from the embedder; earlier ones stay cached, and the message
             says so.
         DataError: for vectors of a wrong number or that are not finite.
     """
