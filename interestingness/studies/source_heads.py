@@ -166,15 +166,17 @@ def fit_heads(
         target = np.stack([preference for preference, _ in learnt], axis=1)
         weight = np.stack([w for _, w in learnt], axis=1)
         heads.train_pairs[:, number] = (weight[train] > 0).sum(axis=0)
-        judged = [_labels(reference, pairs, split.train)[0] for reference in references.values()]
+        preferences = [
+            _labels(reference, pairs, split.train)[0] for reference in references.values()
+        ]
         for fit, (scores, fits) in enumerate(
             _scores(features.values, pairs, target, weight, train, training)
         ):
             heads.missing[fit, :, number] = fits.missing[0]
             if fit == 0:
                 heads.l2[:, number] = fits.l2[0]
-            _compare(heads, fit, number, scores, pairs, test, judged)
-        for j, preference in enumerate(judged):
+            _compare(heads, fit, number, scores, pairs, test, preferences)
+        for j, preference in enumerate(preferences):
             known = ~np.isnan(preference[test]) & (preference[test] != 0.5)
             heads.decided[j, number] = known.sum()
             heads.ceiling[j, number] = _ceiling(people[j], test[known], len(pairs))
@@ -237,13 +239,13 @@ def _compare(
     scores: Array,
     pairs: Pairs,
     test: NDArray[np.int64],
-    judged: list[Array],
+    preferences: list[Array],
 ) -> None:
     fine = np.flatnonzero(heads.missing[fit, :, number] == "")
     if not len(fine) or not len(test):
         return
     margin = scores[pairs.left[test]] - scores[pairs.right[test]]
-    for j, preference in enumerate(judged):
+    for j, preference in enumerate(preferences):
         known = ~np.isnan(preference[test]) & (preference[test] != 0.5)
         if known.any():
             for k in fine.tolist():
