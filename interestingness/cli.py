@@ -1,6 +1,6 @@
-"""``interestingness COMMAND …``: a table of commands, and what runs them.
+"""``interestingness COMMAND …``: the table of commands, and how they are run.
 
-Nothing heavy is imported before a job is known to run.
+Heavy modules are imported only once it is known that a job runs.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ PACKAGE = "interestingness."
 
 @dataclass(frozen=True)
 class Command:
-    """What a command does.
+    """One command.
 
     Attributes:
-        arguments: what one types after it, for the list of commands.
+        arguments: what the user types after it, for the list of commands.
         help: one line about it; "" leaves it out of the list.
         run: ``module:function``, below this package; it gets the composed config or the options.
         config: composed with ``OPTION=VALUE``; "" where ``commands.options`` has the options.
@@ -146,10 +146,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def usage(beginning: str = "") -> str:
-    """The list of commands.
+    """Write the list of commands.
 
     Args:
-        beginning: first word of those to list, such as ``pairs``; all where none has it.
+        beginning: first word of those to list, such as ``pairs``; all if none begins with it.
     """
     chosen = {name: c for name, c in COMMANDS.items() if name.split()[0] == beginning} or COMMANDS
     lines = [(f"{name} {c.arguments}", c.help) for name, c in chosen.items() if c.help]
@@ -193,26 +193,26 @@ def run_command(name: str, words: Sequence[str]) -> None:
 
 
 def train() -> None:
-    """``python train.py …``: ``interestingness train``."""
+    """Run ``interestingness train`` for ``python train.py …``."""
     main(["train", *sys.argv[1:]])
 
 
 def evaluate() -> None:
-    """``python evaluate.py …``: ``interestingness evaluate``."""
+    """Run ``interestingness evaluate`` for ``python evaluate.py …``."""
     main(["evaluate", *sys.argv[1:]])
 
 
 def of_study(arguments: Sequence[str]) -> bool:
-    """Whether what follows ``evaluate`` is for a study: by name, or by an experiment's choice.
+    """Check whether what follows ``evaluate`` is for a study, by name or by an experiment.
 
-    A checkpoint has its experiment behind it.
+    With a checkpoint, ``experiment`` names an option of the training run.
     """
     keys = {argument.partition("=")[0] for argument in arguments}
     return "study" in keys or ("experiment" in keys and "ckpt" not in keys)
 
 
 def conf_folder() -> Path:
-    """Our ``conf``: inside an installed wheel, beside the package in a clone."""
+    """Find our ``conf``: inside an installed wheel, beside the package in a clone."""
     inside = Path(__file__).parent / "conf"
     return inside if inside.is_dir() else Path(__file__).parents[1] / "conf"
 
@@ -224,12 +224,12 @@ def _hydra(job: Callable[[Any], Any], config: str, given: Sequence[str]) -> None
     from interestingness.runs.worker import as_worker
 
     plugins.register()
-    logging.raiseExceptions = False  # a log on a full disk: the job itself says so, once
+    logging.raiseExceptions = False  # a log on a full disk: the job itself reports it, once
     original = list(sys.argv)
 
     @hydra.main(version_base="1.3", config_path=str(conf_folder().resolve()), config_name=config)
     def run(cfg: Any) -> Any:
-        # Lightning starts further ranks by running the command line again, so it must be whole.
+        # Hydra has read its own words; what reads sys.argv later (W&B) finds what was typed.
         sys.argv = original
         paths = cfg.get("paths") or {}
         return _told(
@@ -244,12 +244,12 @@ def _hydra(job: Callable[[Any], Any], config: str, given: Sequence[str]) -> None
             run()
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader (`… --help | head`) has seen enough; nothing is to be flushed into its pipe.
+        # The reader (`… --help | head`) has closed its pipe; flushing into it would fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _check_words(words: Sequence[str]) -> None:
-    """Refuse old names of options, and groups set to null, which end in a traceback of Hydra's.
+    """Refuse old names of options, and groups set to null, which make Hydra fail.
 
     Raises:
         ConfigError: naming the option, or the group and its options.
@@ -271,7 +271,7 @@ def _check_words(words: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def _one_run_folder() -> Iterator[list[str]]:
-    """Overrides with which only the first of several processes leaves a run folder.
+    """Return overrides with which only the first of several processes makes a run folder.
 
     Raises:
         SystemExit: for a sweep, which every process would run.
@@ -282,7 +282,7 @@ def _one_run_folder() -> Iterator[list[str]]:
 
     world = world_of()
     if world is not None:
-        hold_back_sigterm()  # before any thread begins
+        hold_back_sigterm()  # before any thread starts
     end_with_parent()
     if world is None:
         yield []
@@ -305,7 +305,7 @@ def _one_run_folder() -> Iterator[list[str]]:
 
 
 def _told(job: Callable[[], Any], folders: Sequence[str] = ()) -> Any:
-    """Run it; an error of ours becomes a few lines and its exit status, without a traceback.
+    """Run a job; print an error of ours in a few lines, without a traceback, and exit.
 
     Args:
         job: what to run.
@@ -325,9 +325,9 @@ def _told(job: Callable[[], Any], folders: Sequence[str] = ()) -> Any:
 
 
 def quoted(argument: str) -> str:
-    """An override as Hydra's grammar takes it: ``images=~/photos`` needs quotes there.
+    """Quote an override for Hydra's grammar: ``images=~/photos`` needs quotes there.
 
-    What Hydra can read is left alone, so that sweeps and nested values stay what they are.
+    What Hydra can parse stays as it is, such as sweeps and nested values.
     """
     key, equals, value = argument.partition("=")
     if not equals or argument.startswith("-"):
@@ -344,7 +344,7 @@ def quoted(argument: str) -> str:
 
 
 def own_error(error: BaseException | None) -> InterestingnessError | None:
-    """The error of ours behind another one: Hydra wraps what a constructor raises."""
+    """Find the error of ours behind another one: Hydra wraps what a constructor raises."""
     while error is not None:
         if isinstance(error, InterestingnessError):
             return error

@@ -1,4 +1,4 @@
-"""Asks models about images and texts, and keeps what they answer: tasks, requests, replies, votes.
+"""Ask models about images and texts, and keep their answers: tasks, requests, replies, votes.
 
 Reads no config and fits nothing. Only ``transport`` and ``batch/provider`` know the openai package;
 a reply is stored in the ledger before it is parsed; keys are neither stored nor shown.

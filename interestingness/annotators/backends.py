@@ -40,7 +40,7 @@ class Backend:
 
     Attributes:
         name: the option's name; part of a task's identity.
-        model: as the server calls it; becomes the rater id of its votes.
+        model: the server's name for it; becomes the rater id of its votes.
         base_url: where requests go, e.g. ``https://api.openai.com/v1``; None for a simulated judge
             inside this process.
         key_env: environment variable that holds the key; None for servers without keys.
@@ -49,7 +49,7 @@ class Backend:
         detail: of images (``low``, ``high``, ``auto``), or None where servers do not know it.
         parameters: sent with every request: temperature, logprobs, ….
         allowed: names of the parameters that the model takes; others are refused here.
-        structured: ways to be sure of JSON to try in the preflight, the best first.
+        structured: ways to enforce JSON to try in the preflight, the best first.
         cap: most tokens of an answer.
         cap_name: ``max_completion_tokens`` or ``max_tokens``.
         tokens_per_image: most tokens of one image, until the preflight has measured it.
@@ -58,7 +58,7 @@ class Backend:
             What the server allows a minute is read from its answers.
         models: further names under which the model may answer; another name ends a run.
         batch: limits of the batch interface: ``requests`` and ``bytes`` of one file; None if the
-            server has no such thing.
+            server has none.
         max_side: longest side of an image that is sent, in pixels.
         quality: JPEG quality of images that are sent.
         shutdown: date at which the provider switches the model off, as it announced it.
@@ -95,7 +95,7 @@ class Backend:
         """Check what can be checked without a network.
 
         Raises:
-            ConfigError: one for all that is wrong.
+            ConfigError: one error that lists everything that is wrong.
         """
         wrong = []
         if bool(self.simulated is not None) == bool(self.base_url):
@@ -142,22 +142,22 @@ class Backend:
 
     @property
     def host(self) -> str:
-        """Where photographs would go."""
+        """Return the host that photographs would be sent to."""
         return host_of(self.base_url) if self.base_url else "(nowhere: simulated in this process)"
 
     @property
     def local(self) -> bool:
-        """Whether nothing leaves this machine."""
+        """Check that nothing leaves this machine."""
         return self.base_url is None or is_loopback(self.host)
 
     @cached_property
     def transcode(self) -> Transcode:
-        """How images are made ready."""
+        """Return the rule by which images are encoded for sending."""
         return Transcode(self.max_side, self.quality)
 
     @property
     def price_list(self) -> Price:
-        """The price.
+        """Return the price list.
 
         Raises:
             ConfigError: if it is not known.
@@ -166,12 +166,12 @@ class Backend:
 
     @cached_property
     def sampling(self) -> dict[str, Any]:
-        """The parameters that belong to a task's identity."""
+        """Return the parameters that belong to a task's identity."""
         kept = {k: v for k, v in self.parameters.items() if k not in ANSWER_ONLY}
         return {**kept, "logprobs": bool(self.parameters.get("logprobs", False))}
 
     def meter(self, prompts: Iterable[Prompt] = ()) -> Meter:
-        """Reserves and costs, with bounds on the tokens of these prompts.
+        """Make the meter of reserves and costs, with bounds on the tokens of these prompts.
 
         Raises:
             ConfigError: if the price is not known.

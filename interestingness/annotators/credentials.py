@@ -1,4 +1,4 @@
-"""Keys come from the environment, go to their own host only, and are never shown."""
+"""Read keys from the environment; they go to their own host only and are never shown."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _OPENAI_KEY = re.compile(r"sk-(proj|svcacct|admin)-")
 
 
 def host_of(base_url: str, *, where: str = "annotator") -> str:
-    """The host that a base URL leads to.
+    """Return the host of a base URL.
 
     Args:
         base_url: an address.
         where: prefix of the option that holds it, for the message.
 
     Raises:
-        ConfigError: if it is no http(s) URL, or carries a password, a query or a fragment.
+        ConfigError: if it is not an http(s) URL, or has a password, a query or a fragment.
     """
     try:
         parts = urlsplit(base_url)
@@ -46,7 +46,7 @@ def host_of(base_url: str, *, where: str = "annotator") -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host is this machine."""
+    """Check whether the host is this machine."""
     if host == "localhost":
         return True
     try:
@@ -63,7 +63,7 @@ def read_key(
     environ: Mapping[str, str] = os.environ,
     where: str = "annotator",
 ) -> Secret | None:
-    """The key for a host, or a reason not to send it there.
+    """Read the key for a host, if it may be sent there.
 
     Args:
         variable: name of the environment variable; None for a server that wants no key.
@@ -79,7 +79,7 @@ def read_key(
     host = host_of(base_url, where=where)
     if variable is None:
         return None
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):  # perhaps a pasted key: not echoed
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):  # perhaps a pasted key: not shown
         raise ConfigError(
             f"{where}.key_env is no name of an environment variable",
             expected="a name such as OPENAI_API_KEY; never the key itself",

@@ -1,4 +1,4 @@
-"""Texts become vectors by a service's embeddings endpoint, each distinct text bought once."""
+"""Embed texts through a service's embeddings endpoint, each distinct text bought once."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class ServiceEmbedder:
         self.budget = budget
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """One vector a text, in the order given, shape (texts, dim); equal texts are asked once.
+        """Embed texts in the order given, shape (texts, dim); equal texts are asked once.
 
         Raises:
             ConfigError: for an empty text, or if more than a dollar may be spent without a budget.
@@ -155,7 +155,7 @@ class ServiceEmbedder:
             )
 
     def fingerprint(self) -> str:
-        """Hash of what decides a text's vector."""
+        """Hash what determines a text's vector."""
         about = [self.backend.name, self.backend.model, self.dimensions]
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""From the bytes of an answer to a verdict; pure, so that answers can be read anew at any time.
+"""Parse the bytes of an answer into a verdict; pure, so that answers can be parsed again.
 
 The only repairs are a code fence and white space around the JSON object. Whatever else is wrong is
 a reject with its kind, never a guess.
@@ -94,7 +94,7 @@ def _words(data: bytes) -> str:
 
 
 def _object(data: bytes) -> dict[str, Any]:
-    """The body as a JSON object that is no error."""
+    """Read the body as a JSON object that is not an error."""
     text = data.strip()
     if not text:
         _no("empty_body")
@@ -192,7 +192,7 @@ def _no_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _vector(task: Task, body: Mapping[str, Any]) -> Answer:
-    """The vector of one text as base64 of little-endian float32."""
+    """Read the vector of one text from base64 of little-endian float32."""
     data = body.get("data")
     if not isinstance(data, list) or len(data) != 1 or not isinstance(data[0], dict):
         number = len(data) if isinstance(data, list) else 0
@@ -224,7 +224,7 @@ def _vector(task: Task, body: Mapping[str, Any]) -> Answer:
 
 
 def _usage(usage: Any) -> Usage | None:
-    """Tokens as counted by the server; what is no number of tokens is as good as absent."""
+    """Read the server's token counts; anything that is not a count is ignored."""
     if not isinstance(usage, dict):
         return None
 

@@ -1,6 +1,6 @@
-"""A few calls before money is spent: does the model see, keep the order and the cap, count tokens?
+"""Check with a few calls that a model sees, keeps order and cap, and counts tokens.
 
-A model without vision answers questions about images without a word of warning, some servers take a
+A model without vision answers questions about images without a warning, some servers take a
 schema and answer with status 500, and some ignore the cap. So two solid squares are asked about in
 both orders, and once without images under a small cap. The calls go through the ledger like all
 others; a day's result is found there again.
@@ -67,10 +67,10 @@ class Fitness:
 
 @dataclass
 class Canary:
-    """The tasks of the preflight.
+    """Tasks of the preflight.
 
     Attributes:
-        backend: who is looked at.
+        backend: the backend that is checked.
         prompt: which of two images is more blue.
         day: results are asked for anew on another day.
         sources: the red and the blue square, by hash.
@@ -228,7 +228,7 @@ def _mass(parsed: Parsed) -> float | None:
 
 
 def check_listing(backend: Backend, reply: Reply, *, today: date) -> list[str]:
-    """Is the model there, and for how long?
+    """Check that the server lists the model and will keep it.
 
     Args:
         backend: who will be asked.
@@ -279,7 +279,7 @@ def _read_listing(reply: Reply) -> dict[str, Mapping[str, Any]] | None:
 
 
 def _read_day(value: Any) -> str | None:
-    """A date given as text or as seconds since 1970."""
+    """Read a date given as text or as seconds since 1970."""
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value, UTC).date().isoformat()

@@ -1,4 +1,4 @@
-"""What a call costs, in whole millionths of a dollar; never a guess where money is at stake."""
+"""Compute what a call costs, in whole millionths of a dollar; never guess a price."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Price:
 
     @property
     def free(self) -> bool:
-        """Whether nothing is ever charged."""
+        """Check whether nothing is ever charged."""
         return self.prompt == 0 and self.completion == 0
 
     @property
@@ -83,7 +83,7 @@ class Price:
         return hashlib.sha256(canonical_json(numbers).encode()).hexdigest()[:12]
 
     def cost(self, prompt_tokens: int, completion_tokens: int) -> int:
-        """In millionths of a dollar, rounded up."""
+        """Compute the cost in millionths of a dollar, rounded up."""
         return token_cost(
             prompt_tokens,
             completion_tokens,
@@ -92,7 +92,7 @@ class Price:
         )
 
     def in_batches(self) -> Price:
-        """What the same costs through the provider's batch interface.
+        """Return the prices of the provider's batch interface.
 
         Raises:
             ConfigError: if that is not known: nothing starts then.
@@ -106,7 +106,7 @@ class Price:
         return Price(self.prompt * self.batch, self.completion * self.batch, None, self.as_of)
 
     def table(self) -> dict[str, JSON]:
-        """For the ledger's record of a run."""
+        """Return the price list for the ledger's record of a run."""
         return {
             "prompt": self.prompt,
             "completion": self.completion,
@@ -145,14 +145,14 @@ class Meter:
         return replace(self, price=self.price.in_batches())
 
     def prompt_tokens(self, kind: str) -> int:
-        """Most tokens that the prompt of one task may have."""
+        """Return the most tokens that the prompt of one task may have."""
         seen = self.measured.get(kind)
         if seen is None:
             return self.bound[kind]
         return -(-seen * (100 + MARGIN_PERCENT) // 100)
 
     def reserve(self, task: Task, retry_with: str | None = None) -> int:
-        """The most that one attempt may cost, in millionths of a dollar."""
+        """Return the most that one attempt may cost, in millionths of a dollar."""
         if task.kind == "embedding":
             # A token is at least one byte of the text.
             return self.price.cost(len(str(task.subject["text"]).encode()) + _FRAME, 0)
@@ -160,7 +160,7 @@ class Meter:
         return self.price.cost(self.prompt_tokens(task.kind), cap)
 
     def cost(self, usage: Usage) -> int | None:
-        """What an answer cost; None where its tokens were not told."""
+        """Return what an answer cost; None where its tokens are unknown."""
         prompt, completion = usage.prompt_tokens, usage.completion_tokens
         if prompt is None or completion is None or prompt < 0 or completion < 0:
             return None
@@ -211,7 +211,7 @@ class CostEstimate:
 
 
 def confirm(estimate: CostEstimate, *, budget: float | None, yes: bool = False) -> None:
-    """A budget or a yes is needed before more than a dollar can be spent, by a pilot too.
+    """Require a budget or a yes before more than a dollar can be spent, by a pilot too.
 
     Raises:
         ConfigError: otherwise.

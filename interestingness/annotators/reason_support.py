@@ -1,4 +1,4 @@
-"""Does the reason speak of the image that was chosen? Some models contradict themselves.
+"""Check whether a reason is about the chosen image: some models contradict themselves.
 
 The paper dropped two models because they chose one image and praised the other. The rule here is
 one of words and errs on the side of "unclear"; it is made for counting over many answers, not for
@@ -30,7 +30,7 @@ _CLAUSES = re.compile(
 
 
 def reason_supports(choice: str, reason: str, *, canvas: bool = False) -> str:
-    """Whether a reason speaks for the image that was chosen.
+    """Check whether a reason speaks for the image that was chosen.
 
     Each clause that names exactly one of the two images speaks for it, or against it where it holds
     a word such as "less" or "dull". What follows "than" or "compared to" speaks for neither.

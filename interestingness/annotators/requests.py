@@ -1,4 +1,4 @@
-"""From a task to the bytes of its request, made just before they are sent."""
+"""Build the bytes of a task's request, just before they are sent."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def chat_body(
     sample: int,
     cap: int,
 ) -> dict[str, Any]:
-    """Body of a chat completion: system, then captions and images in turn, then what is asked."""
+    """Build the body of a chat completion: system, then captions and images, then the question."""
     content: list[dict[str, Any]] = []
     for caption, image in zip(prompt.captions, images, strict=True) if images else ():
         if caption:
@@ -143,5 +143,5 @@ def _structured(prompt: Prompt, mode: str) -> dict[str, Any]:
 
 
 def encoded(body: Mapping[str, Any]) -> bytes:
-    """JSON without spaces."""
+    """Encode as JSON without spaces."""
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Is the model still the one that answered before? By its name, and by its answers.
+"""Check by name and by answers that the model is still the one that answered before.
 
 A provider may change a model behind its name. So a few pairs that were answered on an earlier day
 are asked once more, always the same ones; far fewer equal choices than a steady model gives mean
@@ -27,7 +27,7 @@ ALARM = 0.01
 
 @dataclass(frozen=True)
 class Repetition:
-    """What came of asking again.
+    """Result of asking again.
 
     Attributes:
         asked: tasks that were answered on both days.
@@ -46,7 +46,7 @@ class Repetition:
 
     @property
     def alarm(self) -> bool:
-        """Whether another model seems to answer."""
+        """Check whether another model seems to answer."""
         return self.p_value < ALARM
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""From an image file to the bytes that leave this machine: upright, small, without metadata."""
+"""Encode an image file for sending: upright, small, without metadata."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ answered stays answered. Another rule, such as another resampling filter, is."""
 
 @dataclass(frozen=True)
 class Transcode:
-    """How an image is made ready for sending.
+    """The rule by which an image is encoded for sending.
 
     Attributes:
         max_side: longest side in pixels; smaller images stay as large as they are.
@@ -85,7 +85,7 @@ class Transcode:
 
 
 def source_hash(data: bytes) -> str:
-    """SHA-256 of a file as it lies on disk: how tasks name an image."""
+    """Hash a file's bytes (SHA-256), by which tasks name an image."""
     return hashlib.sha256(data).hexdigest()
 
 

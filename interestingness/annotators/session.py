@@ -1,4 +1,4 @@
-"""One backend, one ledger, some tasks: the preflight, then the asking."""
+"""Ask one backend some tasks through one ledger, after a preflight."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Server(Sender, Protocol):
 
 @contextlib.asynccontextmanager
 async def connect(backend: Backend) -> AsyncIterator[Server]:
-    """The way to a backend: a transport, or a simulated judge in this process.
+    """Connect to a backend: a transport, or a simulated judge in this process.
 
     Raises:
         ConfigError: if the key is absent, or may not go to this host.
@@ -85,12 +85,12 @@ async def connect(backend: Backend) -> AsyncIterator[Server]:
 
 @dataclass
 class Session:
-    """What asking needs, whatever is asked.
+    """What all kinds of asking need.
 
     Attributes:
         backend: who is asked.
         ledger: open for writing.
-        server: the way there.
+        server: sends requests to it.
         prompts: rendered, by id.
         sources: images by hash.
         meter: reserves and costs.
@@ -107,7 +107,7 @@ class Session:
     _served: str | None = field(default=None, init=False)
 
     async def preflight(self, canary: Canary | None, *, today: date) -> Fitness:
-        """Is the model there, does it see, what does it cost? Measured tokens go to the meter.
+        """Check that the model exists and sees, and measure its tokens for the meter.
 
         Args:
             canary: two squares to ask about; None where no image is sent.
@@ -180,7 +180,7 @@ class Session:
         return parsed, why if parsed is None else ""
 
     def _check_ending(self, ended: Summary) -> None:
-        """Refuse to go on after what another way of asking would not mend."""
+        """Refuse to go on after an error that another way of asking would not avoid."""
         code, reason = ended.exit_code, ended.reason
         if code == Exit.KEY:
             raise PreflightError(reason, todo="renew the key; nothing was asked", exit_code=code)
@@ -229,7 +229,7 @@ class Session:
         return parsed[0].choice if parsed is not None and isinstance(parsed[0], Answer) else None
 
     def _last_answer(self, task: Task) -> Parsed | None:
-        """What the last stored answer to a task says."""
+        """Return the last stored answer to a task."""
         for n in range(MOST_ATTEMPTS, 0, -1):
             reply = self.ledger.reply(f"{task.key[:32]}-{n}")
             if reply is not None:

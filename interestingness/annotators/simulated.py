@@ -1,4 +1,4 @@
-"""A simulated judge: seeded, offline, with a liking for a place. Nothing it says is evidence.
+"""A simulated judge: seeded, offline, with a place bias. Its answers are no evidence.
 
 It reads the same request bytes as a real server and gives the same kind of reply bytes, so that all
 that lies between a task and a vote is exercised without a network.
@@ -43,15 +43,15 @@ class SimulatedJudge:
         sharpness: logits per unit of utility.
         order_term: logits for the image shown first; negative favours the second.
         noise: standard deviation of a pair's own deviation, in logits.
-        utilities: utility by SHA-256 of an image's sent bytes. An image that is not there is judged
-            by its colourfulness (Hasler and Süsstrunk 2003), in units of 25 around 40.
+        utilities: utility by SHA-256 of an image's sent bytes. An image without one has the utility
+            of its colourfulness (Hasler and Süsstrunk 2003), in units of 25 around 40.
         refusals: share of requests that are refused.
         invalid: share of answers that are no JSON.
         contradictions: share of reasons that praise the other image.
         sees: whether it looks at images at all; if not, it answers like a model without vision.
         caps: whether it keeps to the cap on tokens.
         modes: ways of structured output that it accepts; others are refused with status 400.
-        model: what it calls itself.
+        model: the name under which it answers.
     """
 
     seed: int
@@ -200,7 +200,7 @@ class SimulatedJudge:
         return np.random.default_rng(int.from_bytes(digest, "big")).normal(size=size)
 
     def _uniform(self, data: bytes, what: str) -> float:
-        """In [0, 1), decided by the seed and the bytes."""
+        """Draw a number in [0, 1) from the seed and the bytes."""
         hashed = hashlib.blake2b(f"{self.seed} {what} ".encode() + data, digest_size=8)
         return int.from_bytes(hashed.digest(), "big") / 2**64
 
@@ -224,12 +224,12 @@ class SimulatedSender:
     async def send(
         self, request: Request, *, attempt_id: str, deadline_s: float
     ) -> Reply | Failure:
-        """The judge's reply, at once."""
+        """Return the judge's reply, at once."""
         self.asked += 1
         return self.judge.reply(request)
 
     async def get(self, path: str, *, deadline_s: float) -> Reply | Failure:
-        """The list of models."""
+        """Return the list of models."""
         return _reply({"object": "list", "data": [{"id": self.judge.model, "object": "model"}]})
 
 
@@ -245,7 +245,7 @@ def _blueness(image: Image.Image) -> float:
 
 
 def _read(messages: Sequence[Mapping[str, Any]]) -> tuple[list[bytes], str]:
-    """Sent images, and all text."""
+    """Read the sent images, and all text."""
     images, texts = [], []
     for message in messages:
         content = message["content"]

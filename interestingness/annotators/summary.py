@@ -1,4 +1,4 @@
-"""What a model's answers say about it: while it is asked, and from the table of its votes."""
+"""Summarise a model's answers: while it is asked, and from the table of its votes."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def _unusable(kinds: dict[str, int]) -> str:
 
 
 def human_preference(tables: Tables, question: str) -> NDArray[np.float64]:
-    """Majority of people's votes, NaN where there is none, shape (pairs,)."""
+    """Return the majority of people's votes, NaN where there is none, shape (pairs,)."""
     pairs = tables.pairs
     if not tables.has("votes"):
         return np.full(len(pairs), np.nan)
@@ -179,7 +179,7 @@ def human_preference(tables: Tables, question: str) -> NDArray[np.float64]:
 def agreement_with_people(
     tables: Tables, pairs: Pairs, judge: NDArray[np.float64], question: str, *, seed: int = 0
 ) -> tuple[Interval, int]:
-    """Agreement of a judge with the majority of people's votes, on pairs that both decided.
+    """Compare a judge with the majority of people's votes, on pairs that both decided.
 
     A pair on which the judge contradicts itself between the orders counts one half.
 
@@ -237,7 +237,7 @@ class Consistency:
 
 
 def progress_text(tally: CallCounts, consistency: Consistency, spend: Callable[[int], str]) -> str:
-    """One line: how far, how fast, what it cost and will cost, refusals, consistency."""
+    """Write a line: progress, speed, cost so far and expected, refusals, consistency."""
     seconds = (tally.total - tally.finished) / tally.rate if tally.finished else 0.0
     parts = [
         f"{tally.finished:,} of {tally.total:,}",

@@ -1,4 +1,4 @@
-"""What is to be asked, as tasks whose keys stay the same from run to run."""
+"""Make tasks whose keys stay the same from run to run."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def pair_tasks(
     samples: int = 1,
     audit: int = AUDIT,
 ) -> Planned:
-    """Pairs × rounds × orders × samples.
+    """Make tasks: pairs × rounds × orders × samples.
 
     Pairs come in an order of their own, by a hash of their ids: a run that stops early has asked
     about a random part of them, and about each of these in both orders.
@@ -137,7 +137,7 @@ def image_tasks(
     *,
     samples: int = 1,
 ) -> Planned:
-    """Images × rounds × samples: judgments, or descriptions."""
+    """Make tasks: images × rounds × samples, for judgments or descriptions."""
     planned = Planned()
     for image_id in sorted(image_ids, key=_shuffled):
         if image_id not in sources:
@@ -155,7 +155,7 @@ def image_tasks(
 
 
 def text_tasks(backend: Backend, ask: Round, *, samples: int) -> Planned:
-    """The same request without images, ``samples`` times: CuPL's descriptions."""
+    """Make ``samples`` tasks of the same request without images: CuPL's descriptions."""
     tasks = [
         Task.of(
             ask.prompt.kind, identity(backend, ask.prompt, [], sample), _who(backend, ask, sample)
@@ -193,7 +193,7 @@ def embedding_task(backend: Backend, text: str, dimensions: int | None = None) -
 
 
 def pick_pilot_tasks(tasks: Sequence[Task], size: int, voted: Iterable[str]) -> list[Task]:
-    """The tasks on ``size`` pairs (or images), those that people voted on first.
+    """Choose the tasks on ``size`` pairs (or images), those that people voted on first.
 
     Which ones is decided by a hash of their names, so that a larger pilot contains a smaller one.
 

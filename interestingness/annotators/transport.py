@@ -1,4 +1,4 @@
-"""The way to a server, through the openai package.
+"""Send requests to a server through the openai package.
 
 The package does connections, TLS, uploads and error types. What it does on its own is switched off
 for requests that are paid for, because it can cost money or leak: it resends requests whose answer
@@ -41,7 +41,7 @@ SENT_HEADERS = frozenset(
 
 @dataclass
 class _Wire:
-    """Whether anything of one request has left."""
+    """Records whether any byte of one request has left."""
 
     sent: bool = False
 
@@ -187,7 +187,7 @@ class Transport:
 
 
 def _local(path: str) -> str:
-    """The path, if it cannot lead to another host."""
+    """Return the path, if it cannot lead to another host."""
     if not path.startswith("/") or path.startswith("//"):
         raise ValueError(f"expected a path below the base URL, e.g. /chat/completions: {path!r}")
     return path

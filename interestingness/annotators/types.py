@@ -1,4 +1,4 @@
-"""What the rooms of the annotators hand to each other; the standard library only.
+"""Types that the modules of the annotators exchange; the standard library only.
 
 Life of one answer: a `Task` is reserved in the ledger, which gives an `Attempt` (or `Denied`); its
 `Request` goes out; a `Reply` comes back and is stored before it is parsed; parsing gives a
@@ -36,7 +36,7 @@ NEVER_IDENTITY = frozenset(
 
 
 def canonical_json(value: JSON) -> str:
-    """One text for equal values: sorted keys, no spaces, ASCII, 1.0 written as 1.
+    """Write equal values as one text: sorted keys, no spaces, ASCII, 1.0 written as 1.
 
     Raises:
         ValueError: for NaN and infinities, which JSON does not have.
@@ -58,7 +58,7 @@ def _plain(value: JSON) -> JSON:
 
 
 def task_key(identity: Mapping[str, JSON]) -> str:
-    """SHA-256 of the canonical JSON, 64 hexadecimal digits.
+    """Hash the canonical JSON with SHA-256, 64 hexadecimal digits.
 
     Raises:
         ValueError: if the identity names something of ``NEVER_IDENTITY``.
@@ -90,7 +90,7 @@ class Task:
 
     @classmethod
     def of(cls, kind: str, identity: Mapping[str, JSON], subject: Mapping[str, JSON]) -> Task:
-        """A task with its key; the kind is part of the identity."""
+        """Make a task with its key; the kind is part of the identity."""
         whole = {**identity, "kind": kind}
         return cls(task_key(whole), kind, whole, subject)
 
@@ -131,7 +131,7 @@ class Usage:
 
     @property
     def total(self) -> int:
-        """Tokens of both that were told."""
+        """Add the known token counts."""
         return max(self.prompt_tokens or 0, 0) + max(self.completion_tokens or 0, 0)
 
 
@@ -180,7 +180,7 @@ Parsed: TypeAlias = tuple[Verdict, Usage | None, str | None, str | None]
 
 @dataclass(frozen=True)
 class Failure:
-    """No reply: certainly not charged (``free``), or nobody knows (``doubt``)."""
+    """No reply: certainly not charged (``free``), or unknown (``doubt``)."""
 
     kind: Literal["free", "doubt"]
     detail: str
@@ -242,6 +242,6 @@ class Need:
 
     @property
     def total(self) -> int:
-        """Distinct tasks that were asked about."""
+        """Count the distinct tasks."""
         finished = self.labelled + self.refused + self.rejected
         return len(self.todo) + finished + self.held + self.unparsed + self.waiting

@@ -1,4 +1,4 @@
-"""Where answers go: tables beside the data set's own, which label sources find by themselves."""
+"""Write answers as tables beside the data set's own, where label sources find them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEDGER = "ledger"
 
 @dataclass(frozen=True)
 class VoteFile:
-    """Where an annotator's answers to a question go, and what lies there already.
+    """The file of an annotator's answers to a question, and what it holds already.
 
     Attributes:
         path: ``annotations/votes-gpt4o-interesting.parquet`` below the data set, say.
@@ -48,7 +48,7 @@ class VoteFile:
         ledger: Path,
         replace: bool = False,
     ) -> VoteFile:
-        """The place by its names.
+        """Make the file's path from its names.
 
         Args:
             tables: the data set.
@@ -101,7 +101,7 @@ class VoteFile:
         return None
 
     def _there(self) -> tuple[int, str | None]:
-        """Rows of the table that lies here, and the ledger that it names."""
+        """Count the rows of the present table, and read the ledger that it names."""
         if not self.path.is_file():
             return 0, None
         table = read_table(self.kind, self.path)
@@ -110,5 +110,5 @@ class VoteFile:
 
 
 def slug(text: str) -> str:
-    """A name as part of a file name."""
+    """Turn a name into part of a file name."""
     return re.sub(r"[^\w.]+", "-", text.casefold()).strip("-.") or "x"

@@ -1,5 +1,6 @@
-"""Before anything is built: is every class trusted, does every argument bind, what is the effective
-config, and which identity does it give the run."""
+"""Check a config before anything is built from it, and compute the run's identity.
+
+Every class must be trusted and every argument must bind to its signature."""
 
 from __future__ import annotations
 
@@ -44,7 +45,7 @@ OUTSIDE_IDENTITY = (
     "skip_finished",
     "callbacks.progress",
     "data.copy",
-    # the same numbers, to rounding, on any device and with any number of ranks
+    # the same numbers, to rounding, on any device and with any number of processes
     "trainer.accelerator",
     "trainer.devices",
     "trainer.num_nodes",
@@ -69,7 +70,7 @@ NEEDED = {
 
 
 def targets(node: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every mapping with a ``_target_`` that is not null, with its place in the config."""
+    """Find every mapping with a ``_target_`` that is not null, and its place in the config."""
     if isinstance(node, dict):
         if node.get("_target_"):
             yield path, node
@@ -83,15 +84,15 @@ def targets(node: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]
 def check(
     config: Mapping[str, Any], *, trusted: tuple[str, ...] = (), recorded: bool = False
 ) -> None:
-    """Refuse untrusted classes, bind every node's arguments to its signature, look at the model's.
+    """Refuse untrusted classes, bind every node's arguments, check the model's options.
 
     Args:
         config: resolved plain containers.
         trusted: packages beside our own whose classes may be named (plugins and ``trust=[…]``).
-        recorded: whether it is a checkpoint's, which may hold options that nobody read then.
+        recorded: whether the config is a checkpoint's, which may hold options that nothing read.
 
     Raises:
-        ConfigError: one for all that is wrong, so that nobody fixes errors one at a time.
+        ConfigError: one error that lists everything that is wrong.
     """
     allowed = (*OWN_PACKAGES, *trusted)
     problems = []
@@ -128,7 +129,7 @@ def check(
 
 
 def absent_groups(config: Mapping[str, Any]) -> Iterator[str]:
-    """What a training run lacks because a group of options was left out."""
+    """List the groups of options that a training run needs and the config lacks."""
     if "resume" not in config:  # a study, and commands that do not learn
         return
     for name in NEEDED:
@@ -138,7 +139,7 @@ def absent_groups(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def locate(name: str) -> Callable[..., Any]:
-    """The class or function that a dotted name stands for.
+    """Import the class or function that a dotted name stands for.
 
     Raises:
         ImportError, AttributeError: if there is none.
@@ -175,7 +176,7 @@ def _binding(path: str, node: Mapping[str, Any], function: Callable[..., Any]) -
 
 
 def supplied_by_assembly(path: str) -> set[str]:
-    """Names of arguments that the assembly passes to the node at this place."""
+    """List the arguments that the assembly passes to the node at this place."""
     for prefix, names in SUPPLIED.items():
         if path == prefix or (prefix.endswith(".") and path.startswith(prefix)):
             return names
@@ -184,7 +185,7 @@ def supplied_by_assembly(path: str) -> set[str]:
 
 
 def effective(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with the code defaults that it relies on written out."""
+    """Write the code defaults that the config relies on into it."""
     result: dict[str, Any] = json.loads(json.dumps(dict(config), default=str))
     for path, node in list(targets(result)):
         for name, parameter in inspect.signature(locate(str(node["_target_"]))).parameters.items():
@@ -197,7 +198,7 @@ def effective(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def identity(effective_config: Mapping[str, Any], fingerprints: Mapping[str, str]) -> str:
-    """Hash of what a run's numbers depend on, 16 hexadecimal digits.
+    """Hash what a run's numbers depend on; 16 hexadecimal digits.
 
     Args:
         effective_config: from ``effective``.
@@ -221,7 +222,7 @@ def identity(effective_config: Mapping[str, Any], fingerprints: Mapping[str, str
 
 
 def plain(cfg: DictConfig | ListConfig) -> dict[str, Any]:
-    """Resolved plain containers.
+    """Resolve a config to plain containers.
 
     Raises:
         ConfigError: if a mandatory value (``???``) was not given.
@@ -236,7 +237,7 @@ def plain(cfg: DictConfig | ListConfig) -> dict[str, Any]:
 
 
 def missing_keys(cfg: DictConfig | ListConfig) -> list[str]:
-    """Options without a value, sorted.
+    """List the options without a value, sorted.
 
     OmegaConf's own function stops at the first value that is computed from one of them.
     """

@@ -1,4 +1,4 @@
-"""Errors of torch, Lightning and Hydra, translated into ours: which option, and what to change."""
+"""Translate errors of torch, Lightning and Hydra into ours, which name the option to change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 @contextmanager
 def translate_errors(cfg: DictConfig) -> Iterator[None]:
-    """Turn what training raises about its options into one ConfigError; other errors pass.
+    """Turn errors about training options into one ConfigError; let other errors pass.
 
     Args:
         cfg: composed config, whose options the advice names.
@@ -60,7 +60,7 @@ def translate_errors(cfg: DictConfig) -> Iterator[None]:
 
 
 def check_numbers(cfg: DictConfig) -> None:
-    """Refuse numbers of the trainer that Lightning accepts although they mean nothing.
+    """Refuse trainer options that Lightning accepts although their values make no sense.
 
     Raises:
         ConfigError: naming the option.
@@ -81,7 +81,7 @@ def check_numbers(cfg: DictConfig) -> None:
 
 
 def avoid_nan(cfg: DictConfig) -> str:
-    """What to change when the loss is NaN: ways that the config allows and does not use yet."""
+    """Suggest what to change when the loss is NaN: remedies that the config does not use yet."""
     ways = [f"lower the learning rate (optimizer.lr, now {cfg.optimizer.get('lr')})"]
     if cfg.trainer.get("gradient_clip_val") is None:
         ways.append("clip gradients (trainer.gradient_clip_val=1)")
@@ -93,14 +93,14 @@ def avoid_nan(cfg: DictConfig) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error is about memory; on a CPU torch raises a plain RuntimeError."""
+    """Check whether an error is about memory; on a CPU torch raises a plain RuntimeError."""
     return isinstance(error, torch.OutOfMemoryError) or any(
         saying in str(error).lower() for saying in OUT_OF_MEMORY
     )
 
 
 def out_of_memory(cfg: DictConfig, error: BaseException) -> ConfigError:
-    """The error for the user, with the options that this run does not use yet, cheapest first."""
+    """Build the error for the user; it lists options not used yet, cheapest first."""
     size, so_far = int(cfg.data.batch_size), int(cfg.trainer.get("accumulate_grad_batches") or 1)
     options = []
     if cfg.trainer.get("precision") in (None, "32-true"):
@@ -124,7 +124,7 @@ def out_of_memory(cfg: DictConfig, error: BaseException) -> ConfigError:
 
 
 def _place(error: InstantiationException) -> str:
-    """The node whose class refused its values, as Hydra's message names it; else ""."""
+    """Read the node whose class refused its values from Hydra's message; else return ""."""
     last = str(error).strip().rpartition("\n")[2]
     return last.removeprefix("full_key: ") if last.startswith("full_key: ") else ""
 

@@ -1,4 +1,4 @@
-"""The steps of fitting and testing. Torch starts here."""
+"""Steps of fitting and testing. This module imports torch."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from interestingness.schema import Pairs
 
 
 def seed(cfg: DictConfig) -> None:
-    """Seed all generators, and keep Lightning quiet about what is meant to be so."""
+    """Seed all generators, and silence Lightning's warnings about settings that are intended."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     quiet_lightning()
     L.seed_everything(cfg.seed, workers=True, verbose=False)
 
 
 def make_loss(cfg: DictConfig) -> PairLoss:
-    """The config's loss.
+    """Build the config's loss.
 
     Raises:
         ConfigError: if it cannot be computed with sharded weights, and ``trainer`` is fsdp.
@@ -50,7 +50,7 @@ def make_loss(cfg: DictConfig) -> PairLoss:
 def make_learner(
     cfg: DictConfig, model: Model, loss: PairLoss, record: Mapping[str, Any]
 ) -> PreferenceLearner:
-    """The LightningModule.
+    """Build the LightningModule.
 
     Args:
         cfg: composed config.
@@ -77,17 +77,17 @@ def fit(
     data: PairDataModule,
     ckpt: Path | None,
 ) -> None:
-    """Train, from a checkpoint if there is one.
+    """Train, and resume from a checkpoint if there is one.
 
     Args:
         cfg: composed config.
         trainer: from ``make_trainer``.
-        learner: what learns.
+        learner: the LightningModule.
         data: its loaders.
-        ckpt: checkpoint to go on from.
+        ckpt: checkpoint to resume from.
 
-    Raises:
-        KeyboardInterrupt: for Ctrl-C, of which Lightning makes an exit.
+        Raises:
+            KeyboardInterrupt: for Ctrl-C, which Lightning turns into an exit.
     """
     if ckpt is not None:
         saved = load_checkpoint(ckpt)
@@ -100,7 +100,7 @@ def fit(
         with translate_errors(cfg):
             trainer.fit(learner, data, ckpt_path=ckpt, weights_only=True)
     except SystemExit:
-        # The caller says how to go on instead.
+        # The caller prints how to resume instead.
         if trainer.interrupted:
             raise KeyboardInterrupt from None
         raise
@@ -109,7 +109,7 @@ def fit(
 def test(
     trainer: L.Trainer, learner: PreferenceLearner, data: PairDataModule, pairs: Pairs
 ) -> NDArray[np.float64]:
-    """Score the test images by the best epoch that was kept, else by the last.
+    """Score the test images with the best epoch that was kept, else with the last.
 
     Returns:
         Score per image of the data set in logits, NaN where it was not tested, shape (images,); the
@@ -122,12 +122,12 @@ def test(
 
 
 def keep_metrics(trainer: L.Trainer, ckpt: Path, step: int) -> None:
-    """Let the metrics file begin with the rows of the run that is resumed.
+    """Copy the rows of the resumed run to the beginning of the metrics file.
 
     Args:
         trainer: with its loggers.
-        ckpt: ``checkpoints/….ckpt`` of that run; of a file elsewhere no rows are known.
-        step: optimiser steps behind the checkpoint.
+        ckpt: ``checkpoints/….ckpt`` of that run; for a file elsewhere nothing is copied.
+        step: optimiser steps up to the checkpoint.
     """
     for logger in trainer.loggers if trainer.is_global_zero else ():
         if isinstance(logger, MetricsFile):
@@ -135,11 +135,11 @@ def keep_metrics(trainer: L.Trainer, ckpt: Path, step: int) -> None:
 
 
 def check_strategy(cfg: DictConfig, ckpt: Path, record: Mapping[str, Any]) -> None:
-    """Refuse to cut an optimiser's state whose order the strategy would mistake for another.
+    """Refuse to shard an optimiser state that another strategy has saved in another order.
 
     Args:
         cfg: composed config.
-        ckpt: checkpoint to go on from.
+        ckpt: checkpoint to resume from.
         record: the config that it was trained with.
 
     Raises:
@@ -154,13 +154,13 @@ def check_strategy(cfg: DictConfig, ckpt: Path, record: Mapping[str, Any]) -> No
 
 
 def cuts_weights(trainer: Mapping[str, Any]) -> bool:
-    """Whether a config's ``trainer`` is fsdp."""
+    """Check whether a config's ``trainer`` is fsdp."""
     strategy = trainer.get("strategy")
     return not isinstance(strategy, str | None) and strategy["_target_"].endswith(".fsdp")
 
 
 def quiet_lightning() -> None:
-    """Leave out what Lightning says of things that are meant to be so."""
+    """Filter Lightning's warnings about settings that are intended."""
     for message in (
         ".*isinstance.treespec, LeafSpec.*",  # Lightning 2.6 with torch 2.15 (2026-11)
         ".*The dirpath has changed.*",  # a resumed run has a folder of its own
@@ -171,7 +171,7 @@ def quiet_lightning() -> None:
 
 
 def make_trainer(cfg: DictConfig, *, validates: bool) -> L.Trainer:
-    """Lightning's trainer with the config's callbacks and loggers.
+    """Build Lightning's trainer with the config's callbacks and loggers.
 
     Raises:
         ConfigError: if the best epoch is to be kept but the split has no validation part.

@@ -1,4 +1,4 @@
-"""Imports of others, without what they import and we do not use."""
+"""Import third-party packages without those of their dependencies that we do not use."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from types import ModuleType
 def import_torchmetrics() -> None:
     """Import torchmetrics, which Lightning needs, without ``scipy.signal`` and ``scipy.stats``.
 
-    Its package imports ``scipy.signal`` only to give it back a name that SciPy took away, for
-    another library; that costs a second. A stand-in that has the name is enough.
+    It imports ``scipy.signal`` only to restore a name that SciPy removed, for another library;
+    that takes a second. A stub with that name is enough.
     """
     name = "scipy.signal"
     if "torchmetrics" in sys.modules or name in sys.modules:

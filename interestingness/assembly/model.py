@@ -1,4 +1,4 @@
-"""From the config to a backbone, features, a scorer and a DataModule."""
+"""Build a backbone, features, a scorer and a DataModule from the config."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from interestingness.tables.tables import Tables
 
 
 def build_model(cfg: DictConfig, prepared: RunTables, team: Team) -> Model:
-    """Backbone, features or shards, scaling, head and loaders, as the config says.
+    """Build backbone, features or shards, scaling, head and loaders from the config.
 
     Raises:
         ConfigError: for options that cannot go together.
@@ -58,7 +58,7 @@ def build_model(cfg: DictConfig, prepared: RunTables, team: Team) -> Model:
 
 
 def _doubts(cfg: DictConfig, prepared: RunTables) -> list[str]:
-    """What is to be said of a loss and labels that may not go together."""
+    """Warn of a loss that may not suit the labels."""
     if not has_zero(cfg):
         return []
     source, train = prepared.source, prepared.split.train
@@ -126,16 +126,16 @@ def image_features(
     progress: Any = None,
     ready: Callable[[Backbone], None] | None = None,
 ) -> tuple[Backbone | None, EmbeddingContract, NDArray[np.float32], NDArray[np.bool_]]:
-    """Features of every image in a pair, shape (images, dim), and which images have them.
+    """Compute features of every image in a pair, (images, dim), and which images have them.
 
     Args:
         cfg: composed config.
         tables: the prepared data set.
-        skips: takes images that cannot be read.
-        notes: takes sentences for the print-out.
-        team: ranks that share the encoding; each has all features afterwards.
-        progress: told how many images are done.
-        ready: given the backbone before it encodes, e.g. to load what training changed.
+        skips: receives images that cannot be read.
+        notes: receives sentences for the print-out.
+        team: processes that share the encoding; each has all features afterwards.
+        progress: called with the number of images done.
+        ready: called with the backbone before it encodes, e.g. to load fine-tuned weights.
     """
     if cfg.model.get("modalities") is not None:
         # The image is one of several modalities: the same function encodes it, without the others.
@@ -170,7 +170,7 @@ def image_features(
 
 
 def features_of(model: DictConfig, embedding: EmbeddingContract) -> str:
-    """Where features come from that no backbone of the run made alone, for the print-out."""
+    """Describe the origin of features that are not those of the run's backbone alone."""
     file = model.get("features")
     if model.get("modalities") is None:
         return f"features from {file or embedding.architecture}"
@@ -185,7 +185,7 @@ def choose_strength(
     features: NDArray[np.float32],
     notes: list[str],
 ) -> float:
-    """The L2 strength: a number of the config, or chosen inside the training pairs."""
+    """Return the L2 strength: the config's number, or chosen within the training pairs."""
     if cfg.model.l2 != "auto":
         return float(cfg.model.l2)
     l2 = choose_l2(
@@ -201,7 +201,7 @@ def choose_strength(
 
 
 def _groups(cfg: DictConfig, prepared: RunTables) -> NDArray[np.object_] | None:
-    """Group of each image where the split keeps groups (or folds) whole: inner folds do too."""
+    """Return each image's group where the split keeps groups (or folds) whole, for inner folds."""
     column = cfg.split.get("column")
     if column is None or cfg.split["_target_"].endswith("by_time"):
         return None

@@ -1,4 +1,4 @@
-"""Options directly below ``model``: which of them something reads, and which exclude each other."""
+"""Check options directly below ``model``: which are read, and which exclude each other."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ LEARNING = ("augment", "compile", "gradient_checkpointing", "groups", "tuning")
 def unread_options(
     model: Any, overrides: Sequence[str] | None, *, checkpoint: bool = False
 ) -> Iterator[str]:
-    """What is wrong with options that nothing would read.
+    """Report options that nothing would read.
 
-    A file of a stranger's model may hold values of its own, which other values refer to; so only
-    what was added on the command line is judged.
+    A third-party model's file may define values that its other values refer to; so only what was
+    added on the command line is checked.
 
     Args:
         model: plain ``model`` node of a config.
-        overrides: what was typed; None where nobody knows, and all options are judged.
+        overrides: what was typed; None where it is unknown, and all options are checked.
         checkpoint: whether the command's model is that of a checkpoint.
     """
     if not isinstance(model, Mapping):
@@ -57,7 +57,7 @@ def unread_options(
 
 
 def added_options(model: Mapping[str, Any], overrides: Sequence[str] | None) -> set[str]:
-    """Options directly below ``model`` that the command line alone made."""
+    """List options directly below ``model`` that only the command line defines."""
     if overrides is None:
         return set(model) - {"features"}  # whose model may have a backbone that goes unused
     parser = OverridesParser.create()
@@ -72,12 +72,12 @@ def added_options(model: Mapping[str, Any], overrides: Sequence[str] | None) -> 
 
 
 def overrides_here() -> list[str] | None:
-    """What was typed, without Hydra's own options; None where Hydra runs no job."""
+    """Return the typed overrides without Hydra's own; None where Hydra runs no job."""
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else None
 
 
 def _paths(key: str, value: Any) -> Iterator[list[str]]:
-    """Places of the values of an override, whether it names them by dots or in braces."""
+    """List the places of an override's values, whether it names them by dots or in braces."""
     if isinstance(value, dict) and value:
         for name, inner in value.items():
             yield from _paths(f"{key}.{name}", inner)

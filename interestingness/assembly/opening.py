@@ -1,4 +1,4 @@
-"""What every command does first: check its config and open its data set. No torch."""
+"""First steps of every command: check its config and open its data set. No torch."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def check_config(cfg: DictConfig) -> dict[str, Any]:
 
 
 def trusted_packages(cfg: DictConfig) -> tuple[str, ...]:
-    """Packages beside ours whose classes a config may name: plugins and those in ``trust``."""
+    """List packages beside ours whose classes a config may name: plugins, those in ``trust``."""
     return (*plugin_packages(), *cfg.trust)
 
 
 def open_dataset(cfg: DictConfig, progress: Any = None) -> Tables:
-    """Make sure of the cache folder, then prepare the data set or open what is prepared.
+    """Create the cache folder, then prepare the data set, or open it if it is prepared.
 
     Args:
         cfg: composed config with ``paths.cache``, which becomes absolute, and ``dataset``.

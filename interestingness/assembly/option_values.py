@@ -1,4 +1,4 @@
-"""Types of option values: each as the class that takes it annotates it, or as ``PLACES`` says."""
+"""Check the types of option values against the annotations of their classes and ``PLACES``."""
 
 from __future__ import annotations
 
@@ -102,10 +102,10 @@ WORDS = {
 
 
 def wrong_values(path: str, node: Mapping[str, Any], function: Callable[..., Any]) -> Iterator[str]:
-    """What is wrong with a node's values, by the annotations of what takes them.
+    """Report a node's values that do not match the annotations of its class or function.
 
-    Our own classes are strict: no number for true or false, no NaN, no infinity. Classes of others
-    are taken to accept whatever can be converted.
+    Our own classes are strict: no number for true or false, no NaN, no infinity. Third-party
+    classes are assumed to accept whatever can be converted.
 
     Args:
         path: place of the node in the config.
@@ -123,7 +123,7 @@ def wrong_values(path: str, node: Mapping[str, Any], function: Callable[..., Any
 
 
 def wrong_places(config: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with the values that no class takes.
+    """Report wrong values among those that no class takes.
 
     Args:
         config: plain composed config.
@@ -145,13 +145,13 @@ def wrong_places(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def mismatch(value: Any, kind: Any, *, strict: bool = True) -> str:
-    """What was expected where a value is not of a type; "" where it is, or nobody can say.
+    """Describe the expected type if a value is not of it; "" if it is, or if that is unknown.
 
     Args:
         value: plain, as YAML has it; one that holds a ``_target_`` becomes an object, which is not
             checked here.
         kind: an annotation.
-        strict: whether nothing is converted but integers to floats.
+        strict: whether only integers may be converted, to floats.
     """
     if kind is Any or _becomes_an_object(value):
         return ""
@@ -193,7 +193,7 @@ def _becomes_an_object(value: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """A value as one would type it."""
+    """Format a value as one would type it."""
     if isinstance(value, list):
         return f"[{','.join(map(shown, value))}]"
     if isinstance(value, Mapping):

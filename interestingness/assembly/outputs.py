@@ -31,7 +31,7 @@ def write_tables(
     evaluation: Evaluation,
     references: Mapping[str, Reference],
 ) -> None:
-    """Predictions of test pairs, scores of test images, then metrics.json."""
+    """Write predictions of test pairs, scores of test images, then metrics.json."""
     rows = model.rows["test"]
     tested = {name: _rows_of(reference, rows) for name, reference in references.items()}
     pairs = prepared.pairs[rows]

@@ -1,4 +1,4 @@
-"""What a model is made of, whether its images come from features or from shards."""
+"""Parts that a model is built of, both for features and for shards."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from interestingness.tables.tables import Tables
 
 @dataclass(eq=False)
 class Model:
-    """What is trained, and on what.
+    """A scorer and the data that it is trained on.
 
     Attributes:
         scorer: image or feature → score.
         data: loaders of the three parts of the split.
         l2: strength of L2.
-        backbone: None for features that somebody else computed.
+        backbone: None for features read from a file.
         rows: usable pairs of each part of the split, rows of the data set's pairs, by name.
         notes: sentences for the run's print-out (L2 chosen, images skipped, unusual weights).
         skips: images that could not be read.
@@ -46,7 +46,7 @@ class Model:
 
 
 def few_steps(cfg: DictConfig, pairs: int) -> list[str]:
-    """What is to be said where a batch takes all training pairs: a network learns in many steps."""
+    """Warn if one batch holds all training pairs: a network needs many steps."""
     if int(cfg.data.batch_size) <= pairs:
         return []
     return [
@@ -56,7 +56,7 @@ def few_steps(cfg: DictConfig, pairs: int) -> list[str]:
 
 
 def make_backbone(cfg: DictConfig, tables: Tables, notes: list[str]) -> Backbone:
-    """The config's backbone, if it may see such images.
+    """Build the config's backbone, if it may see such images.
 
     Raises:
         ConfigError: if the config has none.
@@ -78,10 +78,10 @@ def make_backbone(cfg: DictConfig, tables: Tables, notes: list[str]) -> Backbone
 
 
 def make_head(cfg: DictConfig, embedding: EmbeddingContract) -> Head:
-    """The config's head, for the backbone's features.
+    """Build the config's head for the backbone's features.
 
     Raises:
-        ConfigError: if the config names another width, or a loss that the head cannot learn.
+        ConfigError: for another width, or a loss that the head cannot be trained with.
     """
     given = cfg.model.head.get("dim")
     if given is not None and given != embedding.dim:
@@ -115,7 +115,7 @@ def make_head(cfg: DictConfig, embedding: EmbeddingContract) -> Head:
 
 
 def has_zero(cfg: DictConfig) -> bool:
-    """Whether the run's loss gave scores a zero: above it an image is interesting."""
+    """Check whether the run's loss gives scores a zero, above which an image is interesting."""
     loss: PairLoss = instantiate(cfg.loss)
     return loss.has_zero
 
@@ -127,7 +127,7 @@ def usable_rows(
     there: NDArray[np.bool_] | None = None,
     learn: bool = True,
 ) -> dict[str, NDArray[np.int64]]:
-    """Pairs of each part whose images can be used; for training and validation also labelled.
+    """Select each part's pairs with usable images; training and validation also need labels.
 
     Args:
         prepared: tables, labels and split.

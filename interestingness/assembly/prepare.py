@@ -1,4 +1,4 @@
-"""From the config to tables, labels and a split: all that a run's identity depends on. No torch."""
+"""Make tables, labels and a split, on which a run's identity depends. No torch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class RunTables:
-    """What a run learns from and is evaluated against.
+    """The data that a run learns from and is evaluated against.
 
     Attributes:
         tables: the prepared data set.
@@ -36,8 +36,8 @@ class RunTables:
         split: which pairs train, validate and test.
         source: what is learnt.
         labels: its preferences for all pairs (fitted on training pairs only).
-        references: what the model is held against, by name; a source that the data set has nothing
-            for is left out.
+        references: what the model is held against, by name, without sources that find nothing
+            in the data set.
         absent: why the other references are left out, by name.
     """
 
@@ -50,7 +50,7 @@ class RunTables:
     absent: dict[str, str]
 
     def fingerprints(self, model: Mapping[str, Any]) -> dict[str, str]:
-        """Hashes of data, labels, split and weight files, by name.
+        """Hash data, labels, split and weight files, by name.
 
         Args:
             model: the config's ``model`` node; every value that names a file is hashed by content.
@@ -58,7 +58,7 @@ class RunTables:
         split = hashlib.sha256(
             b"".join(np.packbits(part).tobytes() for part in self.split.parts().values())
         ).hexdigest()[:16]
-        # Descriptions of models are no column of the image table, and may be written anew.
+        # Descriptions by models are no column of the image table, and may be rewritten.
         written = reads_written(self.tables, model.get("modalities") or (), model.get("raters"))
         return {
             "data": self.tables.fingerprint("images", "pairs", *(["texts"] if written else [])),
@@ -70,7 +70,7 @@ class RunTables:
 
 
 def files_of(node: Any, path: str) -> dict[str, str]:
-    """Hash of every file that a config names, by its place: weights may change under their name."""
+    """Hash every file that a config names, by its place: a file may change and keep its name."""
     if isinstance(node, Mapping):
         found = [files_of(value, f"{path}.{key}") for key, value in node.items()]
         return {k: v for part in found for k, v in part.items()}
@@ -82,14 +82,14 @@ def files_of(node: Any, path: str) -> dict[str, str]:
 
 
 def prepare(cfg: DictConfig, *, learn: bool = True, progress: Any = None) -> RunTables:
-    """Open the data set, split its pairs and label them; see the three steps for errors."""
+    """Open the data set, split its pairs and label them; the steps document their errors."""
     tables = open_dataset(cfg, progress)
     split = split_pairs(cfg, tables)
     return label_pairs(cfg, tables, split, learn=learn)
 
 
 def split_pairs(cfg: DictConfig, tables: Tables) -> PairSplit:
-    """Which pairs train, validate and test.
+    """Assign pairs to training, validation and test.
 
     Raises:
         DataError: if the data set has no pairs, or for an impossible split.
@@ -113,7 +113,7 @@ def label_pairs(
         cfg: composed config.
         tables: the prepared data set.
         split: the source is fitted on its training pairs only.
-        learn: whether training follows; to evaluate only, the label source may have nothing here.
+        learn: whether training follows; if not, the label source may find nothing in the tables.
 
     Raises:
         LabelError: if the data set has nothing for the label source, or no training pair a label.
@@ -149,7 +149,7 @@ def label_pairs(
 
 
 def _obtaining(cfg: DictConfig) -> str:
-    """The command that obtains the labels of the config's source, with the options of its data."""
+    """Write the command that obtains the labels of the config's source for its data."""
     annotator = cfg.label_source.get("annotator")
     if annotator is None:
         return "obtain the labels, or choose another label_source"
@@ -164,7 +164,7 @@ def _obtaining(cfg: DictConfig) -> str:
 
 
 def _own_name(source: LabelSource, references: Mapping[str, LabelSource]) -> str:
-    """The learnt source's name as a reference: its own, unless that means another rule."""
+    """Name the learnt source as a reference: its own name, unless another rule has it."""
     other = references.get(source.name)
     same = other is None or other.fingerprint() == source.fingerprint()
     return source.name if same else f"{source.name}_as_learnt"
@@ -176,7 +176,7 @@ def _source(node: DictConfig, tables: Tables) -> LabelSource:
 
 
 def with_tables(node: DictConfig, tables: Tables) -> dict[str, Any]:
-    """The node with ``tables`` handed to it and to every source nested in it."""
+    """Pass ``tables`` to the node and to every source nested in it."""
 
     def give(value: Any) -> Any:
         if isinstance(value, dict):
@@ -192,7 +192,7 @@ def with_tables(node: DictConfig, tables: Tables) -> dict[str, Any]:
 def read_sources(
     nodes: DictConfig | None, tables: Tables
 ) -> tuple[dict[str, LabelSource], dict[str, str]]:
-    """Sources by name, and why the others are left out: the tables have nothing for them."""
+    """Read sources by name; return also why others are left out, with nothing in the tables."""
     there: dict[str, LabelSource] = {}
     absent: dict[str, str] = {}
     for name, node in (nodes or {}).items():

@@ -1,4 +1,4 @@
-"""One job in one or several processes: started here, or joined where we were started."""
+"""Run one job in one or several processes: start them here, or join those of a launcher."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Job = Callable[[DictConfig], dict[str, Any]]
 
 
 def in_processes(job: Callable[[DictConfig, Team], dict[str, Any]]) -> Job:
-    """Let a job run in as many processes as its config's ``trainer`` wants on this machine.
+    """Run a job in as many processes as its config's ``trainer`` wants on this machine.
 
     Args:
         job: takes a checked config and its team.
 
     Returns:
-        The same job of a composed config, which it checks.
+        The same job as a function of a composed config, which it checks.
     """
 
     @wraps(job)
@@ -36,7 +36,7 @@ def in_processes(job: Callable[[DictConfig, Team], dict[str, Any]]) -> Job:
             return run_again(cfg, here)
         team = join(trainer, here)
         with lost_processes(team):
-            if not team.first:  # the first process tells what all do
+            if not team.first:  # only the first process prints, for all
                 logging.getLogger("interestingness").setLevel(logging.WARNING)
             cfg.paths.run = team.agree(cfg.paths.run)
             return job(cfg, team)

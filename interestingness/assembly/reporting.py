@@ -1,4 +1,4 @@
-"""What a run prints and leaves behind: metrics, predictions, the page."""
+"""Print and write what a run found: metrics, predictions, the page."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ KINDS = {"photographs": "photographs", "synthetic": "synthetic scenes"}
 
 
 def describe(cfg: DictConfig, prepared: RunTables, model: Model) -> list[tuple[str, str]]:
-    """Which data, labels, model, weights and split a run uses, name and text of each."""
+    """Describe a run's data, labels, model, weights and split, name and text of each."""
     manifest, split, labels = prepared.tables.manifest, prepared.split, prepared.labels
     facts = ", ".join(f"{k} {_short(v)}" for k, v in labels.facts.items() if _plain(v))
     ties = int((labels.known & ~labels.decided).sum())
@@ -90,7 +90,7 @@ def announce(cfg: DictConfig, prepared: RunTables, model: Model) -> None:
 
 
 def _mix_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """What each source of a mix is worth."""
+    """Build the table of what each source of a mix is worth."""
     columns = [
         Column(name, name.replace("_", " "), _KINDS.get(type(value), "fine"))
         for name, value in rows[0].items()
@@ -102,7 +102,7 @@ _KINDS: Mapping[type, Kind] = {str: "text", int: "count"}
 
 
 def leaks(cfg: DictConfig, prepared: RunTables) -> list[Leak]:
-    """What training and test have in common, by the columns that the split keeps apart."""
+    """Report what training and test share, by the columns that the split keeps apart."""
     column = cfg.split.get("column")
     found = leak_report(
         prepared.split, prepared.pairs, prepared.tables.images, columns=[column] if column else []
@@ -111,7 +111,7 @@ def leaks(cfg: DictConfig, prepared: RunTables) -> list[Leak]:
 
 
 def read_references(prepared: RunTables) -> dict[str, Reference]:
-    """Every reference read once; what was learnt is marked, comes first and has its labels."""
+    """Read every reference once; the learnt source is marked, comes first and has its labels."""
     found = {}
     for name, source in prepared.references.items():
         learnt = source is prepared.source
@@ -127,7 +127,7 @@ def read_references(prepared: RunTables) -> dict[str, Reference]:
 
 
 def _human_votes(source: LabelSource) -> Votes | None:
-    """Single votes of people behind a source, for the human ceiling."""
+    """Read single votes of people behind a source, for the human ceiling."""
     if not isinstance(source, VoteSource):
         return None
     votes = source.tables.votes(question=source.question, raters=source.raters, kind="human")
@@ -141,7 +141,7 @@ def compare_scores(
     scores: NDArray[np.float64],
     references: Mapping[str, Reference],
 ) -> Evaluation:
-    """Hold a model's scores of the test images against every reference.
+    """Compare a model's scores of the test images with every reference.
 
     Args:
         cfg: composed config.
@@ -171,7 +171,7 @@ def report(
     *,
     loggers: Sequence[Any] = (),
 ) -> float | None:
-    """Write metrics, predictions and the page, tell the loggers, and print the table.
+    """Write metrics, predictions and the page, log them, and print the table.
 
     Args:
         cfg: composed config.
@@ -180,7 +180,7 @@ def report(
         scores: score per image in logits, NaN where it was not tested, shape (images,).
         references: from ``read_references``.
         evaluation: from ``compare_scores``.
-        loggers: Lightning's; those that show pictures get them.
+        loggers: Lightning's; those that can show pictures receive them.
 
     Returns:
         Accuracy against the main reference.
@@ -218,7 +218,7 @@ def report(
 
 
 def picture_of(tables: Tables) -> Picture:
-    """Image id → picture, None where it cannot be read."""
+    """Return a function from image id to picture, None where it cannot be read."""
 
     @cache
     def rows() -> dict[str, int]:
@@ -234,7 +234,7 @@ def picture_of(tables: Tables) -> Picture:
 
 
 def _reasons(prepared: RunTables, evaluation: Evaluation, question: str) -> dict[str, list[Reason]]:
-    """Raters' reasons on the mistaken pairs, where the tables hold any."""
+    """Collect raters' reasons on the mistaken pairs, where the tables hold any."""
     if not prepared.tables.has("votes"):
         return {}
     mistaken = [mistake.pair_id for mistake in evaluation.mistakes]

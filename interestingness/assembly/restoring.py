@@ -1,4 +1,4 @@
-"""A checkpoint's scorer rebuilt, and its scores of test images, on its own or other data."""
+"""Rebuild a checkpoint's scorer and score test images, of its own or another data set."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def restored_scores(
     Args:
         cfg: from ``merged_config``.
         checkpoint: from ``load_checkpoint``.
-        file: where it is, for messages.
+        file: its path, for messages.
         prepared: tables, labels and split.
         team: processes that share the encoding of images.
 
@@ -63,7 +63,7 @@ def restored_scores(
     }
 
     def trained(backbone: Backbone) -> None:
-        """Its weights as training left them; a frozen backbone stays as it is."""
+        """Load the trained weights; a frozen backbone stays as it is."""
         if own["scorer"]["trainable_backbone"]:
             restore(build_scorer(own["scorer"], backbone), state, where=str(file))
 
@@ -94,7 +94,7 @@ def _features(
     team: Team,
     trained: Callable[[Backbone], None],
 ) -> tuple[Backbone | None, EmbeddingContract, NDArray[np.float32], NDArray[np.bool_]]:
-    """``image_features``, whose errors name the options of this command."""
+    """Call ``image_features``, and let its errors name the options of this command."""
     try:
         return image_features(cfg, prepared.tables, skips, notes, team=team, ready=trained)
     except DataError as error:
@@ -112,14 +112,14 @@ def _features(
 
 
 def merged_config(checkpoint: Mapping[str, Any], cfg: DictConfig) -> DictConfig:
-    """The config of a checkpoint's run with the options of this command, checked.
+    """Merge a checkpoint's config with the options of this command, and check it.
 
     Args:
-        checkpoint: from ``load_checkpoint``; its config may name the same classes as any other.
+        checkpoint: from ``load_checkpoint``; its config may name only trusted classes.
         cfg: composed ``conf/evaluate.yaml``.
 
     Raises:
-        ConfigError: for classes that are not trusted, or options that cannot be.
+        ConfigError: for classes that are not trusted, or impossible options.
     """
     merged = merge(checkpoint[CHECKPOINT_KEY]["record"], cfg)
     check(plain(merged), trusted=trusted_packages(cfg), recorded=True)
@@ -127,7 +127,7 @@ def merged_config(checkpoint: Mapping[str, Any], cfg: DictConfig) -> DictConfig:
 
 
 def merge(record: Mapping[str, Any], cfg: DictConfig) -> DictConfig:
-    """The run's own config, with the data set, split, references and paths of this command.
+    """Return the run's config with the data set, split, references and paths of this command.
 
     Another data set without a split of its own is tested as a whole.
 
@@ -147,7 +147,7 @@ def merge(record: Mapping[str, Any], cfg: DictConfig) -> DictConfig:
     elif asked.get("split"):
         merged["split"] = asked["split"]
     else:
-        # Prepared data lie in this machine's cache, wherever the run's own was.
+        # Prepared data lie in this machine's cache, wherever that of the run was.
         then, now = str(record["paths"]["cache"]), str(asked["paths"]["cache"])
         root = str(merged["dataset"]["root"])
         merged["dataset"]["root"] = now + root.removeprefix(then) if root.startswith(then) else root

@@ -1,4 +1,4 @@
-"""A training run, and a checkpoint that is evaluated: from a composed config to a run folder."""
+"""Train a model or evaluate a checkpoint: from a composed config to a run folder."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
     done = skip_finished(cfg, team, key)
     if done is not None:
         return {"run": str(done), "status": "skipped", "accuracy": None}
-    # Before anything is written: the run's folder may be the one that it goes on from.
+    # Before anything is written: the run's folder may be the one that it resumes.
     ckpt = team.agree(resume_from(cfg.resume, key))
 
-    # Torch starts here: a finished job of a sweep ends within seconds.
+    # Torch is imported here: a finished job of a sweep ends within seconds.
     from interestingness.assembly.errors import translate_errors
     from interestingness.assembly.fitting import (
         fit,

@@ -1,4 +1,4 @@
-"""The record of a run in its folder: begun, finished or failed; which one to go on from."""
+"""Record a run in its folder as begun, finished or failed; find the run to resume."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from interestingness.runs.team import Team, lost_processes
 
 
 def skip_finished(cfg: DictConfig, team: Team, key: str) -> Path | None:
-    """The folder of a finished run of the same identity, where such are not to be run again.
+    """Find a finished run of the same identity, if finished runs are to be skipped.
 
-    The first process decides: another job may finish the same run between one look and the next.
+    The first process decides: another job may finish the same run between two look-ups.
     """
     runs = Path(cfg.paths.runs)
     done = team.agree(registry.find_finished(runs, key) if cfg.skip_finished else None)
@@ -44,7 +44,7 @@ def recorded(
         prepared: its tables.
 
     Raises:
-        DiskError: instead of an error that stands for a full disk.
+        DiskError: in place of an error that a full disk has caused.
     """
     run, runs = Path(cfg.paths.run), Path(cfg.paths.runs)
     try:
@@ -74,7 +74,7 @@ def recorded(
 
 
 def resume_from(resume: str | None, key: str) -> Path | None:
-    """The checkpoint to go on from.
+    """Find the checkpoint to resume from.
 
     Args:
         resume: a run folder or a checkpoint file; None starts anew.
@@ -99,11 +99,11 @@ def resume_from(resume: str | None, key: str) -> Path | None:
 
 
 def checkpoint_of(path: Path, *, best: bool) -> Path:
-    """The checkpoint that a run folder or a file name stands for.
+    """Find the checkpoint that a run folder or a file name stands for.
 
     Args:
-        path: of either.
-        best: the best epoch, where the run kept one, rather than the last.
+        path: run folder or checkpoint file.
+        best: whether to take the best epoch, where the run kept one, instead of the last.
 
     Raises:
         WeightsError: if there is none.
@@ -122,14 +122,14 @@ def checkpoint_of(path: Path, *, best: bool) -> Path:
 
 
 def typed_overrides() -> list[str]:
-    """What the user typed, without Hydra's own options."""
+    """Return what the user typed, without Hydra's own options."""
     from hydra.core.hydra_config import HydraConfig
 
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
 def chosen(*groups: str, seed: int) -> str | None:
-    """A name for loggers: the options chosen in these groups; None where Hydra runs no job."""
+    """Name a run for loggers by the options chosen in these groups; None without a Hydra job."""
     from hydra.core.hydra_config import HydraConfig
 
     if not HydraConfig.initialized():

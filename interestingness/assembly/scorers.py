@@ -1,4 +1,4 @@
-"""Scorers by name: published heads, runs and checkpoints of ours, exported folders."""
+"""Make scorers by name: published heads, runs and checkpoints of ours, exported folders."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from interestingness.scoring.table_scorer import ScorerMaterial, TableScorer
 
 @dataclass(frozen=True, eq=False)
 class NamedScorer:
-    """A scorer and what is to be said of it.
+    """A scorer with its description.
 
     Attributes:
         card: name, question, unit, licence.
@@ -47,12 +47,12 @@ class NamedScorer:
 
     @property
     def logits(self) -> bool:
-        """Whether a difference of scores is the logit of a choice between two images."""
+        """Check whether a difference of scores is the logit of a choice between two images."""
         return self.card.unit.startswith("logits")
 
     @property
     def identity(self) -> str:
-        """Scores of different identities are never compared: other zero, other unit."""
+        """Identify zero and unit: scores of different identities are never compared."""
         return f"{learnt_sha256(self.scorer)}:{self.scorer.embedding.fingerprint()}"
 
 
@@ -60,7 +60,7 @@ class RunScorer(TableScorer):
     """``scorer=run``: a run of ours, a checkpoint or an exported folder, on another data set."""
 
     def __init__(self, *, path: str, column: str, weights: str | None = None) -> None:
-        """Load it.
+        """Load the scorer.
 
         Args:
             path: run folder, ``.ckpt`` file, or what ``interestingness export`` wrote.
@@ -74,33 +74,33 @@ class RunScorer(TableScorer):
         self.licence = self._named.card.licence
 
     def describe(self) -> str:
-        """Name, unit and what it learnt from."""
+        """Describe name, unit and what it learnt from."""
         card = self._named.card
         return f"{card.name} ({card.unit}, learnt from {card.learnt_from})"
 
     def identity(self) -> str:
-        """Hashes of tensors and features."""
+        """Hash tensors and features."""
         return f"run {self._named.identity}"
 
     def scores(self, material: ScorerMaterial) -> NDArray[np.float64]:
-        """In the unit of the scorer."""
+        """Score images in the scorer's unit."""
         return score_images(self._named.scorer, material)
 
 
 def make_scorer(name: str, *, head: str | None = None, weights: str | None = None) -> NamedScorer:
-    """A published head by its name, or a run folder or checkpoint of ours.
+    """Load a published head by its name, or a run folder or checkpoint of ours.
 
     Args:
         name: see ``models.published_heads``, or a path.
-        head: file of a published head, where it lies already.
+        head: file of a published head, if it is downloaded already.
         weights: file of the backbone's weights; None takes the hub's.
 
     Raises:
-        WeightsError: if there is neither, or the scorer must not see photographs.
+        WeightsError: if there is no such scorer, or it must not see photographs.
     """
     if name in HEADS_ON_CLIP:
         published = published_head(name)
-        path = published.locate(head)  # before the tower, which takes long to load
+        path = published.locate(head)  # before the tower, which is slow to load
         backbone = _openai_tower(published.architecture, weights)
         card = ScorerCard(
             name=name,
@@ -137,7 +137,7 @@ def make_scorer(name: str, *, head: str | None = None, weights: str | None = Non
 
 
 def _openai_tower(architecture: str, weights: str | None) -> OpenClipBackbone:
-    """A published head's tower; what goes wrong is told in the options of our commands."""
+    """Load a published head's tower; errors name the options of our commands."""
     try:
         return OpenClipBackbone(
             architecture, pretrained="openai", weights=weights or "hub", licence="MIT"
@@ -180,9 +180,9 @@ def _of_checkpoint(name: str, file: Path, weights: str | None) -> NamedScorer:
 
 
 def _has_zero(loss: Mapping[str, Any]) -> bool:
-    """Whether the loss of a record gives scores a zero.
+    """Check whether the loss of a record gives scores a zero.
 
-    The class of a package that nobody trusted here is not imported for it.
+    Classes of packages that are not trusted here are not imported.
     """
     target = str(loss.get("_target_"))
     if target.partition(".")[0] not in (*OWN_PACKAGES, *plugin_packages()):
@@ -201,7 +201,7 @@ def _of_folder(name: str, folder: Path, weights: str | None) -> NamedScorer:
 
 
 def _backbone(node: dict[str, Any], weights: str | None, where: Path) -> Backbone:
-    """The backbone of a checkpoint's or a folder's config; both may be a stranger's."""
+    """Build the backbone of a checkpoint's or a folder's config, which may be third-party."""
     check({"model": {"backbone": node}}, trusted=plugin_packages())
     backbone: Backbone = instantiate({**node, "weights": weights or node.get("weights")})
     return backbone

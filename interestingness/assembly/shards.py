@@ -1,4 +1,4 @@
-"""The model on pair shards: images are decoded in the stream and go through the backbone."""
+"""Build a model on pair shards: images are decoded in the stream for the backbone."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from interestingness.schema import lookup
 def build_on_shards(
     cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any = None
 ) -> Model:
-    """Loaders over shards and a scorer that holds its backbone.
+    """Build loaders over shards and a scorer that holds its backbone.
 
     Raises:
         ConfigError: for options that need the features of all training images beforehand.
@@ -107,7 +107,7 @@ def build_on_shards(
 
 
 def open_backbone(cfg: DictConfig, backbone: Backbone) -> None:
-    """Open the part of a backbone that the config wants trained; nothing for a frozen one.
+    """Unfreeze the part of a backbone that the config trains; nothing for a frozen one.
 
     Raises:
         WeightsError: for a part that the network does not have.
@@ -118,20 +118,20 @@ def open_backbone(cfg: DictConfig, backbone: Backbone) -> None:
     if cfg.model.gradient_checkpointing:
         checkpoint_gradients(backbone)
     if cfg.model.compile is not None:
-        # The number of distinct images differs from batch to batch: no new code for each.
+        # The number of distinct images differs from batch to batch: do not recompile for each.
         backbone.network.compile(backend=cfg.model.compile, dynamic=True)
 
 
 def shards_root(
     cfg: DictConfig, prepared: RunTables, team: Team = ALONE, progress: Any = None
 ) -> str:
-    """Where the shards are; written into the cache if the config names none, copied from a URL."""
+    """Return the shards' folder; write them to the cache if none is given, or copy from a URL."""
     if cfg.data.shards is not None:
         named = str(cfg.data.shards)
         if is_url(named) and cfg.data.get("copy"):
             cache = Path(cfg.paths.cache) / "shards"
             told = progress and partial(progress, what="copying shards, MB")
-            # All ranks share the work; a machine with a cache of its own then lacks the others'.
+            # All processes share the work; a machine with its own cache lacks the others' shards.
             for part in dict.fromkeys((team.part, Part(team.rank % team.here, team.here))):
                 named = str(copy_shards(cfg.data.shards, cache, part, progress=told, say=_say))
                 team.meet()

@@ -1,4 +1,4 @@
-"""A study, from a composed config to its folder of tables, figures and one page."""
+"""Run a study: from a composed config to a folder of tables, figures and one page."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def run_study(cfg: DictConfig) -> dict[str, Any]:
         from interestingness.reports.media import log_report
 
         log_report(loggers, result, page=page, picture=picture, settings=config)
-    # a sweep knows by this file that the job is done
+    # a sweep takes this file as the sign that the job is done
     said = {"study": result.name, "answer": result.answer, "simulated": result.simulated}
     metrics = {**said, "tables": [table.name for table in result.tables]}
     registry.write_text(run / registry.METRICS, json.dumps(metrics, indent=2) + "\n")
@@ -63,7 +63,7 @@ def run_study(cfg: DictConfig) -> dict[str, Any]:
 
 
 def material_of(cfg: DictConfig) -> Material:
-    """What a study may ask for, each made when it is asked for."""
+    """Build the material of a study; each thing is made on first use."""
 
     def prepare() -> Tables:
         return open_dataset(cfg, ProgressLine("preparing the data set"))
@@ -85,7 +85,7 @@ def material_of(cfg: DictConfig) -> Material:
 
 
 def features_of(cfg: DictConfig, tables: Tables) -> ImageFeatures:
-    """Features of every image in a pair, from the cache, a file or the backbone."""
+    """Return features of every image in a pair, from the cache, a file or the backbone."""
     skips, notes = Skips(max_share=cfg.data.max_bad_share), []  # type: ignore[var-annotated]
     backbone, embedding, values, present = image_features(
         cfg, tables, skips, notes, progress=ProgressLine("encoding images")
@@ -96,10 +96,10 @@ def features_of(cfg: DictConfig, tables: Tables) -> ImageFeatures:
 
 
 def split_number(node: DictConfig, number: int, tables: Tables) -> PairSplit:
-    """The split of one repetition: its seed counts up, or the fold that tests.
+    """Make the split of one repetition: its seed, or its test fold, counts up.
 
     Raises:
-        ConfigError: for a second repetition of a split that draws nothing.
+        ConfigError: for a second repetition of a split without randomness.
     """
     if "seed" in node:
         rule = instantiate(node, seed=int(node.seed) + number)

@@ -1,4 +1,4 @@
-"""Whether a composed config is for training or for a study: an experiment may be either."""
+"""Check whether a composed config is for training or for a study: experiments may be either."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OF_TRAINING = ("optimizer", "scheduler", "loss", "label_source", "callbacks")
 
 
 def refuse_study(cfg: DictConfig) -> None:
-    """Check that a config is one of a training run.
+    """Check that a config is for a training run.
 
     Raises:
         ConfigError: if the command line or its experiment chose a study.
@@ -34,7 +34,7 @@ def refuse_study(cfg: DictConfig) -> None:
 
 
 def need_study(cfg: DictConfig) -> None:
-    """Check that a config is one of a study.
+    """Check that a config is for a study.
 
     Raises:
         ConfigError: if neither the command line nor its experiment chose a study, or if they chose
@@ -58,7 +58,7 @@ def need_study(cfg: DictConfig) -> None:
 
 
 def _evaluate(*more: str) -> str:
-    """The command with evaluate.py that takes the same options."""
+    """Write the command for evaluate.py with the same options."""
     typed = [o for o in HydraConfig.get().overrides.task if not o.startswith("skip_finished=")]
     return join(["python", "evaluate.py", *more, *typed])
 

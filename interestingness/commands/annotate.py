@@ -1,4 +1,4 @@
-"""``interestingness annotate``: plan, check, ask, write tables, and say what came of it."""
+"""``interestingness annotate``: plan, check, ask, write tables, and report."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from interestingness.progress import ProgressLine
 
 
 def annotate(cfg: DictConfig) -> dict[str, Any]:
-    """Plan, check, ask, write tables, and say what came of it.
+    """Plan, check, ask, write tables, and report.
 
     Args:
         cfg: composed ``conf/annotate.yaml``.
 
     Raises:
-        SystemExit: with the exit status of a run that ended early; what was bought is kept.
+        SystemExit: with the exit status of a run that ended early; bought answers are kept.
     """
     check_config(cfg)
     for library in ("httpx", "httpx2", "openai"):  # a line for every request otherwise
@@ -80,7 +80,7 @@ def annotate(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _to_go_on(job: AnnotationJob, ledger: Ledger, summary: Summary | None) -> str:
-    """What to do after a run that ended early; the same budget again would end the same way."""
+    """Say how to resume after a run that ended early; the same budget would end it again."""
     spent_up = summary is not None and summary.reason.startswith("the budget is reached")
     if job.cfg.budget is None or not spent_up:
         return "run the same command again to go on"
@@ -91,7 +91,7 @@ def _to_go_on(job: AnnotationJob, ledger: Ledger, summary: Summary | None) -> st
 
 
 def _so_far(job: AnnotationJob) -> tuple[int, Need, int]:
-    """What the ledger has spent, what it lacks, its answers; it need not be there."""
+    """Read what the ledger has spent, lacks and holds; it need not exist."""
     if not job.path.is_file():
         distinct = {task.key: task for task in job.chosen}
         return 0, Need(list(distinct.values())), 0
@@ -102,7 +102,7 @@ def _so_far(job: AnnotationJob) -> tuple[int, Need, int]:
 
 
 def _slack(job: AnnotationJob) -> int:
-    """The most that preflight and sentinel may cost."""
+    """Compute the most that preflight and sentinel may cost."""
     if job.canary is None:
         return 0
     calls = len(job.backend.structured) + 2 + int(job.cfg.sentinel)
@@ -186,7 +186,7 @@ async def _ask(job: AnnotationJob, ledger: Ledger) -> Summary | None:
 
 
 async def _watch(job: AnnotationJob, session: Session, fit: Fitness) -> None:
-    """Stop if answers of an earlier day are not given again.
+    """Stop if the model no longer gives the answers of an earlier day.
 
     Raises:
         PreflightError: if another model seems to answer.
@@ -206,7 +206,7 @@ async def _watch(job: AnnotationJob, session: Session, fit: Fitness) -> None:
 
 
 def _answers(job: AnnotationJob, ledger: Ledger) -> pa.Table:
-    """Answers to everything that was ever planned so, the pilot's and earlier runs' too."""
+    """Read answers to all tasks of this plan, those of the pilot and earlier runs too."""
     table = ledger.table(TABLE_OF[job.template.kind], job.whole.tasks)
     if "choice" not in table.column_names:
         return table

@@ -1,4 +1,4 @@
-"""What one ``interestingness annotate`` is about: from the config to tasks."""
+"""Plan one ``interestingness annotate``: from the config to tasks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ POLICIES = ("hold", "rebuy")
 
 @dataclass
 class AnnotationJob:
-    """What one command is about.
+    """Backend, prompts, images and tasks of one command.
 
     Attributes:
         cfg: composed ``conf/annotate.yaml``.
@@ -73,22 +73,22 @@ class AnnotationJob:
 
     @property
     def meter(self) -> Meter:
-        """Reserves before anything was measured."""
+        """Return the meter with reserves before anything was measured."""
         prompts = [ask.prompt for ask in self.rounds]
         return self.backend.meter([*prompts, *([c.prompt] if (c := self.canary) else [])])
 
     @property
     def in_batches(self) -> bool:
-        """Whether the provider's batch interface is used."""
+        """Check whether the provider's batch interface is used."""
         return bool(self.cfg.mode == "batch")
 
     def asking_meter(self, meter: Meter) -> Meter:
-        """The same measures at the prices of the interface that is used after the preflight."""
+        """Return the meter at the prices of the interface that is used after the preflight."""
         return meter.in_batches() if self.in_batches else meter
 
     @property
     def canary(self) -> Canary | None:
-        """The preflight's questions; None where no image is sent."""
+        """Make the preflight's questions; None where no image is sent."""
         if not self.images.sources:
             return None
         pair = self.template if self.template.kind == "pair" else Template.load(PROMPTS["pairs"])
@@ -96,7 +96,7 @@ class AnnotationJob:
 
 
 def plan_job(cfg: DictConfig) -> AnnotationJob:
-    """Everything that can be known without opening a ledger or a connection.
+    """Plan everything that needs neither a ledger nor a connection.
 
     Raises:
         ConfigError: for options that cannot go together.
@@ -110,8 +110,8 @@ def plan_job(cfg: DictConfig) -> AnnotationJob:
                 todo="correct the option",
             )
     backend: Backend = instantiate(cfg.annotator, _convert_="all")
-    _check_batches(backend, backend.meter(), cfg.mode)  # an unknown price ends it here …
-    if not cfg.dry_run and backend.base_url is not None:  # … and so does a key that is not there
+    _check_batches(backend, backend.meter(), cfg.mode)  # an unknown price fails here …
+    if not cfg.dry_run and backend.base_url is not None:  # … and so does a missing key
         read_key(backend.key_env, base_url=backend.base_url, hosts=tuple(backend.hosts))
     rounds, template = _rounds(cfg, backend)
     tables = open_dataset(cfg, ProgressLine("preparing the data set"))
@@ -167,7 +167,7 @@ def _rounds(cfg: DictConfig, backend: Backend) -> tuple[list[Round], Template]:
 def _tasks(
     cfg: DictConfig, tables: Tables, backend: Backend, rounds: list[Round]
 ) -> tuple[Images, Planned]:
-    """Files that can be read, and everything that is to be asked."""
+    """Return the readable files and all tasks."""
     if cfg.what == "cupl":
         return Images({}, {}), text_tasks(backend, rounds[0], samples=cfg.samples)
     pairs = [tables.pairs.pair(row) for row in range(len(tables.pairs))]
@@ -196,5 +196,5 @@ def _voted(tables: Tables, question: str) -> Iterator[str]:
 
 
 def today() -> date:
-    """The day in UTC."""
+    """Return the day in UTC."""
     return datetime.now(UTC).date()

@@ -1,4 +1,4 @@
-"""What ``interestingness annotate`` says: before, between and after."""
+"""Print what ``interestingness annotate`` reports before, during and after asking."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from interestingness.tables.tables import Votes
 
 
 def announce(job: AnnotationJob, need: Need, estimate: CostEstimate, spent: int) -> None:
-    """Who is asked what, what is there, what the rest costs, and which photographs leave."""
+    """Print who is asked what, what is answered, the cost of the rest, and what is sent."""
     backend, whole = job.backend, job.whole
     print(f"annotator  {backend.name}: {backend.model} at {backend.host}")
     if "simulated" in backend.model:
@@ -49,7 +49,7 @@ def _pilot_words(job: AnnotationJob) -> str:
 
 
 def say_fit(job: AnnotationJob, fit: Fitness, estimate: CostEstimate) -> None:
-    """What the preflight found, and the cost by its measures."""
+    """Print what the preflight found, and the cost by its measures."""
     if job.canary is not None:
         tokens = f"{fit.prompt_tokens:,} tokens" if fit.prompt_tokens is not None else "no count"
         sure = "with" if fit.probabilities else "without"
@@ -71,13 +71,13 @@ def report(
     left: Need,
     spent: int,
 ) -> None:
-    """What was done, what the votes say of the judge, what remains, and where the table is.
+    """Print what was done, how the judge voted, what remains, and where the table is.
 
     Args:
         job: what was asked.
         table: all answers to it, of this and earlier runs.
         path: where the table lies.
-        kept: rows of an earlier table that stays there because it has more; None if replaced.
+        kept: rows of an earlier table that is kept because it has more; None if replaced.
         summary: of this run; None if nothing was to be asked.
         left: what remains of the whole.
         spent: by the ledger so far, in millionths of a dollar.
@@ -110,7 +110,7 @@ def report(
 
 
 def _answers(table: pa.Table) -> str:
-    """Judgments or texts in one line."""
+    """Summarise judgments or texts in one line."""
     if "answer" in table.column_names:
         answers = table["answer"].to_pylist()
         counts = {word: answers.count(value) for word, value in (("yes", True), ("no", False))}
@@ -120,7 +120,7 @@ def _answers(table: pa.Table) -> str:
 
 
 def _compare(job: AnnotationJob, table: pa.Table) -> None:
-    """Agreement with people's votes, where there are any."""
+    """Compare with people's votes, where there are any."""
     own = table.filter(pc.is_null(table["persona"]))
     votes = Votes.from_table(own)
     if not len(votes):
@@ -137,7 +137,7 @@ def _compare(job: AnnotationJob, table: pa.Table) -> None:
 
 
 def _remaining(left: Need, table: pa.Table, spent: int) -> str:
-    """What the rest costs if its answers cost what these did."""
+    """Estimate the cost of the rest from the cost of these answers."""
     number = len(left.todo)
     costs = [cost for cost in table["cost_uusd"].to_pylist() if cost is not None]
     if not costs or not spent:
@@ -146,7 +146,7 @@ def _remaining(left: Need, table: pa.Table, spent: int) -> str:
 
 
 def _learn(job: AnnotationJob) -> str:
-    """The command line that trains on these votes."""
+    """Write the command line that trains on these votes."""
     own = [word for word in _overrides() if word.startswith(("dataset", "question", "paths"))]
     if job.backend.label_source is not None:
         return " ".join([*own, f"label_source={job.backend.label_source}"])
@@ -161,7 +161,7 @@ def _overrides() -> Sequence[str]:
 
 
 def leaving(backend: Backend, tasks: Sequence[Task]) -> str:
-    """How many photographs leave this machine for which host."""
+    """State how many photographs leave this machine for which host."""
     hashes = {str(sha) for task in tasks for sha in task.identity.get("images") or ()}  # type: ignore[union-attr]
     number = f"{len(hashes):,} photograph{'' if len(hashes) == 1 else 's'}"
     if not hashes:
@@ -178,12 +178,12 @@ def leaving(backend: Backend, tasks: Sequence[Task]) -> str:
 
 
 def there_already(need: Need) -> str:
-    """What is there, and what is not asked again."""
+    """State what is answered, and what is not asked again."""
     return "; ".join([f"{need.labelled:,} answers are there", *without_answer(need)])
 
 
 def nothing_to_ask(need: Need) -> str:
-    """Why nothing is asked; where tasks are under way, how to go on."""
+    """Explain why nothing is asked; if tasks are under way, how to resume."""
     rest = without_answer(need)
     if not rest:
         return "nothing to ask: every answer is there"
@@ -192,7 +192,7 @@ def nothing_to_ask(need: Need) -> str:
 
 
 def without_answer(need: Need) -> list[str]:
-    """Tasks that have no answer and are not asked again by themselves."""
+    """Count tasks without an answer that are not asked again automatically."""
     counts = (
         (need.refused, "refused for good"),
         (need.rejected, "given up after unusable answers"),

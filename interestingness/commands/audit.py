@@ -18,7 +18,7 @@ def audit(given: Options) -> None:
     """Read, audit, write, print.
 
     Raises:
-        InterestingnessError: for votes that cannot be read or say nothing.
+        InterestingnessError: for votes that cannot be read or are unusable.
     """
     files = read_vote_files(given.votes, question=given.question, default_question=DEFAULT_QUESTION)
     result = audit_votes(

@@ -32,10 +32,10 @@ NOISE = "random weights: these captions are noise and say nothing of the images"
 
 
 def caption(cfg: DictConfig) -> dict[str, Any]:
-    """Caption the images, write the table, and say how a model reads it.
+    """Caption the images, write the table, and print how a model reads it.
 
-    Captions lie in the feature cache by image content: interrupted, the same command goes on where
-    it was, and a further one writes nothing anew.
+    Captions are kept in the feature cache by image content: after an interruption the same command
+    resumes, and a finished one captions nothing again.
 
     Args:
         cfg: composed ``conf/caption.yaml``.
@@ -44,7 +44,7 @@ def caption(cfg: DictConfig) -> dict[str, Any]:
         Images with a caption, how many images were captioned now, and the table.
 
     Raises:
-        ConfigError: for options that cannot be.
+        ConfigError: for impossible options.
         DataError: if no image can be read.
     """
     check_config(cfg)
@@ -92,7 +92,7 @@ def caption(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _table(tables: Tables, texts: list[str | None], captioner: CocaCaptioner) -> pa.Table:
-    """One row for every image that could be read; an empty sentence is an empty cell."""
+    """Build a row for every image that could be read; an empty sentence is an empty cell."""
     rows = [
         (image_id, text or None)
         for image_id, text in zip(tables.image_ids.tolist(), texts, strict=True)

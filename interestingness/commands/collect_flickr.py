@@ -12,11 +12,11 @@ FIRST = date(2004, 7, 1)
 
 
 def days_of(options: Options) -> tuple[date, date]:
-    """First and last day.
+    """Return the first and the last day.
 
     Raises:
-        ConfigError: for no dates, an order that cannot be, days without a list, or other numbers
-            that cannot be meant.
+        ConfigError: for missing dates, a wrong order, days without a list, or other numbers
+            out of range.
     """
     try:
         first, last = (date.fromisoformat(text) for text in (options.first, options.last))
@@ -43,7 +43,7 @@ def days_of(options: Options) -> tuple[date, date]:
 
 
 def collect_flickr(options: Options) -> None:
-    """Ask, write the table, and say what comes next."""
+    """Ask, write the table, and print the next command."""
     first, last = days_of(options)
 
     from interestingness.datasets.flickr.api import ENDPOINT, Flickr, key_from_environment

@@ -11,7 +11,7 @@ _DEFAULT = DownloadSettings()
 
 
 def settings_of(options: Options) -> DownloadSettings:
-    """Limits as given on the command line."""
+    """Read limits from the command line."""
     return DownloadSettings(
         connections=options.connections,
         per_host=options.per_host,
@@ -29,7 +29,7 @@ def settings_of(options: Options) -> DownloadSettings:
 
 
 def download(options: Options) -> int:
-    """Do it and tell what came of it.
+    """Download the images and print a summary.
 
     Returns:
         Exit status: 0, or 1 if not a single image is there.

@@ -1,4 +1,4 @@
-"""``interestingness export``: a scorer leaves in a format that others read."""
+"""``interestingness export``: write a scorer in a format that other tools read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from interestingness.reports.model_card import write_model_card
 
 
 def export(options: Options) -> None:
-    """Write the scorer and print where."""
+    """Write the scorer and print its path."""
     named = make_scorer(options.scorer, head=options.head, weights=options.weights)
     named = replace(named, card=measured(named.card, Path(options.scorer)))
     default = {"folder": named.card.name, "onnx": f"{named.card.name}.onnx"}
@@ -37,10 +37,10 @@ def export(options: Options) -> None:
 
 
 def check_target(out: Path, *, folder: bool) -> None:
-    """Refuse to write over somebody's file, or into a folder that is no export.
+    """Refuse to overwrite another file, or to write into a folder that is not an export.
 
     Raises:
-        ConfigError: saying what is there.
+        ConfigError: naming what is there.
     """
     ours = folder and out.is_dir() and ((out / ABOUT).is_file() or not any(out.iterdir()))
     if out.exists() and not ours:
@@ -52,14 +52,14 @@ def check_target(out: Path, *, folder: bool) -> None:
 
 
 def write_folder(out: Path, named: NamedScorer) -> None:
-    """Tensors, JSON and a model card: what a model hub shows, and what ``rank`` reads."""
+    """Write tensors, JSON and a model card, for model hubs and for ``rank``."""
     save_scorer(out, named.scorer, named.card)
     tuning = tuning_of(named.scorer)
     write_model_card(out / "README.md", named.card, named.scorer.embedding, tuning)
 
 
 def measured(card: ScorerCard, run: Path) -> ScorerCard:
-    """The card with what a run folder of ours measured; as it is for other scorers."""
+    """Add what a run folder of ours measured to the card; other cards stay as they are."""
     file = run.expanduser() / "metrics.json"
     if not file.is_file():
         return card

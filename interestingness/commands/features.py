@@ -19,7 +19,7 @@ from interestingness.runs.processes import processes_here
 
 
 def extract(cfg: DictConfig) -> dict[str, Any]:
-    """Encode one part of the images; training and judging then find their features.
+    """Encode one part of the images; training and evaluation then find their features.
 
     Args:
         cfg: composed ``conf/features.yaml``.
@@ -28,7 +28,7 @@ def extract(cfg: DictConfig) -> dict[str, Any]:
         Images of the part, those encoded now, and the unreadable ones.
 
     Raises:
-        ConfigError: for a part that is none.
+        ConfigError: for an impossible part.
         WeightsError: for weights that are absent or refused on this kind of image.
     """
     part = Part.parse(str(cfg.part))
@@ -44,7 +44,7 @@ def extract(cfg: DictConfig) -> dict[str, Any]:
     backbone = make_backbone(cfg, tables, notes)
     print("\n".join([f"weights    {backbone.describe()}", *notes]), flush=True)
     used = tables.pairs.images_used()
-    skips = Skips(max_share=1.0)  # how many are too many is said where the features are used
+    skips = Skips(max_share=1.0)  # their limit is checked where features are used
     encoded = FeatureCache(Path(cfg.paths.cache) / "features").encode(
         [tables.image_path(int(row)) for row in used],
         backbone,

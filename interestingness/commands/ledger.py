@@ -13,7 +13,7 @@ from interestingness.disk import appearing
 
 
 def recover(options: Options) -> None:
-    """Say what took the place of this command.
+    """Name the command that replaced this one.
 
     Raises:
         LedgerError: always.
@@ -66,7 +66,7 @@ def _write_table(db: sqlite3.Connection, kind: str, temporary: Path, ending: str
     from interestingness.annotators.ledger.export import table
     from interestingness.tables.table_format import SPECS, check_table, write_table
 
-    # one moment of the ledger, also while a run adds to it
+    # a snapshot of the ledger, also while a run adds to it
     db.execute("BEGIN")
     made = table(db, kind)
     db.execute("COMMIT")

@@ -1,7 +1,7 @@
-"""Options of the commands that compose no config: each is declared here, as ``--name value``.
+"""Declare the options of commands that compose no config, as ``--name value``.
 
-Light, so that ``--help`` comes at once. ``name=value``, as other commands take their options, is
-understood as well.
+Imports are light, so that ``--help`` is fast. ``name=value``, as in other commands, is accepted
+as well.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ VOTES = (
 
 
 def parse(command: str, words: Sequence[str]) -> Options:
-    """The options of a command.
+    """Parse the options of a command.
 
     Args:
         command: as typed: ``rank``, ``pairs choose``.
@@ -35,7 +35,7 @@ def parse(command: str, words: Sequence[str]) -> Options:
 
 
 def parser_of(command: str) -> argparse.ArgumentParser:
-    """What reads the options of a command."""
+    """Build the parser of a command's options."""
     description, declare = DECLARED[command]
     parser = argparse.ArgumentParser(prog=f"interestingness {command}", description=description)
     declare(parser)
@@ -43,7 +43,7 @@ def parser_of(command: str) -> argparse.ArgumentParser:
 
 
 def _with_dashes(word: str, parser: argparse.ArgumentParser) -> list[str]:
-    """``out=FILE`` as ``--out FILE`` and ``rebuild=true`` as ``--rebuild``."""
+    """Rewrite ``out=FILE`` as ``--out FILE`` and ``rebuild=true`` as ``--rebuild``."""
     name, equals, value = word.partition("=")
     for action in parser._actions:
         if equals and f"--{name}" in action.option_strings and not Path(word).exists():

@@ -64,7 +64,7 @@ def choose(given: Options) -> None:
 def _asked(
     files: VoteFiles | None, images: str | None
 ) -> tuple[list[str], Rows, Rows, Array, Array]:
-    """Image names, and rows, share of votes for left and number of votes of the asked pairs."""
+    """Read image names, and rows, share of votes for left and vote counts of asked pairs."""
     nothing = np.empty(0, np.int64)
     folder, names = None, []
     if images is not None:

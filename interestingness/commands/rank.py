@@ -97,13 +97,13 @@ def rank(options: Options) -> None:
 
 
 def score_part(photographs: Photographs, images: ImageScorer, part: Part, out: Path) -> None:
-    """Score one part and leave its table; features stay in the cache for whoever takes all.
+    """Score one part and write its table; features stay in the cache for the whole.
 
     Args:
         photographs: all of them.
         images: scores pictures.
         part: which to score.
-        out: table of all; the part's lies beside it.
+        out: table of all; the part's is written beside it.
     """
     rows = part.of(len(photographs))
     skips = Skips(max_share=1.0)
@@ -119,7 +119,7 @@ def score_part(photographs: Photographs, images: ImageScorer, part: Part, out: P
 
 
 def check_sheet(folder: Path) -> None:
-    """Refuse to write over a page that is not ours.
+    """Refuse to overwrite a page that is not ours.
 
     Raises:
         ConfigError: if there is one.
@@ -134,9 +134,9 @@ def check_sheet(folder: Path) -> None:
 
 
 def write_stars(photographs: Photographs, ranking: Ranking) -> str:
-    """A sidecar beside each photograph with a score; what became of them, in one line.
+    """Write a sidecar beside each photograph with a score; summarise in one line.
 
-    A folder that cannot be written to is told, and the rest goes on.
+    A folder that cannot be written to is reported, and the others are written.
     """
     counts: Counter[str] = Counter()
     reference = ranking.reference
@@ -153,7 +153,7 @@ def write_stars(photographs: Photographs, ranking: Ranking) -> str:
 
 
 def check_photographs(named: NamedScorer) -> None:
-    """Refuse a scorer that has never seen photographs; say so where it is unusual.
+    """Refuse a scorer that has never seen photographs; warn of an unusual one.
 
     Raises:
         WeightsError: for a backbone of synthetic scenes.

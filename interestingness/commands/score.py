@@ -1,4 +1,4 @@
-"""``interestingness score``: a scorer gives every image of a data set a number, kept as a table."""
+"""``interestingness score``: score every image of a data set and keep the table."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from interestingness.tables.tables import ANNOTATIONS, Tables
 
 
 def score(cfg: DictConfig) -> dict[str, Any]:
-    """Score the images, write the table, and say how a label source reads it.
+    """Score the images, write the table, and print how a label source reads it.
 
     Args:
         cfg: composed ``conf/score.yaml``.
@@ -74,7 +74,7 @@ def score(cfg: DictConfig) -> dict[str, Any]:
 
 
 def table_file(tables: Tables, column: str) -> Path:
-    """Where the scores of a name lie: a file of their own, which can be deleted and made again."""
+    """Return the file of a named score; it can be deleted and made again."""
     return tables.root / ANNOTATIONS / f"scores-{slug(column)}.parquet"
 
 

@@ -1,4 +1,4 @@
-"""Tables that ``rank`` writes, and sets of scores that it is asked to remember by name."""
+"""Write the tables of ``rank``, and keep sets of reference scores by name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 
 
 def check_out(out: Path) -> None:
-    """Refuse to write over a file that is no table of scores: a photograph, somebody's labels.
+    """Refuse to overwrite a file that is not a table of scores: a photograph, labels.
 
     Raises:
         ConfigError: for another ending, or such a file.
@@ -58,7 +58,7 @@ def _is_scores(file: Path) -> bool:
 
 
 def write_scores(out: Path, ranking: Ranking, named: NamedScorer) -> None:
-    """The score table with the scorer's identity; it appears whole or not at all.
+    """Write the score table with the scorer's identity, whole or not at all.
 
     Args:
         out: ``.csv`` writes CSV, anything else Parquet.
@@ -76,7 +76,7 @@ def write_scores(out: Path, ranking: Ranking, named: NamedScorer) -> None:
 def write_part(
     out: Path, part: Part, names: Sequence[str], scores: NDArray[np.float64], skips: Skips
 ) -> Path:
-    """Scores of one part, in a table of its own; ranks need all parts.
+    """Write scores of one part, in a table of its own; ranks need all parts.
 
     Args:
         out: name of the whole table.
@@ -99,13 +99,13 @@ def write_part(
 
 
 def save_reference(folder: Path, name: str, ranking: Ranking, named: NamedScorer) -> Path:
-    """Remember these scores by a name; ``read_reference`` finds them.
+    """Keep these scores by a name; ``read_reference`` finds them.
 
     Scores of other scorers under the same name stay: a name is a set of images, and each scorer
     has its own scores of them.
 
     Raises:
-        ConfigError: for a name that is none.
+        ConfigError: for an impossible name.
     """
     check_name(name)
     scores = np.sort(ranking.scores[~np.isnan(ranking.scores)])
@@ -119,7 +119,7 @@ def check_name(name: str) -> None:
     """Refuse what cannot be the name of a reference set.
 
     Raises:
-        ConfigError: saying what can.
+        ConfigError: naming what can.
     """
     if not NAME.fullmatch(name):
         raise ConfigError(
@@ -130,7 +130,7 @@ def check_name(name: str) -> None:
 
 
 def read_reference(given: str, folder: Path, named: NamedScorer) -> ReferenceScores:
-    """Scores of other images, if the same scorer made them.
+    """Read scores of other images, if the same scorer made them.
 
     Args:
         given: a name that was given to ``--save-reference``, or a file of an earlier ``--out``.
@@ -195,7 +195,7 @@ def _about(named: NamedScorer) -> dict[str, Any]:
 
 
 def _column(values: Any) -> pa.Array:
-    """NaN and rank 0 are empty."""
+    """Format a column; NaN and rank 0 are empty."""
     if isinstance(values, np.ndarray):
         empty = values == 0 if values.dtype.kind == "i" else np.isnan(values)
         return pa.array(values, mask=empty)

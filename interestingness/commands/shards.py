@@ -16,7 +16,7 @@ from interestingness.progress import ProgressLine
 
 
 def write(cfg: DictConfig) -> dict[str, Any]:
-    """Write the pair shards of a data set and say what is in them.
+    """Write the pair shards of a data set and print a summary.
 
     Args:
         cfg: composed ``conf/shards.yaml``.

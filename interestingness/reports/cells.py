@@ -1,4 +1,4 @@
-"""Cells of a study's tables as text for people."""
+"""Format cells of a study's tables as text for people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NONE = "–"
 
 
 def written(cell: Cell, kind: Kind) -> str:
-    """A cell for people: "73.4 ± 3.4", "80.8 [76.7, 84.5]", "–" where there is nothing."""
+    """Format a cell for people: "73.4 ± 3.4", "80.8 [76.7, 84.5]", "–" where there is nothing."""
     value = native(cell)
     if isinstance(value, Spread):
         mean = written(value.mean, kind)
@@ -38,25 +38,25 @@ def written(cell: Cell, kind: Kind) -> str:
 
 
 def cell_text(cell: Cell, kind: Kind) -> str:
-    """The same in a table for the eye: a text that is not there leaves its cell empty."""
+    """Format a cell of a displayed table: a missing text leaves its cell empty."""
     text = written(cell, kind)
     return "" if kind == "text" and text == NONE else text
 
 
 def native(cell: Any) -> Any:
-    """A cell without numpy's scalar types; NaN becomes None."""
+    """Convert a cell from numpy's scalar types; NaN becomes None."""
     if isinstance(cell, np.generic):
         cell = cell.item()
     return None if isinstance(cell, float) and math.isnan(cell) else cell
 
 
 def heading(column: Column) -> str:
-    """The column's title with its unit."""
+    """Return the column's title with its unit."""
     return column.title + unit(column.kind)
 
 
 def shown(table: Table) -> list[Column]:
-    """The columns in which some row has a cell; all of a table in which none has."""
+    """Select the columns in which some row has a cell; all if none has."""
     filled = [
         column
         for column in table.columns
@@ -66,10 +66,10 @@ def shown(table: Table) -> list[Column]:
 
 
 def groups(rows: Sequence[Sequence[str]]) -> list[tuple[str, list[Sequence[str]]]]:
-    """Rows below the name that they share, where the first column repeats itself.
+    """Group rows by the name in the first column, if it repeats itself.
 
-    A first column whose names mostly repeat the row above (the judge, the fit) is told once for its
-    rows, and leaves its room to the next one.
+    A first column whose names mostly repeat the row above (the judge, the fit) is shown once for
+    its rows, and its width goes to the next one.
 
     Args:
         rows: texts of the cells, the same number in each row.
@@ -85,7 +85,7 @@ def groups(rows: Sequence[Sequence[str]]) -> list[tuple[str, list[Sequence[str]]
 
 
 def _fixed(digits: int, *, factor: float = 1, sign: str = "-") -> Callable[[float], str]:
-    """A writer with so many decimals, a true minus sign, and no negative zero."""
+    """Make a formatter with so many decimals, a true minus sign, and no negative zero."""
 
     def write(value: float) -> str:
         if math.isinf(value):
@@ -96,12 +96,12 @@ def _fixed(digits: int, *, factor: float = 1, sign: str = "-") -> Callable[[floa
 
 
 def _money(value: float) -> str:
-    """Two decimals; two digits where that would be nothing."""
+    """Format two decimals; two digits where these would be zero."""
     return f"{value:.2g}" if 0 < abs(value) < 0.005 else _fixed(2)(value)
 
 
 def _time(value: float) -> str:
-    """One decimal; two digits below a second, none from a thousand on."""
+    """Format one decimal; two digits below a second, none from a thousand on."""
     if 0 < abs(value) < 1:
         return f"{value:.2g}"
     return _fixed(0 if abs(value) >= 1000 else 1)(value)

@@ -1,4 +1,4 @@
-"""What the terminal shows: what is used, a table or two, the answer, and one path at the end."""
+"""Print a report: what is used, a table or two, the answer, and one path at the end."""
 
 from __future__ import annotations
 
@@ -115,14 +115,14 @@ def fitting(
     *,
     names: Sequence[str] = (),
 ) -> list[tuple[Column, int]]:
-    """The columns that fit into a width, taken from the left, and how wide each is.
+    """Choose the columns that fit into a width, from the left, and the width of each.
 
     Numbers are never cut: a column of numbers fits whole or not at all. The first column may be
     folded to half the width, and long texts to the room that numbers leave.
 
     Args:
         columns: in order; the first is always kept.
-        texts: what stands in each, by name.
+        texts: cells of each, by name.
         width: of the terminal, in characters.
         names: of groups of rows, which stand in the first column.
     """
@@ -149,7 +149,7 @@ def fitting(
 def _widened(
     kept: list[tuple[Column, int]], texts: Mapping[str, Sequence[str]], left: int
 ) -> list[tuple[Column, int]]:
-    """The same with what is left over given to texts that are folded, from the left."""
+    """Give the width left over to folded texts, from the left."""
     found = []
     for column, width in kept:
         wish = max(map(cell_len, texts[column.name]), default=1)
@@ -160,12 +160,12 @@ def _widened(
 
 
 def _text(text: str, console: Console, *, style: str = "") -> Text:
-    """Text as it is: no markup, no control characters, in what the terminal can show."""
+    """Make literal text: no markup, no control characters, in the terminal's encoding."""
     return Text(spell(plain(text, 4000), console), style=style)
 
 
 def spell(text: str, console: Console) -> str:
-    """The text in what the output can encode: a log in ASCII must not end a run."""
+    """Replace what the output cannot encode: a log in ASCII must not end a run."""
     encoding = console.encoding
     if encoding.lower().startswith("utf"):
         return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""What loggers get of a report: final numbers; W&B tables, figures, pictures and the page too."""
+"""Send a report to loggers: final numbers; to W&B tables, figures, pictures, page too."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def log_report(
     metrics: Mapping[str, float] | None = None,
     predictions: Path | None = None,
 ) -> None:
-    """Send final numbers to loggers, and all that a report says to W&B, whose run ends.
+    """Send final numbers to loggers, and the whole report to W&B, whose run is finished.
 
     The CSV of training curves would get a hundred columns of one number each; ``metrics.json`` has
     them all.
@@ -64,7 +64,7 @@ def log_report(
             _show(logger, result, page, picture)
             if predictions is not None:
                 _log_table(logger, "predictions", pq.read_table(predictions))
-            logger.experiment.finish()  # another run in this process would go on in this one
+            logger.experiment.finish()  # another run in this process would continue this W&B run
 
 
 def _show(logger: WandbLogger, result: StudyResult, page: Path, picture: Picture) -> None:
@@ -102,7 +102,7 @@ def _log_table(logger: WandbLogger, name: str, table: pa.Table) -> None:
 
 
 def _pictures(gallery: Gallery, picture: Picture) -> list[tuple[Image.Image, str]]:
-    """Small pictures with their captions; those that cannot be read are left out."""
+    """Make small pictures with their captions, without those that cannot be read."""
     found = []
     for shown in gallery.images[:MOST]:
         if (image := _small(picture(shown.image_id))) is not None:
@@ -111,7 +111,7 @@ def _pictures(gallery: Gallery, picture: Picture) -> list[tuple[Image.Image, str
 
 
 def _pairs(pairs: Sequence[ShownPair], picture: Picture) -> list[tuple[Image.Image, str]]:
-    """Both pictures of a pair side by side, with what is said of them and the reasons."""
+    """Join both pictures of a pair side by side, with caption and reasons."""
     found = []
     for pair in pairs[:MOST]:
         left, right = (_small(picture(side.image_id)) for side in (pair.left, pair.right))
@@ -134,5 +134,5 @@ def _small(image: Image.Image | None) -> Image.Image | None:
 
 
 def _key(title: str) -> str:
-    """A title as a key of W&B, which are paths."""
+    """Turn a title into a key of W&B; these are paths."""
     return re.sub(r"[^\w ]+", " ", plain(title, 60)).strip().lower() or "gallery"

@@ -1,4 +1,4 @@
-"""The README of an exported scorer, in the form that model hubs show."""
+"""Write the README of an exported scorer, in the form that model hubs show."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ interestingness rank PHOTOS --scorer THIS_FOLDER
 def write_model_card(
     path: Path, card: ScorerCard, embedding: EmbeddingContract, tuning: Mapping[str, Any]
 ) -> Path:
-    """Write the card; it appears whole or not at all."""
+    """Write the card, whole or not at all."""
     text = model_card(card, embedding, tuning)
     return appear(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def model_card(card: ScorerCard, embedding: EmbeddingContract, tuning: Mapping[str, Any]) -> str:
-    """The card as Markdown with the front matter of model hubs.
+    """Render the card as Markdown with the front matter of model hubs.
 
     Args:
         card: what is known of the scorer.
@@ -78,7 +78,7 @@ def model_card(card: ScorerCard, embedding: EmbeddingContract, tuning: Mapping[s
 
 
 def _tuned(tuning: Mapping[str, Any]) -> str:
-    """Which part was trained, in words; a kind that is not ours by its name and options."""
+    """Describe the trained part in words; a third-party kind by its name and options."""
     kind = tuning["kind"]
     if kind == "full":
         return "all of its parameters"

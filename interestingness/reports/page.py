@@ -1,4 +1,4 @@
-"""One self-contained HTML file per run or study: answer, tables, figures, pictures."""
+"""Write one self-contained HTML file per run or study: answer, tables, figures, pictures."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class _TableView:
     """A table as the template reads it.
 
     Attributes:
-        columns: those that are shown; without the first if it names the groups.
+        columns: displayed ones; without the first if it names the groups.
         breadth: class of each of them: "short" texts stand in one line, "long" ones get room.
-        groups: names and the texts of their rows.
+        groups: names and cells of their rows.
         more: rows that only the files have.
         folded: whether it is opened by a click.
         tall: whether its rows scroll in a box of their own.
@@ -53,12 +53,12 @@ class _TableView:
 
     @property
     def heads(self) -> list[tuple[Column, str]]:
-        """Columns and their headings with units."""
+        """Return columns and their headings with units."""
         return [(column, heading(column)) for column in self.columns]
 
     @property
     def helps(self) -> list[Column]:
-        """Columns that need a definition."""
+        """Select columns that need a definition."""
         return [column for column in shown(self.table) if column.help]
 
 
@@ -103,7 +103,7 @@ def write_report(
 def render_page(
     result: StudyResult, *, picture: Picture, settings: Settings, table_files: bool = True
 ) -> str:
-    """The page as HTML text.
+    """Render the page as HTML text.
 
     Args:
         result: what a study or a run found.
@@ -136,7 +136,7 @@ def render_page(
 
 
 def render_figure(figure: Figure, *, picture: Picture) -> str:
-    """One figure as a page of its own."""
+    """Render one figure as a page of its own."""
     small = Thumbnails(picture, limit=ON_MAP_BYTES, side=ON_MAP_SIDE)
     return (
         environment()
@@ -172,7 +172,7 @@ def _breadth(texts: Sequence[str]) -> str:
 
 
 def _galleries(galleries: Sequence[Gallery]) -> tuple[list[_GalleryView], int]:
-    """What is shown of each gallery, and the number of pictures in all."""
+    """Choose what is shown of each gallery, and count the pictures."""
     views, left = [], PICTURES
     for gallery in galleries:
         images = gallery.images[: min(IMAGES, left)]
@@ -185,7 +185,7 @@ def _galleries(galleries: Sequence[Gallery]) -> tuple[list[_GalleryView], int]:
 
 
 def _cut(figure: Figure) -> Figure:
-    """A map with no more pictures than a page can hold."""
+    """Reduce a map to as many pictures as a page can hold."""
     if isinstance(figure, Scatter) and len(figure.images) > ON_MAP:
         return replace(figure, images=dict(list(figure.images.items())[:ON_MAP]))
     return figure

@@ -1,4 +1,4 @@
-"""Why raters chose as they did: the reasons in a vote table."""
+"""Read raters' reasons from a vote table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Reason:
 def reasons_of(
     votes: pa.Table, pair_ids: Collection[str], *, question: str | None = None
 ) -> dict[str, list[Reason]]:
-    """Reasons for some pairs, in table order, the same reason of a rater once.
+    """Collect reasons for some pairs, in table order, the same reason of a rater once.
 
     Args:
         votes: a checked vote table.

@@ -1,4 +1,4 @@
-"""Figures of a run: accuracy by reference and consensus, calibration, scores, agreement."""
+"""Draw figures of a run: accuracy by reference and consensus, calibration, scores."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ INTERVALS = "Intervals are of 95 % over resampled images."
 
 
 def run_figures(evaluation: Evaluation) -> list[Figure]:
-    """Accuracy by reference and by consensus, calibration, scores: what there is to draw."""
+    """Draw accuracy by reference and by consensus, calibration and scores, where known."""
     main = evaluation.main_result
     found: list[Figure] = []
     if main is not None:
@@ -50,7 +50,7 @@ def run_figures(evaluation: Evaluation) -> list[Figure]:
 
 
 def accuracy_chart(evaluation: Evaluation) -> IntervalChart:
-    """Accuracy with its interval by reference, beside chance and one rater of the main one."""
+    """Draw accuracy with its interval by reference, with chance and one rater."""
     able = [r for r in evaluation.references if r.compared]
     main = evaluation.main_result
     lines = {} if main is None else {"chance": main.chance}
@@ -90,7 +90,7 @@ def run_agreement(
     rows: NDArray[np.integer],
     references: Mapping[str, Reference],
 ) -> HeatMap | None:
-    """Agreement of the model with each reference, and of the references with each other.
+    """Draw the agreement of the model with each reference, and between references.
 
     Args:
         scores: score per image in logits, NaN where there is none, shape (images,).
@@ -99,7 +99,7 @@ def run_agreement(
         references: read for all pairs; those that decide too few test pairs are left out.
 
     Returns:
-        None where fewer than two references can be compared: the table says it all.
+        None where fewer than two references can be compared: the table is enough.
     """
     sides = {
         name: reference.labels.preference[rows]
@@ -118,7 +118,7 @@ def run_agreement(
 
 
 def interval_of(estimate: Estimate) -> Interval | None:
-    """An estimate as a cell of tables and charts; None where there is none."""
+    """Make a cell of tables and charts from an estimate; None where there is none."""
     if estimate.value is None:
         return None
     low, high = (np.nan if end is None else end for end in (estimate.low, estimate.high))
@@ -126,5 +126,5 @@ def interval_of(estimate: Estimate) -> Interval | None:
 
 
 def row_name(result: ReferenceResult) -> str:
-    """The reference, and whether the model has learnt from it."""
+    """Name the reference, and whether the model has learnt from it."""
     return f"{result.name} (learnt)" if result.learnt else result.name

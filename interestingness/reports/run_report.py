@@ -1,4 +1,4 @@
-"""What a run measured, as the result of a study with one fit: the one that reports show."""
+"""Turn what a run measured into the result of a study with one fit, for reports."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run_report(
     skipped: Mapping[str, str] | None = None,
     simulated: str = "",
 ) -> StudyResult:
-    """The result of one training run or of one evaluated checkpoint.
+    """Build the result of one training run or of one evaluated checkpoint.
 
     Args:
         evaluation: what was measured on the test pairs.
@@ -74,7 +74,7 @@ def _headline(evaluation: Evaluation) -> tuple[str, str] | None:
 
 
 def _answer(evaluation: Evaluation) -> str:
-    """The accuracy that counts, the roles of the sources, and what could not be measured."""
+    """State the main accuracy, the roles of the sources, and what could not be measured."""
     able = [r for r in evaluation.references if r.compared]
     tested = f"{plural(evaluation.pairs, 'test pair')} of {plural(evaluation.images, 'image')}"
     main = evaluation.main_result
@@ -141,7 +141,7 @@ def _reference_table(evaluation: Evaluation) -> Table:
 
 
 def _yes_or_no_table(evaluation: Evaluation) -> list[Table]:
-    """Single images, called by the sign of their score; empty where scores have no zero."""
+    """Evaluate the sign of single images' scores; empty where scores have no zero."""
     rows: list[dict[str, Cell]] = [
         {
             "reference": row_name(r),
@@ -177,7 +177,7 @@ def _skipped_table(skipped: Mapping[str, str]) -> list[Table]:
 
 
 def _extremes(evaluation: Evaluation) -> list[Gallery]:
-    """Highest, middle and lowest test images."""
+    """Show the highest, middle and lowest test images."""
     note = f"Of {plural(evaluation.images, 'test image')}: score, and share that scores lower."
 
     def shown(image: RankedImage) -> Shown:
@@ -193,7 +193,7 @@ def _extremes(evaluation: Evaluation) -> list[Gallery]:
 
 
 def _mistakes(evaluation: Evaluation, reasons: Mapping[str, Sequence[Reason]]) -> list[Gallery]:
-    """The most confident disagreements with the main reference."""
+    """Show the most confident disagreements with the main reference."""
     if not evaluation.mistakes:
         return []
     main = str(evaluation.main)
@@ -216,7 +216,7 @@ def _mistakes(evaluation: Evaluation, reasons: Mapping[str, Sequence[Reason]]) -
 
 
 def _voices(reasons: Sequence[Reason]) -> tuple[tuple[str, str], ...]:
-    """Some reasons of people, then some of models, with the side that they speak for."""
+    """Choose some reasons of people, then some of models, with the side that they support."""
     chosen = [
         reason
         for kind in ("human", "model")

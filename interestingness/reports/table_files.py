@@ -1,4 +1,4 @@
-"""Tables as Markdown, CSV and Parquet; each file appears whole or not at all."""
+"""Write tables as Markdown, CSV and Parquet; each file appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _write_bytes(data: bytes, path: Path) -> None:
 
 
 def markdown(table: Table) -> str:
-    """The table in Markdown, with the definitions of its columns and its notes."""
+    """Render the table in Markdown, with the definitions of its columns and its notes."""
     columns = shown(table)
     lines = [
         f"## {_escaped(table.title)}",
@@ -62,7 +62,7 @@ def markdown(table: Table) -> str:
 
 
 def arrow(table: Table) -> pa.Table:
-    """The table for machines: intervals and spreads get columns of their own, NaN is null.
+    """Convert the table to Arrow: intervals and spreads get their own columns, NaN is null.
 
     A column ``accuracy`` of intervals becomes ``accuracy``, ``accuracy_low`` and ``accuracy_high``;
     one of spreads ``accuracy``, ``accuracy_sd`` and ``accuracy_repeats``. Numbers are as they were
@@ -89,7 +89,7 @@ def _main(cell: Any) -> Any:
 
 
 def _array(values: Sequence[Any]) -> pa.Array:
-    """One type per column: text where any cell is text, else decimals where any is one."""
+    """Give each column one type: text if any cell is text, else floats if any is one."""
     kinds = {type(value) for value in values if value is not None}
     if str in kinds:
         encoded = [None if v is None else str(v).encode("utf-8", "replace") for v in values]
@@ -106,7 +106,7 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text of people that can neither leave its cell nor become HTML or a link."""
+    """Escape untrusted text, so that it cannot leave its cell or become HTML or a link."""
     kept = plain(text, LONGEST)
     for found, safe in (("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), ("](", "]\\(")):
         kept = kept.replace(found, safe)

@@ -1,4 +1,4 @@
-"""How pages are made: escaping on, one style sheet inside, written whole or not at all."""
+"""Render pages: escaping on, one style sheet inside, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def environment() -> jinja2.Environment:
-    """Templates of this folder; every value is escaped unless it is ``Markup``."""
+    """Load templates of this folder; every value is escaped unless it is ``Markup``."""
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -36,7 +36,7 @@ def environment() -> jinja2.Environment:
 
 
 def stylesheet(*names: str) -> Markup:
-    """Style sheets of this folder, one after the other."""
+    """Concatenate the style sheets of this folder."""
     return Markup("\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names))
 
 
@@ -46,13 +46,13 @@ def write_html(path: str | Path, page: str) -> Path:
     Returns:
         The path, for printing.
     """
-    # names of files may hold bytes that are no text; they must not lose us the page
+    # names of files may hold bytes that are not text; the page must be written nevertheless
     data = page.encode("utf-8", "replace")
     return appear(Path(path), lambda temporary: temporary.write_bytes(data))
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested settings as dotted names and texts."""
+    """Flatten nested settings to dotted names and texts."""
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:
             yield from flatten(value, f"{prefix}{key}.")

@@ -1,4 +1,4 @@
-"""Texts for people: untrusted ones made plain, counted nouns, names that may break."""
+"""Format texts for people: untrusted texts, counted nouns, names that may break."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _JOINT = re.compile(r"(?<=[_/-])(?=\w)|(?<=\.)(?=[^\W\d])")
 
 
 def plain(text: object, limit: int = 240) -> str:
-    """Untrusted text without control and direction-changing characters, cut at ``limit``."""
+    """Remove control and direction-changing characters from untrusted text; cut at ``limit``."""
     kept = "".join(
         " " if c in "\n\r\t" else c
         for c in str(text)[: 4 * limit]
@@ -22,15 +22,15 @@ def plain(text: object, limit: int = 240) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """ "1 image", "2,000 images"."""
+    """Write a counted noun: "1 image", "2,000 images"."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def inline(text: object, limit: int = 2000) -> Markup:
-    """A sentence as HTML: escaped, and what stands between backticks is code."""
+    """Turn a sentence into HTML: escaped, and what is between backticks is code."""
     return Markup(_CODE.sub(r"<code>\1</code>", str(escape(plain(text, limit)))))
 
 
 def breakable(name: object, limit: int = 80) -> Markup:
-    """A name as HTML that breaks after underscores and the like before it breaks within words."""
+    """Turn a name into HTML that breaks after underscores and the like before within words."""
     return Markup("<wbr>").join(_JOINT.split(plain(name, limit)))

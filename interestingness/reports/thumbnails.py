@@ -1,4 +1,4 @@
-"""Small pictures as data URIs, each within a limit of bytes."""
+"""Make small pictures as data URIs, each within a limit of bytes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Thumbnails:
         self._made: dict[str, str | None] = {}
 
     def __call__(self, image_id: str) -> str | None:
-        """A ``data:image/jpeg`` URI, or None where there is no picture."""
+        """Return a ``data:image/jpeg`` URI, or None where there is no picture."""
         if image_id not in self._made:
             try:
                 image = self._load(image_id)
@@ -54,7 +54,7 @@ class Thumbnails:
 
 
 def data_uri(image: Image.Image, *, limit: int = LIMIT, side: int = SIDE) -> str:
-    """A JPEG of at most ``limit`` bytes as a data URI; transparent parts become white.
+    """Encode a JPEG of at most ``limit`` bytes as a data URI; transparent parts become white.
 
     Args:
         image: any mode and size; it is not changed.

@@ -1,4 +1,4 @@
-"""Checkpoints of ours, read as plain values and tensors."""
+"""Read checkpoints of ours as plain values and tensors."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from interestingness.runs.renamed import with_new_names
 
 
 def load_checkpoint(file: Path) -> dict[str, Any]:
-    """A checkpoint of ours, read without running any code that it may carry.
+    """Read a checkpoint of ours without running any code that it may contain.
 
     Raises:
-        WeightsError: for a damaged file, a pickle with code, or somebody else's checkpoint.
+        WeightsError: for a damaged file, a pickle with code, or a third-party checkpoint.
     """
     try:
         checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if first.startswith("Weights only load failed"):  # torch goes on with how to run it
+        if first.startswith("Weights only load failed"):  # torch adds advice on how to run the code
             first = "it holds objects other than tensors and plain values"
         raise WeightsError(
             f"{file}: cannot be read as a checkpoint ({first})",

@@ -1,4 +1,4 @@
-"""The command line of one Hydra job, and what a process needs to run it. Light: imported first."""
+"""Command line and environment of one Hydra job. Light imports: this is imported first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PARENT = "INTERESTINGNESS_PARENT"
 """Variable with the id of the process that started this one and without which it must not go on."""
 COMMANDS = {"train": "train", "evaluate": "evaluate", "study": "evaluate"}
 """Name of a config → command that composes it."""
-# What a sweep itself is told; a job of it must not sweep in its turn.
+# Options of the sweep itself; its jobs must not sweep again.
 SWEEP_ONLY = (
     "hydra.mode",
     "hydra.sweep.",
@@ -30,7 +30,7 @@ SWEEP_ONLY = (
 
 
 def job_command(hydra: DictConfig, arguments: Sequence[str]) -> list[str]:
-    """Program and arguments that run one job with this interpreter and this package.
+    """Build the command that runs one job with this interpreter and this package.
 
     Args:
         hydra: Hydra's own config, of a job or of the sweep that the job belongs to.
@@ -50,22 +50,22 @@ def job_command(hydra: DictConfig, arguments: Sequence[str]) -> list[str]:
 
 
 def run_folder(folder: Path) -> str:
-    """The override with which a job writes into a folder of our choice."""
+    """Write the override that sets the run folder of a job."""
     return f"hydra.run.dir={quoted(str(folder))}"
 
 
 def quoted(value: str) -> str:
-    """A value that Hydra's grammar reads back as this very text."""
+    """Quote a text so that Hydra's grammar reads it back unchanged."""
     escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value)
     return f"'{escaped}'"
 
 
 def job_environment(environment: Mapping[str, str], *, processes: int) -> dict[str, str]:
-    """Variables of a job that this process starts.
+    """Set the environment variables of a job that this process starts.
 
     Args:
-        environment: what the user has set goes before what is set here.
-        processes: jobs or processes at a time, which share the cores.
+        environment: what the user has set takes precedence.
+        processes: jobs or processes that run at a time and share the cores.
     """
     found = {**environment, PARENT: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
     if processes > 1:  # processes that each take every core slow each other down
@@ -80,12 +80,12 @@ def job_environment(environment: Mapping[str, str], *, processes: int) -> dict[s
 
 
 def end_with_parent(*, poll_s: float = 0.5) -> None:
-    """End this process soon after the one that started it, however that one ended.
+    """End this process soon after its parent has ended, for whatever reason.
 
     Nothing happens where neither we nor torchrun started it.
 
     Args:
-        poll_s: seconds between two looks at the parent.
+        poll_s: seconds between two checks of the parent.
     """
     named = os.environ.pop(PARENT, None)
     if named is None and "TORCHELASTIC_RUN_ID" not in os.environ:

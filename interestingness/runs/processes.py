@@ -1,7 +1,7 @@
 """One process per GPU of this machine: the command is run again under torch's elastic agent.
 
-The agent is that of torchrun, in this process; its workers find torchrun's variables and do what
-they do under torchrun or srun (``worker``). Process 0 prints on the terminal, the others into files
+The agent is that of torchrun, in this process; its workers find torchrun's variables and behave
+as under torchrun or srun (``worker``). Process 0 prints on the terminal, the others into files
 below ``processes/`` of the run folder. The first one that fails ends the run.
 """
 
@@ -43,7 +43,7 @@ class ProcessFailed(InterestingnessError):
 
 
 def processes_here(trainer: Mapping[str, Any]) -> int:
-    """Processes that a trainer wants on this machine.
+    """Count the processes that a trainer wants on this machine.
 
     Args:
         trainer: the config's ``trainer``; ``devices`` as Lightning takes it: a number, ``auto`` or
@@ -157,13 +157,13 @@ def run_again(cfg: DictConfig, count: int) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _agent(count: int) -> Iterator[None]:
-    """Variables for the workers, and no log lines of the agent; all is undone afterwards."""
+    """Set variables for the workers and silence the agent's log; undo both afterwards."""
     before = dict(os.environ)
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
     main = threading.current_thread() is threading.main_thread()  # others receive no signals
     handlers = {number: signal.getsignal(number) for number in numbers if main}
     os.environ |= job_environment(os.environ, processes=count)
-    if sys.platform == "linux":  # a host whose name has no address is no obstacle
+    if sys.platform == "linux":  # works on a host whose name has no address
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     logging.disable(logging.CRITICAL)
     try:
@@ -177,7 +177,7 @@ def _agent(count: int) -> Iterator[None]:
 
 
 def _failed(run: Path, count: int, failures: Mapping[int, Any]) -> BaseException:
-    """The error of the run, from those of its processes.
+    """Make the error of the run from those of its processes.
 
     Args:
         run: its folder.
@@ -212,7 +212,7 @@ def _failed(run: Path, count: int, failures: Mapping[int, Any]) -> BaseException
 
 
 def _culprit(failures: Mapping[int, Any]) -> int:
-    """The process to name: of the first that failed, rather one that no other one made fail."""
+    """Choose the process to name: among the first to fail, one that no other made fail."""
     # Seconds; one that the agent has killed because it did not end is much later.
     first = min(failure.timestamp for failure in failures.values())
 
@@ -224,7 +224,7 @@ def _culprit(failures: Mapping[int, Any]) -> int:
 
 
 def _recorded(failure: Any, *, known: bool) -> tuple[str, str, str]:
-    """What torch has recorded of an error: what was found, expected, and is to be done.
+    """Read what torch has recorded of an error: found, expected, todo.
 
     Args:
         failure: torch's ``ProcessFailure``.
@@ -242,6 +242,6 @@ def _logs(folder: Path, process: int | str = "*") -> list[Path]:
 
 
 def _tidy(folder: Path) -> None:
-    """Leave nothing where no process beside the first has said anything."""
+    """Remove the folder if no process except the first has printed anything."""
     if not any(log.stat().st_size for log in _logs(folder)):
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Run folders: what a run is, how it ended, and where a finished run of the same identity lies."""
+"""Record in run folders what a run is and how it ended; find finished runs by identity."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INDEX = "index"
 def start(
     run: Path, identity: str, overrides: Sequence[str], facts: Mapping[str, Any] | None = None
 ) -> None:
-    """Write ``run.json`` of a run that begins (or goes on: the first start is kept).
+    """Write ``run.json`` of a run that begins (or resumes: the first start is kept).
 
     Args:
         run: the run's folder; made if it is not there.
@@ -74,7 +74,7 @@ def fail(run: Path, error: BaseException | str) -> None:
 def skip(run: Path, identity: str, overrides: Sequence[str], of: Path) -> None:
     """Mark the run as not run, because ``of`` is a finished run with the same identity.
 
-    A sweep that is started again in its old folder finds its own runs: these stay finished.
+    A sweep that is started again in its folder finds its own runs: these stay finished.
     """
     if run.resolve() == of.resolve():
         return
@@ -84,7 +84,7 @@ def skip(run: Path, identity: str, overrides: Sequence[str], of: Path) -> None:
 
 
 def find_finished(runs: Path, identity: str) -> Path | None:
-    """Folder of a finished run with this identity, or None.
+    """Find the folder of a finished run with this identity, or None.
 
     The index is only a hint: it is believed if the folder still has metrics, and a ``run.json``
     that says finished with this very identity.
@@ -103,7 +103,7 @@ def find_finished(runs: Path, identity: str) -> Path | None:
 
 
 def read(run: Path) -> dict[str, Any] | None:
-    """The record of a run folder, or None if there is none that can be read."""
+    """Read the record of a run folder; None if it cannot be read."""
     try:
         record = json.loads((run / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -112,7 +112,7 @@ def read(run: Path) -> dict[str, Any] | None:
 
 
 def result(run: Path) -> dict[str, Any]:
-    """What a sweep's table needs of a run that has ended: ``{"run", "status", "accuracy"}``.
+    """Return what a sweep's table needs of an ended run: ``{"run", "status", "accuracy"}``.
 
     The accuracy is that against the main reference; None if there is none, or nothing was run.
     """
@@ -126,7 +126,7 @@ def result(run: Path) -> dict[str, Any]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file that appears whole or not at all, whoever reads meanwhile."""
+    """Write a file atomically: readers see the old one until the new one is complete."""
     with appearing(path) as part:
         part.write_text(text, encoding="utf-8")
 

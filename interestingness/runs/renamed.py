@@ -1,4 +1,4 @@
-"""Options and classes under the names that they had before: a table for each.
+"""Tables of renamed options and classes: old and new names.
 
 An old option is refused with its new name. An old class in the config of a checkpoint is replaced
 by the new one, so that checkpoints still load. A run's identity is made of the old names, so that a
@@ -33,7 +33,7 @@ CLASSES: dict[str, str] = {
 
 
 def refuse_renamed(words: Sequence[str]) -> None:
-    """Refuse what is typed under an old name.
+    """Refuse options under old names.
 
     Args:
         words: the command line, as typed: ``study=label_source_table study.judge=human``.
@@ -56,7 +56,7 @@ def refuse_renamed(words: Sequence[str]) -> None:
 
 
 def new_name(target: str) -> str:
-    """The present name of a class that a record names."""
+    """Return the present name of a class that a record names."""
     for old, new in CLASSES.items():
         if target.startswith(old):
             return new + target.removeprefix(old)
@@ -64,7 +64,7 @@ def new_name(target: str) -> str:
 
 
 def first_name(target: str) -> str:
-    """The oldest name of a class: what identities of runs are made of."""
+    """Return the oldest name of a class, which identities of runs are made of."""
     for old, new in CLASSES.items():
         if target.startswith(new):
             return old + target.removeprefix(new)
@@ -72,7 +72,7 @@ def first_name(target: str) -> str:
 
 
 def with_new_names(record: Any) -> Any:
-    """A recorded config whose classes have their present names.
+    """Replace old class names in a recorded config by present ones.
 
     Args:
         record: plain containers; they are not changed.

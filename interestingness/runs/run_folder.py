@@ -1,4 +1,4 @@
-"""The run folder is tried before Hydra makes it, which ends in a traceback where it cannot."""
+"""Check that the run folder can be written, before Hydra fails with a traceback."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from interestingness.disk import disk_error
 
 
 class TriedFirst(Callback):
-    """A callback of Hydra's: it is told of a run before anything is written."""
+    """A callback of Hydra's, called before anything is written."""
 
     @override
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Called before the folder of a run is made."""
-        HydraConfig.instance().set_config(config)  # the folder's name may ask for it
+        """Check the folder of a run before it is made."""
+        HydraConfig.instance().set_config(config)  # the folder's name may contain it
         try_writing(config, "hydra.run.dir")
 
     @override
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Called before the folder of a sweep is made."""
+        """Check the folder of a sweep before it is made."""
         HydraConfig.instance().set_config(config)
         try_writing(config, "hydra.sweep.dir")
 
 
 def try_writing(config: DictConfig, key: str) -> None:
-    """Write a file into a folder, which is made, and take it away.
+    """Make a folder, write a file into it, and delete the file.
 
     Args:
         config: with Hydra's own.

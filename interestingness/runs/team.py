@@ -1,4 +1,4 @@
-"""The processes that train or evaluate together, and what they agree on outside of training.
+"""Processes that train or evaluate together, and how they agree outside of training.
 
 A process learns from its environment that it is one of several: from torchrun, which our own start
 of one process per GPU uses as well (``processes``), or from srun. Nothing here imports torch before
@@ -34,14 +34,14 @@ _LOST = ("connection closed by peer", "connection reset", "timed out", "timeout"
 
 
 class ProcessLost(InterestingnessError):
-    """Another process did not answer: it has ended, hangs, or never came."""
+    """Another process did not answer: it has ended, hangs, or never started."""
 
     exit_code = 75
 
 
 @dataclass(frozen=True)
 class Launch:
-    """This process among those that were started together.
+    """Number of this process among those that were started together.
 
     Attributes:
         rank: its number, in [0, ranks).
@@ -73,21 +73,21 @@ class Team:
 
     @property
     def first(self) -> bool:
-        """Whether this process speaks for all: it prints and writes the run folder."""
+        """Check whether this is process 0, which prints and writes the run folder."""
         return self.rank == 0
 
     @property
     def part(self) -> Part:
-        """The share of this process wherever work is dealt by position."""
+        """Return this process's share of work that is divided by position."""
         return Part(self.rank, self.ranks)
 
     def agree(self, value: T) -> T:
-        """The value of process 0, on all of them, once all are here."""
+        """Return the value of process 0 on all processes, once all are here."""
         if self._group is None:
             return value
         from torch import distributed
 
-        self.meet()  # a broadcast lets process 0 go on before the others have come
+        self.meet()  # a broadcast lets process 0 continue before the others have arrived
         box = [value]
         distributed.broadcast_object_list(box, src=0, group=self._group)
         return box[0]
@@ -101,7 +101,7 @@ class Team:
 
 
 def world_of(environment: Mapping[str, str] = os.environ) -> Launch | None:
-    """This process's place, None if it was started alone.
+    """Find this process's number among others, None if it was started alone.
 
     Args:
         environment: of the process. As Lightning has it, torchrun goes before SLURM, inside of
@@ -123,7 +123,7 @@ ALONE = Team()
 
 
 def join(trainer: Mapping[str, Any], here: int) -> Team:
-    """Become one of a team, if this process was started as one of several.
+    """Join the team, if this process was started as one of several.
 
     Args:
         trainer: the config's ``trainer``.
@@ -131,7 +131,7 @@ def join(trainer: Mapping[str, Any], here: int) -> Team:
 
     Raises:
         ConfigError: if it wants another number of processes than were started.
-        ProcessLost: if not all of them came.
+        ProcessLost: if not all of them joined.
     """
     world = world_of()
     if world is None:
@@ -149,7 +149,7 @@ def join(trainer: Mapping[str, Any], here: int) -> Team:
     if world.starter == "srun":
         _meeting_point()
     device = _device(trainer, world.local)
-    # NCCL complains of groups that end with their process, and gloo's threads may abort it.
+    # NCCL warns of groups that end with their process, and gloo's threads may abort it.
     atexit.register(_leave)
     strategy = trainer.get("strategy")
     given = strategy.get("timeout_s") if isinstance(strategy, Mapping) else None
@@ -166,7 +166,7 @@ def join(trainer: Mapping[str, Any], here: int) -> Team:
 
 
 def _meeting_point() -> None:
-    """Where processes meet, from SLURM's variables; torchrun has set it."""
+    """Set the rendezvous address from SLURM's variables; torchrun has set it."""
     from lightning.fabric.plugins.environments import SLURMEnvironment
 
     try:
@@ -181,7 +181,7 @@ def _meeting_point() -> None:
 
 
 def _device(trainer: Mapping[str, Any], local: int) -> Any:
-    """The GPU of this process, made the current one; None on the CPU."""
+    """Choose the GPU of this process and make it current; None on the CPU."""
     import torch
 
     from interestingness.models.device import device_for
@@ -211,7 +211,7 @@ def lost_processes(place: Launch | Team) -> Iterator[None]:
     except RuntimeError as error:
         if place.ranks < 2 or not _about_others(error):
             raise
-        if INTERRUPTED.is_set():  # so were the others, of which one was quicker
+        if INTERRUPTED.is_set():  # all were interrupted, and another one ended sooner
             raise KeyboardInterrupt from None
         first = str(error).strip().splitlines()[0][:300]
         raise ProcessLost(

@@ -1,4 +1,4 @@
-"""What a process does that is one of several, whatever started it: our agent, torchrun or srun."""
+"""Run a job as one of several processes, started by our agent, torchrun or srun."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ AGAIN_S = 5.0
 
 
 def hold_back_sigterm() -> None:
-    """Leave SIGTERM to the thread that will wait for it, in all threads that are still to begin.
+    """Block SIGTERM in all threads started later, except the one that will wait for it.
 
     Lightning's own handler waits for the other processes, which may wait for this one meanwhile.
     """
@@ -31,10 +31,10 @@ def hold_back_sigterm() -> None:
 
 
 def as_worker(job: Callable[[], T]) -> T | None:
-    """Do a job, as one of several processes if this is one.
+    """Run a job, as one of several processes if this is one.
 
     Its error is recorded for the agent that started it. While it waits with an error it may be
-    ended: then the first process, or the one that failed first, has said what happened.
+    killed: then the first process, or the one that failed first, has printed what happened.
 
     Args:
         job: what each process does.
@@ -55,7 +55,7 @@ def as_worker(job: Callable[[], T]) -> T | None:
         print(f"error: {error}", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
-        # In a teardown threads of the group may abort, or wait for a process that hangs.
+        # During teardown, threads of the group may abort, or wait for a process that hangs.
         os._exit(error.exit_code)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -67,7 +67,7 @@ def as_worker(job: Callable[[], T]) -> T | None:
 
 
 def _wait(seconds: float) -> None:
-    """Give others time to be heard first; end without a word if told to end meanwhile."""
+    """Let others print first; end silently if asked to end meanwhile."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     if INTERRUPTED.is_set():
         os._exit(130)
@@ -75,9 +75,9 @@ def _wait(seconds: float) -> None:
 
 
 def _take_sigterm_for_ctrl_c() -> None:
-    """Let either signal interrupt.
+    """Raise KeyboardInterrupt for SIGTERM as for Ctrl-C.
 
-    Again after a while: Python loses an exception that is raised while an object is deleted.
+    It is raised again after a while: Python drops an exception raised while an object is deleted.
     Lightning ignores Ctrl-C once it has been interrupted. A process in the background inherits that
     Ctrl-C is ignored.
     """

@@ -1,4 +1,4 @@
-"""Base class for networks of other packages that score a picture directly.
+"""Base class for third-party networks that score a picture directly.
 
 Their scores go through the feature cache as features of length 1: pictures are decoded in threads
 and scored in batches, scores are cached by image content, and an interrupted command resumes.
@@ -36,11 +36,11 @@ class PictureScorer(TableScorer):
 
     @abstractmethod
     def pixels(self, image: Image.Image) -> Tensor:
-        """Pixels of an upright RGB picture in the network's size; called in threads."""
+        """Return pixels of an upright RGB picture in the network's size; called in threads."""
 
     @abstractmethod
     def numbers(self, pixels: Tensor) -> Tensor:
-        """One number a picture, shape (B,), of a stack of ``pixels``."""
+        """Compute one number a picture, shape (B,), from a stack of ``pixels``."""
 
     def to(self, device: Any) -> Self:
         """Move the network to a device if it can be moved."""

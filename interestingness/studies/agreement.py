@@ -1,4 +1,4 @@
-"""Which sources choose the same side of a pair: one heat map and one table for every report."""
+"""Build the heat map and table of agreement between sources, for every report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def agreement_map(
     fewest: int = 1,
     first_is_row_only: bool = False,
 ) -> HeatMap:
-    """Agreement of every two sources as a heat map.
+    """Draw the agreement of every two sources as a heat map.
 
     Args:
         preferences: probability that left is preferred, by source, in [0, 1] or NaN, each of shape
@@ -50,7 +50,7 @@ def agreement_table(
     seed: int,
     notes: Sequence[str] = (),
 ) -> Table:
-    """Every two sources: pairs that both decide, agreement with its interval, kappa.
+    """Tabulate every two sources: pairs that both decide, agreement with interval, kappa.
 
     Args:
         preferences: probability that left is preferred, by source, in [0, 1] or NaN, each of shape

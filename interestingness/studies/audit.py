@@ -1,4 +1,4 @@
-"""What a table of votes is worth: consensus, consistency, bias, agreement, ranking. No images."""
+"""Audit a vote table: consensus, consistency, bias, agreement, ranking. No images."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SINGLY = 12
 
 
 class Audit(Study):
-    """The votes of a data set, as ``interestingness audit`` looks at them."""
+    """Audit the votes of a data set, as ``interestingness audit`` audits files."""
 
     def run(self, material: Material) -> StudyResult:
         """Audit the votes on the material's question.
@@ -75,7 +75,7 @@ def audit_votes(
     notes: Sequence[str] = (),
     simulated: str = "",
 ) -> StudyResult:
-    """Everything that votes alone can tell.
+    """Compute all that follows from votes alone.
 
     Args:
         table: a checked vote table; votes on other questions are left out.
@@ -146,7 +146,7 @@ def _counted(number: int, what: str) -> str:
 
 
 def _answer(main: Ballots, voters: Sequence[Ballots]) -> str:
-    """Two or three sentences with this table's own numbers."""
+    """Write two or three sentences with this table's numbers."""
     parts = []
     several = main.several
     if main.only_ties:
@@ -179,7 +179,7 @@ def _answer(main: Ballots, voters: Sequence[Ballots]) -> str:
 
 
 def _warnings(main: Ballots) -> list[str]:
-    """What cannot be known from these votes, in words."""
+    """List in words what cannot be known from these votes."""
     found = []
     name = main.name
     if main.raters == 1:

@@ -1,4 +1,4 @@
-"""Tables and figures of votes: who answered how, consensus, raters one by one."""
+"""Build tables and figures of votes: answers, consensus, single raters."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NO_TIES = Column("ties", "ties", "percent", "share of the usable votes that say 
 
 
 def voter_table(voters: Sequence[Ballots]) -> Table:
-    """One row for people together and one for each model."""
+    """Build a table with a row for people together and one for each model."""
     return Table(
         "judges",
         "Who answered, and how",
@@ -89,7 +89,7 @@ def _note(voter: Ballots) -> str:
 
 
 def position_table(voters: Sequence[Ballots]) -> list[Table]:
-    """Which place is favoured; nothing where no vote says what was shown first."""
+    """Tabulate which place is favoured; empty if no vote records the order of display."""
     if not any(voter.knows_order for voter in voters):
         return []
     rows: list[dict[str, Cell]] = [
@@ -115,9 +115,9 @@ def position_table(voters: Sequence[Ballots]) -> list[Table]:
 
 
 def consensus_views(voter: Ballots) -> tuple[Table, Bars]:
-    """How many pairs have which share of votes on their majority side, as table and picture.
+    """Count pairs by the share of votes on their majority side, as table and figure.
 
-    Votes that say “tie” count on neither side: a coin does not say it.
+    Votes that say “tie” count on neither side: a coin has no third side.
     """
     several, sizes, consensus = _decided_pairs(voter)
     counted = np.bincount(_binned(consensus), minlength=len(BINS))
@@ -154,7 +154,7 @@ def consensus_views(voter: Ballots) -> tuple[Table, Bars]:
 
 
 def _decided_pairs(voter: Ballots) -> tuple[Mask, Rows, Array]:
-    """Pairs with two votes for a side; of each the number of such votes and their consensus."""
+    """Select pairs with two votes for a side; return the number of such votes and consensus."""
     votes = voter.votes
     chose = voter.usable & (votes.preference != 0.5)
     pairs = len(voter.pairs)
@@ -166,13 +166,13 @@ def _decided_pairs(voter: Ballots) -> tuple[Mask, Rows, Array]:
 
 
 def _binned(consensus: Array) -> np.ndarray:
-    """Bin of each consensus; 1e-9 so that 3 of 5 is "up to 60 %" however it was rounded."""
+    """Bin each consensus; 1e-9 so that 3 of 5 is "up to 60 %" however it was rounded."""
     inner = np.searchsorted(np.array(EDGES), consensus - 1e-9)
     return np.where(consensus > 1 - 1e-9, len(BINS) - 1, inner)
 
 
 def _shares_of_coins(sizes: Rows) -> Array:
-    """Pairs by bin that coins would give for as many votes a pair, shape (bins,)."""
+    """Expect pairs by bin from coin tosses, as many a pair as votes, shape (bins,)."""
     found = np.zeros(len(BINS))
     for n, many in zip(*np.unique(sizes, return_counts=True), strict=True):
         k = np.arange(n + 1)
@@ -183,12 +183,12 @@ def _shares_of_coins(sizes: Rows) -> Array:
 
 
 def rater_table(raters: Sequence[Ballots], everyone: Ballots, people: Ballots | None) -> Table:
-    """Raters one by one, those who agree least with the others first.
+    """Tabulate raters one by one, those who agree least with the others first.
 
     Args:
         raters: the votes of each.
         everyone: all votes.
-        people: those of people, against whom everybody is held; None where there are none.
+        people: those of people, with whom every rater is compared; None without any.
     """
     # all of them where nobody has votes enough
     shown = [r for r in raters if int(r.usable.sum()) >= FEW] or list(raters)
@@ -223,7 +223,7 @@ def rater_table(raters: Sequence[Ballots], everyone: Ballots, people: Ballots | 
 
 
 def _hits(rater: Ballots, everyone: Ballots, people: Ballots | None) -> Array:
-    """Per vote of the rater, whether the others chose the same; see ``agrees_with_others``."""
+    """Check for each vote whether the others chose the same; see ``agrees_with_others``."""
     at = everyone.votes.raters.index(rater.name)
     if people is None:
         return everyone.hits[everyone.votes.rater == at]
@@ -256,13 +256,13 @@ def _rater_row(rater: Ballots, hit: Array) -> dict[str, Cell]:
 
 
 def _estimate(cell: Cell) -> float:
-    """For sorting; what is not known comes last."""
+    """Return the estimate as a sort key; unknown ones come last."""
     value = getattr(cell, "estimate", float("nan"))
     return 2.0 if isnan(value) else float(value)
 
 
 def rater_chart(table: Table, most: int = 20) -> list[Figure]:
-    """Agreement of single raters with the others; of many, those who agree least."""
+    """Draw the agreement of single raters with the others; of many, those who agree least."""
     known = [row for row in table.rows if _estimate(row["with_others"]) <= 1]
     if len(known) < 2:
         return []

@@ -1,4 +1,4 @@
-"""Where a source and its reference part: clusters, a map, and what measured attributes explain."""
+"""Find where a source and its reference differ: clusters, a map, measured attributes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SIDES = ("reference", "source")
 
 
 class Discrepancies(Study):
-    """Clusters that a source and its reference see alike or differently, and why."""
+    """Find clusters on which a source and its reference agree or differ, and why."""
 
     def __init__(
         self,
@@ -62,14 +62,14 @@ class Discrepancies(Study):
             of: what is clustered: "descriptions" (texts of the image table), "reasons" (texts of
                 the votes), or "images" (features; the texts only name the clusters).
             columns: of the image table, whose cells describe an image.
-            reference: name of what the source is held against, people as a rule.
+            reference: name of what the source is held against, usually people.
             source: name of the other one.
-            reasons_by: "reference" or "source": whose reasons.
+            reasons_by: "reference" or "source": whose reasons are clustered.
             embedder: texts → vectors.
             clusters: number of clusters; or
             distance: at which the tree is cut. The other is None.
-            splits: how often images are dealt to two sides; a model trained on one ranks the
-                other, both ways.
+            splits: how often images are split into halves; a model trained on one half ranks
+                the other, both ways.
             attributes: measured ones, by name; None takes all but the slow ones.
             scores: names of the score table that count as attributes too.
             galleries: clusters that are shown with pictures, at most.
@@ -117,7 +117,7 @@ class Discrepancies(Study):
             pairs,
             sides,
             names=names,
-            # a reason is held against the side that did not give it
+            # a reason is compared with the choice of the one that did not give it
             reader=1 if self.reasons_by == "reference" else 0,
             seed=material.seed,
             repeats=self.repeats,
@@ -174,7 +174,7 @@ class Discrepancies(Study):
         return texts
 
     def _image_names(self, material: Material) -> Texts:
-        """A text for every image: its description where there is one, only to name clusters."""
+        """Return a text for every image, its description if there is one, to name clusters."""
         images = len(material.tables.image_ids)
         text = [""] * images
         try:

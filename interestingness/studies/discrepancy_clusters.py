@@ -1,4 +1,4 @@
-"""What two sources and their models make of each cluster of texts or images."""
+"""Compare two sources and their models on each cluster of texts or images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNKNOWN = Interval(float("nan"), float("nan"), float("nan"), 0.95, 0)
 
 @dataclass(frozen=True, eq=False)
 class Sides:
-    """What the two sources say.
+    """Preferences of the two sources and ranks by their models.
 
     Attributes:
         reference, source: preference of each for left, in [0, 1] or NaN, shape (pairs,).
@@ -34,22 +34,22 @@ class Sides:
 
     @property
     def reference_rank(self) -> Array:
-        """Relative rank by the reference's model, 0 for the most interesting, shape (images,)."""
+        """Return relative ranks by the reference's model, 0 for the most interesting, (images,)."""
         return self.reference_ranks.rank
 
     @property
     def source_rank(self) -> Array:
-        """Relative rank by the source's model, shape (images,)."""
+        """Return relative ranks by the source's model, shape (images,)."""
         return self.source_ranks.rank
 
     @property
     def lead(self) -> Array:
-        """How much higher the source's model ranks an image, in (−1, 1), shape (images,)."""
+        """Return how much higher the source's model ranks an image, in (−1, 1), (images,)."""
         return self.reference_rank - self.source_rank
 
     @property
     def lead_refits(self) -> tuple[Array, Array]:
-        """The lead after trainings on resampled images and pairs, shape (images, refits) each."""
+        """Return the lead after training on resampled images and pairs, (images, refits) each."""
         one, other = self.reference_ranks, self.source_ranks
         return one.by_image - other.by_image, one.by_pair - other.by_pair
 
@@ -63,7 +63,7 @@ class ClusterFacts:
         words: its salient words.
         texts: how many texts (or images) it holds.
         images: rows of the different images that they are about.
-        pairs: on how many pairs (or votes, for reasons) the agreement stands.
+        pairs: number of pairs (or votes, for reasons) behind the agreement.
         agreement: share of them on which both sources choose the same side.
         agreed_winner: of the pairs on which they agree and that have one image of the cluster:
             share in which that image wins.
@@ -71,7 +71,7 @@ class ClusterFacts:
             reasons the mean over all clusters.
         lead: mean rank by the reference minus that by the source; positive if the source's model
             likes them more.
-        verdict: what follows, see ``verdict``.
+        verdict: see the function ``verdict``.
     """
 
     number: int
@@ -88,12 +88,12 @@ class ClusterFacts:
 
     @property
     def title(self) -> str:
-        """Number and words: ``3 boat, sea``."""
+        """Name the cluster by number and words: ``3 boat, sea``."""
         return f"{self.number + 1} {', '.join(self.words)}".strip()
 
 
 def verdict(reference: Interval, source: Interval, lead: Interval, names: tuple[str, str]) -> str:
-    """Who likes a cluster, as far as the intervals tell.
+    """Decide who likes a cluster, as far as the intervals allow.
 
     Args:
         reference, source: mean relative ranks, 0 the most interesting; chance is 0.5.
@@ -127,19 +127,19 @@ def cluster_facts(
     seed: int,
     repeats: int = 1000,
 ) -> list[ClusterFacts]:
-    """Every cluster, the largest first.
+    """Compute the facts of every cluster, the largest first.
 
-    A reason speaks for an image that won, so that images with reasons rank high whatever the
-    reason. Their ranks are therefore shifted: 0.5 is the mean over the images of all clusters.
+    A reason is given for an image that won, so images with reasons rank high whatever the reason.
+    Their ranks are therefore shifted: 0.5 is the mean over the images of all clusters.
 
     Args:
         texts: what was clustered.
         cluster: numbers from 0, shape (texts,).
         words: salient words of each cluster.
         pairs: all pairs.
-        sides: what the sources say of them.
+        sides: preferences and ranks of the two sources.
         names: of reference and source.
-        reader: whose answer a reason is held against: 0 the reference, 1 the source;
+        reader: whose answer a reason is compared with: 0 the reference, 1 the source;
             descriptions ignore it.
         seed: of the resamples.
         repeats: number of resamples.
@@ -187,7 +187,7 @@ def cluster_facts(
 
 
 def decided(sides: Sides) -> NDArray[np.bool_]:
-    """Pairs on which both sources prefer a side, shape (pairs,)."""
+    """Select pairs on which both sources prefer a side, shape (pairs,)."""
     known = ~np.isnan(sides.reference) & ~np.isnan(sides.source)
     return known & (sides.reference != 0.5) & (sides.source != 0.5)
 
@@ -195,7 +195,7 @@ def decided(sides: Sides) -> NDArray[np.bool_]:
 def _pair_agreement(
     images: NDArray[np.int64], pairs: Pairs, sides: Sides, seed: int, repeats: int
 ) -> tuple[Interval, int]:
-    """Agreement over the pairs that have an image of the cluster, each counted once."""
+    """Compute agreement over the pairs with an image of the cluster, each counted once."""
     rows = np.flatnonzero(
         decided(sides) & (np.isin(pairs.left, images) | np.isin(pairs.right, images))
     )
@@ -213,7 +213,7 @@ def _pair_agreement(
 def _agreed_winner(
     images: NDArray[np.int64], pairs: Pairs, sides: Sides, seed: int, repeats: int
 ) -> Interval:
-    """How often the cluster's image wins where both agree.
+    """Compute how often the cluster's image wins where both sources agree.
 
     Pairs with both images in the cluster are left out: one of them always wins.
     """
@@ -238,7 +238,7 @@ def _reasons_agreement(
     seed: int,
     repeats: int,
 ) -> tuple[Interval, int]:
-    """How often the other source prefers the image that the reason speaks for."""
+    """Compute how often the other source prefers the image that the reason supports."""
     pair = texts.pair[rows]
     known = ~np.isnan(other[pair]) & (other[pair] != 0.5)
     pair, image = pair[known], texts.image[rows][known]
@@ -254,11 +254,11 @@ def _reasons_agreement(
 
 
 def mean_rank(values: Array, by_image: Array, by_pair: Array, *, level: float = 0.95) -> Interval:
-    """Mean over the images of a cluster, with an interval for another sample of both.
+    """Average over a cluster's images; the interval covers another sample of images and pairs.
 
-    Two things scatter: which images stand for the cluster, and which pairs the model was trained
-    on. The error of the one training is common to all images of a cluster, so that resampling these
-    alone would make intervals far too short: between two halves of the same people, whose ranks
+    Two things vary: which images represent the cluster, and which pairs the model was trained on.
+    The error of one training is common to all images of a cluster, so resampling only these would
+    make intervals far too short: between two halves of the same people, whose ranks
     differ by chance alone, they hold 0 in 61 to 74 % of clusters, and these in 94 to 96 %
     (``python benchmarks/discrepancy_coverage.py``).
 

@@ -1,4 +1,4 @@
-"""What measured attributes explain of a discrepancy: two regressions, their table and charts."""
+"""Explain a discrepancy by measured attributes: two regressions, their table and charts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Explained:
     Attributes:
         measured: the attributes of every image.
         lead: regression of the source's lead in rank, by image; None where there were too few.
-        choices: what either source weighs when it chooses, by pair; None where there were too few.
+        choices: weight that each source gives to attributes, by pair; None if too few pairs.
     """
 
     measured: Measured
@@ -43,7 +43,7 @@ class Explained:
 def explain(
     measured: Measured, sides: Sides, pairs: Pairs, *, seed: int, repeats: int, notes: list[str]
 ) -> Explained:
-    """Both regressions; where one cannot be made, a note says why."""
+    """Fit both regressions; where one cannot be fitted, a note says why."""
     lead = choices = None
     try:
         lead = linear_effects(
@@ -61,7 +61,7 @@ def explain(
 
 
 def attribute_table(explained: Explained, names: Names) -> Table:
-    """What measured attributes explain, by image and by pair."""
+    """Tabulate what measured attributes explain, by image and by pair."""
     measured, lead, choices = explained.measured, explained.lead, explained.choices
     reference, source = names
     rows: list[dict[str, Cell]] = []
@@ -118,7 +118,7 @@ def attribute_table(explained: Explained, names: Names) -> Table:
 
 
 def attribute_charts(explained: Explained, names: Names) -> list[Figure]:
-    """The two regressions as intervals."""
+    """Draw the two regressions as intervals."""
     measured, lead, choices = explained.measured, explained.lead, explained.choices
     charts: list[Figure] = []
     reference, source = names
@@ -148,7 +148,7 @@ def attribute_charts(explained: Explained, names: Names) -> list[Figure]:
 
 
 def effects_answer(explained: Explained, names: Names) -> str:
-    """Which attributes the source weighs more, and how much of the lead all explain together."""
+    """Name attributes that the source weighs more, and the share of the lead that all explain."""
     reference, source = names
     said = ""
     if explained.choices is not None:

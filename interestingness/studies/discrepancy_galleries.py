@@ -1,4 +1,4 @@
-"""Pictures in the study of discrepancies: of clusters, of leads, of pairs, with reasons."""
+"""Build galleries for the study of discrepancies: clusters, leads, pairs with reasons."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ PICTURES, PAIRS, REASONS = 8, 8, 2
 
 
 def cluster_galleries(seen: Seen, *, most: int) -> list[Gallery]:
-    """Pictures of the clusters with a verdict, then of the largest others."""
+    """Show pictures of the clusters with a verdict, then of the largest others."""
     chosen = sorted(seen.found, key=lambda c: (c.verdict == "undecided", c.number))[:most]
     galleries = []
     for c in chosen:
         images = seen.texts.image[typical(seen.vectors, seen.cluster, c.number)]
         distinct = np.array(list(dict.fromkeys(images.tolist())))
-        # All over the cluster: the few next to its middle are often of one kind only.
+        # Spread over the cluster: the few next to its centre are often of one kind only.
         spread = np.linspace(0, len(distinct) - 1, min(PICTURES, len(distinct))).round()
         shown = distinct[spread.astype(np.int64)].tolist()
         galleries.append(
@@ -42,7 +42,7 @@ def cluster_galleries(seen: Seen, *, most: int) -> list[Gallery]:
 
 
 def lead_galleries(seen: Seen) -> list[Gallery]:
-    """The pictures with the largest lead of either model."""
+    """Show the pictures with the largest lead of either model."""
     lead, (reference, source) = seen.sides.lead, seen.names
     known = np.flatnonzero(~np.isnan(lead))
     falling = known[np.argsort(-lead[known], kind="stable")]
@@ -68,11 +68,11 @@ def _shown(row: int, seen: Seen) -> Shown:
 
 
 def disagreed_pairs(seen: Seen) -> list[Gallery]:
-    """Pairs on which the two sources choose different sides most clearly, with their reasons."""
+    """Show pairs on which the two sources differ most clearly, with their reasons."""
     sides, pairs = seen.sides, seen.material.pairs
     ids, pair_ids = seen.material.tables.image_ids, pairs.pair_ids
     clear = np.where(decided(sides), (sides.reference - 0.5) * (sides.source - 0.5), 0.0)
-    # Clear by both preferences; among equals, by how far the models' leads lie apart.
+    # Sorted by how clear both preferences are; among equals, by the distance of the leads.
     apart = np.abs(np.nan_to_num(sides.lead[pairs.left] - sides.lead[pairs.right]))
     rows = np.lexsort((-apart, clear))[:PAIRS]
     rows = rows[clear[rows] < 0]
@@ -91,7 +91,7 @@ def disagreed_pairs(seen: Seen) -> list[Gallery]:
 
 
 def _reasons(seen: Seen, pair_ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
-    """Some reasons of either source for some pairs, by pair id; who, and the text."""
+    """Collect some reasons of either source for some pairs, by pair id: rater and text."""
     tables = seen.material.tables
     found: dict[str, list[tuple[str, str]]] = {}
     for name in seen.names:

@@ -1,4 +1,4 @@
-"""Table, chart and map of the clusters in the study of discrepancies; what they say in words."""
+"""Build table, chart and map of the clusters in the study of discrepancies, and its answer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FEW = 8
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What the study has found about clusters.
+    """Everything that the study has found about clusters.
 
     Attributes:
         material: tables, pictures, references.
@@ -37,7 +37,7 @@ class Seen:
         vectors: of the texts, shape (texts, dim).
         cluster: numbers from 0, shape (texts,).
         found: facts of each cluster.
-        sides: what both sources and their models say.
+        sides: preferences and ranks of both sources.
     """
 
     material: Material
@@ -50,7 +50,7 @@ class Seen:
 
 
 def cluster_table(seen: Seen, *, of: str, reasons_by: str) -> Table:
-    """One row a cluster: agreement, agreed winners, ranks by two models, verdict."""
+    """Build a row for each cluster: agreement, agreed winners, ranks by two models, verdict."""
     reference, source = seen.names
     giver, reader = (reference, source) if reasons_by == "reference" else (source, reference)
     agreement = "share of pairs with an image of the cluster, decided by both, with the same side"
@@ -99,7 +99,7 @@ def cluster_table(seen: Seen, *, of: str, reasons_by: str) -> Table:
 
 
 def lead_chart(seen: Seen) -> IntervalChart:
-    """The lead of the source, by cluster, from the largest down."""
+    """Draw the lead of the source, by cluster, from the largest down."""
     reference, source = seen.names
     known = [c for c in seen.found if not np.isnan(c.lead.low)]
     known.sort(key=lambda c: -c.lead.estimate)
@@ -113,7 +113,7 @@ def lead_chart(seen: Seen) -> IntervalChart:
 
 
 def text_map(seen: Seen) -> Scatter:
-    """The texts in the plane, coloured by verdict, with a typical picture of each large cluster."""
+    """Draw the texts in the plane, coloured by verdict, with a picture of each large cluster."""
     place, method = _plane(seen.vectors, seen.material.seed)
     pictures = {}
     for c in seen.found[:ON_MAP]:
@@ -136,7 +136,7 @@ def text_map(seen: Seen) -> Scatter:
 
 
 def _plane(vectors: Array, seed: int) -> tuple[Array, str]:
-    """Two coordinates a row: t-SNE from a start by principal components."""
+    """Compute two coordinates a row: t-SNE, initialised by principal components."""
     if len(vectors) < FEW or vectors.shape[1] < 2:
         flat = PCA(min(2, *vectors.shape), random_state=seed).fit_transform(vectors)
         wide = np.zeros((len(vectors), 2))
@@ -152,7 +152,7 @@ def _plane(vectors: Array, seed: int) -> tuple[Array, str]:
 
 
 def answer(seen: Seen) -> str:
-    """How often they agree, and how many clusters have which verdict."""
+    """State how often they agree, and how many clusters have which verdict."""
     sides, (reference, source) = seen.sides, seen.names
     rows = decided(sides)
     same = ((sides.reference > 0.5) == (sides.source > 0.5))[rows]
@@ -171,7 +171,7 @@ def answer(seen: Seen) -> str:
 
 
 def reading_notes(seen: Seen, of: str) -> list[str]:
-    """What a reader must know before believing it."""
+    """List the limits that a reader must know."""
     notes = []
     if seen.material.simulated and any(seen.texts.text):
         notes.append(

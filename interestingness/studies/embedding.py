@@ -1,4 +1,4 @@
-"""Texts become vectors: by whatever embeds them, each distinct text once, kept batch by batch."""
+"""Embed texts: each distinct text once, cached batch by batch."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class TextEmbedder(Protocol):
     """Texts → vectors: a text tower, a service, or counts of words."""
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """One vector a text, shape (texts, dim)."""
+        """Compute one vector a text, shape (texts, dim)."""
 
     def fingerprint(self) -> str | None:
-        """Hash of all that decides a text's vector; None if the other texts do too, so that
-        nothing can be kept."""
+        """Hash all that determines a text's vector; None if the other texts do too, so that
+        nothing can be cached."""
 
     def describe(self) -> str:
         """One line for people."""
@@ -41,7 +41,7 @@ class TextEmbedder(Protocol):
 class TfidfEmbedder:
     """Latent semantic analysis: TF-IDF of lemmas, reduced by a singular value decomposition.
 
-    It needs no weights and knows no meaning: two texts are alike as far as they share words, or
+    It needs no weights and knows no meaning: two texts are similar if they share words, or
     words that other texts use together.
     """
 
@@ -49,12 +49,12 @@ class TfidfEmbedder:
         """Keep the settings.
 
         Args:
-            dim: length of a vector, at most; fewer where there are fewer words or texts.
+            dim: largest length of a vector; it is less with fewer words or texts.
         """
         self.dim = dim
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors, shape (texts, dim); zeros for a text without a word that counts.
+        """Compute vectors, shape (texts, dim); zeros for a text without a word that counts.
 
         Raises:
             DataError: if no text has such a word.
@@ -75,7 +75,7 @@ class TfidfEmbedder:
         return np.asarray(reduced, dtype=np.float32)
 
     def fingerprint(self) -> None:
-        """None: how rare a word is depends on all texts."""
+        """Return None: how rare a word is depends on all texts."""
 
     def describe(self) -> str:
         """One line for people."""
@@ -85,19 +85,19 @@ class TfidfEmbedder:
 def text_vectors(
     embedder: TextEmbedder, texts: Sequence[str], *, cache: Path, progress: ProgressLine
 ) -> Array:
-    """Vectors of length 1; equal texts share one.
+    """Compute vectors of length 1; equal texts share one.
 
     Args:
         embedder: what embeds.
         texts: clean, not empty.
-        cache: folder in which vectors are kept by text and fingerprint, batch by batch.
-        progress: told how many distinct texts are done.
+        cache: folder in which vectors are cached by text and fingerprint, batch by batch.
+        progress: called with the number of distinct texts done.
 
     Returns:
         Shape (texts, dim); a row of zeros stays as it is.
 
     Raises:
-        InterestingnessError: from the embedder; what was embedded before is kept, and the message
+        InterestingnessError: from the embedder; earlier ones stay cached, and the message
             says so.
         DataError: for vectors of a wrong number or that are not finite.
     """
@@ -116,7 +116,7 @@ def text_vectors(
 def _kept(
     embedder: TextEmbedder, texts: list[str], folder: Path, progress: ProgressLine
 ) -> NDArray[np.float32]:
-    """Vectors of distinct texts, from the folder or, batch by batch, from the embedder."""
+    """Read vectors of distinct texts from the folder or, batch by batch, from the embedder."""
     folder.mkdir(parents=True, exist_ok=True)
     keys = [content_key(text.encode()) for text in texts]
     with FileLock(folder / ".lock"):
@@ -147,7 +147,7 @@ def _kept(
 
 
 def _opened(folder: Path) -> FeatureStore | None:
-    """The store of an earlier run, None where there is none: only its files know the width."""
+    """Open the store of an earlier run, if any: only its files record the width."""
     for facts in sorted(folder.glob("segment-*/segment.json")):
         try:
             store = FeatureStore(folder, int(json.loads(facts.read_text())["dim"]))

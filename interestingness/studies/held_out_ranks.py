@@ -1,4 +1,4 @@
-"""Where a linear scorer ranks images that it was not trained on."""
+"""Rank images by linear scorers that were not trained on them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def held_out_ranks(
         splits: which pairs train and test.
         seed: of the inner validation that chooses L2, and of the refits.
         refits: number of refits with resampled images, and as many with resampled pairs.
-        progress: told how many splits are done.
+        progress: called with the number of splits done.
 
     Raises:
         DataError: if a split leaves nothing to train on or to rank, or a fit fails.
@@ -117,11 +117,10 @@ def held_out_ranks(
 
 
 def both_ways(splits: Sequence[PairSplit], pairs: Pairs) -> list[PairSplit]:
-    """The splits, and each with its sides exchanged where they are of like size.
+    """Return the splits, and each one with training and test swapped if of similar size.
 
-    So every image is ranked once a split, by a model that has not seen it. Where the test side has
-    less than half as many images as the training side it is too small to train on, and stays a
-    test side.
+    So every image is ranked once a split, by a model that has not seen it. A test part with less
+    than half as many images as the training part is too small to train on, and is not swapped.
     """
     found = []
     for split in splits:
@@ -135,7 +134,7 @@ def both_ways(splits: Sequence[PairSplit], pairs: Pairs) -> list[PairSplit]:
 
 
 def _resampled(pairs: Pairs, refits: int, seed: int) -> Array:
-    """Weights of pairs, shape (pairs, 1 + 2 · refits): none resampled, images, pairs."""
+    """Draw weights of pairs, (pairs, 1 + 2 · refits): not resampled, by images, by pairs."""
     rng = np.random.default_rng(seed)
     used, row = np.unique(np.concatenate([pairs.left, pairs.right]), return_inverse=True)
     images, count = len(used), len(pairs)
@@ -153,10 +152,10 @@ def _heads(
     l2: float,
     source: LabelSource,
 ) -> NDArray[np.float32]:
-    """Linear heads for each column of weights, shape (columns, dim); NaN where a resample failed.
+    """Fit a linear head per column of weights, (columns, dim); NaN where a resample failed.
 
     Raises:
-        DataError: if the first column fails, which is no resample, or half of the others.
+        DataError: if the first column fails, which is not resampled, or half of the others.
     """
     columns = weight.shape[1]
     repeated = np.repeat(preference[:, None], columns, axis=1)

@@ -1,4 +1,4 @@
-"""Table 3 of Visual Interestingness Decoded (ICCV 2025): published, ours, difference."""
+"""Reproduce table 3 of Visual Interestingness Decoded (ICCV 2025), and the differences."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ SETS = {
 
 
 class IccvTable3(Study):
-    """The ablation of label sources on the published files, held against the published figures."""
+    """Run the ablation of label sources on the published files; compare with the paper."""
 
     def __init__(self, **settings: Any) -> None:
         """Take the settings of ``LabelSourceTable``; its reference is people.
@@ -85,11 +85,11 @@ class IccvTable3(Study):
         self.ablation = LabelSourceTable(reference=HUMAN, **settings)
 
     def run(self, material: Material) -> StudyResult:
-        """Everything that ``label_source_table`` says, below what was published.
+        """Run ``label_source_table``, and put the comparison with the paper first.
 
         Raises:
             DataError: for another data set, for files that are not the published ones, and for
-                simulated raters: their numbers may not stand under a paper's name.
+                simulated raters: their numbers must not be shown as a paper's.
         """
         manifest = material.tables.manifest
         simulated = [*_simulated(material)]
@@ -114,7 +114,7 @@ class IccvTable3(Study):
 
 
 def compare(found: Ablation, pairs: Pairs, *, threshold: float) -> list[Table]:
-    """Published, ours and difference. It does not check whose votes these are.
+    """Tabulate published, ours and difference. Whose votes these are is not checked.
 
     Args:
         found: the ablation with people's and GPT-4o's votes among its references.
@@ -163,7 +163,7 @@ def _compare(
     other: str,
     scale: int,
 ) -> list[dict[str, Cell]]:
-    """A row for each published number.
+    """Make a row for each published number.
 
     Args:
         heads: ours.
@@ -171,7 +171,7 @@ def _compare(
         values: ours, shape (F, K, names, S).
         names: of the third axis of the values.
         other: key of the second column.
-        scale: the published numbers are so many times ours.
+        scale: factor from our numbers to the published ones (percent: 100).
     """
     rows: list[dict[str, Cell]] = []
     for second, by_source in published.items():

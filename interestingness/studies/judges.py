@@ -1,4 +1,4 @@
-"""Several judges of pairs side by side: with each other, against people, and as a panel."""
+"""Compare several judges of pairs with each other, with people, and as a panel."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ CLEAR = 0.8
 
 
 class Judges(Study):
-    """Every model that voted, by three rules, against people; and where they all differ."""
+    """Compare every model that voted, by three rules, with people; show where all differ."""
 
     def __init__(self, *, shown: int, least_decided: float = 0.5) -> None:
-        """Say how much is shown.
+        """Keep the settings.
 
         Args:
             shown: pairs of the gallery.
@@ -64,7 +64,7 @@ class Judges(Study):
                 [0, 1].
 
         Raises:
-            ConfigError: for a share that cannot be.
+            ConfigError: for a share outside [0, 1].
         """
         if not 0 <= least_decided <= 1:
             raise ConfigError(
@@ -75,7 +75,7 @@ class Judges(Study):
         self.shown, self.least_decided = shown, least_decided
 
     def run(self, material: Material) -> StudyResult:
-        """One row a judge, agreement of every two, and pairs that divide people and models.
+        """Tabulate judges and their agreement; show pairs that divide people and models.
 
         Raises:
             DataError: if no model has voted.
@@ -148,7 +148,7 @@ def _row(judge: Ballots, people: Ballots | None, material: Material) -> dict[str
 
 
 def _panel_row(models: Sequence[Ballots], people: Ballots) -> dict[str, Cell]:
-    """The side that most models choose, each with one voice."""
+    """Make the row of the panel: the side that most models choose, one vote each."""
     sides = np.stack([judge.side for judge in models])
     known = ~np.isnan(sides)
     lead = np.where(known, sides - 0.5, 0.0).sum(axis=0)
@@ -208,7 +208,7 @@ def _chart(rows: list[dict[str, Cell]], people: Ballots | None) -> list[Figure]:
 def _gallery(
     models: Sequence[Ballots], people: Ballots, material: Material, shown: int
 ) -> list[Gallery]:
-    """Pairs on which people are clear and every model that decides says the opposite."""
+    """Show pairs on which people are clear and all models that decide choose the other side."""
     sides = np.stack([judge.side for judge in models])
     against = np.where(np.isnan(sides) | (sides == 0.5), np.nan, sides != people.side)
     voices = (~np.isnan(against)).sum(axis=0)
@@ -246,7 +246,7 @@ def _shown_pair(row: int, people: Ballots, models: Sequence[Ballots], table: pa.
 
 
 def _answer(rows: list[dict[str, Cell]], people: Ballots | None, least: float) -> str:
-    """The judge and rule closest to people, of those that decide enough pairs."""
+    """Name the judge and rule closest to people, of those that decide enough pairs."""
     if people is None:
         return f"{len(rows)} models voted; there are no people to hold them against."
     compared = [

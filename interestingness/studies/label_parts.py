@@ -1,4 +1,4 @@
-"""Growing parts of a label source: what one would have with fewer votes or fewer scored images."""
+"""Take growing subsets of a label source, to see what fewer votes or scores would give."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Rows = NDArray[np.int64]
 
 
 class Parts:
-    """Parts of one source's training labels, split by split; a smaller part lies in a larger one.
+    """Nested subsets of one source's training labels, split by split.
 
     A source of votes grows pair by pair. A source that scores images grows image by image: random
     pairs of its images are made, since scoring n images labels all pairs of them. A mix grows by
@@ -43,11 +43,11 @@ class Parts:
         self._orders: dict[int, Rows] = {}
 
     def split(self, number: int) -> PairSplit:
-        """The split of a repetition."""
+        """Return the split of a repetition."""
         return self._material.split(number, self._material.tables)
 
     def order(self, number: int) -> Rows:
-        """Labelled training pairs (scores: images) of a split in random order, as rows."""
+        """Shuffle the rows of a split's labelled training pairs (scores: images)."""
         if number not in self._orders:
             pairs, train = self._material.pairs, self._train(number)
             voice = self._source.human if isinstance(self._source, MixSource) else self._source
@@ -59,7 +59,7 @@ class Parts:
         return self._orders[number]
 
     def labels(self, number: int, size: int) -> tuple[Pairs, Labels, float]:
-        """Training pairs, their labels by the first ``size`` of the order, and the votes used."""
+        """Return training pairs, labels from the first ``size`` of the order, and votes used."""
         if isinstance(self._source, MixSource):
             return self._mixed(self._source, number, size)
         if self.scored:
@@ -78,7 +78,7 @@ class Parts:
         return pairs, labels, size * float(human.weight[human.known].mean())
 
     def _pairs_among(self, images: Rows, number: int) -> Pairs:
-        """Random pairs of these images, none of them a test pair."""
+        """Draw random pairs of these images, none of them a test pair."""
         pairs = self._material.pairs
         degree = max(round(2 * len(pairs) / len(pairs.images_used())), 1)
         drawn = images[random_regular_pairs(len(images), degree, seed=number)]

@@ -1,4 +1,4 @@
-"""Every label source on every split, against every reference: the ablation in one table."""
+"""Compare every label source on every split with every reference: the ablation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FEW = 10
 
 @dataclass(frozen=True, eq=False)
 class Ablation:
-    """What was trained and on what.
+    """The trained heads and what they were trained on.
 
     Attributes:
         heads: all numbers.
@@ -53,7 +53,7 @@ class Ablation:
 
 
 class LabelSourceTable(Study):
-    """One frozen linear head for every label source and split, against every reference."""
+    """Train one linear head per label source and split; compare it with every reference."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class LabelSourceTable(Study):
         rate: float,
         batch_size: int,
     ) -> None:
-        """Say which pairs, how often and how.
+        """Keep the settings.
 
         Args:
             reference: whose votes make the consensus and on which sources are compared.
@@ -84,7 +84,7 @@ class LabelSourceTable(Study):
             epochs, rate, batch_size: the paper's recipe, on features as they are.
 
         Raises:
-            ConfigError: for a number that cannot be.
+            ConfigError: for a number out of range.
         """
         numbers = {"splits": splits, "epochs": epochs, "rate": rate, "batch_size": batch_size}
         if l2 != "auto":
@@ -105,7 +105,7 @@ class LabelSourceTable(Study):
         self.epochs, self.rate, self.batch_size = epochs, rate, batch_size
 
     def run(self, material: Material) -> StudyResult:
-        """All fits, and the tables made of them.
+        """Fit all heads and build the tables.
 
         Raises:
             ConfigError: if there is no such reference, or a set of pairs does not exist.
@@ -115,7 +115,7 @@ class LabelSourceTable(Study):
         return self.tell(material, self.fit(material))
 
     def fit(self, material: Material) -> Ablation:
-        """All numbers."""
+        """Fit all heads."""
         reference = material.references.named(self.reference, "study.reference")
         references, sources = material.references.there, material.need_sources()
         labels = {n: material.labels(source) for n, source in {**sources, **references}.items()}
@@ -142,9 +142,9 @@ class LabelSourceTable(Study):
         )
 
     def tell(self, material: Material, found: Ablation) -> StudyResult:
-        """The tables and figures of what was fitted."""
+        """Build the tables and figures of what was fitted."""
         heads, scope = found.heads, found.scope
-        # Sets of pairs that the votes tell, to take agreement on.
+        # Sets of pairs that the votes define, to compute agreement on.
         steady = scope.masks.get("order_consistent")
         use_steady = steady is not None and {self.train_on, self.test_on} != {"all"}
         within = "order_consistent" if use_steady else "all"

@@ -1,4 +1,4 @@
-"""Tables and figures of the ablation of label sources, made of ``SourceHeads``."""
+"""Build tables and figures of the ablation of label sources from ``SourceHeads``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ FIT, SOURCE = Column("fit", "fit"), Column("source", "learnt from")
 
 
 def accuracy_table(heads: SourceHeads, reference: str) -> Table:
-    """A row for each fit and source, one person, and chance; a column for each reference."""
+    """Tabulate each fit and source, one person, and chance (rows) by reference (columns)."""
     j = heads.references.index(reference)
     own = heads.sources.index(reference) if reference in heads.sources else None
     rows: list[dict[str, Cell]] = []
@@ -95,7 +95,7 @@ def accuracy_table(heads: SourceHeads, reference: str) -> Table:
 
 
 def _each(heads: SourceHeads) -> Iterator[tuple[int, str, int, str]]:
-    """Every fit and source: number and name of the fit, number and name of the source."""
+    """Iterate over fits and sources: number and name of the fit, number and name of the source."""
     for f, fit in enumerate(FITS):
         for k, source in enumerate(heads.sources):
             yield f, fit, k, source
@@ -114,7 +114,7 @@ def _count_tested(heads: SourceHeads, reference: str) -> str:
 
 
 def paired_table(heads: SourceHeads, reference: str) -> Table:
-    """Every two sources of a fit, tested on the accuracy against the reference."""
+    """Test every two sources of a fit on the accuracy against the reference."""
     j, sources = heads.references.index(reference), heads.sources
     rows: list[dict[str, Cell]] = []
     for f, fit in enumerate(FITS):
@@ -156,7 +156,7 @@ def paired_table(heads: SourceHeads, reference: str) -> Table:
 
 
 def rank_table(heads: SourceHeads) -> Table:
-    """r_S between the rankings of any two trained heads of a fit."""
+    """Tabulate r_S between the rankings of any two trained heads of a fit."""
     rows: list[dict[str, Cell]] = []
     for f, fit, k, source in _each(heads):
         row: dict[str, Cell] = {"fit": fit, "source": source}
@@ -186,7 +186,7 @@ def agreement_sets_table(
     threshold: float,
     seed: int,
 ) -> Table:
-    """A on S, C_x and D_x of every source with every reference that has votes."""
+    """Tabulate A on S, C_x and D_x of every source with every reference that has votes."""
     rows: list[dict[str, Cell]] = []
     for name in heads.references:
         found = labels[name]
@@ -195,7 +195,7 @@ def agreement_sets_table(
             continue
         clear = voted & (found.consensus >= threshold - ROUNDING)
         sets = {"s": within}
-        # One vote a pair is always of one mind: no consensus, and no dissent.
+        # With one vote a pair there is neither consensus nor dissent.
         several = found.facts.get("votes", np.inf) > found.facts.get("voted_pairs", 0)
         if several:
             sets |= {"c": clear, "d": voted & ~clear}
@@ -237,7 +237,7 @@ def agreement_sets_table(
 
 
 def long_table(heads: SourceHeads) -> Table:
-    """One row for each fit, source and reference, for whoever computes on."""
+    """Tabulate one row for each fit, source and reference, for further analysis."""
     rows: list[dict[str, Cell]] = []
     for f, fit, k, source in _each(heads):
         for j, name in enumerate(heads.references):
@@ -274,7 +274,7 @@ def long_table(heads: SourceHeads) -> Table:
 
 
 def figures(heads: SourceHeads, reference: str) -> list[Figure]:
-    """Accuracy with its spread, source × reference, and source × source."""
+    """Draw accuracy with its spread, source × reference, and source × source."""
     j = heads.references.index(reference)
     rows = [
         (f"{source} · {fit}", Spread.of(heads.accuracy[f, k, j]))
@@ -302,7 +302,7 @@ def figures(heads: SourceHeads, reference: str) -> list[Figure]:
 
 
 def answer(heads: SourceHeads, reference: str) -> str:
-    """The best teacher of each fit, what is not measurably below it, the truth, and one person."""
+    """Name each fit's best source, those not measurably below it, the truth, and one person."""
     j = heads.references.index(reference)
     ranked = [_ranked(heads, f, j) for f in range(len(FITS))]
     if not any(ranked):
@@ -332,13 +332,13 @@ def answer(heads: SourceHeads, reference: str) -> str:
 
 
 def _ranked(heads: SourceHeads, f: int, j: int) -> list[int]:
-    """Sources with a model of this fit that was tested, the best first."""
+    """Sort the sources with a tested model of this fit, the best first."""
     spreads = [Spread.of(heads.accuracy[f, k, j]) for k in range(len(heads.sources))]
     return sorted((k for k, s in enumerate(spreads) if s.repeats), key=lambda k: -spreads[k].mean)
 
 
 def _not_below(heads: SourceHeads, f: int, ranked: list[int], j: int) -> list[str]:
-    """Which sources the tests cannot tell from the best; nothing where there is no test."""
+    """Select sources that the tests cannot tell from the best; none where there is no test."""
     tests = {k: _difference(heads, f, ranked[0], k, j) for k in ranked[1:]}
     tests = {k: test for k, test in tests.items() if test.splits > 1}
     if not tests:
@@ -359,7 +359,7 @@ def _test_note(heads: SourceHeads) -> list[str]:
 
 
 def _other_splits(heads: SourceHeads, f: int, k: int, own: int, j: int) -> str:
-    """What both reach where both have a model, if their printed means are of other splits."""
+    """Compare two on the splits where both have a model, if their means are of other splits."""
     one, other = heads.accuracy[f, k, j], heads.accuracy[f, own, j]
     both = ~np.isnan(one) & ~np.isnan(other)
     if not both.any() or (np.isnan(one) == np.isnan(other)).all():
@@ -371,7 +371,7 @@ def _other_splits(heads: SourceHeads, f: int, k: int, own: int, j: int) -> str:
 
 
 def _by_reference(heads: SourceHeads, values: Array) -> dict[str, Cell]:
-    """Cells of numbers of shape (R, S)."""
+    """Make cells from numbers of shape (R, S)."""
     spreads = {f"by_{name}": Spread.of(values[j]) for j, name in enumerate(heads.references)}
     return {name: spread for name, spread in spreads.items() if spread.repeats}
 
@@ -388,14 +388,14 @@ def _interval(found: PairedDifference) -> Interval | None:
 
 
 def _why_untested(heads: SourceHeads, k: int, j: int) -> str:
-    """Why a head that is there was never tested."""
+    """Explain why an existing head was never tested."""
     if not np.isnan(heads.accuracy[:, k, j]).all() or heads.decided[j].any():
         return ""
     return f"{heads.references[j]} decides no test pair"
 
 
 def _mean(values: Array) -> Array:
-    """Mean over the last axis of what is there; NaN where nothing is."""
+    """Average over the last axis without NaN; NaN where nothing is left."""
     known = ~np.isnan(values)
     number = known.sum(axis=-1)
     total = np.where(known, values, 0.0).sum(axis=-1)
@@ -403,7 +403,7 @@ def _mean(values: Array) -> Array:
 
 
 def _where_tested(numbers: NDArray[np.int64], reached: Array) -> int | None:
-    """Mean over the splits that gave an accuracy, rounded."""
+    """Average over the splits that gave an accuracy, rounded."""
     known = ~np.isnan(reached)
     return round(float(numbers[known].mean())) if known.any() else None
 

@@ -1,4 +1,4 @@
-"""LaFin's table of modalities: what each, and what several together, tell of interest."""
+"""Reproduce LaFin's table of modalities: how well each, and several, predict interest."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ MEASURES = ("train", "validation", "test", "precision", "recall", "pairs")
 
 @dataclass(frozen=True)
 class Combination:
-    """One row: which modalities, and whether they are reduced before they are joined."""
+    """One row: modalities, and whether they are reduced before they are concatenated."""
 
     names: tuple[str, ...]
     reduce: bool = True
 
     @property
     def leaks(self) -> bool:
-        """Whether it sees tags that give the label away."""
+        """Check whether it sees tags that leak the label."""
         return any(name.endswith(LEAKY) or name == ANY for name in self.names)
 
 
 class LafinTable1(Study):
-    """Every combination of modalities, for "interesting or not" and for pairs."""
+    """Train every combination of modalities, for "interesting or not" and for pairs."""
 
     def __init__(
         self,
@@ -56,20 +56,20 @@ class LafinTable1(Study):
         hidden: int,
         dropout: float,
     ) -> None:
-        """Keep the settings; modalities are the model's (``model.modalities``).
+        """Keep the settings; modalities come from ``model.modalities``.
 
         Args:
             label: a score: a flag of 1 and 0, or a number that is cut at its median.
             source: label source of the pairs, by name.
-            weight: score that counts impressions: images weigh their count, pairs the harmonic
-                mean of theirs; None weighs all alike.
+            weight: score that counts impressions: an image's weight is its count, a pair's the
+                harmonic mean of both; None weights all equally.
             splits: repetitions; with one, intervals are over resampled test images.
             epochs: of single images.
             pair_epochs: of pairs, of which there are more.
             lr, batch_size, hidden, dropout: see ``FusionRecipe``.
 
         Raises:
-            ConfigError: for numbers that cannot be, all of them in one.
+            ConfigError: for numbers out of range, all of them in one error.
         """
         counts = {
             "splits": splits,
@@ -108,7 +108,7 @@ class LafinTable1(Study):
         rows = combinations_of(list(widths))
         leak = leaking_images(tables)
         if leak.any():
-            rows.append(Combination((ANY,)))  # no training: word vectors know few such tags
+            rows.append(Combination((ANY,)))  # no training: word vectors cover few such tags
         found = np.full((len(rows), len(MEASURES), self.splits), np.nan)
         single: list[Mapping[str, Cell]] = [{} for _ in rows]
         ratios, rule = [], ""
@@ -158,7 +158,7 @@ class LafinTable1(Study):
     def _examples(
         self, material: Material, split: PairSplit, flag: Array, impressions: Array
     ) -> tuple[dict[str, Examples], dict[str, Examples]]:
-        """Images and pairs of each side."""
+        """Collect images and pairs of each part."""
         pairs, present = material.pairs, material.features.present
         source = material.sources.named(self.source, "study.source")
         labels = source.fit(pairs[split.train]).labels(pairs)
@@ -211,7 +211,7 @@ def _check_numbers(counts: Mapping[str, int], lr: float, dropout: float) -> None
 
 
 def _check_overrides(typed: Sequence[str]) -> None:
-    """The heads of the table are its own: what was asked of the model's would be ignored."""
+    """Refuse options of the model's head, which this study's own heads would ignore."""
     ignored = [o for o in typed if o.lstrip("+~").startswith(("model.head.", "model.head="))]
     if ignored:
         raise ConfigError(
@@ -222,8 +222,8 @@ def _check_overrides(typed: Sequence[str]) -> None:
 
 
 def combinations_of(names: Sequence[str]) -> list[Combination]:
-    """Every set of modalities, the largest also concatenated directly, then each modality that
-    keeps leaking tags."""
+    """List every set of modalities, the largest also concatenated directly, then each modality
+    that keeps leaking tags."""
     clean = [name for name in names if not name.endswith(LEAKY)]
     sets = [c for size in range(1, len(clean) + 1) for c in combinations(clean, size)]
     joined = [Combination(sets[-1], reduce=False)] if len(clean) > 1 else []
@@ -234,7 +234,7 @@ def combinations_of(names: Sequence[str]) -> list[Combination]:
 def _columns(
     values: NDArray[np.float32], widths: Mapping[str, int], names: Sequence[str]
 ) -> tuple[NDArray[np.float32], dict[str, int]]:
-    """The modalities of one row, side by side."""
+    """Concatenate the modalities of one row."""
     start, parts = 0, {}
     for name, width in widths.items():
         parts[name] = values[:, start : start + width]
@@ -243,7 +243,7 @@ def _columns(
 
 
 def _score(tables: Tables, name: str) -> Array:
-    """A score of images in their order, NaN where there is none."""
+    """Read a score of images in their order, NaN where there is none."""
     if name not in tables.score_names():
         raise LabelError(
             f"{tables.manifest.name}: no score {name!r}",
@@ -254,7 +254,7 @@ def _score(tables: Tables, name: str) -> Array:
 
 
 def _flag(tables: Tables, label: str) -> tuple[Array, str]:
-    """1 and 0, NaN where nothing is known, and how they were made."""
+    """Make a flag of 1 and 0, NaN where unknown, and describe how it was made."""
     values = _score(tables, label)
     known = values[~np.isnan(values)]
     if len(np.unique(known)) < 2:
@@ -271,14 +271,14 @@ def _flag(tables: Tables, label: str) -> tuple[Array, str]:
 
 
 def _binary(scores: Array, images: Mapping[str, Examples]) -> list[float]:
-    """Accuracy of the three sides, then precision and recall on the test side; NaN without any."""
+    """Compute accuracy of the three parts, precision and recall on the test part; else NaN."""
     names = ("train", "validation", "test")
     sides = [decisions(scores[images[name].left], images[name].target) for name in names]
     return [*(side.accuracy for side in sides), sides[-1].precision, sides[-1].recall]
 
 
 def _paired(scores: Array, pairs: Examples) -> float:
-    """Accuracy on the decided test pairs; NaN without any."""
+    """Compute accuracy on the decided test pairs; NaN without any."""
     assert pairs.right is not None
     decided = pairs.target != 0.5
     if not decided.any():
@@ -288,7 +288,7 @@ def _paired(scores: Array, pairs: Examples) -> float:
 
 
 def _verdict(rows: Sequence[Combination], found: Array, measure: int, ratio: float) -> str:
-    """Whether all modalities together beat the best single one, in one sentence."""
+    """State whether all modalities together beat the best single one."""
     task = {"test": "Interesting or not", "pairs": "Pairs"}[MEASURES[measure]]
     usual = [at for at, row in enumerate(rows) if row.reduce and not row.leaks]
     means = {at: Spread.of(found[at, measure]).mean for at in usual}

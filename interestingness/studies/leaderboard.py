@@ -1,4 +1,4 @@
-"""Label sources side by side: the table that decides which one to use."""
+"""Compare label sources side by side, to decide which one to use."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ COSTS = (("dollars", "cost_uusd", 1e-6), ("seconds", "seconds", 1.0))
 
 
 class Leaderboard(Study):
-    """Every source against people: agreement, coverage, bias, price, and the student it teaches."""
+    """Compare every source with people: agreement, coverage, bias, price, trained student."""
 
     def __init__(
         self, *, reference: str, splits: int, prices: Mapping[str, float] | None = None
     ) -> None:
-        """Set the reference and the repetitions.
+        """Keep the settings.
 
         Args:
-            reference: name below ``references`` whose preferences are right; people as a rule.
+            reference: name below ``references`` that sources are held against; usually people.
             splits: repetitions of the student's training; 0 trains none.
             prices: dollars per 1,000 pairs by source, where the votes do not carry their cost.
         """
@@ -61,7 +61,7 @@ class Leaderboard(Study):
         self.prices = dict(prices or {})
 
     def run(self, material: Material) -> StudyResult:
-        """One row for each source.
+        """Make a row for each source.
 
         Raises:
             ConfigError: if no reference has the name, or a price is for no source.
@@ -128,7 +128,7 @@ class Leaderboard(Study):
     def _vote_cells(
         self, material: Material, source: VoteSource, ballots: Ballots
     ) -> dict[str, Cell]:
-        """What only votes have: refusals, places, repetitions, reasons, costs."""
+        """Make the cells that only votes have: refusals, places, repetitions, reasons, costs."""
         stable, cells = ballots.repetition()
         tables = material.tables
         reasons = check_reasons(_rows_of(source, tables.vote_table), tables.images, material.pairs)
@@ -153,7 +153,7 @@ class Leaderboard(Study):
     def _answer(
         self, rows: list[dict[str, Cell]], ceiling: Interval | None, students: SourceHeads | None
     ) -> str:
-        """The best source by its student and by agreement, of those that one could choose."""
+        """Name the best source by its student and by agreement, of those that one could choose."""
         taught = [r for r in rows if not np.isnan(_mean(r)) and not r["planted"]]
         parts = []
         if taught:
@@ -192,14 +192,14 @@ def _of_people(source: LabelSource) -> bool:
 
 
 def _ballots(material: Material, source: LabelSource, name: str) -> Ballots:
-    """The votes behind a source of votes."""
+    """Return the votes behind a source of votes."""
     assert isinstance(source, VoteSource)
     votes = source.tables.votes(question=source.question, raters=source.raters, kind=source.kind)
     return Ballots(name, votes, material.pairs, material.seed)
 
 
 def _rows_of(source: VoteSource, table: pa.Table) -> pa.Table:
-    """Rows of a vote table that a source reads."""
+    """Select the rows of a vote table that a source reads."""
     votes = source.tables.votes(question=source.question, raters=source.raters, kind=source.kind)
     mask = pc.and_(
         pc.equal(table["question"], source.question),
@@ -211,7 +211,7 @@ def _rows_of(source: VoteSource, table: pa.Table) -> pa.Table:
 
 
 def _per_pair(source: VoteSource, tables: Tables, column: str) -> float | None:
-    """Mean over pairs of what the source's votes add up to in a column of the vote table or of
+    """Average over pairs the sum over a source's votes of a column of the vote table or of
     annotators' tables; None where no vote has a number there."""
     total, pairs = 0.0, set()
     own = tables.vote_table
@@ -238,7 +238,7 @@ def _mean(row: Mapping[str, Cell]) -> float:
 
 
 def _worth(row: Mapping[str, Cell]) -> tuple[float, float]:
-    """Best student first; then by agreement; what is unknown last."""
+    """Sort by student, the best first, then by agreement; unknown ones last."""
     student, agreement = _mean(row), row["agreement"]
     estimate = agreement.estimate if isinstance(agreement, Interval) else float("nan")
     return (
@@ -293,7 +293,7 @@ def _table(rows: list[dict[str, Cell]], reference: str) -> Table:
 
 
 def _counts(rows: list[dict[str, Cell]]) -> list[Table]:
-    """How much stands behind the first table."""
+    """Tabulate the counts behind the first table."""
     return [
         Table(
             "leaderboard_counts",

@@ -1,4 +1,4 @@
-"""Tags that give a label away: which images have one, and which tags predict the label best."""
+"""Find tags that leak a label: which images have one, which tags predict it best."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FIELDS: list[Field[TagOdds]] = [
 
 
 def leaking_images(tables: Tables) -> Array:
-    """1 for images with a tag that gives the label away, else 0, shape (images,)."""
+    """Return 1 for images with a tag that leaks the label, else 0, shape (images,)."""
     found = np.zeros(len(tables.image_ids))
     for name in _tag_columns(tables)[:1]:
         for row, tags in enumerate(texts_of_images(tables, name)):
@@ -38,7 +38,7 @@ def leaking_images(tables: Tables) -> Array:
 
 
 def predictive_tag_tables(tables: Tables, flag: Array) -> list[Table]:
-    """The most predictive tags, leaking ones included; nothing without a column of tags.
+    """Tabulate the most predictive tags, with leaking ones; empty without a column of tags.
 
     Args:
         tables: the data set.
@@ -49,7 +49,7 @@ def predictive_tag_tables(tables: Tables, flag: Array) -> list[Table]:
         return []
     known = ~np.isnan(flag)
     texts = [t for t, ok in zip(texts_of_images(tables, names[0]), known, strict=True) if ok]
-    # Owners spell it in many ways: together they are one row.
+    # Owners spell it in many ways: all spellings make one row.
     texts = [[*t, ANY] if any(LEAK in tag.casefold() for tag in t) else t for t in texts]
     best = predictive_tags(texts, flag[known] == 1, least=LEAST_IMAGES)[:SHOWN_TAGS]
     fields = [Field[TagOdds](Column("tag", names[0]), lambda tag: tag.tag), *FIELDS]

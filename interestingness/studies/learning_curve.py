@@ -1,4 +1,4 @@
-"""``study=learning_curve``: accuracy against votes and dollars on one's own data; when to stop."""
+"""``study=learning_curve``: accuracy by votes and dollars on one's own data; when to stop."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ FEWEST_POINTS = 4
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """What one source reached at its sizes.
+    """Accuracy and cost of one source at each size.
 
     Attributes:
         pairs: labelled training pairs (of a mix: pairs with human votes), mean over the splits,
             shape (sizes,).
         votes: behind them, mean over the splits, shape (sizes,).
-        dollars: that they cost, NaN where a price is unknown, shape (sizes,).
+        dollars: their cost, NaN where a price is unknown, shape (sizes,).
         accuracy: NaN where nothing could be learnt, shape (splits, sizes).
         unit: what is counted as votes.
     """
@@ -62,7 +62,7 @@ class Points:
     unit: str = "votes"
 
     def cells(self, at: int) -> dict[str, Cell]:
-        """What was spent and reached at one size; see ``REACHED``."""
+        """Make the cells of one size; see ``REACHED``."""
         return {
             "pairs": round(float(self.pairs[at])),
             "votes": float(self.votes[at]),
@@ -72,7 +72,7 @@ class Points:
 
 
 class LearningCurve(Study):
-    """Accuracy on held-out pairs for growing parts of the training labels, source by source."""
+    """Measure held-out accuracy for growing subsets of the training labels, by source."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class LearningCurve(Study):
         prices: Mapping[str, float | None],
         sources: Sequence[str] | None,
     ) -> None:
-        """Say what is measured.
+        """Keep the settings.
 
         Args:
             splits: repetitions, each with a split and an order of the pairs of its own.
@@ -95,10 +95,10 @@ class LearningCurve(Study):
             worth: points of accuracy that twice the votes must bring to be worth it.
             prices: dollars of one vote, by source (``human`` also for a mix); a source that
                 states its own price needs none here.
-            sources: names of those to look at; None takes all that learn.
+            sources: names of those to train on; None takes all.
 
         Raises:
-            ConfigError: for numbers that cannot be.
+            ConfigError: for numbers out of range.
         """
         least = min(splits - 1, sizes - FEWEST_POINTS + 1, smallest - 1)
         known = [p for p in prices.values() if p is not None]
@@ -116,7 +116,7 @@ class LearningCurve(Study):
         self.sources = sources
 
     def run(self, material: Material) -> StudyResult:
-        """Learn from growing parts of each source.
+        """Train on growing subsets of each source.
 
         Raises:
             LabelError: if the reference or every source has nothing to read here.
@@ -170,7 +170,7 @@ class LearningCurve(Study):
         return {name: material.sources.named(name, "study.sources") for name in names}
 
     def _sizes(self, parts: Parts, splits: int) -> list[int] | str:
-        """Sizes that every split can give, or why there are none."""
+        """Choose sizes that every split can give, or say why there are none."""
         first = max(self.smallest, MIN_HUMAN_PAIRS) if parts.mixed else self.smallest
         try:
             most = min(len(parts.order(number)) for number in range(splits))
@@ -183,7 +183,7 @@ class LearningCurve(Study):
         return np.unique(np.round(steps).astype(np.int64)).tolist()
 
     def _dollars(self, name: str, source: LabelSource, votes: Array) -> Array:
-        """Dollars of so many votes; of a mix also those of the models that it reads."""
+        """Compute the dollars of votes; for a mix also those of the models that it reads."""
         if isinstance(source, MixSource):
             own = self.prices.get(source.human.name, np.nan) * votes
             parts = [s for s in source.sources.values() if isinstance(s, VoteSource)]
@@ -265,9 +265,9 @@ class LearningCurve(Study):
         return row
 
     def _told(self, points: Points, ahead: Doubling) -> str:
-        """Advice in words; where the interval holds both answers, that it cannot be told."""
+        """Give advice in words, or say that it is open if the interval holds both answers."""
         gain = ahead.gain
-        # a fitted curve never falls, so that its interval need not either
+        # a fitted curve never falls, so its interval need not either
         low, high = 100 * max(gain.low, 0.0), 100 * max(gain.high, 0.0)
         # a mix has paid for its models already: only the votes that are added cost more
         each = np.diff(points.dollars[[0, -1]])[0] / np.diff(points.votes[[0, -1]])[0]
@@ -299,7 +299,7 @@ class LearningCurve(Study):
 
 
 def _scores(material: Material, pairs: Pairs, labels: Labels, *, seed: int) -> Array:
-    """Scores of all images by a linear head; NaN where the labels teach nothing, (images,)."""
+    """Score all images with a linear head; NaN if no head can be fitted, (images,)."""
     features = material.features.values
     target, weight = labels.preference[:, None], np.where(labels.known, labels.weight, 0.0)[:, None]
     scaler = FeatureScaler("standardize", features.shape[1])
@@ -347,7 +347,7 @@ def _figures(found: Mapping[str, Points], reference: str) -> list[Curves]:
 
 
 def _curves(found: Mapping[str, Points], unit: str) -> list[Curve]:
-    """A line for each source with points above 0."""
+    """Draw a line for each source with points above 0."""
     curves = []
     for name, points in found.items():
         x = points.votes if unit == "votes" else points.dollars

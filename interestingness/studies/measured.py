@@ -1,4 +1,4 @@
-"""Measured attributes of a data set's images: from pixels, from a score table, from features."""
+"""Measure attributes of a data set's images from pixels, a score table and features."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def measure(
     Args:
         material: tables, image files, features; measurements are cached by image content.
         attributes: names of ``stats.attributes.catalogue``; None takes all but the slow ones.
-        scores: names in the score table that count as attributes too: whatever a model tells of
+        scores: names in the score table that count as attributes too: a model's numbers for
             faces, motion, memorability, ….
-        neighbours: nearest images that novelty is measured against; None takes all.
+        neighbours: number of nearest images for novelty; None takes all.
 
     Raises:
         DataError: for a score that is not there.
-        ConfigError: for an attribute that nobody measures.
+        ConfigError: for an unknown attribute.
     """
     names, units = [], []
     columns: list[Array] = []
@@ -77,7 +77,7 @@ def measure(
 def _from_pixels(
     material: Material, backbone: AttributesBackbone, notes: list[str]
 ) -> tuple[AttributesBackbone, Array] | None:
-    """Measurements of image files, None if the tables name no files."""
+    """Measure image files; None if the tables name no files."""
     tables = material.tables
     used = material.pairs.images_used()
     named = "path" in tables.images.column_names and not any(

@@ -1,4 +1,4 @@
-"""What the two classes of a flag have of views, comments, tags, …: how much gives the flag away."""
+"""Compare views, comments, tags, … of a flag's two classes: how much leaks the flag."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEAK = 0.9
 
 
 class MetadataByClass(Study):
-    """LaFin's table of metadata by class, of which views are the famous row (97.2 %)."""
+    """Make LaFin's table of metadata by class; its best-known row is views (97.2 %)."""
 
     def __init__(self, *, label: str) -> None:
         """Name the flag.
@@ -33,7 +33,7 @@ class MetadataByClass(Study):
         """Sum, centre and rank every number that is known of images, class by class.
 
         Raises:
-            LabelError: if there is no such score, or it is no flag of two classes.
+            LabelError: if there is no such score, or it is not a flag of two classes.
         """
         tables = material.tables
         flag = _flag(tables, self.label)
@@ -83,7 +83,7 @@ class MetadataByClass(Study):
 
 
 def _flag(tables: Tables, label: str) -> NDArray[np.bool_]:
-    """Members of class 0 and of class 1, shape (2, images)."""
+    """Select the members of class 0 and of class 1, shape (2, images)."""
     if label not in tables.score_names():
         raise LabelError(
             f"{tables.manifest.name}: no score {label!r}",
@@ -102,7 +102,7 @@ def _flag(tables: Tables, label: str) -> NDArray[np.bool_]:
 
 
 def _sizes(tables: Tables) -> dict[str, Array]:
-    """How many tags an image has, how long its texts are."""
+    """Count the tags of each image and the length of its texts."""
     found = {}
     for name, unit in (("tags", "number of tags"), ("title", "title"), ("description", "text")):
         if name in tables.images.column_names:

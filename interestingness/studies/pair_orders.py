@@ -1,4 +1,4 @@
-"""Pairs in both orders: who keeps the winner, who agrees on what, and where the votes are clear."""
+"""Study pairs in both orders: consistency of winners, agreement, consensus sets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from interestingness.studies.table_columns import (
 
 @dataclass(frozen=True, eq=False)
 class PairSets:
-    """Who voted, and the sets of pairs that agreement is taken on.
+    """Voters, and the sets of pairs on which agreement is computed.
 
     Attributes:
         voters: people together, then each model.
@@ -44,7 +44,7 @@ class PairSets:
 
     @classmethod
     def of(cls, voters: Sequence[Ballots], consistent: Sequence[str], threshold: float) -> PairSets:
-        """Sets of pairs by the settings of ``PairOrders``."""
+        """Make the sets of pairs by the settings of ``PairOrders``."""
         steady = [v for v in voters if any(fnmatchcase(v.name, p) for p in consistent)]
         kept = np.ones(len(voters[0].pairs), dtype=bool)
         for voter in steady:
@@ -60,7 +60,7 @@ class PairSets:
         )
 
     def agreement(self, one: Ballots, other: Ballots, where: Mask) -> tuple[Interval | None, int]:
-        """Agreement of two majorities on some pairs, and how many both decide."""
+        """Compute agreement of two majorities on some pairs, and how many pairs both decide."""
         side = np.where(where, one.side, np.nan)
         found, pairs = agreement_of(side, other.side, one.pairs, seed=one.seed)
         return (found if pairs else None), pairs
@@ -70,7 +70,7 @@ class PairOrders(Study):
     """The paper's study of pairs: order consistency, consensus sets and agreement on them."""
 
     def __init__(self, *, threshold: float, consistent: Sequence[str]) -> None:
-        """Say which pairs count.
+        """Keep the settings.
 
         Args:
             threshold: least share of the votes on a pair's majority side for a consensus set C; the
@@ -79,14 +79,14 @@ class PairOrders(Study):
                 same winner in both orders. Empty: S is every pair.
 
         Raises:
-            ConfigError: for a threshold that is no share above one half.
+            ConfigError: for a threshold outside (0.5, 1].
         """
         check_threshold(threshold, where="study")
         self.threshold = threshold
         self.consistent = tuple(consistent)
 
     def run(self, material: Material) -> StudyResult:
-        """Orders, consensus and agreement of people and every model.
+        """Compute order consistency, consensus and agreement of people and every model.
 
         Raises:
             DataError: if there are no votes on the question.

@@ -1,4 +1,4 @@
-"""Votes of several raters over pairs: people together, each model by itself. Numbers, no tables.
+"""Votes of several raters over pairs: people together, each model alone. Numbers, no tables.
 
 Counted once, by ``labels.aggregation.VoteTally``, and used by every study of votes.
 """
@@ -54,7 +54,7 @@ class Ballots:
 
     @classmethod
     def read(cls, table: pa.Table, pairs: Pairs, seed: int) -> Ballots:
-        """All votes of a table on known pairs.
+        """Read all votes of a table on known pairs.
 
         Args:
             table: rows of a vote table.
@@ -69,62 +69,62 @@ class Ballots:
 
     @cached_property
     def row(self) -> Rows:
-        """Row of each vote's pair, shape (votes,)."""
+        """Return the row of each vote's pair, shape (votes,)."""
         return self.pairs.find(self.votes.key)
 
     @cached_property
     def usable(self) -> NDArray[np.bool_]:
-        """Votes with an answer, shape (votes,)."""
+        """Select votes with an answer, shape (votes,)."""
         return ~np.isnan(self.votes.preference)
 
     @property
     def refusals(self) -> int:
-        """Votes without a usable answer."""
+        """Count votes without a usable answer."""
         return self.tally.refusals
 
     @property
     def tie_share(self) -> float | None:
-        """Share of the usable votes that say "tie"; None where none does."""
+        """Return the share of the usable votes that say "tie"; None where none does."""
         ties = int((self.votes.preference == 0.5).sum())
         return ties / int(self.usable.sum()) if ties else None
 
     @property
     def only_ties(self) -> bool:
-        """Whether every usable vote, if any, says "tie"."""
+        """Check whether every usable vote, if any, says "tie"."""
         return bool((self.votes.preference[self.usable] == 0.5).all())
 
     @property
     def raters(self) -> int:
-        """How many raters answered at all."""
+        """Count raters with at least one answer."""
         return len(np.unique(self.votes.rater))
 
     @cached_property
     def tally(self) -> VoteTally:
-        """The usable votes, counted by pair."""
+        """Count the usable votes by pair."""
         return VoteTally.of(self.votes, self.pairs, self.row)
 
     @property
     def number(self) -> Rows:
-        """Usable votes of each pair, shape (pairs,)."""
+        """Return the number of usable votes of each pair, shape (pairs,)."""
         return self.tally.number
 
     @property
     def share(self) -> Array:
-        """Share of the usable votes for left, a tie half; NaN without one, shape (pairs,)."""
+        """Return the share of usable votes for left, a tie half; NaN without one, (pairs,)."""
         return self.tally.share
 
     @property
     def side(self) -> Array:
-        """Majority of each pair: 1 left, 0 right, 0.5 a tie, NaN no vote, shape (pairs,)."""
+        """Return each pair's majority: 1 left, 0 right, 0.5 a tie, NaN no vote, (pairs,)."""
         return self.tally.side
 
     @property
     def consensus(self) -> Array:
-        """Share of the votes on the majority side, NaN without a vote, shape (pairs,)."""
+        """Return the share of votes on the majority side, NaN without a vote, (pairs,)."""
         return self.tally.consensus
 
     def divide(self, threshold: float) -> tuple[Mask, Mask]:
-        """Consensus set C and its complement D, of pairs with two or more votes, shape (pairs,).
+        """Split pairs with two or more votes into consensus set C and the rest D, (pairs,).
 
         Args:
             threshold: least share of a pair's votes on one side for C.
@@ -135,9 +135,9 @@ class Ballots:
 
     @cached_property
     def several(self) -> NDArray[np.bool_]:
-        """Pairs with two or more votes, of people by two or more of them, shape (pairs,).
+        """Select pairs with two or more votes, for people by two or more of them, (pairs,).
 
-        What one person says twice is no consensus between people.
+        Two equal answers of one person are no consensus between people.
         """
         if self.name != PEOPLE:
             return self.number > 1
@@ -148,11 +148,11 @@ class Ballots:
 
     @property
     def knows_order(self) -> bool:
-        """Whether some usable vote says which image was shown first."""
+        """Check whether some usable vote records which image was shown first."""
         return bool((self.votes.first[self.usable] != 0).any())
 
     def by_rater(self) -> list[Ballots]:
-        """The votes of each rater who has some, named by the rater."""
+        """Split the votes by rater; each part is named after its rater."""
         order = np.argsort(self.votes.rater, kind="stable")
         number = np.bincount(self.votes.rater, minlength=len(self.votes.raters))
         rows = np.split(order, np.cumsum(number)[:-1])
@@ -160,13 +160,13 @@ class Ballots:
         return [self.chosen(own, name) for own, name in pairs if len(own)]
 
     def chosen(self, rows: NDArray[np.bool_] | Rows, name: str | None = None) -> Ballots:
-        """Some of the votes."""
+        """Select some of the votes."""
         some = Ballots(self.name if name is None else name, self.votes[rows], self.pairs, self.seed)
-        vars(some)["row"] = self.row[rows]  # no second look-up
+        vars(some)["row"] = self.row[rows]  # saves a second look-up
         return some
 
     def interval(self, hit: Array, *, quick: bool = False) -> Interval:
-        """Mean of a number per vote in [0, 1], NaN left out, with its interval over images.
+        """Average a number per vote in [0, 1], without NaN, with its interval over images.
 
         Args:
             hit: shape (votes,).
@@ -182,7 +182,7 @@ class Ballots:
         return self._interval(total[rows] / number[rows], rows, number[rows], quick=quick)
 
     def _interval(self, value: Array, rows: Rows, weight: Rows, *, quick: bool = False) -> Interval:
-        """Weighted mean of one number a pair, with its interval over images."""
+        """Average one number a pair by weight, with its interval over images."""
         if not len(rows):
             return NO_INTERVAL
         left, right = self.pairs.left[rows], self.pairs.right[rows]
@@ -194,23 +194,23 @@ class Ballots:
 
     @cached_property
     def hits(self) -> Array:
-        """Per vote whether it is the majority of the others' votes; see ``agrees_with_others``."""
+        """Check for each vote if the others' majority is the same; see ``agrees_with_others``."""
         v = self.votes
         return agrees_with_others(v.key, v.rater, v.preference)
 
     def second_chosen(self) -> Interval:
-        """Share of decided votes of known order that go to the image shown second."""
+        """Return the share of decided votes of known order for the image shown second."""
         v = self.votes
         decided = self.usable & (v.first != 0) & (v.preference != 0.5)
         second = 0.5 - 0.5 * v.first * np.sign(v.preference - 0.5)
         return self.interval(np.where(decided, second, np.nan))
 
     def position_bias(self) -> PositionBias:
-        """Pairs counted by what was chosen in the two orders, raters taken together."""
+        """Count pairs by the choices in the two orders, raters taken together."""
         return position_bias(self.votes.key, self.votes.first, self.votes.preference)
 
     def order_term(self) -> Interval:
-        """What the image shown first gains, in logits; NaN where no order is known."""
+        """Estimate the gain of the image shown first, in logits; NaN where no order is known."""
         if not self.knows_order:
             return NO_INTERVAL
         v = self.votes
@@ -224,7 +224,7 @@ class Ballots:
 
     @cached_property
     def same_winner(self) -> Array:
-        """1 where both orders have one winner, 0 where not, NaN where one is missing, (pairs,).
+        """Return 1 where both orders have one winner, 0 where not, NaN if one is missing, (pairs,).
 
         A tie in both orders is no winner.
         """
@@ -237,17 +237,17 @@ class Ballots:
         return found
 
     def repetition(self) -> tuple[float, int]:
-        """Stability of repeated answers, and the cells that it is a mean over."""
+        """Compute the stability of repeated answers, and the cells that it averages."""
         v = self.votes
         return repetition_stability(v.key, v.rater, v.first, v.preference)
 
     @cached_property
     def answers(self) -> Answers:
-        """Answers by pair, one a rater."""
+        """Return answers by pair, one a rater."""
         return Answers.of(self.row, self.votes.rater, self.votes.preference)
 
     def raw_agreement(self) -> Interval:
-        """Share of pairs of raters with the same answer, with its interval over images."""
+        """Return the share of rater pairs with the same answer, with its interval over images."""
         counts = self.answers.counts
         number = counts.sum(axis=1)
         several = number > 1
@@ -256,7 +256,7 @@ class Ballots:
         return self._interval(value, rows, number[several])
 
     def alpha(self) -> Interval:
-        """Krippendorff's alpha with its interval over images."""
+        """Return Krippendorff's alpha with its interval over images."""
         rows = self.answers.pair.astype(np.int64)
         if not len(rows):
             return NO_INTERVAL
@@ -267,7 +267,7 @@ class Ballots:
 
 
 def agreement_of(p: Array, q: Array, pairs: Pairs, *, seed: int) -> tuple[Interval, int]:
-    """Share of commonly decided pairs with the same side, and how many those are.
+    """Compute the share of commonly decided pairs with the same side, and their number.
 
     Args:
         p, q: preferences of two sources, shape (pairs,).
@@ -285,7 +285,7 @@ def agreement_of(p: Array, q: Array, pairs: Pairs, *, seed: int) -> tuple[Interv
 
 
 def split_by_voter(table: pa.Table, everyone: Ballots) -> tuple[list[Ballots], list[str]]:
-    """People together first, then each model, those with most votes first.
+    """Split votes by voter: people together, then each model, those with most votes first.
 
     Args:
         table: rows of a vote table.
@@ -310,7 +310,7 @@ def split_by_voter(table: pa.Table, everyone: Ballots) -> tuple[list[Ballots], l
 
 
 def question_rows(material: Material) -> pa.Table:
-    """Rows of the vote table on the material's question.
+    """Select rows of the vote table on the material's question.
 
     Raises:
         DataError: if there is no vote on it.
@@ -329,7 +329,7 @@ def question_rows(material: Material) -> pa.Table:
 
 
 def annotate_command(material: Material, *options: str) -> str:
-    """The command that obtains votes for the data that the user named."""
+    """Write the command that obtains votes for the user's data."""
     typed = [o for o in material.overrides if o.lstrip("+~").startswith(("dataset", "question"))]
     named = any(o.startswith("dataset=") for o in typed)
     default = material.tables.manifest.name == "synthetic"
@@ -338,7 +338,7 @@ def annotate_command(material: Material, *options: str) -> str:
 
 
 def read_ballots(material: Material, *, personas: bool = False) -> list[Ballots]:
-    """People together, then each model; a model that is told to be somebody is left out.
+    """Read votes of people together, then of each model; those with a persona are left out.
 
     Args:
         material: with votes.

@@ -1,4 +1,4 @@
-"""Does a model answer differently when it is told to be somebody? Counted exactly."""
+"""Count how a model's answers change when it is given a persona."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from interestingness.studies.table_columns import (
 
 
 class Personas(Study):
-    """The paper's test of personas: pairs that every persona answers alike, before and after the
-    pairs are dropped on which some persona contradicts itself."""
+    """The paper's test of personas: pairs that every persona answers alike, before and after
+    dropping pairs on which some persona contradicts itself."""
 
     def __init__(self, *, shown: int) -> None:
-        """Say how much is shown.
+        """Keep the settings.
 
         Args:
             shown: pairs of the gallery, of those that divide the personas.
@@ -99,7 +99,7 @@ class Personas(Study):
 
 
 def _renamed(voted: Sequence[Ballots]) -> list[Ballots]:
-    """Without the model in brackets, where all personas are of one model."""
+    """Drop the model in brackets, where all personas are of one model."""
     ends = {persona.name.rpartition(" (")[2] for persona in voted if persona.name.endswith(")")}
     if len(ends) != 1 or not all(persona.name.endswith(")") for persona in voted):
         return list(voted)
@@ -107,7 +107,7 @@ def _renamed(voted: Sequence[Ballots]) -> list[Ballots]:
 
 
 def _identical(sides: Array) -> Mask:
-    """Pairs on which every persona chooses the same image; ties are no choice."""
+    """Select pairs on which every persona chooses the same image; ties are no choice."""
     same: Mask = (sides == sides[0]).all(axis=0) & (sides[0] != 0.5)
     return same
 

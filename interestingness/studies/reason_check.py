@@ -1,4 +1,4 @@
-"""Does the reason speak of the image that was chosen? Counted over many votes, never for one."""
+"""Count votes whose reason is about the chosen image; a single vote proves nothing."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _EMPTY = frozenset(_SAYS_NOTHING.split())
 
 @dataclass(frozen=True)
 class ReasonCheck:
-    """Votes by what their reason says.
+    """Votes by which image their reason is about.
 
     Attributes:
-        supports, contradicts: votes whose reason speaks of the chosen or of the other image.
-        unclear: votes with a reason that speaks of neither, or of both alike.
+        supports, contradicts: votes whose reason is about the chosen or the other image.
+        unclear: votes with a reason that is about neither, or about both alike.
     """
 
     supports: int
@@ -45,21 +45,21 @@ class ReasonCheck:
 
     @property
     def clear(self) -> int:
-        """Votes that can be judged."""
+        """Count votes whose reason is about one image."""
         return self.supports + self.contradicts
 
     @property
     def share(self) -> float:
-        """Share of the clear reasons that support the choice; NaN without one."""
+        """Return the share of the clear reasons that support the choice; NaN without one."""
         return self.supports / self.clear if self.clear else float("nan")
 
 
 def check_reasons(votes: pa.Table, images: pa.Table, pairs: Pairs) -> ReasonCheck:
-    """Hold the reasons of votes against their choices.
+    """Compare the reasons of votes with their choices.
 
     What an annotator has written beside a vote counts (``reason_supports`` in ``extra``). Else a
-    reason that names a place ("the second image") speaks for it by the annotator's own rule. Else
-    its words are held against the images' texts, where there are any: it speaks of the image of
+    reason that names a place ("the second image") counts for it by the annotator's own rule. Else
+    its words are compared with the images' texts, where there are any: it is about the image of
     which it names more words that the other one lacks.
 
     Args:
@@ -88,7 +88,7 @@ def check_reasons(votes: pa.Table, images: pa.Table, pairs: Pairs) -> ReasonChec
 
 
 def spoken_of(reason: str, left: frozenset[str], right: frozenset[str]) -> str:
-    """Which image a reason names more words of that the other one lacks; "" if neither.
+    """Find the image of which a reason names more distinctive words; "" if neither.
 
     Args:
         reason: the rater's words.
@@ -101,13 +101,13 @@ def spoken_of(reason: str, left: frozenset[str], right: frozenset[str]) -> str:
 
 @lru_cache(maxsize=100_000)
 def content_words(text: str) -> frozenset[str]:
-    """Words of a text without those that say nothing; a plural s is dropped."""
+    """Extract the words of a text without stop words; a plural s is dropped."""
     found = _WORD.findall(text.lower())
     return frozenset(word.removesuffix("s") for word in found if word not in _EMPTY)
 
 
 def _words_of_images(images: pa.Table) -> list[frozenset[str]]:
-    """Words that describe each image; empty where the table has no texts."""
+    """Collect the words that describe each image; empty where the table has no texts."""
     columns = [images[name].to_pylist() for name in TEXTS if name in images.schema.names]
     if not columns:
         return []
@@ -126,7 +126,7 @@ def _rows(votes: pa.Table) -> Iterable[Mapping[str, Any]]:
 
 
 def _written(extra: str | None) -> str | None:
-    """What the annotator found when it read the answer, None if it says nothing."""
+    """Read what the annotator recorded about the reason; None if nothing."""
     if not extra:
         return None
     try:

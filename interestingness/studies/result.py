@@ -1,4 +1,4 @@
-"""What a study or a run found, as plain values: tables, figures, galleries. No layout is here."""
+"""Results of a study or a run as plain values: tables, figures, galleries. No layout."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: NDArray[np.float64] | Sequence[float]) -> Spread:
-        """Of the numbers that are not NaN."""
+        """Compute mean and SD of the numbers that are not NaN."""
         known = np.asarray(values, dtype=np.float64)
         known = known[~np.isnan(known)]
         mean = float(known.mean()) if len(known) else float("nan")
@@ -184,7 +184,7 @@ Figure = IntervalChart | HeatMap | Curves | Scatter | Bars
 
 @dataclass(frozen=True)
 class Shown:
-    """One picture of a gallery: image id and a short text below it."""
+    """One picture of a gallery: image id and a short caption."""
 
     image_id: str
     caption: str = ""
@@ -192,12 +192,12 @@ class Shown:
 
 @dataclass(frozen=True)
 class ShownPair:
-    """Two pictures side by side, what is to be said of them, and reasons of raters (untrusted).
+    """Two pictures side by side, with a caption and reasons of raters (untrusted).
 
     Attributes:
         text: e.g. "people 4 of 5 left, GPT-4o right".
-        reasons: who, and their text.
-        shares: who, and with which probability in [0, 1] they prefer left; drawn as bars. The
+        reasons: rater and text.
+        shares: rater and probability in [0, 1] of preferring left; drawn as bars. The
             picture that the last one prefers is framed.
     """
 
@@ -220,7 +220,7 @@ class Gallery:
 
 @dataclass(frozen=True, eq=False)
 class StudyResult:
-    """All that a study or a run says; from it come print-out, Markdown, CSV, Parquet, page and W&B.
+    """The result of a study or a run, shown as print-out, Markdown, CSV, Parquet, page and W&B.
 
     A training run is a study with one fit.
 

@@ -1,4 +1,4 @@
-"""Which pairs train and which test: all, those of steady raters, those that people agree on."""
+"""Choose pairs to train and test on: all, order-consistent ones, or consensus pairs."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Scope:
 
     Attributes:
         masks: ``all``, ``order_consistent`` and ``consensus`` where there is such a set, (pairs,).
-        texts: what each set is, for people, or why it is not there.
+        texts: a description of each set, or why it does not exist.
     """
 
     masks: dict[str, Mask]
     texts: dict[str, str]
 
     def of(self, name: str, option: str) -> Mask:
-        """The pairs of a set.
+        """Return the pairs of a set.
 
         Args:
             name: one of ``CHOICES``.
@@ -38,7 +38,7 @@ class Scope:
 
         Raises:
             ConfigError: for a name that does not exist.
-            LabelError: if the votes do not tell the set.
+            LabelError: if the votes do not define the set.
         """
         if name not in CHOICES:
             raise ConfigError(
@@ -53,7 +53,7 @@ class Scope:
         return self.masks[name]
 
     def describe(self, name: str) -> str:
-        """A phrase with the number of pairs."""
+        """Describe a set in a phrase with the number of pairs."""
         return f"{self.texts[name]} ({int(self.masks[name].sum()):,} pairs)"
 
 
@@ -65,15 +65,15 @@ def scope_of(
     consistent: Sequence[str],
     threshold: float,
 ) -> Scope:
-    """The sets that the data set's votes tell.
+    """Make the sets that the data set's votes define.
 
     Consensus pairs are taken among the order-consistent ones where these are known, as the paper
     does; the text says whether they are.
 
     Args:
         material: the data.
-        reference: name of the one whose votes make the consensus.
-        labels: of it.
+        reference: name of the source whose votes make the consensus.
+        labels: of the reference.
         consistent: patterns of raters; a pair is order-consistent if the majorities of their votes
             in both orders have the same winner.
         threshold: least share of its votes on one side.

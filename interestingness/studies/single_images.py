@@ -1,4 +1,4 @@
-"""Yes or no about single images: consensus, agreement, and how little the answers tell apart."""
+"""Study yes/no answers about single images: consensus, agreement, information."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from interestingness.studies.table_columns import NOTE, REFUSALS, interval_chart
 
 @dataclass(frozen=True, eq=False)
 class Answered:
-    """Yes and no of one voter.
+    """Yes/no answers of one voter.
 
     Attributes:
         name: "people" or a model.
@@ -55,32 +55,32 @@ class Answered:
 
     @property
     def majority(self) -> Array:
-        """1 yes, 0 no, 0.5 a tie, NaN no answer, shape (images,)."""
+        """Return 1 for yes, 0 no, 0.5 a tie, NaN no answer, shape (images,)."""
         return 0.5 + 0.5 * np.sign(self.yes - 0.5)
 
     def clear(self, threshold: float) -> NDArray[np.bool_]:
-        """The consensus set C: images with two or more answers, nearly all the same."""
+        """Select the consensus set C: images with two or more answers, nearly all the same."""
         agreed = np.maximum(self.yes, 1 - self.yes) >= threshold - ROUNDING
         return (self.number > 1) & agreed
 
 
 class SingleImages(Study):
-    """The paper's first question: does one learn anything from "is this image interesting?"."""
+    """The paper's first question: how informative is "is this image interesting?"."""
 
     def __init__(self, *, threshold: float) -> None:
-        """Say what consensus is.
+        """Keep the settings.
 
         Args:
             threshold: least share of equal answers for the consensus set C of an image.
 
         Raises:
-            ConfigError: for a threshold that is no share above one half.
+            ConfigError: for a threshold outside (0.5, 1].
         """
         check_threshold(threshold, where="study")
         self.threshold = threshold
 
     def run(self, material: Material) -> StudyResult:
-        """Consensus and agreement of people and every model, and what their answers tell apart.
+        """Compute consensus, agreement and information of people and every model.
 
         Raises:
             DataError: if there are no answers about single images.
@@ -134,7 +134,7 @@ class SingleImages(Study):
 
 
 def answered(material: Material) -> list[Answered]:
-    """People together, then each model.
+    """Read the answers of people together, then of each model.
 
     Raises:
         DataError: if there is no usable answer on the question.
@@ -166,7 +166,7 @@ def _count_answers(name: str, rows: pa.Table, image_ids: NDArray[np.object_]) ->
     raters = np.asarray(rows["rater_id"].to_pylist(), dtype=object).astype(str)
     number = np.bincount(place[usable], minlength=len(image_ids))
     total = np.bincount(place[usable], weights=answer[usable], minlength=len(image_ids))
-    # a repetition is another answer: it shows whether the rater is sure
+    # a repetition counts as another answer: it shows whether the rater is sure
     again = zip(raters, rows["sample"].to_pylist(), strict=True)
     _, who = np.unique([f"{rater} {sample}" for rater, sample in again], return_inverse=True)
     return Answered(
@@ -181,7 +181,7 @@ def _count_answers(name: str, rows: pa.Table, image_ids: NDArray[np.object_]) ->
 def _agreement(
     voter: Answered, people: Answered, where: NDArray[np.bool_], seed: int
 ) -> tuple[Interval, int]:
-    """Share of images with the same majority, ties and unanswered ones left out."""
+    """Compute the share of images with the same majority, without ties and unanswered ones."""
     one, other = voter.majority, people.majority
     used = where & ~np.isnan(one) & ~np.isnan(other) & (one != 0.5) & (other != 0.5)
     if not used.any():
@@ -194,13 +194,13 @@ def _agreement(
 
 
 def _pair_votes(material: Material) -> Array | None:
-    """Majority of people's votes on pairs, shape (pairs,); None where there are none."""
+    """Return the majority of people's votes on pairs, (pairs,); None where there are none."""
     human = material.references.there.get("human")
     return None if human is None else material.labels(human).preference
 
 
 def _told_apart(voter: Answered, truth: Array | None, material: Material) -> dict[str, Cell]:
-    """What single answers say of pairs, beside votes on the pairs themselves."""
+    """Compare what single answers imply about pairs with votes on the pairs themselves."""
     pairs = material.pairs
     majority, share = voter.majority, voter.yes
     known = ~np.isnan(share[pairs.left]) & ~np.isnan(share[pairs.right])
@@ -225,7 +225,7 @@ def _told_apart(voter: Answered, truth: Array | None, material: Material) -> dic
 
 
 def _bits(p: float) -> float:
-    """Entropy of a yes with probability p; 1 for a half, 0 where nobody ever differs."""
+    """Compute the entropy in bits of a yes with probability p: 1 at 0.5, 0 at 0 and 1."""
     terms = [-q * np.log2(q) for q in (p, 1 - p) if q > 0]
     return float(sum(terms))
 

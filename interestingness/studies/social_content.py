@@ -1,4 +1,4 @@
-"""Social against content interestingness: how far a platform's flag, counts and people agree."""
+"""Compare social and content interestingness: a platform's flag and counts, and people."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ RIDGE = 0.1
 
 
 class SocialContent(Study):
-    """LaFin's open question, whether what a platform calls interesting is what people do."""
+    """Test LaFin's open question: does a platform call the same images interesting as people?"""
 
     def __init__(self, *, reference: str, social: Sequence[str], splits: int) -> None:
-        """Name the two notions.
+        """Keep the settings.
 
         Args:
-            reference: what people say of the content.
-            social: references that a platform brings: a flag, counts.
+            reference: name of the reference for content: people's votes.
+            social: references from a platform: a flag, counts.
             splits: repetitions of the students; 0 trains none.
         """
         self.reference = reference
@@ -54,10 +54,10 @@ class SocialContent(Study):
         self.splits = splits
 
     def run(self, material: Material) -> StudyResult:
-        """Labels, ranks and students of each notion, held against those of the others.
+        """Compare labels, ranks and students of each notion with those of the others.
 
         Raises:
-            ConfigError: for a name that is no reference.
+            ConfigError: for a name that is not a reference.
             LabelError: if people, or every social signal, have nothing to read.
         """
         sources = self._sources(material)
@@ -70,7 +70,7 @@ class SocialContent(Study):
                 material, sources, sources, train_on=every, test_on=every,
                 training=Training(self.splits, None, "standardize", None, material.seed),
             )  # fmt: skip
-        # learnt from, against, split
+        # trained on, tested against, split
         crossed = None if students is None else students.accuracy[0]
         rows = [
             self._row(name, labels, numbers, students, material)
@@ -158,12 +158,12 @@ class ContentNumbers:
 
     @property
     def groups(self) -> int:
-        """How many groups there are."""
+        """Count the groups."""
         return int(self.group.max(initial=-1)) + 1
 
 
 def image_numbers(source: LabelSource, labels: Labels, material: Material) -> ContentNumbers:
-    """The source's own number of each image, else Bradley–Terry utilities of its labels."""
+    """Return the source's number for each image, else Bradley–Terry utilities of its labels."""
     own = source.image_scores()
     if own is not None:
         return ContentNumbers(own, np.where(np.isnan(own), -1, 0))
@@ -176,9 +176,9 @@ def image_numbers(source: LabelSource, labels: Labels, material: Material) -> Co
 
 
 def rank_correlation(x: ContentNumbers, y: ContentNumbers, seed: int) -> Interval:
-    """Spearman's over the images that both know, with its interval.
+    """Compute Spearman's correlation over images that both know, with its interval.
 
-    Where images fall into groups that cannot be compared, ranks are shares of the own group.
+    Where images fall into groups that cannot be compared, ranks are taken within each group.
     """
     one, other = comparable(x, y)
     return bootstrap_images(
@@ -191,7 +191,7 @@ def rank_correlation(x: ContentNumbers, y: ContentNumbers, seed: int) -> Interva
 
 
 def comparable(x: ContentNumbers, y: ContentNumbers) -> tuple[Array, Array]:
-    """Numbers of the images that both know; of several groups, ranks within them, in (0, 1)."""
+    """Return numbers of images that both know; with several groups, ranks in them, in (0, 1)."""
     known = (x.group >= 0) & (y.group >= 0)
     one, other = x.value[known], y.value[known]
     group = x.group[known] * max(y.groups, 1) + y.group[known]

@@ -1,4 +1,4 @@
-"""A frozen linear head for every label source on every split, judged by every reference. Numbers.
+"""Train a linear head per label source and split; compare it with every reference.
 
 Two fits, never mixed: the converged ridge, and the paper's recipe.
 """
@@ -38,7 +38,7 @@ class Training:
 
     Attributes:
         splits: number of repetitions.
-        l2: strength of the ridge; None chooses it by inner validation of each training side.
+        l2: strength of the ridge; None chooses it by inner validation of each training part.
         scaling: of the features for the ridge: none, unit or standardize.
         recipe: the paper's; its features are left as they are. None trains the ridge only.
         seed: of inner validation.
@@ -53,7 +53,7 @@ class Training:
 
 @dataclass(frozen=True, eq=False)
 class SourceHeads:
-    """What all heads reach; F fits, K sources, R references, S splits.
+    """Results of all heads; F fits, K sources, R references, S splits.
 
     Attributes:
         sources, references: names.
@@ -88,7 +88,7 @@ class SourceHeads:
     planted: frozenset[str]
 
     def why(self, fit: int, source: int) -> str:
-        """Why some splits lack this head, with their number; "" if none does."""
+        """Explain why some splits lack this head, with their number; "" if none does."""
         reasons = self.missing[fit, source]
         lacking = reasons[reasons != ""]
         if not len(lacking):
@@ -98,7 +98,7 @@ class SourceHeads:
 
     @property
     def test_per_train(self) -> float:
-        """Test pairs per training pair, over the splits that have any."""
+        """Compute test pairs per training pair, over the splits that have any."""
         trained = self.train_pairs.max(axis=0, initial=0)
         some = (trained > 0) & (self.test_pairs > 0)
         if not some.any():
@@ -115,17 +115,17 @@ def fit_heads(
     test_on: Mask,
     training: Training,
 ) -> SourceHeads:
-    """Train and judge everything.
+    """Train every head and compare it with every reference.
 
     Sources and references estimate what they need from training pairs only.
 
     Args:
         material: data, splits, features.
         sources: what is learnt, by name.
-        references: what judges, by name.
+        references: what heads are held against, by name.
         train_on: pairs that may train, shape (pairs,).
-        test_on: pairs that may judge, shape (pairs,).
-        training: how.
+        test_on: pairs that may test, shape (pairs,).
+        training: settings of the fits.
     """
     pairs, features = material.pairs, material.features
     usable = features.present[pairs.left] & features.present[pairs.right]
@@ -153,7 +153,7 @@ def fit_heads(
         split = _split(material, number)
         no_split.append(split if isinstance(split, str) else "")
         if isinstance(split, str):
-            # Reasons name the seed of their split: one stands for all.
+            # Each reason names the seed of its split: the first represents all.
             impossible = impossible or split
             heads.missing[:, :, number] = impossible
             continue
@@ -166,15 +166,17 @@ def fit_heads(
         target = np.stack([preference for preference, _ in learnt], axis=1)
         weight = np.stack([w for _, w in learnt], axis=1)
         heads.train_pairs[:, number] = (weight[train] > 0).sum(axis=0)
-        judged = [_labels(reference, pairs, split.train)[0] for reference in references.values()]
+        preferences = [
+            _labels(reference, pairs, split.train)[0] for reference in references.values()
+        ]
         for fit, (scores, fits) in enumerate(
             _scores(features.values, pairs, target, weight, train, training)
         ):
             heads.missing[fit, :, number] = fits.missing[0]
             if fit == 0:
                 heads.l2[:, number] = fits.l2[0]
-            _judge(heads, fit, number, scores, pairs, test, judged)
-        for j, preference in enumerate(judged):
+            _compare(heads, fit, number, scores, pairs, test, preferences)
+        for j, preference in enumerate(preferences):
             known = ~np.isnan(preference[test]) & (preference[test] != 0.5)
             heads.decided[j, number] = known.sum()
             heads.ceiling[j, number] = _ceiling(people[j], test[known], len(pairs))
@@ -185,7 +187,7 @@ def fit_heads(
 
 
 def _split(material: Material, number: int) -> PairSplit | str:
-    """The split, or why there is none: too few images, a side without pairs."""
+    """Return the split, or why there is none: too few images, a part without pairs."""
     try:
         return material.split(number, material.tables)
     except DataError as error:
@@ -205,7 +207,7 @@ def _scores(
     train: NDArray[np.int64],
     training: Training,
 ) -> list[tuple[Array, LinearFits]]:
-    """Per fit: scores (images, sources) and the heads."""
+    """Return for each fit the scores (images, sources) and the heads."""
     if not len(train):
         why = why_missing(target[train], weight[train])[None]
         nothing = np.full((len(values), target.shape[1]), np.nan)
@@ -230,20 +232,20 @@ def _project(values: NDArray[np.float32], fits: LinearFits) -> Array:
     return values.astype(np.float64) @ fits.weights[0].T.astype(np.float64)
 
 
-def _judge(
+def _compare(
     heads: SourceHeads,
     fit: int,
     number: int,
     scores: Array,
     pairs: Pairs,
     test: NDArray[np.int64],
-    judged: list[Array],
+    preferences: list[Array],
 ) -> None:
     fine = np.flatnonzero(heads.missing[fit, :, number] == "")
     if not len(fine) or not len(test):
         return
     margin = scores[pairs.left[test]] - scores[pairs.right[test]]
-    for j, preference in enumerate(judged):
+    for j, preference in enumerate(preferences):
         known = ~np.isnan(preference[test]) & (preference[test] != 0.5)
         if known.any():
             for k in fine.tolist():
@@ -260,7 +262,7 @@ def _judge(
 
 
 def _people(reference: LabelSource, pairs: Pairs) -> tuple[NDArray[np.int64], Array] | None:
-    """Pair and agreement with the others of each vote; None if no people voted."""
+    """Return each vote's pair and agreement with the others; None if no people voted."""
     if not isinstance(reference, VoteSource) or reference.kind != "human":
         return None
     votes = reference.tables.votes(
@@ -275,7 +277,7 @@ def _people(reference: LabelSource, pairs: Pairs) -> tuple[NDArray[np.int64], Ar
 def _ceiling(
     people: tuple[NDArray[np.int64], Array] | None, rows: NDArray[np.int64], pairs: int
 ) -> float:
-    """Mean over the votes on these pairs; see ``stats.rater_reliability.human_ceiling``."""
+    """Average over the votes on these pairs; see ``stats.rater_reliability.human_ceiling``."""
     if people is None:
         return float("nan")
     asked = np.zeros(pairs, dtype=bool)

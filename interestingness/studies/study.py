@@ -1,4 +1,4 @@
-"""What a study is, and the material that it works on."""
+"""Base class of studies, and the material that they work on."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from interestingness.tables.tables import Tables
 
 
 class Sources(NamedTuple):
-    """Label sources that have something to read, by name, and why the others have not."""
+    """Label sources that find something to read, by name, and why the others do not."""
 
     there: dict[str, LabelSource]
     absent: dict[str, str]
 
     def named(self, name: str, option: str) -> LabelSource:
-        """The source that an option names.
+        """Return the source that an option names.
 
         Args:
             name: of the source.
@@ -77,12 +77,12 @@ class ImageFeatures:
 
 @dataclass(eq=False)
 class Material:
-    """All that a study may ask for; each thing is made when it is first asked for.
+    """Everything that a study may use; each thing is made on first use.
 
     Attributes:
         question: what raters were asked.
         seed: of everything that the study draws, splits aside.
-        cache: folder for what is worth keeping between runs.
+        cache: folder for what is kept between runs.
         prepare: makes the tables of the data set.
         label: makes the sources to learn from (True) or the references (False).
         split: number of the repetition → split of the pairs.
@@ -102,27 +102,27 @@ class Material:
 
     @cached_property
     def tables(self) -> Tables:
-        """The prepared data set."""
+        """Return the prepared data set."""
         return self.prepare()
 
     @property
     def pairs(self) -> Pairs:
-        """All pairs of the data set."""
+        """Return all pairs of the data set."""
         return self.tables.pairs
 
     @property
     def data_used(self) -> tuple[str, str]:
-        """The line of a result that names the data set."""
+        """Write the line of a result that names the data set."""
         return "data", f"{self.tables.manifest.name}: {len(self.pairs):,} pairs"
 
     def labels(self, source: LabelSource) -> Labels:
-        """A source's labels of all pairs, computed once."""
+        """Return a source's labels of all pairs, computed once."""
         if source not in self._labels:
             self._labels[source] = source.labels(self.pairs)
         return self._labels[source]
 
     def need_sources(self) -> dict[str, LabelSource]:
-        """What is learnt from, by name.
+        """Return the sources to learn from, by name; there must be one.
 
         Raises:
             LabelError: if no source has anything to read.
@@ -139,7 +139,7 @@ class Material:
 
     @property
     def simulated(self) -> str:
-        """The sentence that goes with every number of simulated raters, else "".
+        """Return the sentence that goes with every number of simulated raters, else "".
 
         A simulated model may have voted on real photographs.
         """
@@ -152,21 +152,21 @@ class Material:
 
     @cached_property
     def sources(self) -> Sources:
-        """What is learnt from; the references unless the config says otherwise."""
+        """Return the sources to learn from; the references unless the config says otherwise."""
         return self.label(self.tables, True)
 
     @cached_property
     def references(self) -> Sources:
-        """What sources and models are held against."""
+        """Return what sources and models are held against."""
         return self.label(self.tables, False)
 
     @cached_property
     def features(self) -> ImageFeatures:
-        """Features of every image; encoded on first use, cached on disk."""
+        """Return features of every image; encoded on first use, cached on disk."""
         return self.encode(self.tables)
 
     def progress(self, what: str) -> ProgressLine:
-        """A line of progress for one long step."""
+        """Make a line of progress for one long step."""
         return ProgressLine(what)
 
 
@@ -179,11 +179,11 @@ class Study(ABC):
 
     @abstractmethod
     def run(self, material: Material) -> StudyResult:
-        """Do the work.
+        """Run the study.
 
         Raises:
             InterestingnessError: if the material cannot answer the study's question at all. What
-                only some rows lack is said in the table.
+                only some rows lack is stated in the table.
         """
 
 

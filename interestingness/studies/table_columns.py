@@ -1,4 +1,4 @@
-"""What tables of studies share: columns that occur in several, and tables made field by field."""
+"""Columns that several tables of studies share, and tables built field by field."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ POSITION: Mapping[str, Column] = {
 
 @dataclass(frozen=True)
 class Field(Generic[Item]):
-    """A column, and how its cell is made of what a row is about."""
+    """A column, and the function that makes its cell from a row's item."""
 
     column: Column
     cell: Callable[[Item], Cell]
@@ -69,7 +69,7 @@ def table_of(
     fields: Sequence[Field[Item]],
     notes: Sequence[str] = (),
 ) -> Table:
-    """A table with a row for each item.
+    """Build a table with a row for each item.
 
     Args:
         name, title, notes: see ``Table``.
@@ -81,12 +81,12 @@ def table_of(
 
 
 def write_p(p: float) -> str:
-    """A p-value for people; "" where there is none."""
+    """Format a p-value; "" where there is none."""
     return "" if isnan(p) else "< .001" if p < 0.001 else f"{p:.3f}"[1:] if p < 1 else "1"
 
 
 def percent_text(cell: Interval | Spread | float | None) -> str:
-    """A share in percent for a sentence: "80.8 %", "80.8 % [76.7, 84.5]", "80.8 ± 1.2 % over …"."""
+    """Format a share in percent: "80.8 %", "80.8 % [76.7, 84.5]", "80.8 ± 1.2 % over …"."""
     if cell is None:
         return "–"
     if isinstance(cell, Spread):
@@ -100,7 +100,7 @@ def percent_text(cell: Interval | Spread | float | None) -> str:
 
 
 def describe_range(numbers: NDArray[np.int64]) -> str:
-    """Least and largest count in words: "24", or "24 to 1,030"."""
+    """Format the least and the largest count: "24", or "24 to 1,030"."""
     low, high = int(numbers.min()), int(numbers.max())
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
@@ -114,7 +114,7 @@ def interval_charts(
     *,
     fewest: int = 1,
 ) -> list[Figure]:
-    """A chart of the rows that have an estimate; none where there are too few.
+    """Draw a chart of the rows that have an estimate; none where there are too few.
 
     Args:
         name, title, caption: see ``IntervalChart``.
@@ -130,14 +130,14 @@ def interval_charts(
 
 
 def has_estimate(cell: Cell) -> bool:
-    """Whether a cell is an interval or a spread with a number in it."""
+    """Check whether a cell is an interval or a spread with a number in it."""
     if isinstance(cell, Interval):
         return not isnan(cell.estimate)
     return isinstance(cell, Spread) and cell.repeats > 0
 
 
 def position_cells(ballots: Ballots) -> dict[str, Cell]:
-    """Cells of ``POSITION``; empty where no vote says what was shown first."""
+    """Make the cells of ``POSITION``; empty where no vote records what was shown first."""
     if not ballots.knows_order:
         return {}
     bias = ballots.position_bias()
@@ -156,7 +156,7 @@ def position_cells(ballots: Ballots) -> dict[str, Cell]:
 
 
 def vote_cells(ballots: Ballots) -> dict[str, Cell]:
-    """Cells of ``VOTES``, ``REFUSALS``, ``REPETITION`` and ``REPEATED``."""
+    """Make the cells of ``VOTES``, ``REFUSALS``, ``REPETITION`` and ``REPEATED``."""
     stable, cells = ballots.repetition()
     return {
         "votes": int(ballots.usable.sum()),

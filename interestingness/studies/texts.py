@@ -1,4 +1,4 @@
-"""Texts that go with images: descriptions in the image table, reasons in the vote table."""
+"""Read texts about images: descriptions in the image table, reasons in the vote table."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LONGEST = 2000
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """Texts about images. They are untrusted: whoever shows them escapes them.
+    """Texts about images. They are untrusted: code that shows them must escape them.
 
     Attributes:
         text: clean and not empty, shape (texts,).
         image: row of the image that is described, or that the reason speaks for, shape (texts,).
         pair: row of the pair that the reason is about, −1 for a description, shape (texts,).
         empty: how many had nothing to read and were left out.
-        what: for people: where they come from.
+        what: a phrase for people: where they come from.
     """
 
     text: tuple[str, ...]
@@ -43,19 +43,19 @@ class Texts:
 
     @property
     def distinct(self) -> int:
-        """How many different texts there are."""
+        """Count the different texts."""
         return len(set(self.text))
 
     def __getitem__(self, rows: NDArray[np.integer]) -> Texts:
-        """Some of the texts."""
+        """Select some of the texts."""
         text = tuple(self.text[row] for row in rows.tolist())
         return Texts(text, self.image[rows], self.pair[rows], self.empty, self.what)
 
 
 def clean(text: object) -> str:
-    """A text on one line: normalised, without control characters, of bounded length.
+    """Put a text on one line: normalised, without control characters, of bounded length.
 
-    Markup stays as it is: it is text, and whoever shows it escapes it.
+    Markup stays as it is: code that shows it must escape it.
     """
     normal = unicodedata.normalize("NFC", str(text))
     kept = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in normal)
@@ -63,7 +63,7 @@ def clean(text: object) -> str:
 
 
 def descriptions(tables: Tables, columns: Sequence[str]) -> Texts:
-    """One text an image, of columns of the image table.
+    """Read one text an image, of columns of the image table.
 
     Where the image table has no column ``description``, descriptions that a model was asked for
     (table ``texts``) take its place.
@@ -116,7 +116,7 @@ def descriptions(tables: Tables, columns: Sequence[str]) -> Texts:
 
 
 def reasons(tables: Tables, source: VoteSource) -> Texts:
-    """The reasons of a source's votes, each for the image that it speaks for.
+    """Read the reasons of a source's votes, each for the image that it supports.
 
     Args:
         tables: the prepared data set.
@@ -157,6 +157,6 @@ def reasons(tables: Tables, source: VoteSource) -> Texts:
 
 
 def source_raters(source: VoteSource) -> list[str]:
-    """Ids of the raters whose votes a source reads."""
+    """List the ids of the raters whose votes a source reads."""
     votes = source.tables.votes(question=source.question, raters=source.raters, kind=source.kind)
     return [votes.raters[i] for i in np.unique(votes.rater).tolist()]

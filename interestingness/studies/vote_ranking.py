@@ -1,4 +1,4 @@
-"""Images ranked by votes: Bradley–Terry utilities with intervals, within connected groups."""
+"""Rank images by votes: Bradley–Terry utilities with intervals, within connected groups."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REACH = 1.96
 
 
 def fitted(ballots: Ballots) -> BradleyTerry:
-    """Utilities from all usable votes, each counting once."""
+    """Fit utilities to all usable votes, each counting once."""
     voted = ballots.number > 0
     return bradley_terry(
         ballots.pairs.left[voted], ballots.pairs.right[voted], ballots.share[voted],
@@ -32,7 +32,7 @@ def fitted(ballots: Ballots) -> BradleyTerry:
 
 
 def ranking_table(ballots: Ballots) -> Table:
-    """Every image that was compared: utility with interval, rank and group."""
+    """Tabulate every image that was compared: utility with interval, rank and group."""
     fit = fitted(ballots)
     compared, won = _counts(ballots)
     sizes = np.bincount(fit.component[fit.component >= 0], minlength=max(fit.components, 1))
@@ -91,9 +91,9 @@ def _connection(sizes: np.ndarray) -> str:
 
 
 def _interval(fit: BradleyTerry, image: int, size: int) -> Interval:
-    """Of the difference to the mean of the image's group.
+    """Compute the interval of the difference from the mean of the image's group.
 
-    The posterior's variance has a share of the group's common level, which only the prior knows:
+    The posterior variance includes that of the group's common level, which only the prior fixes:
     1 / (ridge · size), exactly, since the level is an eigenvector of the Hessian.
     """
     variance = float(fit.standard_error[image]) ** 2 - 1 / (RIDGE * size)
@@ -102,7 +102,7 @@ def _interval(fit: BradleyTerry, image: int, size: int) -> Interval:
 
 
 def _counts(ballots: Ballots) -> tuple[np.ndarray, np.ndarray]:
-    """Votes on each image, and those that it won."""
+    """Count votes on each image, and those that it won."""
     voted = ballots.number > 0
     left, right = ballots.pairs.left[voted], ballots.pairs.right[voted]
     number, share = ballots.number[voted], ballots.share[voted]
@@ -115,7 +115,7 @@ def _counts(ballots: Ballots) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ranking_gallery(table: Table, ends: int = 6) -> list[Gallery]:
-    """The pictures at both ends of the largest group's ranking."""
+    """Show the pictures at both ends of the largest group's ranking."""
     rows = [row for row in table.rows if row["group"] in (None, 1)]
     if len(rows) < 2 * ends:
         return []
@@ -130,7 +130,7 @@ def ranking_gallery(table: Table, ends: int = 6) -> list[Gallery]:
 
 
 def ranking_chart(table: Table, ends: int = 12) -> list[Figure]:
-    """The highest and the lowest images of the largest group, with their intervals."""
+    """Draw the highest and the lowest images of the largest group, with their intervals."""
     rows = [row for row in table.rows if row["group"] in (None, 1)]
     chosen = rows if len(rows) <= 2 * ends else [*rows[:ends], *rows[-ends:]]
     which = "" if len(chosen) == len(rows) else f" The {ends} highest and the {ends} lowest."

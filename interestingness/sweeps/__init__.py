@@ -1,1 +1,1 @@
-"""Jobs of a multirun: each in its own process, skipped where finished before, in one table."""
+"""Run the jobs of a multirun: each in its own process, finished ones skipped, one table."""

@@ -1,4 +1,4 @@
-"""Jobs as processes: started, timed out, stopped. Knows nothing of Hydra or of tables."""
+"""Start, time out and stop jobs as processes. Hydra and tables are not known here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class SweepStatus(StrEnum):
-    """How far a job has come."""
+    """State of a job."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -37,7 +37,7 @@ class SweepStatus(StrEnum):
 
 @dataclass(eq=False)
 class SweepJob:
-    """One process of a sweep, and what became of it.
+    """One process of a sweep, and how it ended.
 
     Attributes:
         number: place in the sweep, from 0.
@@ -64,11 +64,11 @@ class SweepJob:
 
     @property
     def log(self) -> Path:
-        """Where the job's output goes."""
+        """Return the file of the job's output."""
         return self.folder / LOG
 
     def start(self, environment: Mapping[str, str]) -> None:
-        """Begin the process; one that cannot be started has failed."""
+        """Start the process; one that cannot be started has failed."""
         self._began = time.monotonic()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -87,12 +87,12 @@ class SweepJob:
             self.status = SweepStatus.RUNNING
 
     def poll(self, timeout_s: float | None) -> bool:
-        """Whether the process has ended, by itself or by its time limit; then all is filled in."""
+        """Check whether the process has ended or timed out; if so, fill in the results."""
         if self._process is None:
             return True
         self.seconds = time.monotonic() - self._began
         if (code := self._process.poll()) is not None:
-            self.kill()  # what is left of its group
+            self.kill()  # kills what is left of its group
             self._conclude(code)
         elif timeout_s is not None and self.seconds > timeout_s:
             stop([self], [])
@@ -110,11 +110,11 @@ class SweepJob:
 
     @property
     def alive(self) -> bool:
-        """Whether its process runs."""
+        """Check whether its process runs."""
         return self._process is not None and self._process.poll() is None
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process and those that read data for it."""
+        """Send a signal to the process and its data workers."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, number)
@@ -141,7 +141,7 @@ class SweepJob:
             self._give_up(SweepStatus.FAILED, f"{missing}{said}")
 
     def _give_up(self, status: SweepStatus, error: str) -> None:
-        """Note how it ended, in the run's folder too if the job could not do so itself."""
+        """Record how it ended, in the run's folder too if the job could not do so itself."""
         self.status, self.error = status, error
         if (registry.read(self.folder) or {}).get("status") in {None, "running"}:
             with contextlib.suppress(OSError):  # the sweep's table has it
@@ -166,7 +166,7 @@ def run(
         ended: called after each job that ended.
 
     Returns:
-        Whether Ctrl-C or SIGTERM ended it: processes are stopped then, and all jobs without an end
+        Whether Ctrl-C or SIGTERM ended it: processes are stopped then, and all unfinished jobs
         are "interrupted".
     """
     waiting, running = list(jobs), list[SweepJob]()
@@ -186,7 +186,7 @@ def run(
 
 
 def stop(jobs: Sequence[SweepJob], received: Sequence[int]) -> None:
-    """Interrupt jobs, and kill those that stay, or all at a second Ctrl-C."""
+    """Interrupt jobs, and kill those that do not end, or all at a second Ctrl-C."""
     for job in jobs:
         job.signal(signal.SIGINT)
     until = time.monotonic() + GRACE_S
@@ -197,7 +197,7 @@ def stop(jobs: Sequence[SweepJob], received: Sequence[int]) -> None:
 
 
 def last_lines(log: Path, *, most: int = 6) -> str:
-    """The end of a log: from the last line that begins with "error:", else the last lines."""
+    """Read the end of a log: from the last line that begins with "error:", else the last lines."""
     try:
         raw = log.read_bytes()[-20_000:].decode(errors="replace")
     except OSError:

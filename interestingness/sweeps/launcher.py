@@ -35,7 +35,7 @@ class Sweep(Callback):
     def __init__(
         self, context: HydraContext, config: DictConfig, *, at_once: int, timeout_s: float | None
     ) -> None:
-        """Keep what launching needs, and ask Hydra to be told of the sweep's end.
+        """Keep what launching needs, and register a callback for the end of the sweep.
 
         Args:
             context: Hydra's.
@@ -97,7 +97,7 @@ class Sweep(Callback):
         return [self._return(given, job) for given, job in zip(overrides, batch, strict=True)]
 
     def job(self, overrides: Sequence[str], number: int) -> SweepJob:
-        """One job of the sweep, with a folder of its own; finished ones are skipped by default."""
+        """Make a job of the sweep, with its own folder; finished ones are skipped by default."""
         choices = names.choices(filter_overrides(overrides), list(self.config.hydra.overrides.task))
         name = names.short_name(choices)
         folder = self.folder / f"{number:03d}_{name}"
@@ -111,7 +111,7 @@ class Sweep(Callback):
         return SweepJob(number, name, choices, command, folder)
 
     def ended(self, job: SweepJob) -> None:
-        """Write the table and print a line: what ended, and what remains."""
+        """Write the table and print a line on what ended and what remains."""
         from interestingness.sweeps import table
 
         with contextlib.suppress(OSError):  # others still run; at the end it is an error
@@ -155,7 +155,7 @@ class Sweep(Callback):
 
 
 def result(job: SweepJob) -> float | None:
-    """A job's accuracy against its main reference; None if it has none."""
+    """Return a job's accuracy against its main reference; None if it has none."""
     try:
         accuracy = registry.result(job.results)["accuracy"] if job.results else None
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""What tells the jobs of a sweep apart, and folder names made of it."""
+"""Find the options that differ between jobs of a sweep, and make folder names of them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ LONGEST = 60
 
 
 def choices(overrides: Sequence[str], command_line: Sequence[str]) -> dict[str, str]:
-    """What a sweep chose for one job, by option.
+    """Return what a sweep chose for one job, by option.
 
     Args:
         overrides: of the job.
-        command_line: of the whole sweep, whose options with one value say nothing of a job.
+        command_line: of the whole sweep; options with one value do not tell jobs apart.
     """
     parsed = OverridesParser.create().parse_overrides(list(command_line))
     same = {o.get_key_element().lstrip("+~") for o in parsed if not o.is_sweep_override()}
@@ -25,10 +25,10 @@ def choices(overrides: Sequence[str], command_line: Sequence[str]) -> dict[str, 
 
 
 def short_name(choice: Mapping[str, str]) -> str:
-    """A folder name: ``label_source-gpt4o_seed-3``; "job" where there is nothing to say.
+    """Make a folder name: ``label_source-gpt4o_seed-3``; "job" if nothing differs.
 
     Of paths, the last part is taken. A name holds letters, digits, ``.``, ``_`` and ``-`` only:
-    Hydra cannot parse "=" in a checkpoint's path, and shells have their own opinions on the rest.
+    Hydra cannot parse "=" in a checkpoint's path, and shells treat the rest specially.
     """
     parts = [f"{last_part(key)}-{last_part(value)}" for key, value in choice.items()]
     name = re.sub(r"[^\w.]+", "-", "_".join(parts), flags=re.ASCII).strip("-._")
@@ -36,5 +36,5 @@ def short_name(choice: Mapping[str, str]) -> str:
 
 
 def last_part(path: str) -> str:
-    """Of a path the name of its file or folder; other text as it is."""
+    """Return the name of a path's file or folder; other text as it is."""
     return path.rstrip("/").rsplit("/", 1)[-1]

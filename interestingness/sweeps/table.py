@@ -1,4 +1,4 @@
-"""One table over the jobs of a sweep: Markdown, CSV and Parquet, and on the terminal."""
+"""Write one table of a sweep's jobs: Markdown, CSV and Parquet, and on the terminal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STEM = "sweep"
 
 
 def tested(job: SweepJob) -> dict[str, Any]:
-    """Cells of a job's row: accuracies, what was learnt; {} where no metrics can be read."""
+    """Read the cells of a job's row: accuracies, what was learnt; {} without metrics."""
     if job.results is None:
         return {}
     try:
@@ -45,7 +45,7 @@ def tested(job: SweepJob) -> dict[str, Any]:
 
 
 def accuracy(estimate: Mapping[str, float | None]) -> Interval | None:
-    """An accuracy of ``metrics.json``, in [0, 1], with its interval if it has one."""
+    """Read an accuracy of ``metrics.json``, in [0, 1], with its interval if it has one."""
     value, low, high = estimate["value"], estimate["low"], estimate["high"]
     if value is None:
         return None
@@ -55,19 +55,19 @@ def accuracy(estimate: Mapping[str, float | None]) -> Interval | None:
 
 
 def summary(jobs: Sequence[SweepJob]) -> str:
-    """How many jobs there are and how they ended: "8 jobs: 7 finished, 1 failed"."""
+    """Count the jobs and how they ended: "8 jobs: 7 finished, 1 failed"."""
     counts = Counter(job.status for job in jobs)
     parts = [f"{counts[status]} {status}" for status in SweepStatus if counts[status]]
     return f"{len(jobs)} job{'s' * (len(jobs) != 1)}: {', '.join(parts)}"
 
 
 def failed(jobs: Sequence[SweepJob]) -> list[SweepJob]:
-    """Those that failed."""
+    """Select the jobs that failed."""
     return [job for job in jobs if job.status is SweepStatus.FAILED]
 
 
 def table_of(jobs: Sequence[SweepJob], folder: Path) -> Table:
-    """One row per job.
+    """Build one row per job.
 
     Columns: job, name, one per option that differs between jobs, status, seconds, run (folder of
     the results, relative to the sweep's), error, simulated; ``accuracy.NAME`` with its interval and
@@ -108,14 +108,14 @@ def table_of(jobs: Sequence[SweepJob], folder: Path) -> Table:
 
 
 def readable(table: Table, *left_out: str) -> Table:
-    """The table for people; errors stand below it."""
+    """Build the table for people; errors are listed below it."""
     hidden = {"error", "simulated", *left_out}
     columns = [c for c in table.columns if c.name not in hidden and not c.name.endswith(".pairs")]
     return replace(table, columns=columns)
 
 
 def write(jobs: Sequence[SweepJob], folder: Path) -> None:
-    """Write ``sweep.md``, ``.csv`` and ``.parquet``; each appears whole, to be read at any time.
+    """Write ``sweep.md``, ``.csv`` and ``.parquet``, each atomically.
 
     Args:
         jobs: in order.

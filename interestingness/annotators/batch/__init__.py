@@ -1,1 +1,1 @@
-"""Asks through a provider's batch API: slower, cheaper, and found again after a crash."""
+"""Ask through a provider's batch API: slower, cheaper, and resumed after a crash."""

@@ -1,4 +1,4 @@
-"""Takes in what a batch brought: each answer once, whatever the order, however often."""
+"""Store the results of a batch: each answer once, in any order, also when repeated."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ NEVER_RUN = frozenset({"expired", "cancelled", "failed"})
 async def take_in(
     ledger: Ledger, part: BatchPart, contents: Iterable[bytes], *, status: str
 ) -> dict[str, int]:
-    """Store the replies of an ended batch, and settle what has none.
+    """Store the replies of an ended batch, and settle requests without one.
 
-    Twice does no harm: the first answer to an attempt stays, another one becomes an event.
+    It is safe to repeat: the first answer to an attempt stays, another one becomes an event.
 
     Args:
         ledger: open for writing.
@@ -38,7 +38,7 @@ async def take_in(
 
     Returns:
         Numbers of requests ``answered`` with status 200, ``refused`` with a reply, ``not_run``, and
-        ``missing``: no line speaks of them; and of lines with ``unknown`` ids or ``unreadable``.
+        ``missing``: no line has them; and of lines with ``unknown`` ids or ``unreadable``.
     """
     names = ("answered", "refused", "not_run", "unknown", "unreadable", "missing")
     counts = dict.fromkeys(names, 0)
@@ -70,7 +70,7 @@ async def take_in(
 
 
 async def _settle(ledger: Ledger, attempt_id: str, line: BatchLine) -> str:
-    """Tell the ledger what became of one attempt; how it is counted."""
+    """Record the outcome of one attempt in the ledger; return how it is counted."""
     if line.reply is None:
         await ledger.free(attempt_id, f"not carried out: {line.error}")
         return "not_run"
@@ -83,7 +83,7 @@ async def _settle(ledger: Ledger, attempt_id: str, line: BatchLine) -> str:
 
 
 async def read_stored(asking: Asking) -> dict[str, str]:
-    """Parse every reply that was stored and not parsed yet.
+    """Parse every stored reply that is not parsed yet.
 
     Returns:
         Change for the next attempt, by key, where an answer asks for one.
@@ -106,7 +106,7 @@ async def read_stored(asking: Asking) -> dict[str, str]:
 
 
 def in_chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    """Lists of so many items as are committed together."""
+    """Split items into lists that are committed together."""
     chunk: list[T] = []
     for item in items:
         chunk.append(item)

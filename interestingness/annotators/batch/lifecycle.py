@@ -1,13 +1,13 @@
-"""Asks tasks in batches: takes up those under way, hands in new ones, waits, takes them in.
+"""Ask tasks in batches: resume those under way, submit new ones, wait, store the results.
 
-A part of the ledger is one file of requests. Its life, each step safe to take twice:
+A part of the ledger is one file of requests. Its states; each step is safe to repeat:
 
     reserved → uploaded → created → ended → done
-        ↘ abandoned (nothing was handed in: everything is given back)
+        ↘ abandoned (nothing was submitted: everything is given back)
         ↘ failed (the provider took nothing: everything is given back)
 
-Where a part is, is in the ledger before the next step begins. After a crash a batch is looked for
-by its metadata before it is made.
+The state of a part is in the ledger before the next step begins. After a crash a batch is searched
+for by its metadata before it is made.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """What a provider takes, and how patient we are.
+    """What a provider accepts, and how long we wait.
 
     Attributes:
         requests: in one file.
         bytes: of one file.
-        poll_s: between two looks at a batch.
-        lost_s: after an answer to "make this batch" was lost, before looking whether it exists.
-        full_s: after the provider said that too much is waiting already.
+        poll_s: seconds between two polls of a batch.
+        lost_s: seconds to wait before searching for a batch whose creation got no answer.
+        full_s: seconds to wait after the provider reported a full queue.
     """
 
     requests: int = 50_000
@@ -73,11 +73,11 @@ async def run_batches(
 
     Args:
         asking: as for `engine.runner.run_tasks`; its prices are those of batches. If it is stopped,
-            batches go on at the provider, and the next run takes them up.
+            batches go on at the provider, and the next run resumes them.
         tasks: those that are done, or under way in a batch, are left out.
-        provider: the way there.
-        limits: sizes and patience.
-        wait: False hands the batches in and does not wait for them.
+        provider: its batch API.
+        limits: sizes and waiting times.
+        wait: False submits the batches and does not wait for them.
 
     Returns:
         Counts, exit status and reason.
@@ -100,18 +100,18 @@ class BatchRun:
     def __init__(
         self, asking: Asking, tasks: list[Task], provider: BatchProvider, limits: BatchLimits
     ) -> None:
-        """Nothing is looked at yet; see `run_batches`."""
+        """Keep the arguments; see `run_batches`."""
         self.asking, self.tasks, self.provider, self.limits = asking, tasks, provider, limits
         self.ledger, self.stop = asking.ledger, asking.stop
         self.changes: dict[str, str] = {}  # retry_with of the reject before, by key
-        self.not_before: dict[str, float] = {}  # monotonic; until then a part is left alone
+        self.not_before: dict[str, float] = {}  # monotonic; until then a part is not stepped
 
     def unfinished(self) -> list[BatchPart]:
-        """Parts that are not done."""
+        """List parts that are not done."""
         return [part for part in self.ledger.parts() if part.state not in FINISHED]
 
     async def ask_all(self, *, wait: bool) -> None:
-        """Take up, hand in, wait, take in; again for what came back without an answer."""
+        """Resume, submit, wait, store; repeat for what came back without an answer."""
         for _ in range(ROUNDS):
             await self._step_all(until_created=True)
             handed_in = await self._hand_in()
@@ -146,7 +146,7 @@ class BatchRun:
 
         Raises:
             BatchRefusedError: the provider took nothing; the part failed and its attempts are free.
-            BatchError: the provider does not do its part; the part stays where it is.
+            BatchError: the provider fails; the part keeps its state.
         """
         if part.state == "uploaded":
             return await self._create(part)
@@ -154,7 +154,7 @@ class BatchRun:
             return await self._poll(part)
         if part.state in {"ended", "ingested"}:
             return await self._take_in(part)
-        # a crash came before it was handed in ("built" and "refused" are of older versions)
+        # a crash came before it was submitted ("built" and "refused" are of older versions)
         await self._give_back(part, "abandoned", "its batch was never handed in")
         return True
 
@@ -165,10 +165,10 @@ class BatchRun:
             await asyncio.gather(*(self.ledger.free(attempt_id, note) for attempt_id in chunk))
         await self.ledger.move_part(part.name, state, facts={"why": note})
 
-    # ---- handing in ----------------------------------------------------------------------------
+    # ---- submitting ----------------------------------------------------------------------------
 
     async def _hand_in(self) -> bool:
-        """Reserve and upload what is to be asked; whether there was anything."""
+        """Reserve and upload what is to be asked; return whether there was anything."""
         need = await asyncio.to_thread(self.ledger.need, self.tasks)
         tally, prices = self.asking.tally, self.asking.prices
         tally.total = max(tally.total, len(need.todo) + need.waiting)
@@ -197,7 +197,7 @@ class BatchRun:
         return handed_in
 
     def _groups(self, tasks: Sequence[Task]) -> Iterator[list[tuple[Task, Request]]]:
-        """Tasks with their requests, as many at a time as go into one file; one path each."""
+        """Group tasks with their requests, as many as fit into one file; one path each."""
         group: list[tuple[Task, Request]] = []
         size = 0
         for task in tasks:
@@ -231,7 +231,7 @@ class BatchRun:
         )
 
     async def _create(self, part: BatchPart) -> bool:
-        """uploaded → created; looked for before it is made, and again after a lost answer."""
+        """uploaded → created; search for it before making it, and after a lost answer."""
         assert part.file_id is not None
         dead = set(part.facts.get("dead", []))
         asked = int(part.facts.get("asked", 0))
@@ -259,7 +259,7 @@ class BatchRun:
                 self._wait(part, full.found)
                 return False
         if batch is None:
-            return False  # the answer was lost; the next step looks for it
+            return False  # the answer was lost; the next step searches for it
         await self.ledger.move_part(part.name, "created", batch_id=batch.id)
         return True
 
@@ -267,10 +267,10 @@ class BatchRun:
         self.asking.say(f"the provider takes no more batches now ({why}); waiting")
         self.not_before[part.name] = time.monotonic() + self.limits.full_s
 
-    # ---- taking in -----------------------------------------------------------------------------
+    # ---- storing ------------------------------------------------------------------------------
 
     async def _poll(self, part: BatchPart) -> bool:
-        """created → ended, or back to uploaded if too much was waiting at the provider."""
+        """created → ended, or back to uploaded if the provider's queue was full."""
         assert part.batch_id is not None
         batch = await self.provider.look_up(part.batch_id)
         if batch.status not in ENDED:
@@ -294,7 +294,7 @@ class BatchRun:
         return True
 
     async def _take_in(self, part: BatchPart) -> bool:
-        """ended → done; the provider's own count is held against ours."""
+        """ended → done; compare the provider's counts with ours."""
         status = str(part.facts["status"])
         files = [str(name) for what in ("output", "errors") if (name := part.facts.get(what))]
         contents = [await self.provider.download(name) for name in files]
@@ -317,7 +317,7 @@ class BatchRun:
 
 
 def _differences(part: BatchPart, counts: dict[str, int]) -> list[str]:
-    """What the provider counts otherwise than we do."""
+    """Describe where the provider's counts differ from ours."""
     theirs, ours = part.facts.get("completed"), counts["answered"]
     missing = counts["missing"] if part.facts["status"] == "completed" else 0
     told = (

@@ -1,4 +1,4 @@
-"""The files of a batch: requests that go up, replies that come down; pure."""
+"""Write and read the files of a batch: requests and replies; pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class BatchLine:
 
 
 def request_line(attempt_id: str, request: Request) -> bytes:
-    """One line of the file that goes up; the body's own bytes, without line breaks.
+    """Make one line of the uploaded file: the body's own bytes, without line breaks.
 
     Raises:
         ValueError: the body has line breaks, and cannot be a line.
@@ -43,7 +43,7 @@ def request_line(attempt_id: str, request: Request) -> bytes:
 
 
 def read_lines(content: bytes) -> Iterator[BatchLine]:
-    """The lines of an output or error file, in any order; empty lines are left out."""
+    """Read the lines of an output or error file, in any order, without empty ones."""
     for raw in content.split(b"\n"):
         if not raw.strip():
             continue

@@ -1,4 +1,4 @@
-"""The provider's side of batches, through the calls of the openai package."""
+"""Call a provider's batch API through the openai package."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class BatchError(InterestingnessError):
 
 
 class BatchRefusedError(BatchError):
-    """The provider certainly took nothing: it answered with a no (status 4xx)."""
+    """The provider certainly accepted nothing: it refused (status 4xx)."""
 
 
 class QueueFullError(BatchError):
-    """Too much is waiting at the provider already; later there will be room."""
+    """The provider's queue is full; try again later."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class BatchProvider:
             Its id.
 
         Raises:
-            BatchRefusedError: the provider says no.
+            BatchRefusedError: the provider refuses.
             BatchError: it does not answer.
         """
         what = "upload of the requests"
@@ -86,8 +86,8 @@ class BatchProvider:
             The batch; None if the answer was lost, so that it may or may not exist.
 
         Raises:
-            QueueFullError: not now.
-            BatchRefusedError: the provider says no.
+            QueueFullError: the queue is full.
+            BatchRefusedError: the provider refuses.
         """
         try:
             made = await self.client.batches.create(
@@ -107,7 +107,7 @@ class BatchProvider:
             raise _refused("the provider makes no batch", found) from None
 
     async def find(self, part: str, dead: Collection[str]) -> Batch | None:
-        """The oldest batch with this part in its metadata, so that it is never made twice.
+        """Find the oldest batch with this part in its metadata, so that none is made twice.
 
         Args:
             part: its name.
@@ -121,17 +121,17 @@ class BatchProvider:
                     oldest = batch
         except (openai.OpenAIError, ValueError) as error:
             if isinstance(error, openai.APIStatusError) and error.status_code in {404, 405}:
-                return None  # there is no listing
+                return None  # the server does not list batches
             raise _failure("list of batches", error) from None
         return oldest
 
     async def look_up(self, batch_id: str) -> Batch:
-        """State of a batch."""
+        """Fetch the state of a batch."""
         call = self._patient.batches.retrieve(batch_id, timeout=CALL_S)
         return _checked(await _told(f"batch {batch_id}", call), Batch)
 
     async def download(self, file_id: str) -> bytes:
-        """Content of a file."""
+        """Fetch the content of a file."""
         call = self._patient.files.content(file_id, timeout=FILE_S)
         return (await _told(f"file {file_id}", call)).content
 
@@ -144,14 +144,14 @@ async def _told(what: str, call: Awaitable[T]) -> T:
 
 
 def _checked(found: Any, kind: type[T]) -> T:
-    """What the package read, if it is what was asked for: it does not check that itself."""
+    """Check the type of what the package returns, which it does not check itself."""
     if not isinstance(found, kind) or not isinstance(getattr(found, "id", None), str):
         raise BatchError("the provider answered with something that is no JSON object with an id")
     return found
 
 
 def _classed(error: Exception) -> ReplyClass | None:
-    """The class of a reply that is an error; None if there was no reply."""
+    """Classify a reply that is an error; None if there was no reply."""
     if not isinstance(error, openai.APIStatusError):
         return None
     headers = {name.lower(): value for name, value in error.response.headers.items()}

@@ -1,1 +1,1 @@
-"""Sends tasks to a model: when, how often, at what price, and when to stop."""
+"""Send tasks to a model: concurrency, retries, costs, and when to stop."""

@@ -1,4 +1,4 @@
-"""What a run is given, whether it asks singly or in batches, and how a stored reply is read."""
+"""What single requests and batches share: inputs of a run, and reading a stored reply."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ class Prices(Protocol):
 
     @property
     def price_id(self) -> str:
-        """Names the table of prices that was used."""
+        """Name the table of prices that was used."""
 
     def reserve(self, task: Task, retry_with: str | None = None) -> int:
-        """The most that one attempt may cost, at least 0."""
+        """Return the most that one attempt may cost, at least 0."""
 
     def cost(self, usage: Usage) -> int | None:
-        """What these tokens cost; None if they are missing or negative: the reserve is kept."""
+        """Price these tokens; None if they are missing or negative: the reserve is kept."""
 
 
 class Sender(Protocol):
-    """Takes bytes to a model and back; `transport.Transport` is one, a simulated judge another."""
+    """Sends bytes to a model and returns its reply: `transport.Transport`, a simulated judge."""
 
     async def send(
         self, request: Request, *, attempt_id: str, deadline_s: float
     ) -> Reply | Failure:
-        """One request, sent at most once.
+        """Send one request, at most once.
 
         Args:
             request: the bytes.
@@ -65,7 +65,7 @@ class Asking:
         models: names under which the model may answer besides that one.
         stop: asked from outside (`stop_on_signals`), or by the engine itself.
         progress: called after every step.
-        say: called with what a person should know now, e.g. a long pause.
+        say: called with messages for the user, e.g. of a long pause.
         tally: what was done so far.
     """
 
@@ -82,19 +82,19 @@ class Asking:
     tally: CallCounts = field(default_factory=CallCounts)
 
     async def renew(self) -> None:
-        """Make answers anew that an older parser made; costs nothing."""
+        """Parse replies again that an older parser has parsed; costs nothing."""
         await asyncio.to_thread(self.ledger.renew, self.parse, self.parser_version)
 
     async def read(
         self, task: Task, attempt_id: str, reply: Reply, *, reserve_uusd: int = 0
     ) -> Parsed:
-        """Parse a reply whose bytes are committed, price it, and store what it says.
+        """Parse a reply whose bytes are committed, price it, and store the verdict.
 
         Args:
             task: that was asked.
             attempt_id: that the reply belongs to.
             reply: as stored; a refusal by the server costs nothing.
-            reserve_uusd: counted as spent where the reply does not tell its tokens.
+            reserve_uusd: counted as spent where the reply does not state its tokens.
         """
         parsed = self.parse(task, reply)
         verdict, usage, model, fingerprint = parsed
@@ -130,5 +130,5 @@ class Asking:
         models[model] = models.get(model, 0) + 1
 
     def end(self) -> Summary:
-        """How the run ended."""
+        """Summarise how the run ended."""
         return Summary(self.tally, self.stop.exit_code or Exit.DONE, self.stop.reason)

@@ -1,4 +1,4 @@
-"""When so much has failed in a row that going on would cost more than it brings; pure."""
+"""Stop a run after too many failures in a row; pure."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ Ending = tuple[Exit, str] | None
 
 
 class Breaker:
-    """Counts what fails in a row; anything usable starts the counts again.
+    """Counts failures in a row; a usable answer resets the counts.
 
-    What failed together counts once (see `pacing.Pacer`). Each method returns None to go on, or how
-    the run should end.
+    Requests that failed together count once (see `pacing.Pacer`). Each method returns None to go
+    on, or how the run should end.
 
     Attributes:
         proven: an answer could be used, so backend, model and options are right.
     """
 
     def __init__(self) -> None:
-        """Nothing has happened yet."""
+        """Start all counts at 0."""
         self.proven = False
         self._in_a_row: Counter[str] = Counter()
         self._refused: dict[str, set[str]] = {}
@@ -42,13 +42,13 @@ class Breaker:
         return self._in_a_row[what]
 
     def good(self) -> None:
-        """An answer, or a refusal by the model itself."""
+        """Record an answer, or a refusal by the model itself."""
         self.proven = True
         self._in_a_row.clear()
         self._refused.clear()
 
     def unwell(self, signature: str, detail: str, *, answered: bool = True) -> Ending:
-        """The server failed or could not be reached (not ``answered``); nothing was charged."""
+        """Record a server that failed or was not reached (not ``answered``), at no charge."""
         number = self._count("unwell")
         self._first.append(signature)
         if not self.proven and self._first == [signature] * FIRST_CALLS:
@@ -61,7 +61,7 @@ class Breaker:
         return None
 
     def doubt(self, detail: str) -> Ending:
-        """An answer was lost that may have been paid for."""
+        """Record a lost answer that may have been paid for."""
         number = self._count("doubt")
         if number >= DOUBTS_IN_A_ROW:
             lost = f"{number} answers in a row were lost, and may have been charged"
@@ -69,14 +69,14 @@ class Breaker:
         return None
 
     def busy(self, detail: str) -> Ending:
-        """The server asks for fewer requests."""
+        """Record that the server asks for fewer requests."""
         number = self._count("busy")
         if number >= BUSY_IN_A_ROW:
             return Exit.LATER, f"{number} times in a row the server was too busy: {detail}"
         return None
 
     def unusable(self, kind: str, detail: str) -> Ending:
-        """A reply came that has no usable answer."""
+        """Record a reply without a usable answer."""
         unusable = self._count("unusable")
         silent = self._count("no answer")
         if kind not in NO_ANSWER:
@@ -88,7 +88,7 @@ class Breaker:
         return None
 
     def refused(self, signature: str, task_key: str, detail: str) -> Ending:
-        """The server refuses a request; a model that is gone concerns every task."""
+        """Record a refused request; a missing model concerns every task."""
         tasks = self._refused.setdefault(signature, set())
         tasks.add(task_key)
         gone = signature.startswith("404")

@@ -1,4 +1,4 @@
-"""How many requests may be out at a time, and when the next may leave; shared by all workers."""
+"""Limit the requests at a time and the time of the next one, for all workers together."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Pacer:
         rng: random.Random,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Without a pause, at full width.
+        """Start without a pause, at full width.
 
         Args:
             limit: the most requests at a time, at least 1.
@@ -61,7 +61,7 @@ class Pacer:
 
     @property
     def paused_for(self) -> float:
-        """Seconds until requests may leave again; 0 if they may."""
+        """Return the seconds until requests may leave again; 0 if they may."""
         return max(self._resumes_at - self._clock(), 0.0)
 
     async def enter(self) -> bool:
@@ -99,12 +99,12 @@ class Pacer:
         return None
 
     def vacate(self) -> None:
-        """Give the place back: the reply is here."""
+        """Give the place back once the reply is here."""
         self.out -= 1
         self._wake()
 
     def leave(self) -> None:
-        """The reply is stored."""
+        """Leave once the reply is stored."""
         self.inside -= 1
         self._wake()
 
@@ -114,7 +114,7 @@ class Pacer:
         return 1 if probing else max(int(self.width), 1)
 
     def busy(self, ticket: int, headers: Mapping[str, str]) -> tuple[float, bool]:
-        """A 429 came: pause for everybody and let fewer through.
+        """Record a 429: pause all workers and let fewer requests through.
 
         Args:
             ticket: of the request that got it.
@@ -137,7 +137,7 @@ class Pacer:
         return wait, news
 
     def failed(self, ticket: int, headers: Mapping[str, str]) -> tuple[float, bool]:
-        """The server failed, or was not reached, or an answer was lost.
+        """Record that the server failed, was not reached, or an answer was lost.
 
         From the third in a row on there is a longer pause each time, and one request at a time.
 
@@ -167,7 +167,7 @@ class Pacer:
             self._pauses += 1
 
     def succeeded(self, headers: Mapping[str, str], tokens: int) -> None:
-        """An answer came: widen a little, and slow down before the provider's limit is reached.
+        """Record an answer: widen a little, and slow down before the provider's limit.
 
         Args:
             headers: of the reply.
@@ -181,7 +181,7 @@ class Pacer:
         self._wake()
 
     def _wake(self) -> None:
-        """Wake the workers that wait; they look again."""
+        """Wake the waiting workers, which check again."""
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -192,7 +192,7 @@ class Pacer:
 
 
 def _spacing(headers: Mapping[str, str], what: str, used: float) -> float:
-    """Seconds between two calls at the speed at which the limit refills; 0 while there is plenty.
+    """Return seconds between calls at the rate at which the limit refills; 0 far below it.
 
     ``(limit - remaining) / reset`` is the provider's own rate, whatever its window is.
     """

@@ -1,4 +1,4 @@
-"""What a reply means for the money and for the next step; pure."""
+"""Classify replies by their cost and the next step; pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ReplyClass:
 
     Attributes:
         action: ``parse`` the answer; ask ``later``, because too much was asked; ask ``again``,
-            because the server failed, free of charge; ``doubt``: nobody knows whether it was paid;
+            because the server failed, free of charge; ``doubt``: it is unknown whether it was paid;
             ``reject`` the task for good; ``stop`` the run.
         detail: for people; holds no key.
         signature: equal for equal causes: the status and the provider's code.
@@ -49,7 +49,7 @@ class ReplyClass:
 
 
 def classify(reply: Reply) -> ReplyClass:
-    """The class of a reply, by its status and the provider's error code."""
+    """Classify a reply by its status and the provider's error code."""
     status = reply.status
     if 200 <= status < 300:
         return ReplyClass("parse", "")
@@ -77,7 +77,7 @@ def classify(reply: Reply) -> ReplyClass:
 
 
 def _is_quota(code: str, message: str, reply: Reply) -> bool:
-    """Whether no waiting will help; some say "quota" and name a wait, and then it does."""
+    """Check whether waiting is useless; if a "quota" error names a wait, it is not."""
     if code in QUOTA_CODES:
         return True
     waitable = read_wait(reply.headers) is not None or b"retryDelay" in reply.body
@@ -85,7 +85,7 @@ def _is_quota(code: str, message: str, reply: Reply) -> bool:
 
 
 def _error(body: bytes) -> tuple[str, str]:
-    """Code and message of an error in any of the shapes that providers use."""
+    """Read code and message of an error in any of the shapes that providers use."""
     try:
         found: Any = json.loads(body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What a run has done so far, whether it should end, and how it ended."""
+"""State of a run: what it has done so far, whether it should end, how it ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """How a run ended, for the shell; each can be run again and goes on where it stopped."""
+    """How a run ended, for the shell; each can be run again and resumes."""
 
     DONE = 0
     IO = 74  # the disk is full or failing
@@ -32,7 +32,7 @@ class Stop:
     """
 
     def __init__(self) -> None:
-        """The run goes on."""
+        """Start without a request to end."""
         self.exit_code: Exit | None = None
         self.reason = ""
         self._event = asyncio.Event()
@@ -40,7 +40,7 @@ class Stop:
 
     @property
     def wanted(self) -> bool:
-        """Whether the run should end."""
+        """Check whether the run should end."""
         return self._event.is_set()
 
     def ask(self, exit_code: Exit, reason: str) -> None:
@@ -59,7 +59,7 @@ class Stop:
         """Wait, but no longer than until the run should end.
 
         Returns:
-            Whether the whole time has passed.
+            True if the whole time has passed.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -71,7 +71,7 @@ class Stop:
 def stop_on_signals(stop: Stop) -> Iterator[None]:
     """While inside: Ctrl-C or SIGTERM lets the run end in order, a second one ends it at once.
 
-    At once loses no bookkeeping: the next run finds in the ledger what was in flight. Needs a
+    The second loses no bookkeeping: the next run finds in the ledger what was in flight. Needs a
     running event loop in the main thread.
     """
     loop = asyncio.get_running_loop()
@@ -133,27 +133,27 @@ class CallCounts:
 
     @property
     def answered(self) -> int:
-        """Tasks with a reply that was parsed, usable or not."""
+        """Count tasks with a parsed reply, usable or not."""
         return self.labelled + self.refused + sum(self.rejected.values())
 
     @property
     def finished(self) -> int:
-        """Tasks that this run is through with, whatever came of them."""
+        """Count tasks that this run has finished, with any outcome."""
         return self.answered + self.in_doubt + self.skipped + self.unreachable
 
     @property
     def seconds(self) -> float:
-        """Since the run began."""
+        """Return the seconds since the run began."""
         return time.monotonic() - self.began
 
     @property
     def rate(self) -> float:
-        """Finished tasks per second."""
+        """Return finished tasks per second."""
         return self.finished / max(self.seconds, 1e-9)
 
     @property
     def to_come_uusd(self) -> int:
-        """What the rest of the tasks will cost, if they cost what the others did."""
+        """Estimate the cost of the remaining tasks from that of the finished ones."""
         rest = self.total - self.finished
         return round(self.spent_uusd / self.answered * rest) if self.answered else 0
 

@@ -1,4 +1,4 @@
-"""Asks tasks, many at a time, and leaves every one of them in a state that the ledger knows.
+"""Ask tasks, many at a time, and leave each in a state that the ledger records.
 
 One task, step by step: build its bytes; reserve its price (committed before anything is sent); wait
 for a place; send once; store what came back; parse; store what it says. What goes wrong on the way
@@ -37,7 +37,7 @@ SAY_PAUSES_FROM_S = 600.0
 
 @dataclass(frozen=True)
 class Limits:
-    """How much is asked at a time, and how patiently.
+    """Limits of concurrency, time and retries.
 
     Attributes:
         concurrency: the most requests at a time, at least 1.
@@ -68,9 +68,9 @@ async def run_tasks(
     """Ask what the ledger does not have yet.
 
     Args:
-        asking: ledger, prices, parser, and who is told.
+        asking: ledger, prices, parser, callbacks.
         tasks: in the order in which they are asked; those that are done are left out.
-        sender: the way to the model.
+        sender: sends requests to the model.
         limits: see `Limits`.
 
     Returns:
@@ -95,7 +95,7 @@ async def run_tasks(
 
 
 class _Run:
-    """What the workers of one run share."""
+    """State that the workers of one run share."""
 
     def __init__(self, asking: Asking, sender: Sender, limits: Limits, rng: random.Random) -> None:
         self.asking, self.sender, self.limits, self.rng = asking, sender, limits, rng
@@ -144,7 +144,7 @@ class _Run:
         return bool(todo) and not self.stop.wanted
 
     async def _once(self, task: Task, retry_with: str | None) -> str | Reject:
-        """One attempt.
+        """Make one attempt.
 
         Returns:
             ``settled``; ``again`` after a failure that cost nothing; ``later`` after a 429 or a
@@ -231,7 +231,7 @@ class _Run:
         return "settled"
 
     def _tell_pause(self, pause: float, news: bool, found: ReplyClass) -> None:
-        """Tell of long pauses; end the run for very long ones."""
+        """Report long pauses; end the run for very long ones."""
         if pause > self.limits.longest_pause_s:
             wanted = f"the server wants a pause of {pause:.0f} s: {found.detail}"
             self.stop.ask(Exit.LATER, wanted)
@@ -254,7 +254,7 @@ class _Run:
         return "settled"
 
     async def _refused(self, call: _Call, reply: Reply, found: ReplyClass) -> str:
-        """A 4xx: this task's fault if others were answered, else probably that of an option."""
+        """Handle a 4xx: the task's fault if others were answered, else probably an option's."""
         self.tally.reject(found.kind)
         self._end_if(self.breaker.refused(found.signature, call.task.key, found.detail))
         if self.breaker.proven and reply.status != 404:
@@ -265,7 +265,7 @@ class _Run:
         return "settled"
 
     async def _read(self, call: _Call, reply: Reply) -> str | Reject:
-        """A 200, whose bytes are stored: what do they say?"""
+        """Read a 200 whose bytes are stored."""
         if self.ledger.stopped:
             self.stop.ask(Exit.IO, self.ledger.stopped)
         verdict, usage, _, _ = await self.asking.read(

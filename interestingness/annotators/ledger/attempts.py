@@ -1,4 +1,4 @@
-"""What can happen to an attempt, each change inside one transaction; states are in ``schema.sql``.
+"""Changes of an attempt, each inside one transaction; states are in ``schema.sql``.
 
 Every function takes the connection of the only writer and changes rows; it commits nothing.
 """
@@ -35,7 +35,7 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Rules:
-    """What a run may do.
+    """Limits and policy of a run.
 
     Attributes:
         run: number of this run in the ledger.
@@ -55,7 +55,7 @@ class Later(Denied):
 
 
 def now() -> str:
-    """UTC, to the millisecond; for people, no decision depends on it."""
+    """Return UTC to the millisecond; it is for people, no decision depends on it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
@@ -68,7 +68,7 @@ def insert(db: sqlite3.Connection, table: str, **values: Any) -> None:
 
 
 def change(db: sqlite3.Connection, attempt_id: str, **changes: Any) -> None:
-    """Change columns of an attempt, and when it was changed last."""
+    """Change columns of an attempt, and the time of its last change."""
     changes["closed"] = now()
     names = ", ".join(f"{name} = ?" for name in changes)
     db.execute(f"UPDATE attempt SET {names} WHERE id = ?", (*changes.values(), attempt_id))
@@ -99,7 +99,7 @@ def _add_task(db: sqlite3.Connection, task: Task) -> None:
 def reserve(
     db: sqlite3.Connection, rules: Rules, task: Task, *, reserve_uusd: int, price_id: str
 ) -> Attempt | Denied:
-    """Before sending: an open attempt with the most that it can cost, if everything allows it.
+    """Before sending, add an open attempt with the most that it can cost, if allowed.
 
     Raises:
         LedgerError: a price that the run does not know, or no whole number of micro-dollars.
@@ -155,7 +155,7 @@ def reserve(
 
 
 def may_rebuy(rules: Rules, live: sqlite3.Row) -> bool:
-    """In doubt since an earlier run, and this run was told to buy such again: once in a run."""
+    """Check whether an attempt in doubt since an earlier run may be bought again, once a run."""
     return live["state"] == "in_doubt" and rules.policy == "rebuy" and live["run"] != rules.run
 
 
@@ -180,7 +180,7 @@ def _over_budget(db: sqlite3.Connection, rules: Rules, reserve_uusd: int) -> Den
 
 
 def received(db: sqlite3.Connection, rules: Rules, attempt_id: str, reply: Reply) -> bool:
-    """Before parsing: the bytes. False if an earlier reply stands; this one is then an event.
+    """Store a reply before parsing. False if an earlier one stands; this is then an event.
 
     Raises:
         LedgerError: there is no such attempt.
@@ -191,7 +191,7 @@ def received(db: sqlite3.Connection, rules: Rules, attempt_id: str, reply: Reply
         data = {"status": reply.status, "request_id": reply.request_id, "state": row["state"]}
         event(db, rules, "late_reply", attempt_id, data, body)
         if row["state"] == "failed_free" and 200 <= reply.status < 300:
-            # it was thought to be free, but an answer means that it was charged
+            # it was recorded as free, but an answer means that it was charged
             detail = "an answer came after it was taken for free"
             change(
                 db,
@@ -228,7 +228,7 @@ def parsed(
     served_model: str | None,
     fingerprint: str | None,
 ) -> bool:
-    """After parsing: a label or a reject, and the true cost. False if it was parsed before.
+    """Store label or reject and the true cost. False if it was parsed before.
 
     Raises:
         LedgerError: there is no such attempt, or it has no reply yet.
@@ -268,7 +268,7 @@ def parsed(
 def add_verdict(
     db: sqlite3.Connection, key: str, attempt_id: str, verdict: Verdict, parser_version: str
 ) -> None:
-    """The row that can be made again; a key keeps the label of its first labelled attempt."""
+    """Add a verdict, which can be rebuilt; a key keeps its first attempt's label."""
     if isinstance(verdict, Answer):
         db.execute(
             "INSERT INTO label VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
@@ -297,7 +297,7 @@ def add_verdict(
 
 
 def free(db: sqlite3.Connection, rules: Rules, attempt_id: str, detail: str) -> bool:
-    """It was certainly not charged: nothing counts against the budget."""
+    """Mark as certainly not charged: nothing counts against the budget."""
     state = _known(db, attempt_id)["state"]
     if state not in {"open", "in_doubt"}:
         event(db, rules, "free_ignored", attempt_id, {"state": state, "detail": detail})
@@ -307,7 +307,7 @@ def free(db: sqlite3.Connection, rules: Rules, attempt_id: str, detail: str) -> 
 
 
 def doubt(db: sqlite3.Connection, rules: Rules, attempt_id: str, detail: str) -> bool:
-    """It was sent and no answer came: the reserve stays charged and nothing is sent again."""
+    """Mark as sent without an answer: the reserve stays charged, nothing is sent again."""
     state = _known(db, attempt_id)["state"]
     if state != "open":
         event(db, rules, "doubt_ignored", attempt_id, {"state": state, "detail": detail})
@@ -317,7 +317,7 @@ def doubt(db: sqlite3.Connection, rules: Rules, attempt_id: str, detail: str) ->
 
 
 def doubt_open(db: sqlite3.Connection, detail: str) -> None:
-    """Open attempts outside batches become in doubt: their process has ended."""
+    """Mark open attempts outside batches as in doubt: their process has ended."""
     db.execute(
         "UPDATE attempt SET state = 'in_doubt', closed = ?, detail = ?"
         " WHERE state = 'open' AND shard IS NULL",
@@ -328,7 +328,7 @@ def doubt_open(db: sqlite3.Connection, detail: str) -> None:
 def begin_run(
     db: sqlite3.Connection, facts: Mapping[str, JSON], cap_uusd: int | None, policy: str
 ) -> int:
-    """Write down a new run and return its number; what a dead process left open is in doubt."""
+    """Record a new run and return its number; attempts left open become in doubt."""
     doubt_open(db, "the process ended before an answer was stored")
     number = db.execute(
         "INSERT INTO run (began, cap_uusd, policy, facts) VALUES (?, ?, ?, ?)",
@@ -346,7 +346,7 @@ def event(
     data: Mapping[str, JSON] | None = None,
     body: bytes | None = None,
 ) -> None:
-    """Write down that something happened."""
+    """Record an event."""
     insert(
         db,
         "event",

@@ -71,7 +71,7 @@ def move_part(
     batch_id: str | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write down how far a part is; what is None stays as it was, facts are added to.
+    """Record the state of a part; None leaves a field unchanged, facts are merged.
 
     Raises:
         LedgerError: there is none of that name.
@@ -92,7 +92,7 @@ def move_part(
 
 
 def parts(db: sqlite3.Connection) -> list[BatchPart]:
-    """All of them, oldest first."""
+    """Return all parts, the oldest first."""
     found = []
     for row in db.execute("SELECT * FROM batch ORDER BY rowid").fetchall():
         states = db.execute(

@@ -1,4 +1,4 @@
-"""Making the file of a ledger: an empty one, or one of version 2 in the place of version 1.
+"""Make the file of a ledger: an empty one, or version 2 in place of version 1.
 
 Version 1 kept a hash in every row, a file of random bytes that was given up when the disk was full,
 and answers that could not be stored in files of their own (docs/decisions/0019).
@@ -38,7 +38,7 @@ def create(path: Path) -> None:
 
 @contextmanager
 def _empty(path: Path) -> Iterator[sqlite3.Connection]:
-    """An empty ledger, to be filled, that takes the place of ``path`` if nothing goes wrong."""
+    """Make an empty ledger to fill, which replaces ``path`` unless an error occurs."""
     schema = (files("interestingness.annotators.ledger") / "schema.sql").read_text()
     with appearing(path) as part:
         with closing(sqlite3.connect(part, isolation_level=None)) as db:
@@ -50,7 +50,7 @@ def _empty(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def upgrade(path: Path) -> None:
-    """Put version 2 in the place of version 1, whole or not at all.
+    """Replace version 1 by version 2, whole or not at all.
 
     Raises:
         LedgerStorageError: an answer that was saved in a file cannot be read.

@@ -12,7 +12,7 @@ PER = 1_000_000  # prices are quoted for a million tokens
 
 
 def uusd(dollars: str | int | float | Decimal) -> int:
-    """Dollars as micro-dollars, rounded up; floats are read as they print, so 0.1 is 0.1.
+    """Convert dollars to micro-dollars, rounded up; floats are read as printed: 0.1 is 0.1.
 
     Raises:
         ConfigError: for what is no amount: text, negative, NaN, infinite.
@@ -31,13 +31,13 @@ def uusd(dollars: str | int | float | Decimal) -> int:
 
 
 def dollars(amount: int) -> str:
-    """Micro-dollars as people read them: ``$5.00``, and ``$0.000400`` below ten cents."""
+    """Format micro-dollars for people: ``$5.00``, and ``$0.000400`` below ten cents."""
     exact = Decimal(amount) / UUSD
     return f"${exact:,.2f}" if amount == 0 or abs(exact) >= Decimal("0.10") else f"${exact:,.6f}"
 
 
 def enough(amount: int) -> str:
-    """A ``budget=`` in dollars that holds an amount: to the micro-dollar, never below it."""
+    """Return a ``budget=`` in dollars for an amount: to the micro-dollar, never below it."""
     return f"{Decimal(amount) / UUSD:.6f}"
 
 
@@ -48,7 +48,7 @@ def token_cost(
     input_uusd: int,
     output_uusd: int,
 ) -> int:
-    """Cost of one answer in micro-dollars, rounded up.
+    """Compute the cost of one answer in micro-dollars, rounded up.
 
     Args:
         prompt_tokens, completion_tokens: as counted by the server; not negative.

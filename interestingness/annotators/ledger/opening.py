@@ -1,4 +1,4 @@
-"""Opening: one writer at a time, and what is no ledger, or a damaged one, is refused.
+"""Open a ledger for one writer at a time; refuse other files and damaged ledgers.
 
 SQLite writes ahead (WAL) and calls ``fsync`` at every commit (``synchronous=FULL``): readers work
 beside the writer, and what was committed is on the disk. At rest the ledger is one file; while it
@@ -56,7 +56,7 @@ class Lock:
             os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Let others in."""
+        """Release the lock."""
         os.close(self._file)
 
 
@@ -130,7 +130,7 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
 
 
 def damaged(path: Path, what: str) -> LedgerStorageError:
-    """The error for a file that SQLite cannot read."""
+    """Make the error for a file that SQLite cannot read."""
     return LedgerStorageError(
         f"{path}: the ledger is damaged: {what}",
         expected="a file that SQLite can read whole",

@@ -1,4 +1,4 @@
-"""Questions to the ledger that change nothing: what is needed, stored and spent."""
+"""Read-only queries of the ledger: what is needed, stored and spent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from interestingness.annotators.types import Need, Reply, Task
 
 
 def need(db: sqlite3.Connection, rules: Rules, tasks: Sequence[Task]) -> Need:
-    """Where each distinct task stands; see `Need`."""
+    """Count the distinct tasks by state; see `Need`."""
     todo: list[Task] = []
     counts = dict.fromkeys(("labelled", "refused", "rejected", "held", "unparsed", "waiting"), 0)
     distinct: dict[str, Task] = {}
@@ -61,7 +61,7 @@ def answered(db: sqlite3.Connection, state: str) -> list[tuple[str, Task]]:
 
 
 def reply(db: sqlite3.Connection, attempt_id: str) -> Reply | None:
-    """The stored reply of an attempt, or None.
+    """Return the stored reply of an attempt, or None.
 
     Raises:
         LedgerStorageError: the stored bytes are damaged.
@@ -81,12 +81,12 @@ def reply(db: sqlite3.Connection, attempt_id: str) -> Reply | None:
 
 
 def charged(db: sqlite3.Connection) -> int:
-    """Everything that counts against the budget, in micro-dollars."""
+    """Sum what counts against the budget, in micro-dollars."""
     return int(db.execute("SELECT charged_uusd FROM purse").fetchone()[0])
 
 
 def moving(db: sqlite3.Connection) -> int:
-    """The part of it that is on its way, or not yet parsed, and may become less."""
+    """Sum the part of it that is in flight or not yet parsed, and may become less."""
     return int(
         db.execute(
             "SELECT coalesce(sum(charge_uusd), 0) FROM attempt WHERE state IN ('open', 'received')"
@@ -95,7 +95,7 @@ def moving(db: sqlite3.Connection) -> int:
 
 
 def status(db: sqlite3.Connection) -> list[str]:
-    """The figures of a ledger, as lines that people read."""
+    """List the figures of a ledger as lines for people."""
 
     def count(query: str) -> dict[str, int]:
         return {str(row[0]): int(row[1]) for row in db.execute(query)}

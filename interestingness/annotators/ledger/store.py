@@ -1,4 +1,4 @@
-"""The ledger as the engine sees it: open it, reserve, tell what came back, close it.
+"""The ledger's interface for the engine: open, reserve, record replies, close.
 
 Coroutines return once what they were told is committed; anything that only reads is a plain
 method. Coroutines of one `Ledger` belong to one event loop at a time; ``stimulus`` and the readers
@@ -127,7 +127,7 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Commit what is queued; what is still open is in doubt from now on. Twice is fine."""
+        """Commit what is queued; open attempts become in doubt. Safe to call twice."""
         if not self._open:
             return
         self._open = False
@@ -148,7 +148,7 @@ class Ledger:
     # ---- what is there -------------------------------------------------------------------------
 
     def need(self, tasks: Iterable[Task]) -> Need:
-        """What is there and what would be bought; see `Need`.
+        """Return what is answered and what would be bought; see `Need`.
 
         Tasks of one key are asked once, and the answer is exported for each of their subjects.
         """
@@ -163,7 +163,7 @@ class Ledger:
         return self._read(do)
 
     def table(self, kind: str, tasks: Iterable[Task] | None = None) -> pa.Table:
-        """Answers as a table; see `export.table`."""
+        """Return answers as a table; see `export.table`."""
         from interestingness.annotators.ledger import export
 
         given = None if tasks is None else list(tasks)
@@ -191,7 +191,7 @@ class Ledger:
         return self._write(do).result()
 
     def reply(self, attempt_id: str) -> Reply | None:
-        """The stored reply of an attempt, or None."""
+        """Return the stored reply of an attempt, or None."""
         return self._read(lambda db: queries.reply(db, attempt_id))
 
     @property
@@ -292,15 +292,15 @@ class Ledger:
         )
 
     async def free(self, attempt_id: str, detail: str) -> bool:
-        """It was certainly not charged: the reserve is given back, and it may be asked again."""
+        """Mark as certainly not charged: the reserve is given back; it may be asked again."""
         return await self._committed(lambda db: attempts.free(db, self.rules, attempt_id, detail))
 
     async def doubt(self, attempt_id: str, detail: str) -> bool:
-        """It may have been charged: the reserve stays, and it is not asked again by itself."""
+        """Mark as perhaps charged: the reserve stays, and it is not asked again automatically."""
         return await self._committed(lambda db: attempts.doubt(db, self.rules, attempt_id, detail))
 
     def event(self, kind: str, data: Mapping[str, JSON] | None = None) -> None:
-        """Write down that something happened; does not wait for the commit."""
+        """Record an event; does not wait for the commit."""
         self._write(lambda db: attempts.event(db, self.rules, kind, None, data))
 
     def stimulus(self, source: str, transcode: str, make: Callable[[], bytes]) -> bytes:
@@ -345,7 +345,7 @@ class Ledger:
         batch_id: str | None = None,
         facts: Mapping[str, JSON] | None = None,
     ) -> None:
-        """Write down how far a batch is; see `batches.move_part`."""
+        """Record the state of a batch; see `batches.move_part`."""
         await self._committed(
             lambda db: batches.move_part(
                 db, name, state, file_id=file_id, batch_id=batch_id, facts=facts
@@ -353,7 +353,7 @@ class Ledger:
         )
 
     def parts(self) -> list[batches.BatchPart]:
-        """All batches of this ledger, oldest first."""
+        """Return all batches of this ledger, the oldest first."""
         return self._read(batches.parts)
 
     # ---- inside --------------------------------------------------------------------------------

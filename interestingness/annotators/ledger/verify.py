@@ -1,4 +1,4 @@
-"""Is the ledger what it should be, and do its labels say what the stored answers say?"""
+"""Check that the ledger is sound and that its labels match the stored answers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RULES = {
 
 
 def problems(db: sqlite3.Connection, parse: Parse, parser_version: str) -> Iterator[str]:
-    """Findings, one line each; nothing if the ledger is sound.
+    """List problems, one line each; none if the ledger is sound.
 
     Args:
         parse: makes a verdict of a task and its reply.
@@ -62,7 +62,7 @@ def problems(db: sqlite3.Connection, parse: Parse, parser_version: str) -> Itera
 
 
 def _other_labels(db: sqlite3.Connection, parse: Parse, parser_version: str) -> Iterator[str]:
-    """Labels and rejects made again must be those that are there."""
+    """Compare labels and rejects with those rebuilt from the replies."""
     old = of_other_parsers(db, parser_version)
     if old:
         yield (
@@ -84,7 +84,7 @@ def _other_labels(db: sqlite3.Connection, parse: Parse, parser_version: str) -> 
 
 
 def of_other_parsers(db: sqlite3.Connection, parser_version: str) -> int:
-    """Labels and rejects of another version of the parser."""
+    """Count labels and rejects of another version of the parser."""
     query = (
         "SELECT (SELECT count(*) FROM label WHERE parser != ?1)"
         " + (SELECT count(*) FROM reject WHERE parser != ?1)"

@@ -1,4 +1,4 @@
-"""The one thread that talks to the database; what waits together is committed together.
+"""The only thread that writes to the database; queued work is committed in groups.
 
 Each piece of work runs inside its own savepoint, so that one that fails takes nothing with it, and
 its future is resolved only after the commit, that is after ``fsync``. If a group cannot be
@@ -138,13 +138,13 @@ class Writer:
 
 
 def _code(error: Exception) -> int | None:
-    """SQLite's primary result code."""
+    """Return SQLite's primary result code."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
 
 
 def unwritable(path: Path, why: str) -> LedgerStorageError:
-    """The error for a disk that takes nothing more."""
+    """Make the error for a full or failing disk."""
     return LedgerStorageError(
         f"{path}: {why}",
         expected="a disk with free space that can be written and read",

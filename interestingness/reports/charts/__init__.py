@@ -1,5 +1,5 @@
 """Figures of studies as HTML with SVG: fluid in width, coloured by the page's CSS, no script.
 
-Text keeps its size on a phone because no chart is scaled: x is in per cent of what room there is,
-y in pixels. What must be a path lies in a nested SVG that alone is stretched.
+Text keeps its size on a phone because no chart is scaled: x is in per cent of the width, y in
+pixels. Paths are in a nested SVG, which alone is stretched.
 """

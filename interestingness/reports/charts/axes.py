@@ -25,14 +25,14 @@ class Axis:
     log: bool = False
 
     def at(self, value: float) -> float:
-        """Where a value lies: 0 at the low end, 1 at the high end; beyond the ends too."""
+        """Return a value's position: 0 at the low end, 1 at the high end; it may lie beyond."""
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
 
 def linear(values: Iterable[float], *, kind: Kind = "number", ticks: int = 5) -> Axis:
-    """An axis whose ends are ticks.
+    """Make an axis whose ends are ticks.
 
     Args:
         values: what it must hold; those that are not finite are ignored.
@@ -57,7 +57,7 @@ def linear(values: Iterable[float], *, kind: Kind = "number", ticks: int = 5) ->
 
 
 def logarithmic(values: Iterable[float]) -> Axis:
-    """An axis of ratios; values that are not positive are ignored."""
+    """Make an axis of ratios; values that are not positive are ignored."""
     finite = [float(v) for v in values if math.isfinite(v) and v > 0] or [1.0, 10.0]
     low, high = min(finite), max(finite)
     if high / low < 1.5:
@@ -76,13 +76,13 @@ def logarithmic(values: Iterable[float]) -> Axis:
 
 
 def round_step(least: float) -> float:
-    """The first of 1, 2, 2.5, 5 times a power of ten that is not below ``least``."""
+    """Return the first of 1, 2, 2.5, 5 times a power of ten that is not below ``least``."""
     size = 10.0 ** math.floor(math.log10(least))
     return next(size * m for m in (1, 2, 2.5, 5, 10) if size * m >= least * 0.999999)
 
 
 def tick_text(value: float, kind: Kind) -> str:
-    """A tick as short as it can be, with a true minus sign; shares without their sign."""
+    """Format a tick as short as possible, with a true minus sign; shares without "%"."""
     if kind == "percent":
         value = 100 * value
     value = 0.0 if abs(value) < 1e-12 else value
@@ -92,5 +92,5 @@ def tick_text(value: float, kind: Kind) -> str:
 
 
 def unit(kind: Kind) -> str:
-    """What stands behind an axis title: ", %" and the like."""
+    """Return the unit after an axis title, such as ", %"."""
     return {"percent": ", %", "seconds": ", s", "dollars": ", $"}.get(kind, "")

@@ -1,4 +1,4 @@
-"""Numbers by category as lanes, or by bin as columns."""
+"""Draw numbers by category as lanes, or by bin as columns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHORT = 6
 
 
 def bars_chart(chart: Bars) -> Markup:
-    """Columns where labels are short, like the edges of bins; lanes where they are names."""
+    """Draw columns where labels are short, like the edges of bins; lanes where they are names."""
     short = max(map(len, chart.labels), default=0) <= SHORT
     if len(chart.labels) > MOST_LANES or (short and len(chart.labels) > 2):
         return _columns(chart)

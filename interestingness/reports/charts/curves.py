@@ -1,4 +1,4 @@
-"""Lines over a common axis, with bands; each is named at its end, or below on a narrow page."""
+"""Draw lines over a common axis, with bands; each is named at its end or below the plot."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LETTER = 7.0
 
 
 def curves_chart(chart: Curves) -> Markup:
-    """All curves in one plot."""
+    """Draw all curves in one plot."""
     xs = np.concatenate([[], *(np.asarray(c.x, float) for c in chart.curves)])
     x_axis = logarithmic(xs) if chart.log_x else linear(xs, kind=chart.x_kind)
     known = [part for c in chart.curves for part in (c.y, c.low, c.high) if part is not None]
@@ -63,7 +63,7 @@ def curves_chart(chart: Curves) -> Markup:
 
 
 class _Place:
-    """Where points lie: x in per cent, y in pixels."""
+    """Positions of points: x in per cent, y in pixels."""
 
     def __init__(self, x_axis: Axis, y_axis: Axis) -> None:
         self.x_axis, self.y_axis = x_axis, y_axis
@@ -74,7 +74,7 @@ class _Place:
     def runs(
         self, x: NDArray[np.float64], y: NDArray[np.float64]
     ) -> list[list[tuple[float, float]]]:
-        """Unbroken pieces of a line, in order of x; a NaN breaks it."""
+        """Return the unbroken pieces of a line, in order of x; a NaN breaks it."""
         found: list[list[tuple[float, float]]] = [[]]
         for i in np.argsort(np.asarray(x, float), kind="stable"):
             drawable = np.isfinite(x[i]) and np.isfinite(y[i]) and (x[i] > 0 or not self.x_axis.log)
@@ -87,7 +87,7 @@ class _Place:
     def bands(
         self, curve: Curve
     ) -> list[tuple[list[tuple[float, float]], list[tuple[float, float]]]]:
-        """Lower and upper edge of each unbroken piece of a band."""
+        """Return the lower and upper edge of each unbroken piece of a band."""
         if curve.low is None or curve.high is None:
             return []
         whole = np.isfinite(curve.low) & np.isfinite(curve.high)
@@ -110,7 +110,7 @@ def _grid(x_axis: Axis, y_axis: Axis, chart: Curves) -> list[str]:
 
 
 def _names(curves: Sequence[Curve], place: _Place) -> list[str]:
-    """Names at the ends of the lines, moved apart where several lines end side by side."""
+    """Draw names at the ends of the lines, moved apart where several lines end close by."""
     ends: list[tuple[float, float, int]] = []
     for i, curve in enumerate(curves):
         if runs := place.runs(curve.x, curve.y):
@@ -132,7 +132,7 @@ def _names(curves: Sequence[Curve], place: _Place) -> list[str]:
 
 
 def _side_by_side(ends: Sequence[tuple[float, float, int]]) -> list[list[tuple[float, float, int]]]:
-    """Ends in order of x, parted where the next is farther off than a name is wide."""
+    """Group ends in order of x; a gap wider than a name starts a new group."""
     found: list[list[tuple[float, float, int]]] = []
     for end in ends:
         if found and end[0] - found[-1][-1][0] < NAME:
@@ -143,7 +143,7 @@ def _side_by_side(ends: Sequence[tuple[float, float, int]]) -> list[list[tuple[f
 
 
 def spread(heights: Sequence[float], apart: float, most: float) -> list[float]:
-    """Ascending heights moved as little as need be so that neighbours are ``apart``.
+    """Move ascending heights as little as possible so that neighbours are ``apart``.
 
     Least squares under the constraint, which is an isotonic regression.
 
@@ -161,7 +161,7 @@ def spread(heights: Sequence[float], apart: float, most: float) -> list[float]:
 
 
 def _spoken(chart: Curves) -> str:
-    """First and last value of each curve."""
+    """Describe the first and last value of each curve."""
     said = []
     for curve in chart.curves:
         known = np.flatnonzero(np.isfinite(curve.y))

@@ -1,4 +1,4 @@
-"""Any figure of a study → HTML."""
+"""Draw any figure of a study as HTML."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from interestingness.studies.result import (
 
 
 def draw(figure: Figure, *, thumbnail: Callable[[str], str | None]) -> Markup:
-    """The figure without title and caption; a sentence where it has nothing to show.
+    """Draw the figure without title and caption; return a sentence if it is empty.
 
     Args:
         figure: values of a study.
@@ -44,7 +44,7 @@ def draw(figure: Figure, *, thumbnail: Callable[[str], str | None]) -> Markup:
 
 
 def is_empty(figure: Figure) -> bool:
-    """Whether no mark would be drawn."""
+    """Check whether no mark would be drawn."""
     match figure:
         case IntervalChart():
             return not figure.rows
@@ -59,7 +59,7 @@ def is_empty(figure: Figure) -> bool:
 
 
 def is_wide(figure: Figure) -> bool:
-    """Whether it needs the whole width of the page on a desktop."""
+    """Check whether it needs the whole width of the page on a desktop."""
     match figure:
         case Scatter():
             return not any(figure.axes)

@@ -1,4 +1,4 @@
-"""A table whose cells are coloured: blue above the middle, orange below."""
+"""Draw a table with coloured cells: blue above the middle, orange below."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEAST_SPAN: dict[Kind, float] = {"percent": 0.2, "number": 0.4, "signed": 0.4}
 
 
 def heat_map(chart: HeatMap) -> Markup:
-    """Rows by columns with the number in each cell; wide ones scroll in their box."""
+    """Draw rows by columns with the number in each cell; wide ones scroll in their box."""
     values = np.asarray(chart.values, dtype=np.float64)
     away = np.abs(values - chart.middle)
     span = max(LEAST_SPAN.get(chart.kind, 0.0), float(np.nanmax(away, initial=0.0))) or 1.0

@@ -1,4 +1,4 @@
-"""Estimates on their intervals, one line each, below lines to compare with."""
+"""Draw estimates on their intervals, one line each, with lines to compare with."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_ROWS = 40
 
 
 def interval_chart(chart: IntervalChart) -> Markup:
-    """Label, dot on its interval or on ± 1 SD, and the number; a grid that fits any width."""
+    """Draw label, dot on its interval or on ± 1 SD, and number in a grid of any width."""
     axis = axis_of(chart)
     names, _ = lines_named(axis, chart.lines)
     cells = [Markup('<i class="over"></i>'), names, Markup("<i></i>")]
@@ -33,19 +33,19 @@ def interval_chart(chart: IntervalChart) -> Markup:
 
 
 def axis_of(chart: IntervalChart) -> Axis:
-    """An axis that holds all intervals and all lines to compare with."""
+    """Make an axis that holds all intervals and all lines to compare with."""
     values = [v for _, estimate in chart.rows for v in _ends(estimate)]
     return linear([*values, *chart.lines.values()], kind=chart.kind)
 
 
 def lanes(cells: Sequence[Markup], *, rows: int) -> Markup:
-    """Cells as lanes, three in a row; many rows scroll in a box of their own."""
+    """Draw cells as lanes, three in a row; many rows scroll in a box of their own."""
     box = Markup('<div class="scroll tall" tabindex="0">{}</div>') if rows > MOST_ROWS else "{}"
     return Markup(box).format(Markup('<div class="lanes">{}</div>').format(Markup("").join(cells)))
 
 
 def lane(label: str, row: Markup, number: str) -> list[Markup]:
-    """Name, picture and number of one lane; what the number may be follows it more softly."""
+    """Draw name, picture and number of one lane; the interval follows in a lighter colour."""
     first, _, rest = number.partition(" ")
     return [
         Markup('<span class="of"><bdi>{}</bdi></span>').format(breakable(label)),
@@ -55,7 +55,7 @@ def lane(label: str, row: Markup, number: str) -> list[Markup]:
 
 
 def axis_below(axis: Axis, kind: Kind) -> Markup:
-    """The ticks of lanes, as a picture of its own below them."""
+    """Draw the ticks of lanes, as a picture of its own below them."""
     parts = []
     for tick in axis.ticks:
         x = 100 * axis.at(tick)
@@ -66,7 +66,7 @@ def axis_below(axis: Axis, kind: Kind) -> Markup:
 def lane_picture(
     axis: Axis, chart: IntervalChart, label: str, estimate: Interval | Spread
 ) -> Markup:
-    """One estimate as a dot on its interval, across the lines to compare with."""
+    """Draw one estimate as a dot on its interval, across the lines to compare with."""
     parts = [svg.upright("track", 100 * axis.at(tick)) for tick in axis.ticks]
     for i, value in enumerate(chart.lines.values()):
         parts.append(svg.upright(f"compare c{_colour(i)}", 100 * axis.at(value)))
@@ -81,7 +81,7 @@ def lane_picture(
 
 
 def lines_named(axis: Axis, lines: Mapping[str, float]) -> tuple[Markup, float]:
-    """Names of the lines above the lanes, one below the other where they are close; and the height.
+    """Draw the names of the lines above the lanes, stacked where they are close.
 
     Returns:
         The picture and its height in pixels.
@@ -106,7 +106,7 @@ def lines_named(axis: Axis, lines: Mapping[str, float]) -> tuple[Markup, float]:
 
 
 def _colour(number: int) -> int:
-    """Lines to compare with take the palette after the colour of the estimates."""
+    """Choose a line's colour: those in the palette after that of the estimates."""
     return 1 + number % (svg.COLOURS - 1)
 
 

@@ -1,4 +1,4 @@
-"""What stands beside a picture: names with their colours, and titles of axes."""
+"""Draw what is beside a picture: names with their colours, and titles of axes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from interestingness.reports.text import plain
 
 
 def legend(entries: Sequence[tuple[str, int, str]], *, kind: str = "") -> Markup:
-    """A list of names.
+    """Draw a list of names.
 
     Args:
         entries: name, number in the palette, and mark: "line", "dot" or "square".
@@ -27,7 +27,7 @@ def legend(entries: Sequence[tuple[str, int, str]], *, kind: str = "") -> Markup
 
 
 def axis_title(title: str, *, kind: str = "") -> Markup:
-    """What an axis shows, beside the picture; nothing where the axis has no meaning."""
+    """Write an axis title beside the picture; nothing where the axis has no meaning."""
     if not title:
         return Markup("")
     return Markup('<p class="axis-title {}">{}</p>').format(kind, plain(title, 120))

@@ -1,4 +1,4 @@
-"""Points in the plane by group, some of them as pictures: a map of clusters, two scores."""
+"""Draw points in the plane by group, some as pictures: a map of clusters, two scores."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ COMPACT = 0.6
 
 
 def scatter_chart(chart: Scatter, *, thumbnail: Callable[[str], str | None]) -> Markup:
-    """The points, the largest groups in colours and by name, pictures on top.
+    """Draw the points, the largest groups in colours and by name, pictures on top.
 
     Args:
-        chart: what is drawn; it has a point with a place.
+        chart: what is drawn; at least one point has a position.
         thumbnail: image id → data URI of a small picture, or None.
     """
     known = placed(chart)
@@ -61,7 +61,7 @@ def scatter_chart(chart: Scatter, *, thumbnail: Callable[[str], str | None]) -> 
 
 
 def placed(chart: Scatter) -> NDArray[np.intp]:
-    """Rows of the points that have a place."""
+    """Return the rows of the points that have a position."""
     x, y = (np.asarray(v, dtype=np.float64) for v in (chart.x, chart.y))
     return np.flatnonzero(np.isfinite(x) & np.isfinite(y))
 
@@ -72,14 +72,14 @@ def _axes(chart: Scatter, known: NDArray[np.intp]) -> tuple[Axis, Axis]:
 
 
 def _places(chart: Scatter, known: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """x in per cent and y in pixels of every point, NaN where it has none."""
+    """Compute x in per cent and y in pixels of every point, NaN where it has none."""
     x_axis, y_axis = _axes(chart, known)
     x = [100 * x_axis.at(float(v)) for v in chart.x]
     return np.array(x), np.array([HEIGHT * (1 - y_axis.at(float(v))) for v in chart.y])
 
 
 def _axis(values: NDArray[np.float64], title: str) -> Axis:
-    """Ticks where the axis means something; else just the range with a margin."""
+    """Make an axis with ticks if it has a meaning; else only the range with a margin."""
     if title:
         return linear(values, kind="number")
     low, high = float(values.min()), float(values.max())
@@ -109,7 +109,7 @@ def _point(x: float, y: float, number: int | None, label: str, kind: str) -> str
 
 
 def _photograph(x: float, y: float, uri: str, number: int | None, label: str) -> str:
-    """A small picture in a frame of its group's colour, its middle at the point."""
+    """Draw a small picture in a frame of its group's colour, centred on the point."""
     colour = "other" if number is None else f"c{number % svg.COLOURS}"
     told = escape(plain(label))
     return (
@@ -127,9 +127,9 @@ def _names(
     x: NDArray[np.float64],
     y: NDArray[np.float64],
 ) -> list[str]:
-    """Names of groups in the middle of their points, moved down where they collide.
+    """Draw names of groups in the middle of their points, moved down where they collide.
 
-    Only of groups that lie together: in the middle of one that is all over the map stands nothing.
+    Only compact groups are named: the middle of a scattered group may hold none of its points.
     """
     group = np.asarray(chart.group, dtype=object)
     members = {name: known[group[known] == name] for name in list(number)[:MOST_NAMES]}
@@ -139,7 +139,7 @@ def _names(
         if len(rows) and all(np.std(v[rows]) <= COMPACT * np.std(v[known]) for v in (x, y))
     ]
     if 2 * len(compact) <= len(members):
-        return []  # colours are about something else than places
+        return []  # colours do not follow positions
     parts: list[str] = []
     taken: list[tuple[float, float]] = []
     for name in compact:

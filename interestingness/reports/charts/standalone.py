@@ -1,4 +1,4 @@
-"""A chart of intervals as an SVG file of its own: fixed size, its colours inside."""
+"""Write a chart of intervals as an SVG file: fixed size, its colours inside."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write_interval_svg(path: Path, chart: IntervalChart, *, simulated: str = "")
 
 
 def interval_svg(chart: IntervalChart, *, simulated: str = "") -> str:
-    """The chart with names on the left and numbers on the right of the same lanes as on the page.
+    """Draw the page's lanes with names on their left and numbers on their right.
 
     Args:
         chart: estimates with intervals.
@@ -74,7 +74,7 @@ def interval_svg(chart: IntervalChart, *, simulated: str = "") -> str:
 
 
 def _box(top: float, height: float, picture: Markup) -> str:
-    """A picture in the room between names and numbers."""
+    """Place a picture between names and numbers."""
     place = f'x="{LEFT}" y="{top:g}" width="{WIDTH - LEFT - RIGHT}" height="{height:g}"'
     return f'<svg {place} overflow="visible">{picture}</svg>'
 
