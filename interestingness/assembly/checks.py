@@ -15,7 +15,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from interestingness.assembly.light import import_torchmetrics
 from interestingness.assembly.model_keys import overrides_here, unread_options
-from interestingness.assembly.option_values import shown, wrong_places, wrong_values
+from interestingness.assembly.option_values import show_value, wrong_places, wrong_values
 from interestingness.errors import ConfigError
 from interestingness.runs.renamed import first_name
 
@@ -134,7 +134,7 @@ def absent_groups(config: Mapping[str, Any]) -> Iterator[str]:
         return
     for name in NEEDED:
         if not isinstance(config.get(name), Mapping):
-            given = shown(config.get(name))
+            given = show_value(config.get(name))
             yield f"{name}={given}: expected an option of conf/{name}, like {name}={NEEDED[name]}"
 
 

@@ -119,7 +119,7 @@ def wrong_values(path: str, node: Mapping[str, Any], function: Callable[..., Any
         return
     for name, value in node.items():
         if expected := mismatch(value, hints.get(name, Any), strict=strict):
-            yield f"{path}.{name}={shown(value)}: expected {expected}"
+            yield f"{path}.{name}={show_value(value)}: expected {expected}"
 
 
 def wrong_places(config: Mapping[str, Any]) -> Iterator[str]:
@@ -136,7 +136,7 @@ def wrong_places(config: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(node, Mapping) or name not in node:
             continue
         if expected := mismatch(node[name], kind):
-            yield f"{place}={shown(node[name])}: expected {expected}"
+            yield f"{place}={show_value(node[name])}: expected {expected}"
     model = config.get("model")
     if isinstance(model, Mapping) and model.get("vocabulary", "") is None:
         modalities = model.get("modalities")
@@ -192,12 +192,12 @@ def _becomes_an_object(value: Any) -> bool:
     return isinstance(value, list) and any(map(_becomes_an_object, value))
 
 
-def shown(value: Any) -> str:
+def show_value(value: Any) -> str:
     """Format a value as one would type it."""
     if isinstance(value, list):
-        return f"[{','.join(map(shown, value))}]"
+        return f"[{','.join(map(show_value, value))}]"
     if isinstance(value, Mapping):
-        return f"{{{','.join(f'{name}:{shown(inner)}' for name, inner in value.items())}}}"
+        return f"{{{','.join(f'{name}:{show_value(inner)}' for name, inner in value.items())}}}"
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)

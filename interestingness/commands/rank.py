@@ -21,7 +21,7 @@ from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.images import Skips
 from interestingness.data.part import Part
 from interestingness.datasets.photographs import Photographs, find_photographs
-from interestingness.datasets.star_sidecars import told, write_sidecar
+from interestingness.datasets.star_sidecars import describe_counts, write_sidecar
 from interestingness.disk import writable_cache
 from interestingness.errors import ConfigError, DataError
 from interestingness.models.backbone import PHOTOGRAPHS, check_domain
@@ -149,7 +149,7 @@ def write_stars(photographs: Photographs, ranking: Ranking) -> str:
             counts["no file" if path is None else write_sidecar(path, given)] += 1
         except OSError:
             counts["not written"] += 1
-    return told(counts)
+    return describe_counts(counts)
 
 
 def check_photographs(named: NamedScorer) -> None:

@@ -45,7 +45,7 @@ def write_sidecar(photo: Path, stars: int) -> str:
     return "written"
 
 
-def told(counts: Counter[str]) -> str:
+def describe_counts(counts: Counter[str]) -> str:
     """Summarise the results for all photographs in one line."""
     names = {
         "written": "sidecars written",

@@ -16,18 +16,18 @@ from interestingness.studies.result import Cell, Column, Kind, Spread, Table
 NONE = "–"
 
 
-def written(cell: Cell, kind: Kind) -> str:
+def format_cell(cell: Cell, kind: Kind) -> str:
     """Format a cell for people: "73.4 ± 3.4", "80.8 [76.7, 84.5]", "–" where there is nothing."""
     value = native(cell)
     if isinstance(value, Spread):
-        mean = written(value.mean, kind)
+        mean = format_cell(value.mean, kind)
         lonely = mean == NONE or math.isnan(value.sd)
-        return mean if lonely else f"{mean} ± {written(value.sd, kind).lstrip('+')}"
+        return mean if lonely else f"{mean} ± {format_cell(value.sd, kind).lstrip('+')}"
     if isinstance(value, Interval):
-        estimate = written(value.estimate, kind)
+        estimate = format_cell(value.estimate, kind)
         if estimate == NONE or math.isnan(value.low):
             return estimate
-        return f"{estimate} [{written(value.low, kind)}, {written(value.high, kind)}]"
+        return f"{estimate} [{format_cell(value.low, kind)}, {format_cell(value.high, kind)}]"
     if value is None or value == "":
         return NONE
     if isinstance(value, bool):
@@ -39,7 +39,7 @@ def written(cell: Cell, kind: Kind) -> str:
 
 def cell_text(cell: Cell, kind: Kind) -> str:
     """Format a cell of a displayed table: a missing text leaves its cell empty."""
-    text = written(cell, kind)
+    text = format_cell(cell, kind)
     return "" if kind == "text" and text == NONE else text
 
 
@@ -55,12 +55,12 @@ def heading(column: Column) -> str:
     return column.title + unit(column.kind)
 
 
-def shown(table: Table) -> list[Column]:
+def visible_columns(table: Table) -> list[Column]:
     """Select the columns in which some row has a cell; all if none has."""
     filled = [
         column
         for column in table.columns
-        if any(written(row.get(column.name), column.kind) != NONE for row in table.rows)
+        if any(format_cell(row.get(column.name), column.kind) != NONE for row in table.rows)
     ]
     return filled or list(table.columns)
 

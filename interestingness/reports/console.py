@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from interestingness.reports.cells import cell_text, groups, heading, shown
+from interestingness.reports.cells import cell_text, groups, heading, visible_columns
 from interestingness.reports.text import plain, plural
 from interestingness.studies.result import Column, StudyResult, Table
 
@@ -73,7 +73,7 @@ def _print_simulation(sentence: str, console: Console) -> None:
 def print_table(table: Table, *, console: Console | None = None) -> None:
     """Print a table with as many of its columns as the terminal holds; say which are left out."""
     console = console or Console()
-    every = shown(table)
+    every = visible_columns(table)
     parts = groups([[cell_text(r.get(c.name), c.kind) for c in every] for r in table.rows[:LINES]])
     body = [row for _, rows in parts for row in rows]
     if body and len(body[0]) < len(every):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from interestingness.reports.cells import cell_text, groups, heading, shown
+from interestingness.reports.cells import cell_text, groups, heading, visible_columns
 from interestingness.reports.charts.draw import draw, is_wide
 from interestingness.reports.table_files import write_table_files
 from interestingness.reports.templating import environment, flatten, stylesheet, write_html
@@ -59,7 +59,7 @@ class _TableView:
     @property
     def helps(self) -> list[Column]:
         """Select columns that need a definition."""
-        return [column for column in shown(self.table) if column.help]
+        return [column for column in visible_columns(self.table) if column.help]
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def render_figure(figure: Figure, *, picture: Picture) -> str:
 
 
 def _view(table: Table, *, first: bool) -> _TableView:
-    columns = shown(table)
+    columns = visible_columns(table)
     rows = [[cell_text(row.get(c.name), c.kind) for c in columns] for row in table.rows[:ROWS]]
     parts = groups(rows)
     body = [row for _, members in parts for row in members]

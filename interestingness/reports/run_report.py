@@ -9,7 +9,7 @@ from interestingness.evaluation.results import (
     Mistake,
     RankedImage,
 )
-from interestingness.reports.cells import written
+from interestingness.reports.cells import format_cell
 from interestingness.reports.reasons import Reason
 from interestingness.reports.run_figures import INTERVALS, interval_of, row_name, run_figures
 from interestingness.reports.text import plural
@@ -70,7 +70,7 @@ def _headline(evaluation: Evaluation) -> tuple[str, str] | None:
     main = evaluation.main_result
     if main is None:
         return None
-    return f"{written(main.accuracy.value, 'percent')} %", f"accuracy against {main.name}"
+    return f"{format_cell(main.accuracy.value, 'percent')} %", f"accuracy against {main.name}"
 
 
 def _answer(evaluation: Evaluation) -> str:
@@ -81,10 +81,10 @@ def _answer(evaluation: Evaluation) -> str:
     if main is None:
         said = [f"{tested}; no reference can be compared with."]
     else:
-        accuracy = written(interval_of(main.accuracy), "percent")
-        beside = f"chance is {written(main.chance, 'percent')} %"
+        accuracy = format_cell(interval_of(main.accuracy), "percent")
+        beside = f"chance is {format_cell(main.chance, 'percent')} %"
         if main.ceiling:
-            beside += f", one person reaches {written(main.ceiling.accuracy, 'percent')} %"
+            beside += f", one person reaches {format_cell(main.ceiling.accuracy, 'percent')} %"
         said = [f"Accuracy against {main.name} is {accuracy} %; {beside}. {tested}."]
     learnt = [r.name for r in evaluation.references if r.learnt]
     others = [r.name for r in able if not r.learnt]
@@ -181,7 +181,7 @@ def _extremes(evaluation: Evaluation) -> list[Gallery]:
     note = f"Of {plural(evaluation.images, 'test image')}: score, and share that scores lower."
 
     def shown(image: RankedImage) -> Shown:
-        score, share = written(image.score, "number"), int(100 * image.percentile)
+        score, share = format_cell(image.score, "number"), int(100 * image.percentile)
         return Shown(image.image_id, f"{score} · {share} %")
 
     groups = {
@@ -199,10 +199,12 @@ def _mistakes(evaluation: Evaluation, reasons: Mapping[str, Sequence[Reason]]) -
     main = str(evaluation.main)
 
     def shown(m: Mistake) -> ShownPair:
-        text = "" if m.consensus is None else f"{written(m.consensus, 'percent')} % of votes agree"
+        text = (
+            "" if m.consensus is None else f"{format_cell(m.consensus, 'percent')} % of votes agree"
+        )
         return ShownPair(
-            Shown(m.left, written(m.left_score, "number")),
-            Shown(m.right, written(m.right_score, "number")),
+            Shown(m.left, format_cell(m.left_score, "number")),
+            Shown(m.right, format_cell(m.right_score, "number")),
             text,
             _voices(reasons.get(m.pair_id, ())),
             (("the model", m.probability), (main, m.preference)),

@@ -12,7 +12,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from interestingness.disk import appear
-from interestingness.reports.cells import heading, native, shown, written
+from interestingness.reports.cells import format_cell, heading, native, visible_columns
 from interestingness.reports.text import plain
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.result import Spread, Table
@@ -47,13 +47,13 @@ def _write_bytes(data: bytes, path: Path) -> None:
 
 def markdown(table: Table) -> str:
     """Render the table in Markdown, with the definitions of its columns and its notes."""
-    columns = shown(table)
+    columns = visible_columns(table)
     lines = [
         f"## {_escaped(table.title)}",
         "",
         _line(heading(c) for c in columns),
         _line("---" if c.kind == "text" else "---:" for c in columns),
-        *(_line(written(row.get(c.name), c.kind) for c in columns) for row in table.rows),
+        *(_line(format_cell(row.get(c.name), c.kind) for c in columns) for row in table.rows),
         "",
         *(f"- {_escaped(c.title)}: {_escaped(c.help)}" for c in columns if c.help),
         *(f"- {_escaped(note)}" for note in table.notes),

@@ -10,7 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from interestingness.disk import appear
-from interestingness.reports.cells import written
+from interestingness.reports.cells import format_cell
 from interestingness.reports.text import breakable, inline, plain, plural
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -26,7 +26,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        written=written,
+        written=format_cell,
         plain=plain,
         inline=inline,
         plural=plural,

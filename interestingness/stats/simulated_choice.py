@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import overload
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
-Array = NDArray[np.float64]
+from interestingness.schema import Array
 
 
 @overload

@@ -10,7 +10,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from interestingness.assembly.checks import check, plain
-from interestingness.assembly.option_values import mismatch, shown
+from interestingness.assembly.option_values import mismatch, show_value
 from interestingness.cli import conf_folder
 from interestingness.errors import ConfigError
 from interestingness.labels.source import LabelSource
@@ -143,4 +143,4 @@ def test_types(value: Any, kind: Any, strict: bool, fits: bool) -> None:
 
 
 def test_values_are_shown_as_one_types_them() -> None:
-    assert shown({"a": [True, None, 1.5]}) == "{a:[true,null,1.5]}"
+    assert show_value({"a": [True, None, 1.5]}) == "{a:[true,null,1.5]}"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from interestingness.reports.cells import cell_text, groups, heading, shown, written
+from interestingness.reports.cells import cell_text, format_cell, groups, heading, visible_columns
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.result import Column, Kind, Spread, Table
 
@@ -47,7 +47,7 @@ NAN = float("nan")
     ],
 )
 def test_a_cell(cell: Any, kind: Kind, expected: str) -> None:
-    assert written(cell, kind) == expected
+    assert format_cell(cell, kind) == expected
 
 
 def test_only_texts_leave_their_cell_empty() -> None:
@@ -67,6 +67,9 @@ def test_names_that_repeat_are_told_once() -> None:
 def test_units_are_in_the_heading_and_empty_columns_are_not_shown() -> None:
     columns = [Column("a", "accuracy", "percent"), Column("b", "price", "dollars")]
     assert [heading(c) for c in columns] == ["accuracy, %", "price, $"]
-    assert shown(Table("t", "t", columns, [{"a": 0.5, "b": NAN}, {"a": None}])) == columns[:1]
-    assert shown(Table("t", "t", columns, [])) == columns
-    assert shown(Table("t", "t", columns, [{"a": None}])) == columns
+    assert (
+        visible_columns(Table("t", "t", columns, [{"a": 0.5, "b": NAN}, {"a": None}]))
+        == columns[:1]
+    )
+    assert visible_columns(Table("t", "t", columns, [])) == columns
+    assert visible_columns(Table("t", "t", columns, [{"a": None}])) == columns

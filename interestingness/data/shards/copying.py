@@ -25,7 +25,13 @@ from interestingness.data.shards.layout import (
     ShardManifest,
     read_manifest,
 )
-from interestingness.data.shards.remote import Unreachable, join_url, read_url, shown, stream_bytes
+from interestingness.data.shards.remote import (
+    Unreachable,
+    join_url,
+    read_url,
+    stream_bytes,
+    without_password,
+)
 from interestingness.disk import appearing, naming
 from interestingness.errors import ShardError
 
@@ -72,7 +78,7 @@ def copy_shards(
             raise
         say(f"{error.found}; the copy of before serves: {earlier}")
         return earlier
-    manifest = ShardManifest.from_json(text, where=shown(where))
+    manifest = ShardManifest.from_json(text, where=without_password(where))
     root = cache / f"copy-{hashlib.sha256(text).hexdigest()[:16]}"
     work = root.with_name(f".{root.name}")
     for folder in (root, work):
@@ -130,7 +136,7 @@ def _fetch(url: str, path: Path, file: ShardFile, tell: Callable[[int], None]) -
             raise Unreachable.of(url, ConnectionError(f"ends after {size} of {file.bytes} bytes"))
         if digest.hexdigest() != file.sha256:
             raise ShardError(
-                f"{shown(url)}: does not match its manifest ({size} bytes)",
+                f"{without_password(url)}: does not match its manifest ({size} bytes)",
                 expected=f"{file.bytes} bytes with hash {file.sha256[:16]}…",
                 todo="run it again, which goes on here; upload the folder again if it stays so",
             )
@@ -165,7 +171,7 @@ def _check_room(url: str, root: Path, files: list[ShardFile]) -> None:
     free = shutil.disk_usage(root).free
     if wanted > free:
         raise ShardError(
-            f"{shown(url)}: {wanted / 1e6:,.1f} MB are to be copied to {root}, where "
+            f"{without_password(url)}: {wanted / 1e6:,.1f} MB are to be copied to {root}, where "
             f"{free / 1e6:,.1f} MB are free",
             expected="room for a copy, which every epoch reads",
             todo="name a larger disk (INTERESTINGNESS_CACHE), or data.copy=false streams the "

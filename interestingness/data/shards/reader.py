@@ -16,7 +16,7 @@ import pyarrow as pa
 from interestingness.data.shards.index import ShardIndex
 from interestingness.data.shards.layout import INDEX, MANIFEST, ShardManifest, read_manifest
 from interestingness.data.shards.local import LocalShards, check_size
-from interestingness.data.shards.remote import is_url, join_url, read_url, shown
+from interestingness.data.shards.remote import is_url, join_url, read_url, without_password
 from interestingness.data.shards.targets import JoinedTargets, PairTargets, join
 from interestingness.errors import ShardError
 from interestingness.schema import Pairs
@@ -46,7 +46,7 @@ class PairShards:
         self.local: LocalShards | None = None
         if is_url(self.root):
             url = join_url(self.root, MANIFEST)
-            self.manifest = ShardManifest.from_json(read_url(url), where=shown(url))
+            self.manifest = ShardManifest.from_json(read_url(url), where=without_password(url))
             path = _fetch_index(join_url(self.root, INDEX), self.manifest)
             weakref.finalize(self, _remove, path, os.getpid())
             self.index = ShardIndex(path, self.manifest)
@@ -91,7 +91,7 @@ def _fetch_index(url: str, manifest: ShardManifest) -> Path:
     data = read_url(url)
     if hashlib.sha256(data).hexdigest() != manifest.index.sha256:
         raise ShardError(
-            f"{shown(url)}: does not match its manifest ({len(data)} bytes)",
+            f"{without_password(url)}: does not match its manifest ({len(data)} bytes)",
             expected=f"{manifest.index.bytes} bytes with hash {manifest.index.sha256[:16]}…",
             todo="upload the folder again",
         )

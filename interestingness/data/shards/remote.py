@@ -45,8 +45,9 @@ class Unreachable(ShardError):
         todo = "check the address, or name a local folder"
         if isinstance(error, ImportError):
             todo = "pip install the package that it names"
+        name = without_password(url)
         made = cls(
-            f"{shown(url)}: cannot be read ({reason.replace(url, shown(url))})",
+            f"{name}: cannot be read ({reason.replace(url, name)})",
             expected="a file behind a URL that fsspec opens",
             todo=todo,
         )
@@ -79,7 +80,7 @@ def join_url(root: str, name: str) -> str:
     return f"{root.rstrip('/')}/{name}"
 
 
-def shown(url: str) -> str:
+def without_password(url: str) -> str:
     """Return the URL without user and password, for messages."""
     parts = urlsplit(url)
     if "@" not in parts.netloc:
@@ -156,7 +157,7 @@ def stream_members(url: str, shard: ShardFile) -> Iterator[tuple[Member, bytes]]
                 member = parse_member(sample["fname"])
                 if member is None:
                     raise ShardError(
-                        f"{shown(url)}: a member named {sample['fname']!r}",
+                        f"{without_password(url)}: a member named {sample['fname']!r}",
                         expected="<pair_id>.left.jpg, <pair_id>.right.jpg and <pair_id>.json only",
                         todo=f"`{VERIFY}` a local copy; do not unpack it",
                     )
@@ -176,7 +177,7 @@ def stream_members(url: str, shard: ShardFile) -> Iterator[tuple[Member, bytes]]
 
 def _cut(url: str, what: str) -> ShardError:
     return ShardError(
-        f"{shown(url)}: {what}",
+        f"{without_password(url)}: {what}",
         expected="a whole shard",
         todo=f"copy the folder and run `{VERIFY}` on the copy; upload what is damaged again",
     )

@@ -20,7 +20,7 @@ from interestingness.data.plan import shuffled_shards
 from interestingness.data.shards.layout import Member
 from interestingness.data.shards.local import RawPairs
 from interestingness.data.shards.reader import PairShards
-from interestingness.data.shards.remote import shown, stream_members
+from interestingness.data.shards.remote import stream_members, without_password
 from interestingness.errors import ShardError
 
 _SIDE = {"left": 0, "right": 1}
@@ -145,7 +145,7 @@ class StreamedEpoch:
                 yield _Pair(first + at, (left, half.pop(member.pair_id)), (right, data))
         if found != len(place):
             raise ShardError(
-                f"{shown(url)}: lacks {len(place) - found} pairs that the index has",
+                f"{without_password(url)}: lacks {len(place) - found} pairs that the index has",
                 expected="a shard and an index that were written together",
                 todo="upload the folder again",
             )
@@ -154,7 +154,7 @@ class StreamedEpoch:
 def _check(url: str, member: Member, found: int, expected: int) -> None:
     if found != expected:
         raise ShardError(
-            f"{shown(url)}: {member.role} of pair {member.pair_id} has {found} bytes",
+            f"{without_password(url)}: {member.role} of pair {member.pair_id} has {found} bytes",
             expected=f"{expected} bytes, as the index says",
             todo="upload the folder again",
         )

@@ -6,7 +6,7 @@ import math
 
 from markupsafe import Markup, escape
 
-from interestingness.reports.cells import written
+from interestingness.reports.cells import format_cell
 from interestingness.reports.charts import svg
 from interestingness.reports.charts.axes import linear, tick_text
 from interestingness.reports.charts.intervals import axis_below, lane, lanes
@@ -31,7 +31,7 @@ def _lanes(chart: Bars) -> Markup:
     zero = 100 * axis.at(0.0)
     cells: list[Markup] = []
     for label, value in zip(chart.labels, chart.values, strict=True):
-        number = written(value, chart.kind)
+        number = format_cell(value, chart.kind)
         parts = [svg.upright("track", zero)]
         if math.isfinite(value):
             start, end = sorted((zero, 100 * axis.at(value)))
@@ -62,7 +62,7 @@ def _columns(chart: Bars) -> Markup:
         middle = (i + 0.5) * step
         if math.isfinite(value):
             top, bottom = sorted((y(value), y(0.0)))
-            told = escape(f"{label}: {written(value, chart.kind)}")
+            told = escape(f"{label}: {format_cell(value, chart.kind)}")
             parts.append(
                 f'<rect class="column" x="{i * step + 0.06 * step:.2f}%" '
                 f'width="{0.88 * step:.2f}%" y="{top:.1f}" height="{bottom - top:.1f}">'
@@ -71,7 +71,7 @@ def _columns(chart: Bars) -> Markup:
         if i % every == 0:
             parts.append(svg.text(middle, HEIGHT + 18, label, kind="faint"))
     spoken = ", ".join(
-        f"{label}: {written(v, chart.kind)}"
+        f"{label}: {format_cell(v, chart.kind)}"
         for label, v in zip(chart.labels, chart.values, strict=True)
     )
     inner = svg.picture(parts, height=HEIGHT, label=spoken)

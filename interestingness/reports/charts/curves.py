@@ -9,7 +9,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from interestingness.reports.cells import written
+from interestingness.reports.cells import format_cell
 from interestingness.reports.charts import svg
 from interestingness.reports.charts.axes import Axis, linear, logarithmic, tick_text, unit
 from interestingness.reports.charts.legend import axis_title, legend
@@ -166,6 +166,6 @@ def _spoken(chart: Curves) -> str:
     for curve in chart.curves:
         known = np.flatnonzero(np.isfinite(curve.y))
         if len(known):
-            first, last = (written(float(curve.y[i]), chart.kind) for i in known[[0, -1]])
+            first, last = (format_cell(float(curve.y[i]), chart.kind) for i in known[[0, -1]])
             said.append(f"{curve.label}: {first} → {last}")
     return "; ".join(said)

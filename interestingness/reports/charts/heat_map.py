@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import Markup, escape
 
-from interestingness.reports.cells import NONE, written
+from interestingness.reports.cells import NONE, format_cell
 from interestingness.reports.text import breakable
 from interestingness.studies.result import HeatMap, Kind
 
@@ -39,7 +39,7 @@ def heat_map(chart: HeatMap) -> Markup:
 
 
 def _cell(value: float, chart: HeatMap, span: float) -> Markup:
-    words = written(float(value), chart.kind)
+    words = format_cell(float(value), chart.kind)
     if words == NONE:
         return Markup(f"<td>{NONE}</td>")
     side = "above" if value >= chart.middle else "below"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from interestingness.reports.cells import written
+from interestingness.reports.cells import format_cell
 from interestingness.reports.charts import svg
 from interestingness.reports.charts.axes import Axis, linear, tick_text
 from interestingness.reports.text import breakable
@@ -27,7 +27,7 @@ def interval_chart(chart: IntervalChart) -> Markup:
     cells = [Markup('<i class="over"></i>'), names, Markup("<i></i>")]
     for label, estimate in chart.rows:
         row = lane_picture(axis, chart, label, estimate)
-        cells += lane(label, row, written(estimate, chart.kind))
+        cells += lane(label, row, format_cell(estimate, chart.kind))
     cells += [Markup('<i class="under"></i>'), axis_below(axis, chart.kind), Markup("<i></i>")]
     return lanes(cells, rows=len(chart.rows))
 
@@ -76,7 +76,7 @@ def lane_picture(
         marks.append(svg.line("interval", max(low, 0), 0, min(high, 100), 0))
     if not math.isnan(value):
         marks.append(svg.dot("dot", value, 0))
-    spoken = f"{label}: {written(estimate, chart.kind)}"
+    spoken = f"{label}: {format_cell(estimate, chart.kind)}"
     return svg.picture([*parts, svg.half_way(marks)], height=ROW, label=spoken, kind="lane")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from interestingness.disk import appear
-from interestingness.reports.cells import written
+from interestingness.reports.cells import format_cell
 from interestingness.reports.charts import intervals, svg
 from interestingness.reports.text import plain
 from interestingness.studies.result import IntervalChart
@@ -50,7 +50,7 @@ def interval_svg(chart: IntervalChart, *, simulated: str = "") -> str:
         lane = intervals.lane_picture(axis, chart, label, estimate)
         parts.append(_words(LEFT - 14, middle, name, anchor="end"))
         parts.append(_box(top, intervals.ROW, lane))
-        number = written(estimate, chart.kind)
+        number = format_cell(estimate, chart.kind)
         parts.append(_words(WIDTH - 12, middle, number, anchor="end", kind="value"))
         top += intervals.ROW
     parts.append(_box(top, 20, intervals.axis_below(axis, chart.kind)))
