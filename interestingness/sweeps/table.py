@@ -32,12 +32,13 @@ def tested(job: SweepJob) -> dict[str, Any]:
         return {}
     try:
         metrics = json.loads((job.results / registry.METRICS).read_text(encoding="utf-8"))
-        references = {r["name"]: r for r in metrics["test"]["references"]}
+        evaluated = metrics["test"]["references"] if "test" in metrics else []  # a study has none
+        references = {r["name"]: r for r in evaluated}
         found = {f"accuracy.{n}": accuracy(r["accuracy"]) for n, r in references.items()}
         return {
             **{name: value for name, value in found.items() if value is not None},
             **{f"accuracy.{n}.pairs": r["pairs"] for n, r in references.items()},
-            "learnt": ", ".join(n for n, r in references.items() if r["learnt"]),
+            "learnt": ", ".join(n for n, r in references.items() if r["learnt"]) or None,
             "simulated": metrics["simulated"] or None,
         }
     except (OSError, ValueError, KeyError, TypeError):
