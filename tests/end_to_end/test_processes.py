@@ -1,5 +1,6 @@
 """Several processes: they learn what one learns, count each pair once, and end when one dies."""
 
+import contextlib
 import csv
 import json
 import os
@@ -63,12 +64,14 @@ def judged(run: Path) -> dict[str, tuple[int, float | None]]:
 
 def workers(run: Path) -> list[psutil.Process]:
     """Processes of a run that has not ended, in order; those that read data for them included."""
-    mine = [
-        p
-        for p in psutil.process_iter(["cmdline"])
-        if run_folder(run) in (p.info["cmdline"] or []) and p.status() != psutil.STATUS_ZOMBIE
-    ]
-    return sorted(mine, key=lambda p: int(p.environ()["RANK"]))
+    mine = {}
+    for process in psutil.process_iter(["cmdline"]):
+        if run_folder(run) not in (process.info["cmdline"] or []):
+            continue
+        with contextlib.suppress(psutil.Error, ProcessLookupError):  # it ends at this moment
+            if process.status() != psutil.STATUS_ZOMBIE:
+                mine[process] = int(process.environ()["RANK"])
+    return sorted(mine, key=mine.__getitem__)
 
 
 def wait_for(true: Callable[[], object], seconds: float = LONG_S) -> None:
