@@ -1,11 +1,13 @@
 """Processor time of ``interestingness audit`` beside evalica's Bradley-Terry.
 
+    pip install evalica                         # Apache-2.0; brings pandas, so no tool of ours
     python benchmarks/audit.py                  # 1,000,000 votes of 1,000 images
 
 tiny: --votes 2000 --images 50 --repeats 1
 
 Each is a process of its own that reads the same table, in turn: the audit, and a few lines of
-Python that read it and fit. The fit without the reading is printed too.
+Python that read it and fit. The fit without the reading is printed too. Without evalica only
+the audit is timed.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -76,13 +79,18 @@ def main() -> None:
         program = [sys.executable, "-m", "interestingness", "audit"]
         audit = [*program, str(file), "--out", str(folder / "out")]
         evalica = [sys.executable, "-c", EVALICA, str(file)]
-        seconds = np.empty((given.repeats, 3))
+        there = find_spec("evalica") is not None
+        seconds = np.full((given.repeats, 3), np.nan)
         for row in seconds:
             row[0], _ = processor_time(audit)
-            row[1], fit = processor_time(evalica)
-            row[2] = float(fit)
+            if there:
+                row[1], fit = processor_time(evalica)
+                row[2] = float(fit)
     ours, whole, alone = np.median(seconds, axis=0)
     print(f"audit             {ours:6.2f} s   {given.votes:,} votes of {given.images:,} images")
+    if not there:
+        print("evalica is not installed: no ratio (pip install evalica)")
+        return
     print(f"evalica           {whole:6.2f} s   reads the table and fits Bradley-Terry")
     print(f"evalica, the fit  {alone:6.2f} s")
     print(f"audit / evalica   {ours / whole:6.2f}     (bar {BAR:g}); of the fit {ours / alone:.1f}")
