@@ -22,7 +22,7 @@ PLACES: dict[str, Any] = {
     # of every command that has them
     "question": str | None,
     "run_name": str | None,
-    "seed": int,
+    "seed": Annotated[int, Field(ge=0, lt=2**32)],  # what NumPy takes
     "trust": Sequence[str],
     "max_bad_share": Share,
     # training and evaluation
