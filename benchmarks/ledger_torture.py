@@ -19,7 +19,7 @@ then:
 
 Answers are made up; nothing leaves this machine. Exit status 1 if anything does not hold.
 
-tiny: kills=5 tasks=100 longest_ms=100
+tiny: kills=5 tasks=1000 longest_ms=100
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -176,10 +176,10 @@ class Nursery:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def start(self) -> int:
-        """Process id of a new worker."""
+    def start(self, until: Literal["kill", "finish"]) -> int:
+        """Process id of a new worker, which lives until it is killed or has finished."""
         assert self._process.stdin is not None
-        self._process.stdin.write("go\n")
+        self._process.stdin.write(f"{until}\n")
         self._process.stdin.flush()
         return self._told()
 
@@ -197,8 +197,11 @@ class Nursery:
 
 
 def nursery(path: str, port: str, tasks: str, concurrency: str, policy: str) -> None:
-    """Fork a worker for each line of standard input; tell its id, then its exit status."""
-    for _ in sys.stdin:
+    """Fork a worker for each line of standard input; tell its id, then its exit status.
+
+    After "kill" a worker never ends well by itself; after "finish" it does.
+    """
+    for line in sys.stdin:
         child = os.fork()
         if child == 0:
             status = 1
@@ -209,6 +212,8 @@ def nursery(path: str, port: str, tasks: str, concurrency: str, policy: str) -> 
                 status = 0
             except BaseException:
                 traceback.print_exc()
+            while status == 0 and line == "kill\n":
+                signal.pause()  # all is bought: the signal that ends it is still to come
             os._exit(status)
         print(child, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
@@ -218,21 +223,25 @@ def torture(path: Path, options: dict[str, Any]) -> list[str]:
     """Kill, finish, compare; what does not hold."""
     server, chance = Server(options["seed"]), random.Random(options["seed"])
     workers = Nursery(path, server.port, options)
-    began, kills = time.monotonic(), 0
-    while kills < options["kills"]:
-        worker = workers.start()
+    began, kills, idle = time.monotonic(), options["kills"], 0
+    for _ in range(kills):
+        worker = workers.start("kill")
         time.sleep(chance.uniform(0, options["longest_ms"] / 1000))
-        os.kill(worker, signal.SIGKILL)
+        idle += len(server.paid) >= options["tasks"]
+        with suppress(ProcessLookupError):  # it failed: its status says so
+            os.kill(worker, signal.SIGKILL)
         status = workers.ended()
         if status != -signal.SIGKILL:
-            return [f"a worker ended by itself after {kills} kills: {status or 'give more tasks'}"]
-        kills += 1
+            return [f"a worker ended by itself with status {status}"]
+    if idle == kills:
+        return ["all was bought before the first kill: give more tasks"]
     killed_while = server.seen
-    workers.start()
+    workers.start("finish")
     if workers.ended() != 0:
         return ["the last run failed"]
     workers.close()
-    print(f"kills              {kills} in {time.monotonic() - began:.0f} s")
+    seconds = time.monotonic() - began
+    print(f"kills              {kills} in {seconds:.0f} s, {idle} after all was bought")
     print(f"requests           {server.seen:,}, {killed_while:,} of them before the last kill")
     return compare(path, server, kills, options)
 

@@ -140,6 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run_command(words[0], words[1:])
     else:
         wanted = {"-h", "--help", "help"} & set(words[:2])
+        if words and not wanted and words[0] not in {name.split()[0] for name in COMMANDS}:
+            print(f"error: interestingness has no command {words[0]!r}\n", file=sys.stderr)
         print(usage(words[0] if words else ""), file=sys.stdout if wanted else sys.stderr)
         if not wanted:
             raise SystemExit(2)

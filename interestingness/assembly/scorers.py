@@ -128,10 +128,10 @@ def make_scorer(name: str, *, head: str | None = None, weights: str | None = Non
         return _of_folder(name, path, weights)
     if not path.exists():
         raise WeightsError(
-            f"--scorer {name}: neither a published head nor a checkpoint",
+            f"{name}: neither a published head nor a checkpoint",
             expected=f"one of {', '.join(HEADS_ON_CLIP)}, a run folder, a .ckpt file or an "
             "exported folder",
-            todo="interestingness rank PHOTOS --scorer runs/my_run",
+            todo="name the folder that train printed, such as runs/my_run",
         )
     return _of_checkpoint(name, checkpoint_of(path, best=True), weights)
 
@@ -159,7 +159,7 @@ def _of_checkpoint(name: str, file: Path, weights: str | None) -> NamedScorer:
         raise WeightsError(
             f"{name}: a fusion of {', '.join(own['scorer']['head']['widths'])}",
             expected="a scorer of images alone: photographs have no tags here",
-            todo="python evaluate.py ckpt=RUN dataset=… judges it on a data set with these columns",
+            todo="python evaluate.py ckpt=RUN dataset=… evaluates it on data with these columns",
         )
     node = dict(record["model"].get("backbone") or {})
     backbone = _backbone(node, weights, file) if node.get("_target_") else None

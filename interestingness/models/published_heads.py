@@ -29,7 +29,10 @@ class HeadFile(TorchFile):
     @property
     def alternatives(self) -> str:
         """What the user can do if it cannot be downloaded."""
-        return f"download {self.url} elsewhere and name the file: head=/path/to/{self.file}"
+        return (
+            f"download {self.url} elsewhere and name it: --head {self.file} (of rank and "
+            f"export), scorer.file={self.file} (of score)"
+        )
 
 
 @dataclass(frozen=True)

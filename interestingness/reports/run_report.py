@@ -126,7 +126,7 @@ def _reference_table(evaluation: Evaluation) -> Table:
         Column("reference", "reference"),
         Column("pairs", "pairs", "count", "test pairs on which the reference prefers one side"),
         Column("images", "images", "count"),
-        Column("accuracy", "accuracy", "percent", f"on these pairs; {INTERVALS}"),
+        Column("accuracy", "accuracy", "percent", f"on these pairs. {INTERVALS}"),
         Column("spearman", "Spearman", "number", "of the model's and the reference's order"),
         Column("ceiling", "ceiling", "percent", "one human rater against most of the others"),
         Column("kendall", "Kendall", "number", "the same order by tau"),

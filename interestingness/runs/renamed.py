@@ -45,7 +45,11 @@ def refuse_renamed(words: Sequence[str]) -> None:
     choices = [f"{group}={name}" for group in typed for name in typed[group].split(",")]
     for choice in choices:
         if choice in MOVED:
-            raise ConfigError(f"{choice}: is no more", expected="another one", todo=MOVED[choice])
+            raise ConfigError(
+                f"{choice}: this simulation is no longer a study: it reads no data",
+                expected="a study: docs/configuration.md lists them",
+                todo=MOVED[choice],
+            )
         for old, new in OPTIONS.get(choice, {}).items():
             if old in typed:
                 raise ConfigError(

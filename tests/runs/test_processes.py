@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
@@ -262,6 +263,7 @@ def test_ctrl_c_stops_the_processes(agent) -> None:
 
 
 def test_a_config_without_a_command_line_cannot_be_run_again(monkeypatch) -> None:
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # whatever test ran before
     cfg = OmegaConf.create({"trainer": {"devices": 2}})
     with pytest.raises(ConfigError, match=r"trainer\.devices=2"):
         run_again(cfg, 2)
