@@ -62,7 +62,7 @@ NEEDED = {
     "loss": "bradley_terry",
     "optimizer": "adam",
     "scheduler": "none",
-    "split": "half_by_image",
+    "split": "auto",
     "trainer": "default",
     "callbacks": "default",
     "logger": "none",

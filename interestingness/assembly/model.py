@@ -113,7 +113,7 @@ def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -
         )
         return batches, batches.steps
 
-    return Model(scorer, PairDataModule(part), l2, backbone, rows, notes, skips)
+    return Model(scorer, PairDataModule(part), l2, backbone, rows, notes, skips, features)
 
 
 def image_features(
@@ -194,13 +194,13 @@ def choose_strength(
         prepared.labels.preference[train],
         prepared.labels.weight[train],
         seed=cfg.seed,
-        groups=_groups(cfg, prepared),
+        groups=inner_groups(cfg, prepared),
     )
     notes.append(f"L2 {l2:.3g} chosen among {len(GRID)} by inner validation")
     return l2
 
 
-def _groups(cfg: DictConfig, prepared: RunTables) -> NDArray[np.object_] | None:
+def inner_groups(cfg: DictConfig, prepared: RunTables) -> NDArray[np.object_] | None:
     """Return each image's group where the split keeps groups (or folds) whole, for inner folds."""
     column = cfg.split.get("column")
     if column is None or cfg.split["_target_"].endswith("by_time"):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from interestingness.datasets.folder_tables import (
@@ -24,7 +25,7 @@ from interestingness.datasets.folder_tables import (
 )
 from interestingness.datasets.image_files import ImageFile, list_images
 from interestingness.datasets.image_tars import tar_files, unpacked
-from interestingness.datasets.pairing import random_regular_pairs, shared_rater_pairs
+from interestingness.datasets.pairing import random_pairs_within, shared_rater_pairs
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
 from interestingness.datasets.rating_files import (
     EQUAL_RATINGS,
@@ -32,7 +33,7 @@ from interestingness.datasets.rating_files import (
     read_ratings,
     votes_from_ratings,
 )
-from interestingness.datasets.score_files import ImageColumns, read_image_columns
+from interestingness.datasets.score_files import ImageColumns, group_codes, read_image_columns
 from interestingness.datasets.star_ratings import read_ratings as read_star_ratings
 from interestingness.datasets.star_ratings import sidecar_states
 from interestingness.datasets.vote_files import PairRows, read_pairs, read_votes
@@ -69,6 +70,7 @@ def prepare_folder(
     votes_per_rater: int | None,
     on_missing: str,
     seed: int,
+    pairs_within: str | None = None,
     equal_ratings: str = "drop",
     stars: bool | None = None,
     name: str | None = None,
@@ -99,6 +101,8 @@ def prepare_folder(
         votes_per_rater: most votes made from one rater's ratings; None for all.
         on_missing: what to do with rows whose image is absent: "error", or "skip" and count.
         seed: of random pairs and of the choice among votes.
+        pairs_within: a column of scores or groups whose values are groups; only pairs inside a
+            group are made, and pairs or votes between groups are left out and counted.
         equal_ratings: "drop" pairs that a rater rated alike, or make them a "tie".
         stars: whether the ratings that files carry (XMP, EXIF, sidecars) become the score "stars";
             without other tables, random pairs are then of rated images.
@@ -129,7 +133,7 @@ def prepare_folder(
     paths = {kind: existing_file(path) for kind, path in given.items() if path is not None}
     options = _Options(
         mapping, image_key, question, pairs_per_image, votes_per_rater, on_missing, seed,
-        equal_ratings, name or _name(folder),
+        equal_ratings, name or _name(folder), pairs_within,
     )  # fmt: skip
     photos = [folder / file.path for file in files] if stars else []
     key = input_key(
@@ -138,7 +142,9 @@ def prepare_folder(
             "root": str(folder),
             "images": [[f.image_id, f.size, f.modified] for f in files],
             "tables": {kind: [path.name, sha256_of(path)] for kind, path in paths.items()},
-            "options": asdict(options),
+            "options": {
+                k: v for k, v in asdict(options).items() if v is not None or k != "pairs_within"
+            },
             **({"sidecars": sidecar_states(photos)} if stars else {}),
         }
     )
@@ -170,6 +176,7 @@ class _Options:
     seed: int
     equal_ratings: str
     name: str
+    pairs_within: str | None
 
 
 def _build(
@@ -210,11 +217,21 @@ def _build(
     if stars is not None:
         facts["stars"] = stars[1]
     starred = None if stars is None else _starred(stars[0], folder)
-    pairs, origin = _choose_pairs(names, rows, rated, about.get("scores"), options, starred)
+    group = group_codes(about, options.pairs_within, len(names))
+    every, origin = _choose_pairs(names, rows, rated, about.get("scores"), group, options, starred)
+    pairs = every if group is None else every[_inside(every, group)]
     images, counts = image_table(folder, files, about, progress)
     facts |= counts
     result: dict[str, pa.Table] = {"images": images, "pairs": pair_table(pairs)}
     facts["pairs"] = {"pairs": len(pairs), "origin": origin}
+    if group is not None:
+        facts["pairs_within"] = options.pairs_within
+        facts["pairs"] |= {
+            "within": options.pairs_within,
+            "groups": int(group.max()) + 1,
+            "between_groups_left_out": len(every) - len(pairs),
+            "images_without_group": int((group < 0).sum()),
+        }
     if "pairs" in rows:
         facts["pairs"] |= rows["pairs"].facts
     votes = []
@@ -223,7 +240,12 @@ def _build(
             rows["votes"], given, mapping=options.mapping, question=options.question
         )
         facts["votes"] = {**rows["votes"].facts, **counts}
-        votes.append(_known_votes(table, rows["votes"], pairs, options, facts["votes"]))
+        listed = _known_votes(table, rows["votes"], every, options, facts["votes"])
+        kept = listed
+        if group is not None:
+            kept = listed.filter(pc.is_in(listed["pair_id"], pa.array(pairs.pair_ids)))
+            facts["votes"]["between_groups_left_out"] = len(listed) - len(kept)
+        votes.append(kept)
     if rated is not None:
         table, counts = votes_from_ratings(
             pairs,
@@ -257,6 +279,7 @@ def _choose_pairs(
     rows: Mapping[str, PairRows],
     rated: Ratings | None,
     scores: ImageColumns | None,
+    group: NDArray[np.int64] | None,
     options: _Options,
     starred: NDArray[np.int64] | None,
 ) -> tuple[Pairs, str]:
@@ -265,8 +288,12 @@ def _choose_pairs(
             return rows[kind].pairs, f"the table dataset.{kind}"
     if rated is not None:
         once = rated.mean_of_repeats()
+        rater, image = once.rater, once.image
+        if group is not None:  # the ratings of one rater inside one group
+            kept = group[image] >= 0
+            rater, image = rater[kept] * (group.max() + 1) + group[image[kept]], image[kept]
         drawn = shared_rater_pairs(
-            once.rater, once.image, len(names), options.pairs_per_image, seed=options.seed
+            rater, image, len(names), options.pairs_per_image, seed=options.seed
         )
         origin = "random pairs of images that share a rater"
         if not len(drawn):
@@ -290,12 +317,23 @@ def _choose_pairs(
                     expected="scores for at least two images",
                     todo="add scores",
                 )
-        drawn = usable[
-            random_regular_pairs(len(usable), options.pairs_per_image, seed=options.seed)
-        ]
+        drawn = random_pairs_within(usable, group, options.pairs_per_image, seed=options.seed)
     ids = np.asarray(names.image_ids, dtype=object)
     one, other = ids[drawn[:, 0]].tolist(), ids[drawn[:, 1]].tolist()
     return Pairs.from_ids(one, other, names.image_ids)[0], origin
+
+
+def _inside(pairs: Pairs, group: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Find the pairs of two images of one group."""
+    left, right = group[pairs.left], group[pairs.right]
+    inside: NDArray[np.bool_] = (left >= 0) & (left == right)
+    if not inside.any():
+        raise DataError(
+            f"none of {len(pairs)} pairs is of two images of one group",
+            expected="pairs inside groups",
+            todo="choose another column: dataset.pairs_within=…; or leave it out",
+        )
+    return inside
 
 
 def _starred(stars: NDArray[np.float64], folder: Path) -> NDArray[np.int64]:

@@ -37,6 +37,7 @@ def run_report(
     agreement: HeatMap | None = None,
     reasons: Mapping[str, Sequence[Reason]] | None = None,
     skipped: Mapping[str, str] | None = None,
+    caveats: Sequence[str] = (),
     simulated: str = "",
 ) -> StudyResult:
     """Build the result of one training run or of one evaluated checkpoint.
@@ -48,20 +49,21 @@ def run_report(
         agreement: of the model and the references, from ``run_agreement``.
         reasons: why raters chose as they did, by pair id; texts are untrusted.
         skipped: why an image was left out, by image id.
+        caveats: sentences that belong to every number: what was tested, and what intervals cover.
         simulated: the sentence of a simulation, else "".
     """
-    tables = [_reference_table(evaluation)]
+    tables = [_reference_table(evaluation, caveats), *_group_table(evaluation)]
     decisions = _yes_or_no_table(evaluation)
     return StudyResult(
         name="run",
         title=title,
-        answer=_answer(evaluation),
+        answer=" ".join([_answer(evaluation), *caveats]),
         used=used,
         tables=[*tables, *decisions, *_skipped_table(skipped or {})],
         figures=[*run_figures(evaluation), *([agreement] if agreement is not None else [])],
         galleries=[*_extremes(evaluation), *_mistakes(evaluation, reasons or {})],
         simulated=simulated,
-        printed=1 + len(decisions),
+        printed=len(tables) + len(decisions),
         headline=_headline(evaluation),
     )
 
@@ -101,7 +103,7 @@ def _answer(evaluation: Evaluation) -> str:
     return " ".join(said)
 
 
-def _reference_table(evaluation: Evaluation) -> Table:
+def _reference_table(evaluation: Evaluation, caveats: Sequence[str]) -> Table:
     rows: list[dict[str, Cell]] = [
         {
             "reference": row_name(r),
@@ -137,7 +139,39 @@ def _reference_table(evaluation: Evaluation) -> Table:
         Column("ties", "ties", "count", "test pairs that the reference calls equal"),
         Column("note", "note"),
     ]
-    return Table("references", "Against every reference", columns, rows)
+    return Table("references", "Against every reference", columns, rows, caveats)
+
+
+def _group_table(evaluation: Evaluation) -> list[Table]:
+    """Compare with the main reference, and with what was learnt, inside each group of images."""
+    wanted = {r.name for r in evaluation.references if r.learnt} | {evaluation.main}
+    rows: list[dict[str, Cell]] = [
+        {
+            "reference": row_name(r),
+            "group": group.group,
+            "pairs": r.pairs,
+            "images": r.images,
+            "accuracy": interval_of(r.accuracy),
+            "ceiling": r.ceiling.accuracy if r.ceiling else None,
+            "spearman": r.spearman,
+        }
+        for name in (r.name for r in evaluation.references if r.name in wanted)
+        for group in evaluation.groups
+        for r in group.references
+        if r.name == name and r.compared
+    ]
+    if not rows:
+        return []
+    columns = [
+        Column("reference", "reference"),
+        Column("group", str(evaluation.group_column)),
+        Column("pairs", "pairs", "count", "test pairs inside the group"),
+        Column("images", "images", "count"),
+        Column("accuracy", "accuracy", "percent", INTERVALS),
+        Column("spearman", "Spearman", "number", "of the model's and the reference's order"),
+        Column("ceiling", "ceiling", "percent", "one human rater against most of the others"),
+    ]
+    return [Table("groups", f"By {evaluation.group_column}", columns, rows)]
 
 
 def _yes_or_no_table(evaluation: Evaluation) -> list[Table]:
@@ -178,7 +212,10 @@ def _skipped_table(skipped: Mapping[str, str]) -> list[Table]:
 
 def _extremes(evaluation: Evaluation) -> list[Gallery]:
     """Show the highest, middle and lowest test images."""
-    note = f"Of {plural(evaluation.images, 'test image')}: score, and share that scores lower."
+    others = "of its group " if evaluation.apart else ""
+    note = (
+        f"Of {plural(evaluation.images, 'test image')}: score, and share {others}that scores lower."
+    )
 
     def shown(image: RankedImage) -> Shown:
         score, share = format_cell(image.score, "number"), int(100 * image.percentile)
