@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from interestingness.datasets.download.outcome import Item
+from interestingness.datasets.download.outcomes import Item
 from interestingness.datasets.folder_tables import pair_table
 from interestingness.datasets.pairing import crossed_pairs
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
