@@ -27,7 +27,10 @@ SKIPS = ("skip", "skipped", "pass", "no answer", "no response")
 _ARROWS = {"arrowleft": LEFT, "arrowright": RIGHT}
 _SAID = re.compile(r"""\[?\{?\s*"selected"\s*:\s*"([^"]*)".*|\[\s*['"]([^'"]*)['"]\s*\]""")
 """Label Studio's ``[{"selected": "left"}]`` and PsychoPy's ``['image_left']``."""
-_FILLERS = re.compile(r"\b(the|is|better|wins|assistant|response|answer)\b|\.0$")
+_FILLERS = re.compile(
+    r"(?<![a-z])(the|is|better|wins|assistant|response|answer)(?![a-z])|\.0$", re.IGNORECASE
+)
+"""What stands beside a side's word without another meaning: ``A is better``, ``1.0``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +142,7 @@ class SideReader:
 
     def _usual(self, cells: Sequence[str]) -> list[int]:
         """Return what each cell means if it is one of the words that are usual elsewhere."""
-        words = [side_word(_FILLERS.sub("", cell.casefold()))[0] for cell in cells]
+        words = [side_word(_FILLERS.sub("", cell))[0] for cell in cells]
         numbers = {word for word in words if word.isdigit()}
         one, other = ("1", "2") if "2" in numbers else ("0", "1")
         placed = {one: LEFT, other: RIGHT}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from interestingness.datasets.table_rows import blank_cells, no_trials, prefix_of, without
+from interestingness.datasets.table_rows import blank_cells, emptied, no_trials, prefix_of, without
 from interestingness.datasets.vote_columns import ColumnNames, sides_of
 from interestingness.errors import DataError
 from interestingness.schema import Pairs
@@ -60,6 +60,7 @@ def read_pairs(
     if (sides["left"], sides["right"]) != ("left", "right"):
         notes.append(f"left is the column {sides['left']!r}, right {sides['right']!r}.")
     blank = [blank_cells(table, column, names) for column in sides.values()]
+    table = emptied(table, dict(zip(sides.values(), blank, strict=True)))
     left_out = {**no_trials(table, mapping), "without images": blank[0] & blank[1]}
     if on_missing == "skip":
         left_out["with one image only"] = blank[0] ^ blank[1]

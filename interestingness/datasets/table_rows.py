@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,14 @@ def blank_cells(table: TextTable, column: str, names: ImageNames | KeyedNames) -
     blank: NDArray[np.bool_] = missing.to_numpy(zero_copy_only=False)
     blank = blank & (rows_of(names, cells) < 0) if blank.any() else blank
     return blank | ~cells.is_valid().to_numpy(zero_copy_only=False)
+
+
+def emptied(table: TextTable, cells: Mapping[str, NDArray[np.bool_]]) -> TextTable:
+    """Empty some cells, given by column."""
+    columns = dict(table.columns)
+    for column, mask in cells.items():
+        columns[column] = pc.if_else(pa.array(mask), None, columns[column])
+    return replace(table, columns=columns)
 
 
 def without(

@@ -152,7 +152,7 @@ def column_of(table: TextTable, meaning: str, mapping: ColumnNames) -> str | Non
     for alias in ALIASES.get(meaning, ()):
         if plain(alias) in by_name:
             return by_name[plain(alias)]
-    return _keys_or_selection(table) if meaning == "choice" else None
+    return _answers(table) if meaning == "choice" else None
 
 
 def choice_of(table: TextTable, mapping: ColumnNames) -> str:
@@ -164,10 +164,14 @@ def choice_of(table: TextTable, mapping: ColumnNames) -> str:
     return column_of(table, "choice", mapping) or table.need("choice", ("choice",), mapping)
 
 
-def _keys_or_selection(table: TextTable) -> str | None:
-    """Return PsychoPy's column of keys, or Label Studio's of a pairwise selection."""
+def _answers(table: TextTable) -> str | None:
+    """Return PsychoPy's column of keys, Label Studio's of a selection, or the only question.
+
+    MTurk's questions are called ``Answer.…`` and Qualtrics' ``Q1``.
+    """
     for column, cells in table.columns.items():
         first = next((cell.as_py() for cell in cells if cell.is_valid), "")
         if column.endswith((".keys", ".clicked_name", ".selected")) or '"selected"' in first:
             return column
-    return None
+    asked = [column for column in table.columns if re.fullmatch(r"Answer\..+|Q\d+", column)]
+    return asked[0] if len(asked) == 1 else None
