@@ -321,9 +321,11 @@ def _told(job: Callable[[], Any], folders: Sequence[str] = ()) -> Any:
             raise
         print(f"error: {own}", file=sys.stderr, flush=True)
         raise SystemExit(own.exit_code) from None
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+    except KeyboardInterrupt as error:
+        from interestingness.runs.worker import interrupted_status
+
+        print("; ".join(["interrupted", *map(str, error.args)]), file=sys.stderr, flush=True)
+        raise SystemExit(interrupted_status()) from None
 
 
 def quoted(argument: str) -> str:
