@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from interestingness.assembly.errors import avoid_nan, check_numbers, translate_errors
+from interestingness.assembly.errors import avoid_nan, translate_errors
 from interestingness.assembly.parts import Model
 from interestingness.data.datamodule import PairDataModule
 from interestingness.errors import ConfigError
@@ -192,7 +192,6 @@ def make_trainer(cfg: DictConfig, *, validates: bool) -> L.Trainer:
         options["plugins"] = [WholeCheckpoints()]
     if not validates:
         options["limit_val_batches"] = 0
-    check_numbers(cfg)
     with translate_errors(cfg):
         trainer: L.Trainer = instantiate(
             cfg.trainer, callbacks=callbacks, logger=loggers or False, **options
