@@ -93,6 +93,9 @@ def fit(
         saved = load_checkpoint(ckpt)
         check_strategy(cfg, ckpt, saved[CHECKPOINT_KEY]["record"])
         keep_metrics(trainer, ckpt, int(saved["global_step"]))
+        done = saved["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+        if trainer.is_global_zero and done >= (trainer.max_epochs or 0) > 0:
+            print(f"nothing is left to train: {ckpt} has had {done} epochs; it is tested again")
         del saved
     for logger in trainer.loggers:
         logger.log_hyperparams(dict(learner.record))
