@@ -48,4 +48,6 @@ def audit(given: Options) -> None:
             expected="a folder, or a name for a new one",
             todo="name another one with --out",
         ) from None
+    for note in files.notes:
+        print(f"note: {note}")
     print_report(result, page=page)

@@ -7,7 +7,6 @@ as well.
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -77,10 +76,8 @@ def _with_dashes(word: str, parser: argparse.ArgumentParser) -> list[str]:
     """Rewrite ``out=FILE`` as ``--out FILE`` and ``rebuild=true`` as ``--rebuild``.
 
     ``columns.rater=subject`` is ``--columns rater=subject``; what other commands call
-    ``dataset.columns`` is ``columns`` here.
-
-    Raises:
-        SystemExit: for ``name=value`` that is neither an option nor a file.
+    ``dataset.columns`` is ``columns`` here. What is neither an option nor a file is taken for a
+    misspelt option.
     """
     typed, equals, value = word.partition("=")
     if not equals or not _OPTION.fullmatch(typed) or Path(word).exists():
@@ -88,11 +85,10 @@ def _with_dashes(word: str, parser: argparse.ArgumentParser) -> list[str]:
     name, dot, key = typed.removeprefix("dataset.").partition(".")
     option = f"--{name.replace('_', '-')}"
     action = next((a for a in parser._actions if option in a.option_strings), None)
+    if action is None and not dot and re.search(r"\.[a-z]\w*$", value):
+        return [word]  # a=b.csv: a file that is not there
     if action is None or bool(dot) != isinstance(action, argparse._AppendAction):
-        known = [a.option_strings[-1].removeprefix("--") for a in parser._actions]
-        near = difflib.get_close_matches(option.removeprefix("--"), known, n=1)
-        hint = f"; did you mean {near[0]}=…?" if near else "; --help lists the options"
-        parser.error(f"no option {typed!r}, and no file {word!r}{hint}")
+        return [f"--{word}"]
     if action.nargs == 0 and value.lower() in {"true", "false"}:
         return [option] if value.lower() == "true" else []
     return [f"{option}={key}={value}" if dot else f"{option}={value}"]

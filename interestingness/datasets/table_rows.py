@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from interestingness.datasets.vote_columns import ColumnNames, plain
 from interestingness.errors import DataError
-from interestingness.tables.image_names import ImageNames, KeyedNames, rows_of
+from interestingness.tables.image_names import ImageNames, KeyedNames
 from interestingness.tables.user_tables import MISSING, TextTable
 
 _PHASES = frozenset(
@@ -70,17 +70,21 @@ def blank_cells(table: TextTable, column: str, names: ImageNames | KeyedNames) -
     An image may be called NA: then its name is one.
     """
     cells = table.columns[column]
-    missing = pc.is_in(pc.utf8_lower(cells), value_set=pa.array(MISSING))
-    blank: NDArray[np.bool_] = missing.to_numpy(zero_copy_only=False)
-    blank = blank & (rows_of(names, cells) < 0) if blank.any() else blank
-    return blank | ~cells.is_valid().to_numpy(zero_copy_only=False)
+    empty = cells.is_null()
+    words = [c for c in pc.unique(cells).to_pylist() if c is not None and c.casefold() in MISSING]
+    if words:
+        unknown = [c for c, row in zip(words, names.rows(words), strict=True) if row < 0]
+        empty = pc.or_(empty, pc.is_in(cells, value_set=pa.array(unknown, pa.string())))
+    blank: NDArray[np.bool_] = empty.to_numpy(zero_copy_only=False)
+    return blank
 
 
 def emptied(table: TextTable, cells: Mapping[str, NDArray[np.bool_]]) -> TextTable:
     """Empty some cells, given by column."""
     columns = dict(table.columns)
     for column, mask in cells.items():
-        columns[column] = pc.if_else(pa.array(mask), None, columns[column])
+        if mask.any():
+            columns[column] = pc.if_else(pa.array(mask), None, columns[column])
     return replace(table, columns=columns)
 
 

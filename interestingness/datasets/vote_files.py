@@ -124,16 +124,19 @@ class _VoteReader:
         choices: Mapping[str, int],
     ) -> None:
         self.rows, self.mapping = rows, mapping
-        self.table = rows.table.take(rows.kept)
+        every = len(rows.kept) == len(rows.table)
+        self.table = rows.table if every else rows.table.take(rows.kept)
         self.sides = read_sides(
             self.table, rows.sides, rows.pairs, rows.pair, rows.swapped, names, choices
         )
         self.choice = choice_of(self.table, mapping)
         self.column = {name: column_of(self.table, name, mapping) for name in OPTIONAL}
-        self.notes: list[str] = []
-        for meaning, found in {"choice": self.choice, **self.column}.items():
-            if found is not None and found.casefold() != meaning and mapping.get(meaning) != found:
-                self.notes.append(f"{meaning} is the column {found!r}.")
+        guessed = [
+            f"{meaning} is the column {found!r}"
+            for meaning, found in {"choice": self.choice, **self.column}.items()
+            if found is not None and found.casefold() != meaning and mapping.get(meaning) != found
+        ]
+        self.notes: list[str] = [f"{', '.join(guessed)}."] if guessed else []
 
     def first_and_choice(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return which side was shown first, and which was chosen, as codes of ``WORDS``."""
@@ -271,8 +274,8 @@ class _VoteReader:
         if said.guessed:
             words = ", ".join(f"{word!r} as {meaning}" for word, meaning in said.guessed.items())
             self.notes.append(
-                f"in the column {column!r}, {words} (otherwise: {prefix_of(self.table)}choices."
-                f"{next(iter(said.guessed))}=right)."
+                f"the column {column!r} is read with {words} (otherwise: "
+                f"{prefix_of(self.table)}choices.{next(iter(said.guessed))}=…)."
             )
 
 

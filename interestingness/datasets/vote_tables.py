@@ -163,7 +163,10 @@ def _read_simple(path: Path, table: TextTable, options: _Options) -> _One:
         named = pc.if_else(pc.equal(votes["rater_id"], UNNAMED), path.stem, votes["rater_id"])
         votes = votes.set_column(votes.column_names.index("rater_id"), "rater_id", named)
     notes += [f"{path.name}: {note}" for note in facts.get("notes", ())]
-    used = Pairs.from_ids(*_names(rows.pairs))[0]
+    used = rows.pairs
+    shown = np.bincount(np.concatenate([used.left, used.right]), minlength=len(used.image_ids))
+    if not shown.all():  # rows were left out
+        used = Pairs.from_ids(*_names(used))[0]
     return _One(votes, used, True, tuple(notes))
 
 

@@ -33,7 +33,7 @@ class ScoreSource(LabelSource):
         column: str,
         table: str | None = None,
         decimal: str | None = None,
-        higher_is_better: bool = True,
+        higher_is_better: bool | None = None,
         link: str = "order",
         temperature: float | None = None,
         advice: str | None = None,
@@ -48,7 +48,8 @@ class ScoreSource(LabelSource):
             table: your own CSV or Parquet file ``image,<column>``; None reads the data set's score
                 table.
             decimal: the decimal sign of ``table``, "," or ".", where its numbers leave it open.
-            higher_is_better: False where 1 is the best, as with school grades and places.
+            higher_is_better: False where 1 is the best, as with school grades and places; None is
+                True.
             link: "order" (1, 0 or 0.5) or "sigmoid": σ((s_left − s_right) / (temperature · SD)),
                 SD that of the score over the data set's images.
             temperature: for "sigmoid", above 0; 1 gives a difference of one SD the odds e : 1.
@@ -76,7 +77,7 @@ class ScoreSource(LabelSource):
         check_decimal("label_source.decimal", decimal)
         self.column = column
         self.decimal = decimal
-        self.sign = 1.0 if higher_is_better else -1.0
+        self.sign = -1.0 if higher_is_better is False else 1.0
         self.table = table
         self.link = link
         self.temperature = temperature

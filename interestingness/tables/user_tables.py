@@ -77,7 +77,10 @@ class TextTable:
     def known(self, name: str) -> pa.Array:
         """Return one column, None also where a cell marks a missing value (``NA``)."""
         cells = self.columns[name]
-        return pc.if_else(pc.is_in(pc.utf8_lower(cells), value_set=pa.array(MISSING)), None, cells)
+        words = [c for c in pc.unique(cells).to_pylist() if c and c.casefold() in MISSING]
+        if not words:
+            return cells
+        return pc.if_else(pc.is_in(cells, value_set=pa.array(words, pa.string())), None, cells)
 
     def take(self, rows: NDArray[np.int64]) -> TextTable:
         """Select rows."""
