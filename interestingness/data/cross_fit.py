@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
+from annotated_types import Ge
 
 from interestingness.data.split_columns import complete, contents
 from interestingness.data.splits import PairSplit, all_test, by_image
 from interestingness.errors import DataError
+from interestingness.ranges import Count, Seed, Share, Size
 from interestingness.schema import Pairs
 from interestingness.stats.folds import every_pair_once
 
@@ -22,9 +24,9 @@ def cross_fit(
     pairs: Pairs,
     images: pa.Table,
     *,
-    groups: int,
-    repeats: int,
-    seed: int,
+    groups: Annotated[int, Ge(FEWEST)],
+    repeats: Count,
+    seed: Seed,
     column: str | None = None,
 ) -> PairSplit:
     """Test every pair by a model that saw neither of its images.
@@ -44,12 +46,6 @@ def cross_fit(
     Raises:
         DataError: fewer than three groups, no such column, or an image without a value.
     """
-    if groups < FEWEST or repeats < 1:
-        raise DataError(
-            f"split.groups={groups} split.repeats={repeats}",
-            expected=f"at least {FEWEST} groups and 1 repetition",
-            todo="leave them out: 10 groups, 3 repetitions",
-        )
     split = all_test(pairs, images)
     used = pairs.images_used()
     named = None if column is None else complete(images, column, used)
@@ -96,13 +92,13 @@ def by_size(
     pairs: Pairs,
     images: pa.Table,
     *,
-    cross_fit_below: int,
-    groups: int,
-    repeats: int,
-    train: float,
-    validation: float,
-    test: float,
-    seed: int,
+    cross_fit_below: Size,
+    groups: Annotated[int, Ge(FEWEST)],
+    repeats: Count,
+    train: Share,
+    validation: Share,
+    test: Share,
+    seed: Seed,
 ) -> dict[str, Any]:
     """Choose the split of a data set by its number of pairs.
 

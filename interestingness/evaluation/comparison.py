@@ -89,14 +89,14 @@ def compare(
         reference.learnt,
         pairs=len(used),
         images=len(pairs[used].images_used()),
-        accuracy=_accuracy(margin, pairs, reference, used, resamples, seed),
+        accuracy=_accuracy(predicted, pairs, reference, used, resamples, seed),
         ece=finite(expected_calibration_error(probability, preference)),
         brier=finite(brier(probability, preference)),
         reliability=tuple(
             ReliabilityBin(*map(float, row))
             for row in zip(curve.predicted, curve.observed, curve.weight, strict=True)
         ),
-        consensus=_by_consensus(margin, pairs, reference, used, resamples, seed),
+        consensus=_by_consensus(predicted, pairs, reference, used, resamples, seed),
         ceiling=_ceiling(reference, pairs, used),
         **counts,
         **ranks,
@@ -113,6 +113,7 @@ def _yes_or_no(
     values = np.unique(truth[~np.isnan(truth)])
     if len(values) != 2 or not len(images):
         return None
+    images = images[np.argsort(score[images], kind="stable")]  # as in ``_accuracy``
     flag = (truth[images] == values[1]).astype(np.float64)
     interval = decision_interval(score[images], flag, seed=seed, repeats=resamples)
     found = decisions(score[images], flag)
@@ -141,14 +142,22 @@ def _why_none(pairs: int, decided: int, ties: int) -> str:
 
 
 def _accuracy(
-    margin: Floats, pairs: Pairs, reference: Reference, used: Rows, resamples: int, seed: int
+    predicted: Predicted,
+    pairs: Pairs,
+    reference: Reference,
+    used: Rows,
+    resamples: int,
+    seed: int,
 ) -> Estimate:
     assert reference.labels is not None
+    place = np.argsort(
+        np.argsort(predicted.score, kind="stable")
+    )  # names do not decide what is resampled
     interval = accuracy_interval(
-        margin[used],
+        predicted.margin[used],
         reference.labels.preference[used],
-        pairs.left[used],
-        pairs.right[used],
+        place[pairs.left[used]],
+        place[pairs.right[used]],
         seed=seed,
         repeats=resamples,
     )
@@ -156,7 +165,7 @@ def _accuracy(
 
 
 def _by_consensus(
-    margin: Floats, pairs: Pairs, reference: Reference, used: Rows, resamples: int, seed: int
+    predicted: Predicted, pairs: Pairs, reference: Reference, used: Rows, resamples: int, seed: int
 ) -> tuple[ConsensusLevel, ...]:
     """Return accuracy by the share of votes on the majority side, lowest first."""
     assert reference.labels is not None
@@ -176,7 +185,7 @@ def _by_consensus(
         ConsensusLevel(
             label,
             int(at.sum()),
-            _accuracy(margin, pairs, reference, used[at], resamples, seed),
+            _accuracy(predicted, pairs, reference, used[at], resamples, seed),
         )
         for label, at in groups
     )
