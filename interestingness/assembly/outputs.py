@@ -55,6 +55,7 @@ def write_tables(
         label_facts=prepared.labels.facts,
         mix=prepared.source.comparison() if isinstance(prepared.source, MixSource) else None,
         split=prepared.split.facts,
+        cross_fit_training_pairs=None if predicted.repeated is None else predicted.trained,
         usable_pairs={part: len(r) for part, r in model.rows.items()},
         absent_references=prepared.absent,
         l2=model.l2,

@@ -87,10 +87,9 @@ def _counted(prepared: RunTables, model: Model) -> str:
     split, every = prepared.split, len(prepared.pairs)
     train, test = len(model.rows["train"]), len(model.rows["test"])
     if split.folds is not None:
-        least, most = split.facts["cross_fit"]["training_pairs"]
         return (
-            f"each of {plural(test, 'pair')} is tested by heads trained on {least:,} to {most:,} "
-            f"pairs without its images; the saved one is trained on {train:,}"
+            f"each of {plural(test, 'pair')} is tested, by heads trained on pairs without its "
+            f"images; none straddles; the saved one is trained on {train:,}"
         )
     usable = ", ".join(f"{len(rows):,} {part}" for part, rows in model.rows.items())
     straddle = split.dropped - split.facts.get("pairs_with_trained", 0)
@@ -200,15 +199,15 @@ def _caveats(prepared: RunTables, predicted: Predicted, evaluation: Evaluation) 
     if repeated is None or main is None:
         return ()
     least, most = predicted.trained
-    said = (
-        f"Cross-fitting: each pair is predicted without its images, by heads trained on {least:,} "
-        f"to {most:,} pairs, so the numbers describe this procedure; the saved model, which has "
-        "learnt from all pairs, is not tested. Intervals cover the choice of test images, not "
-        "that of training pairs."
-    )
-    if len(repeated) < 2:
-        return (said,)
-    return (f"{said} {len(repeated)} repetitions: the mean of their predictions counts.",)
+    said = [
+        f"Cross-fitting: each pair is predicted by heads trained on {least:,} to {most:,} pairs "
+        "without its images. The numbers describe this procedure, not the saved model, which has "
+        "learnt from all pairs.",
+        "Intervals cover the choice of test images, not that of training pairs.",
+    ]
+    if len(repeated) > 1:
+        said.append(f"A prediction is the mean of {len(repeated)} repetitions.")
+    return tuple(said)
 
 
 def report(

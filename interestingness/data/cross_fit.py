@@ -14,7 +14,6 @@ from interestingness.data.splits import PairSplit, all_test, by_image
 from interestingness.errors import DataError
 from interestingness.ranges import Count, Seed, Share, Size
 from interestingness.schema import Pairs
-from interestingness.stats.folds import every_pair_once
 
 FEWEST = 3
 """Groups without which pairs between two groups leave nothing to train on."""
@@ -70,8 +69,6 @@ def cross_fit(
         dealt += f": {', '.join(map(str, names))}"
     if not each:
         dealt = f"{groups} groups, dealt by {what} {len(folds)} times, seed {seed}"
-    each_fit = (fold for row in folds for fold in every_pair_once(pairs.left, pairs.right, row))
-    trained = [len(fold.train) for fold in each_fit]
     rule = f"cross-fitting, {dealt}"
     facts = {
         **split.facts,
@@ -81,7 +78,6 @@ def cross_fit(
         "cross_fit": {
             "groups": int(folds.max()) + 1,
             "repetitions": len(folds),
-            "training_pairs": [min(trained), max(trained)],
         },
     }
     every = np.ones(len(pairs), dtype=bool)

@@ -49,7 +49,8 @@ def run_report(
         agreement: of the model and the references, from ``run_agreement``.
         reasons: why raters chose as they did, by pair id; texts are untrusted.
         skipped: why an image was left out, by image id.
-        caveats: sentences that belong to every number: what was tested, and what intervals cover.
+        caveats: notes below the table: what was tested, and what intervals cover. The first one
+            belongs to every number, and is said with the answer.
         simulated: the sentence of a simulation, else "".
     """
     tables = [_reference_table(evaluation, caveats), *_group_table(evaluation)]
@@ -57,7 +58,7 @@ def run_report(
     return StudyResult(
         name="run",
         title=title,
-        answer=" ".join([_answer(evaluation), *caveats]),
+        answer=" ".join([_answer(evaluation), *caveats[:1]]),
         used=used,
         tables=[*tables, *decisions, *_skipped_table(skipped or {})],
         figures=[*run_figures(evaluation), *([agreement] if agreement is not None else [])],
@@ -88,6 +89,7 @@ def _answer(evaluation: Evaluation) -> str:
         if main.ceiling:
             beside += f", one person reaches {format_cell(main.ceiling.accuracy, 'percent')} %"
         said = [f"Accuracy against {main.name} is {accuracy} %; {beside}. {tested}."]
+        said += _least_and_most(evaluation)
     learnt = [r.name for r in evaluation.references if r.learnt]
     others = [r.name for r in able if not r.learnt]
     if learnt:
@@ -101,6 +103,23 @@ def _answer(evaluation: Evaluation) -> str:
         if result.reason:
             said.append(f"{result.name} is no reference here: {result.reason}.")
     return " ".join(said)
+
+
+def _least_and_most(evaluation: Evaluation) -> list[str]:
+    """Name the groups of images of lowest and highest accuracy."""
+    found = [
+        (r.accuracy.value, group.group)
+        for group in evaluation.groups
+        for r in group.references
+        if r.name == evaluation.main and r.accuracy.value is not None
+    ]
+    if len(found) < 2:
+        return []
+    (low, lowest), (high, highest) = min(found), max(found)
+    return [
+        f"By {evaluation.group_column} it is from {format_cell(low, 'percent')} ({lowest}) to "
+        f"{format_cell(high, 'percent')} % ({highest})."
+    ]
 
 
 def _reference_table(evaluation: Evaluation, caveats: Sequence[str]) -> Table:

@@ -214,10 +214,12 @@ def test_results_by_group_are_a_table_of_the_page_and_the_print_out() -> None:
         for name, share in parts
     )
     evaluation = replace(toy_evaluation(), group_column="kind", groups=groups, apart=True)
-    result = run_report(evaluation, title="t", used=[], caveats=["Read this."])
+    result = run_report(evaluation, title="t", used=[], caveats=["Read this.", "And this."])
     rows = table(result, "groups").rows
     assert [(r["group"], getattr(r["accuracy"], "estimate", None)) for r in rows] == list(parts)
     assert result.printed == 2 and result.tables[1].name == "groups"
     words = page(result).words()
     assert "dog" in words and "kind" in words and "Read this." in words
-    assert result.answer.endswith("Read this.") and "Read this." in result.tables[0].notes
+    assert "By kind it is from 60.0 (dog) to 90.0 % (cat)." in result.answer
+    assert result.answer.endswith("Read this.")
+    assert list(result.tables[0].notes) == ["Read this.", "And this."]
