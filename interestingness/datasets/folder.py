@@ -337,8 +337,8 @@ def _votes(
     if options.on_missing == "error" or unknown.all():
         first = rows.pairs.pair(int(rows.pair[int(np.argmax(unknown))]))
         raise DataError(
-            f"{rows.table.path}: {int(unknown.sum())} votes are on pairs that dataset.pairs does "
-            f"not list, the first on {first.left!r} and {first.right!r} "
+            f"{rows.table.path}: {int(unknown.sum())} of {len(unknown)} votes are on pairs that "
+            f"dataset.pairs does not list, the first on {first.left!r} and {first.right!r} "
             f"({rows.table.lines(rows.kept[unknown].tolist())})",
             expected="votes on listed pairs",
             todo="add the pairs, leave dataset.pairs out (the voted pairs are then taken), or "

@@ -161,9 +161,9 @@ class _VoteReader:
         unknown = np.flatnonzero(spoken & (first == NONE))
         if len(unknown):
             raise DataError(
-                f"{self.table.path}: {len(unknown)} rows choose 'first' or 'second' in column "
-                f"{self.choice!r}, but column 'first' is empty there, or means something else "
-                f"({self.table.lines(unknown.tolist())})",
+                f"{self.table.path}: {len(unknown)} of {len(self.table)} rows choose 'first' or "
+                f"'second' in column {self.choice!r}, but column 'first' is empty there, or means "
+                f"something else ({self.table.lines(unknown.tolist())})",
                 expected="which image was shown first, in column 'first'",
                 todo="fill the column, or write left and right",
             )
