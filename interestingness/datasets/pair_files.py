@@ -57,7 +57,7 @@ def read_pairs(
     """
     sides = sides_of(table, mapping)
     notes = list(table.notes)
-    if (sides["left"], sides["right"]) != ("left", "right"):
+    if any(column.casefold() != side for side, column in sides.items()):
         notes.append(f"left is the column {sides['left']!r}, right {sides['right']!r}.")
     blank = [blank_cells(table, column, names) for column in sides.values()]
     table = emptied(table, dict(zip(sides.values(), blank, strict=True)))

@@ -23,6 +23,7 @@ from interestingness.datasets.choices import (
     UNCLEAR,
     WORDS,
     Said,
+    as_key,
     read_sides,
 )
 from interestingness.datasets.pair_files import PairRows
@@ -275,7 +276,7 @@ class _VoteReader:
             words = ", ".join(f"{word!r} as {meaning}" for word, meaning in said.guessed.items())
             self.notes.append(
                 f"the column {column!r} is read with {words} (otherwise: "
-                f"{prefix_of(self.table)}choices.{next(iter(said.guessed))}=…)."
+                f"{prefix_of(self.table)}choices.{as_key(next(iter(said.guessed)))}=…)."
             )
 
 
