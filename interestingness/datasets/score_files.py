@@ -133,7 +133,7 @@ def _refuse_repeats(
         return
     at = kept[rows[kept] == twice[0]]
     raise DataError(
-        f"{table.path}: {len(twice)} images have more than one row, "
+        f"{table.path}: {len(twice)} of {int((counts > 0).sum())} images have more than one row, "
         f"{table.columns[image][int(at[0])].as_py()!r} for one ({table.lines(at.tolist())})",
         expected="one row per image",
         todo="average the rows; a table of single ratings goes into dataset.ratings",

@@ -23,6 +23,7 @@ from interestingness.datasets.choices import (
     UNCLEAR,
     WORDS,
     Said,
+    as_key,
     read_sides,
 )
 from interestingness.datasets.pair_files import PairRows
@@ -161,9 +162,9 @@ class _VoteReader:
         unknown = np.flatnonzero(spoken & (first == NONE))
         if len(unknown):
             raise DataError(
-                f"{self.table.path}: {len(unknown)} rows choose 'first' or 'second' in column "
-                f"{self.choice!r}, but column 'first' is empty there, or means something else "
-                f"({self.table.lines(unknown.tolist())})",
+                f"{self.table.path}: {len(unknown)} of {len(self.table)} rows choose 'first' or "
+                f"'second' in column {self.choice!r}, but column 'first' is empty there, or means "
+                f"something else ({self.table.lines(unknown.tolist())})",
                 expected="which image was shown first, in column 'first'",
                 todo="fill the column, or write left and right",
             )
@@ -275,7 +276,7 @@ class _VoteReader:
             words = ", ".join(f"{word!r} as {meaning}" for word, meaning in said.guessed.items())
             self.notes.append(
                 f"the column {column!r} is read with {words} (otherwise: "
-                f"{prefix_of(self.table)}choices.{next(iter(said.guessed))}=…)."
+                f"{prefix_of(self.table)}choices.{as_key(next(iter(said.guessed)))}=…)."
             )
 
 

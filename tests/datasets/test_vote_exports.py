@@ -163,6 +163,14 @@ EXPORTS = {
     "Label Studio CSV": (LABEL_STUDIO_CSV, ["4", "4"]),
     "arena": (ARENA, ["arena_user_0", "arena_user_1"]),
     "wide": (WIDE, ["5e9088a8", "5e9088a8"]),
+    "winner and loser": ("winner,loser,rater\np.jpg,q.jpg,a\nr.jpg,q.jpg,b\n", ["a", "b"]),
+    "chosen and rejected": (
+        "\n".join(
+            json.dumps({"chosen": one, "rejected": "q.jpg", "user_id": who})
+            for one, who in (("p.jpg", "a"), ("r.jpg", "b"))
+        ),
+        ["a", "b"],
+    ),
     "Prolific": (PROLIFIC, ["5e9088a8", "5e9088a8"]),
 }
 
