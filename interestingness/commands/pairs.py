@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
@@ -84,7 +85,8 @@ def _asked(
         place = np.arange(len(voted))
         names = voted
     else:
-        place = ImageNames(names, folder).rows(voted)
+        asked = ImageNames(names, folder).reading(Path("--votes"), pa.array(voted, pa.string()))
+        place = asked.rows(voted)
         if (place < 0).any():
             lost = voted[int(np.argmax(place < 0))]
             raise DataError(

@@ -35,7 +35,7 @@ from interestingness.datasets.rating_files import (
 from interestingness.datasets.score_files import ImageColumns, read_image_columns
 from interestingness.datasets.star_ratings import read_ratings as read_star_ratings
 from interestingness.datasets.star_ratings import sidecar_states
-from interestingness.datasets.vote_files import PairRows, read_pairs, read_votes
+from interestingness.datasets.vote_files import PairRows, read_pairs, read_votes, without_copies
 from interestingness.disk import sha256_of
 from interestingness.errors import ConfigError, DataError
 from interestingness.schema import Pairs
@@ -50,7 +50,7 @@ COLUMNS = ("image", "left", "right", "choice", "first", "rater", "rating", "ques
 """What ``columns`` may rename."""
 
 # Part of the prepared folder's name: raise it when the same input gives other tables.
-_RULES = 1
+_RULES = 2
 
 
 def prepare_folder(
@@ -146,6 +146,10 @@ def prepare_folder(
     def build(_: Path) -> tuple[Manifest, Mapping[str, pa.Table]]:
         tables = {kind: _read_table(kind, path, mapping) for kind, path in paths.items()}
         _check_mapping(mapping, tables)
+        if "votes" in tables:
+            tables["votes"], notes = without_copies(tables["votes"], mapping)
+            for note in notes:
+                log.warning(note)
         rated = read_star_ratings(photos, progress) if stars else None
         return _build(folder, files, tables, options, progress, rated)
 
@@ -220,7 +224,7 @@ def _build(
     votes = []
     if "votes" in rows:
         table, counts = read_votes(
-            rows["votes"], given, mapping=options.mapping, question=options.question
+            rows["votes"], mapping=options.mapping, question=options.question
         )
         facts["votes"] = {**rows["votes"].facts, **counts}
         votes.append(_known_votes(table, rows["votes"], pairs, options, facts["votes"]))

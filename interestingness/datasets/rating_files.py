@@ -84,6 +84,7 @@ def read_ratings(
     image = table.need("image", (*key, *COLUMNS), mapping)
     rater = table.need("rater", RATER_COLUMNS, mapping)
     rating = table.need("rating", ("rating",), mapping)
+    names = names.reading(table.path, table.columns[image])
     rows = rows_of(names, table.columns[image])
     absent = missing_images(names, table, {"image": image}, [rows], on_missing)
     read = numbers(table, rating)

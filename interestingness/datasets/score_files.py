@@ -61,6 +61,7 @@ def read_image_columns(
         DataError: no image column, absent images, an image twice, no or bad numbers.
     """
     image = table.need("image", COLUMNS, mapping)
+    names = names.reading(table.path, table.columns[image])
     rows = rows_of(names, table.columns[image])
     absent = missing_images(names, table, {"image": image}, [rows], on_missing)
     kept = np.flatnonzero(~absent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -24,11 +24,14 @@ UNNAMED = "unnamed"
 """Rater of votes whose table does not say who voted."""
 
 RATER_COLUMNS = ("rater", "rater_id")
+VOTE_IDS = ("vote_id", "annotation_id")
 WORDS = ("left", "right", "tie", "first", "second")
 """What a cell may say, beside the name of an image."""
 LEFT, RIGHT, TIE, FIRST, SECOND = range(len(WORDS))
 NONE, UNCLEAR = len(WORDS), len(WORDS) + 1
 OPPOSITE = np.array([RIGHT, LEFT, TIE, FIRST, SECOND, NONE])
+_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+"""A day, which is no time of a vote."""
 _TEXT = ("reason", "persona", "provenance")
 
 
@@ -42,6 +45,7 @@ class PairRows:
         pairs: the distinct pairs, in order of first appearance.
         pair: row in ``pairs`` of each kept row, shape (kept,).
         swapped: whether the table has the images the other way round, shape (kept,).
+        names: finds images as this table spells them.
         facts: counts to print.
     """
 
@@ -50,7 +54,72 @@ class PairRows:
     pairs: Pairs
     pair: NDArray[np.int64]
     swapped: NDArray[np.bool_]
+    names: ImageNames | KeyedNames
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def without_copies(table: TextTable, mapping: Mapping[str, str]) -> tuple[TextTable, list[str]]:
+    """Leave out rows that say again what another row says of the same vote.
+
+    Such rows have the same vote id, or the same named rater and time of day, and nothing in them
+    that makes a vote differs. Other equal rows are several votes: of people whose names are not
+    known, or of one who answered again.
+
+    Args:
+        table: one vote a row.
+        mapping: ``dataset.columns``.
+
+    Returns:
+        The table without copies; and notes for the user on copies and on equal rows.
+    """
+    named = ("left", "right", "choice", "first", "rater", "question", "persona", "sample")
+    aliases = {"rater": RATER_COLUMNS, "vote_id": VOTE_IDS}
+    for meaning in named[:3]:
+        table.need(meaning, (meaning,), mapping)
+    column = {
+        meaning: table.columns[name]
+        for meaning in (*named, "vote_id", "time")
+        if (name := table.find(meaning, aliases.get(meaning, (meaning,)), mapping)) is not None
+    }
+    columns = [column[meaning] for meaning in named if meaning in column]
+    copies = np.zeros(len(table), dtype=bool)
+    for key in (("vote_id",), ("rater", "time")):
+        if not column.keys() >= set(key):
+            continue
+        known = np.ones(len(table), dtype=bool)
+        for meaning in key:
+            known &= column[meaning].is_valid().to_numpy(zero_copy_only=False)
+        if "time" in key:
+            known &= ~_matching(column["time"], _DATE)
+            if "vote_id" in column:
+                known &= column["vote_id"].is_null().to_numpy(zero_copy_only=False)
+        copies |= known & _repeats([*columns, column[key[-1]]])
+    equal = int((_repeats(columns) & ~copies).sum())
+    notes = []
+    if copies.any():
+        notes.append(
+            f"{table.path.name}: {int(copies.sum()):,} rows repeat a vote (same vote id, or same "
+            f"rater and time) and count once ({table.lines(copies)})."
+        )
+        table = table.take(np.flatnonzero(~copies))
+    if equal:
+        notes.append(
+            f"{table.path.name}: {equal:,} rows say what another row says; each counts as a vote "
+            "(a column vote_id or time would tell copies)."
+        )
+    return table, notes
+
+
+def _repeats(columns: Sequence[pa.Array]) -> NDArray[np.bool_]:
+    """Mark rows that equal an earlier one."""
+    again = np.ones(len(columns[0]), dtype=bool)
+    again[np.unique(row_numbers(columns), return_index=True)[1]] = False
+    return again
+
+
+def _matching(cells: pa.Array, pattern: str) -> NDArray[np.bool_]:
+    found = pc.fill_null(pc.match_substring_regex(cells, pattern), False)
+    return found.to_numpy(zero_copy_only=False)
 
 
 def read_pairs(
@@ -66,7 +135,9 @@ def read_pairs(
         DataError: a missing column, absent images, or a pair of an image with itself.
     """
     columns = {side: table.need(side, (side,), mapping) for side in ("left", "right")}
-    left, right = (rows_of(names, table.columns[column]) for column in columns.values())
+    cells = [table.columns[column] for column in columns.values()]
+    names = names.reading(table.path, *cells)
+    left, right = (rows_of(names, side) for side in cells)
     absent = missing_images(names, table, columns, [left, right], on_missing)
     kept = np.flatnonzero(~absent)
     itself = np.zeros(len(table), dtype=bool)
@@ -82,16 +153,18 @@ def read_pairs(
     pairs, pair, swapped = Pairs.from_rows(left[kept], right[kept], names.image_ids)
     _, first = np.unique(pair, return_index=True)
     facts: dict[str, Any] = {"rows": len(table), "pairs": len(pairs)}
+    if names.notes:
+        facts["names"] = " ".join(names.notes)
     if absent.any():
         facts["rows_without_image"] = int(absent.sum())
     reversed_rows = int((swapped != swapped[first][pair]).sum())
     if reversed_rows:
         facts["rows_reversed"] = reversed_rows
-    return PairRows(table, kept, pairs, pair, swapped, facts)
+    return PairRows(table, kept, pairs, pair, swapped, names, facts)
 
 
 def read_votes(
-    rows: PairRows, names: ImageNames | KeyedNames, *, mapping: Mapping[str, str], question: str
+    rows: PairRows, *, mapping: Mapping[str, str], question: str
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Read one vote per row of a table.
 
@@ -103,7 +176,6 @@ def read_votes(
 
     Args:
         rows: from ``read_pairs``.
-        names: the names that the image columns were looked up in.
         mapping: ``dataset.columns``.
         question: where the table has no column ``question``.
 
@@ -116,7 +188,7 @@ def read_votes(
     table, kept = rows.table, rows.kept
     choice_column = table.need("choice", ("choice",), mapping)
     first_column = table.find("first", ("first",), mapping)
-    sides = _Sides(rows, names)
+    sides = _Sides(rows)
     first = np.full(len(kept), NONE)
     if first_column is not None:
         first = sides.read(first_column, WORDS[:2])
@@ -172,7 +244,7 @@ def read_votes(
 def _unused(table: TextTable, mapping: Mapping[str, str]) -> list[str]:
     """Return unknown columns: a misspelt ``rater`` would make all votes one rater's."""
     known = {"left", "right", "pair_id", "choice", "first", "question", "rater_kind"}
-    known |= {"probability", "time", "sample", *RATER_COLUMNS, *_TEXT}
+    known |= {"probability", "time", "sample", *RATER_COLUMNS, *VOTE_IDS, *_TEXT}
     known |= {name for name in mapping.values() if name}
     return sorted(name for name in table.columns if name.casefold() not in known | set(mapping))
 
@@ -180,8 +252,8 @@ def _unused(table: TextTable, mapping: Mapping[str, str]) -> list[str]:
 class _Sides:
     """Reads cells that name a side or one of a row's two images."""
 
-    def __init__(self, rows: PairRows, names: ImageNames | KeyedNames) -> None:
-        self.rows, self.names = rows, names
+    def __init__(self, rows: PairRows) -> None:
+        self.rows = rows
         left, right = rows.pairs.left[rows.pair], rows.pairs.right[rows.pair]
         self.left = np.where(rows.swapped, right, left)
         self.right = np.where(rows.swapped, left, right)
@@ -198,7 +270,7 @@ class _Sides:
         coded = table.columns[column].dictionary_encode()
         cells = coded.dictionary.to_pylist()
         said = [words.index(c.casefold()) if c.casefold() in words else UNCLEAR for c in cells]
-        image = np.append(self.names.rows(cells), -1)
+        image = np.append(self.rows.names.rows(cells), -1)
         at = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)[kept]
         code = np.append(np.asarray(said, dtype=np.int64), NONE)[at]
         named = (code == UNCLEAR) & (image[at] >= 0)

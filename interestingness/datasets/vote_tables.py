@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from interestingness.datasets.vote_files import RATER_COLUMNS, UNNAMED, read_pairs, read_votes
+from interestingness.datasets.vote_files import UNNAMED, read_pairs, read_votes, without_copies
 from interestingness.errors import DataError
 from interestingness.schema import Pairs
 from interestingness.tables.image_names import ImageNames
 from interestingness.tables.label_studio import read_vote_table
 from interestingness.tables.tables import SPECS, Tables, check_table, keys_of, read_table
-from interestingness.tables.user_tables import TextTable, row_numbers
+from interestingness.tables.user_tables import TextTable
 
 MANIFEST = "dataset.json"
 
@@ -71,7 +69,12 @@ def read_vote_files(
     Raises:
         DataError: for an unreadable file, several questions, or no vote on the chosen one.
     """
-    read = [_read(Path(path).expanduser(), default_question) for path in paths]
+    opened = [_open(Path(path).expanduser()) for path in paths]
+    names = _image_names(opened)
+    read = [
+        one if isinstance(one, _One) else _read_simple(one, names, default_question)
+        for one in opened
+    ]
     # provenance and other third-party columns are not needed, and may differ in type
     tables = [one.table.select(list(SPECS["votes"])) for one in read]
     table = pa.concat_tables(tables)
@@ -100,12 +103,13 @@ def read_vote_files(
         pairs,
         chosen,
         all(one.images_known for one in read),
-        tuple(note for one in read for note in one.notes),
+        (*names.notes, *(note for one in read for note in one.notes)),
         next((one.simulated for one in read if one.simulated), ""),
     )
 
 
-def _read(path: Path, question: str) -> _One:
+def _open(path: Path) -> _One | TextTable:
+    """Read tables of ours; return a simple table as text."""
     if path.is_dir():
         if not (path / MANIFEST).is_file():
             raise DataError(
@@ -117,17 +121,28 @@ def _read(path: Path, question: str) -> _One:
     table = read_vote_table(path)
     if "pair_id" in table and not ("left" in table and "right" in table):
         return _read_ours(path, table)
-    return _read_simple(path, table, question)
+    return table
 
 
-def _read_simple(path: Path, table: TextTable, question: str) -> _One:
-    sides = (table.columns[table.need(side, (side,), {})] for side in ("left", "right"))
-    cells = {cell for side in sides for cell in pc.unique(side).to_pylist() if cell}
-    found = sorted({unicodedata.normalize("NFC", cell) for cell in cells})
-    names = ImageNames(found, path.parent)
-    table, notes = _counted_once(path, table)
+def _image_names(opened: Sequence[_One | TextTable]) -> ImageNames:
+    """Find out which names mean one image, over all files."""
+    simple = [one for one in opened if isinstance(one, TextTable)]
+    fixed = {
+        name
+        for one in opened
+        if isinstance(one, _One) and one.images_known
+        for side in _names(one.pairs)
+        for name in side
+    }
+    sides = [[t.columns[t.need(side, (side,), {})] for side in ("left", "right")] for t in simple]
+    return ImageNames.of_tables([(left, right) for left, right in sides], fixed)
+
+
+def _read_simple(table: TextTable, names: ImageNames, question: str) -> _One:
+    path = table.path
+    table, notes = without_copies(table, {})
     rows = read_pairs(table, names, mapping={}, on_missing="error")
-    votes, facts = read_votes(rows, names, mapping={}, question=question)
+    votes, facts = read_votes(rows, mapping={}, question=question)
     votes = check_table("votes", votes, where=str(path))
     if UNNAMED in votes["rater_id"].unique().to_pylist():
         notes.append(f"{path.name} does not say who voted: its votes count as one rater's.")
@@ -136,21 +151,6 @@ def _read_simple(path: Path, table: TextTable, question: str) -> _One:
     if unused := facts.get("columns not used"):
         notes.append(f"{path.name}: columns not used: {', '.join(unused)}.")
     return _One(votes, rows.pairs, True, tuple(notes))
-
-
-def _counted_once(path: Path, table: TextTable) -> tuple[TextTable, list[str]]:
-    """Deduplicate rows that are equal in every column, where the file names raters."""
-    if not any(table.find("rater", (name,), {}) for name in RATER_COLUMNS):
-        return table, []
-    kept = np.sort(np.unique(row_numbers(table.columns.values()), return_index=True)[1])
-    lost = len(table) - len(kept)
-    if not lost:
-        return table, []
-    note = (
-        f"{path.name}: {lost:,} {'row is' if lost == 1 else 'rows are'} identical to another and "
-        "count once; where a rater did answer again, a column sample (0, 1, …) says so."
-    )
-    return table.take(kept), [note]
 
 
 def _read_ours(path: Path, text: TextTable) -> _One:

@@ -43,6 +43,7 @@ def read_scores(path: Path, column: str, tables: Tables) -> tuple[Array, dict[st
         )
     scores = _finite(table, scored)
     names = ImageNames(tables.image_ids.tolist(), tables.images_folder)
+    names = names.reading(path, table.columns[image])
     rows = rows_of(names, table.columns[image])
     known = rows >= 0
     if not known.any():
