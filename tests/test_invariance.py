@@ -69,7 +69,7 @@ votes = st.lists(
 ).filter(lambda rows: any(row.choice for row in rows))
 names = st.permutations([f"{n}{k}.jpg" for k, n in enumerate("zyxcbab")])
 quick = settings(
-    max_examples=20,
+    max_examples=8,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -100,7 +100,9 @@ def audited(files: VoteFiles, name: Sequence[str]) -> dict[tuple[str, ...], floa
                 # ranks and numbers of groups tell the rows of a table apart, as names do
                 if (table.name, column) in (("ranking", "rank"), ("ranking", "group")):
                     continue
-                ends = asdict(value) if isinstance(value, Interval) else {"": value}
+                ends: dict[str, Any] = {"": value}
+                if isinstance(value, Interval):
+                    ends = {"estimate": value.estimate, "low": value.low, "high": value.high}
                 for end, number in ends.items():
                     if isinstance(number, int | float):
                         found[table.name, *texts, column, end] = float(number)
@@ -119,23 +121,23 @@ def trained(
     mine = [tuple(sorted(two)) for two in zip(left.tolist(), right.tolist(), strict=True)]
     sign = np.where(left < right, 1, -1)
     found: dict[tuple[str, ...], float] = {}
+    term = OrderTerm.fit(cast)
     for rule in ("majority", "share", "consensus", "order_consistent", "order_corrected"):
-        p = aggregate(rule, cast, pairs).preference
+        p = aggregate(rule, cast, pairs, term=term).preference
         for two, value, turn in zip(mine, p.tolist(), sign, strict=True):
             found[rule, str(two)] = value if turn > 0 else 1 - value
-    term = OrderTerm.fit(cast)
-    found |= {("b", rater): float(b) for rater, b in zip(term.raters, term.b, strict=True)}
+    found |= {("b", rater): float(b) for rater, b in zip(term.names, term.b, strict=True)}
     labels = aggregate("share", cast, pairs)
     rows = np.flatnonzero([two in train for two in mine])
     fits = fit_linear(
         features[place], pairs, labels.preference[:, None], labels.weight[:, None], [rows],
-        l2=0.1, tolerance=1e-7,
+        l2=1.0, tolerance=1e-5,
     )  # fmt: skip
-    weights = np.nan_to_num(fits.weights[0, 0].astype(float)).round(4)
-    scores = features[place] @ weights
+    found |= {("weight", str(k)): float(w) for k, w in enumerate(fits.weights[0, 0])}
+    scores = features[place] @ [1.0, -2.0, 0.5]
     test = np.array([two not in train for two in mine])
     references = {"human": Reference.of(labels, pairs, votes=cast, learnt=True)}
-    result = evaluate(scores, pairs, test, references, resamples=50).references[0]
+    result = evaluate(scores, pairs, test, references, resamples=20).references[0]
     flat = {"": asdict(result)}
     while flat:
         key, value = flat.popitem()
@@ -150,10 +152,11 @@ def trained(
     return found
 
 
-def same(one: Mapping[Any, float], other: Mapping[Any, float], within: float = 1e-9) -> None:
-    """Compare all numbers."""
+def same(one: Mapping[Any, float], other: Mapping[Any, float]) -> None:
+    """Compare all numbers; the solver's weights, in single precision, as far as they are exact."""
     assert one.keys() == other.keys() and one
     for key, value in one.items():
+        within = 1e-4 if key[0] == "weight" else 1e-9
         assert other[key] == pytest.approx(value, abs=within, nan_ok=True), key
 
 
@@ -215,7 +218,7 @@ def test_order_effects_change_their_sign_when_images_change_places(
         end = {"low": "high", "high": "low"}.get(key[-1], key[-1])
         if key[0] != "position":
             continue
-        if key[-2] in ("order_term", "position_bias"):
+        if key[-2] in ("order_term", "bias_index"):
             assert after[*key[:-1], end] == pytest.approx(-value, abs=1e-9, nan_ok=True), key
         elif key[-2] == "second":
             assert after[*key[:-1], end] == pytest.approx(1 - value, abs=1e-9, nan_ok=True), key
