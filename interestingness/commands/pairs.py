@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from interestingness.commands.options import Options
+from interestingness.commands.options import Options, keyed
 from interestingness.datasets.image_files import list_images
 from interestingness.datasets.vote_tables import VoteFiles, read_vote_files
 from interestingness.disk import appearing
@@ -22,6 +23,8 @@ from interestingness.schema import DEFAULT_QUESTION, Array
 from interestingness.stats.pair_choice import ChosenPairs, next_pairs
 from interestingness.tables.image_names import ImageNames
 from interestingness.tables.tables import Votes
+
+log = logging.getLogger(__name__)
 
 Rows = NDArray[np.int64]
 
@@ -43,7 +46,12 @@ def choose(given: Options) -> None:
     files = None
     if given.votes:
         files = read_vote_files(
-            given.votes, question=given.question, default_question=DEFAULT_QUESTION
+            given.votes,
+            question=given.question,
+            default_question=DEFAULT_QUESTION,
+            columns=keyed(given.columns),
+            choices=keyed(given.choices),
+            on_missing=given.on_missing,
         )
     names, left, right, preference, weight = _asked(files, given.images)
     chosen = next_pairs(
@@ -85,7 +93,9 @@ def _asked(
         place = np.arange(len(voted))
         names = voted
     else:
-        asked = ImageNames(names, folder).reading(Path("--votes"), pa.array(voted, pa.string()))
+        asked, notes = ImageNames(names, folder).reading(pa.array(voted, pa.string()))
+        for note in notes:
+            log.warning(note)
         place = asked.rows(voted)
         if (place < 0).any():
             lost = voted[int(np.argmax(place < 0))]

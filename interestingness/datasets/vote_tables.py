@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from interestingness.datasets.vote_files import UNNAMED, read_pairs, read_votes, without_copies
+from interestingness.datasets.choices import check_choices
+from interestingness.datasets.pair_files import read_pairs
+from interestingness.datasets.vote_columns import ColumnNames, column_names, sides_of
+from interestingness.datasets.vote_copies import without_copies
+from interestingness.datasets.vote_exports import read_vote_table
+from interestingness.datasets.vote_files import UNNAMED, read_votes
 from interestingness.errors import DataError
 from interestingness.schema import Pairs
 from interestingness.tables.image_names import ImageNames
-from interestingness.tables.label_studio import read_vote_table
 from interestingness.tables.tables import SPECS, Tables, check_table, keys_of, read_table
 from interestingness.tables.user_tables import TextTable
 
@@ -53,8 +58,24 @@ class _One:
     simulated: str = ""
 
 
+@dataclass(frozen=True)
+class _Options:
+    """What the user has said of the files, checked."""
+
+    question: str
+    columns: ColumnNames
+    choices: Mapping[str, int]
+    on_missing: str
+
+
 def read_vote_files(
-    paths: Sequence[str | Path], *, question: str | None = None, default_question: str
+    paths: Sequence[str | Path],
+    *,
+    question: str | None = None,
+    default_question: str,
+    columns: ColumnNames | None = None,
+    choices: Mapping[str, str | None] | None = None,
+    on_missing: str = "error",
 ) -> VoteFiles:
     """Read and join vote tables.
 
@@ -65,16 +86,19 @@ def read_vote_files(
         paths: files or folders; if a table has no raters, its file's name is the rater.
         question: the question to use; None where all votes are on one question.
         default_question: question where a table has no column for it.
+        columns: the files' own names of columns, as ``dataset.columns`` gives them.
+        choices: what other words in the column of choices mean, as ``dataset.choices`` says it.
+        on_missing: "error", or "skip" for rows with one image only, or with one image twice.
 
     Raises:
         DataError: for an unreadable file, several questions, or no vote on the chosen one.
     """
-    opened = [_open(Path(path).expanduser()) for path in paths]
-    names = _image_names(opened)
-    read = [
-        one if isinstance(one, _One) else _read_simple(one, names, default_question)
-        for one in opened
-    ]
+    options = _Options(
+        default_question, column_names(columns, "columns"), check_choices(choices), on_missing
+    )
+    opened = [_open(Path(path).expanduser(), options) for path in paths]
+    names, guessed = _image_names(opened, options)
+    read = [one if isinstance(one, _One) else _read_simple(one, names, options) for one in opened]
     # provenance and other third-party columns are not needed, and may differ in type
     tables = [one.table.select(list(SPECS["votes"])) for one in read]
     table = pa.concat_tables(tables)
@@ -103,12 +127,12 @@ def read_vote_files(
         pairs,
         chosen,
         all(one.images_known for one in read),
-        (*names.notes, *(note for one in read for note in one.notes)),
+        (*guessed, *(note for one in read for note in one.notes)),
         next((one.simulated for one in read if one.simulated), ""),
     )
 
 
-def _open(path: Path) -> _One | TextTable:
+def _open(path: Path, options: _Options) -> _One | TextTable:
     """Read tables of ours; return a simple table as text."""
     if path.is_dir():
         if not (path / MANIFEST).is_file():
@@ -118,39 +142,46 @@ def _open(path: Path) -> _One | TextTable:
                 todo="name the file",
             )
         return _read_prepared(Tables(path))
-    table = read_vote_table(path)
+    table = read_vote_table(path, options.columns, columns_option="columns")
     if "pair_id" in table and not ("left" in table and "right" in table):
         return _read_ours(path, table)
     return table
 
 
-def _image_names(opened: Sequence[_One | TextTable]) -> ImageNames:
+def _image_names(
+    opened: Sequence[_One | TextTable], options: _Options
+) -> tuple[ImageNames, tuple[str, ...]]:
     """Find out which names mean one image, over all files."""
-    simple = [one for one in opened if isinstance(one, TextTable)]
-    fixed = {
-        name
-        for one in opened
-        if isinstance(one, _One) and one.images_known
-        for side in _names(one.pairs)
-        for name in side
-    }
-    sides = [[t.columns[t.need(side, (side,), {})] for side in ("left", "right")] for t in simple]
-    return ImageNames.of_tables([(left, right) for left, right in sides], fixed)
+    rows = []
+    fixed: set[str] = set()
+    for one in opened:
+        if isinstance(one, TextTable):
+            left, right = (one.known(side) for side in sides_of(one, options.columns).values())
+            rows.append((left, right))
+        elif one.images_known:
+            fixed.update(*_names(one.pairs))
+    return ImageNames.of_tables(rows, fixed)
 
 
-def _read_simple(table: TextTable, names: ImageNames, question: str) -> _One:
-    path = table.path
-    table, notes = without_copies(table, {})
-    rows = read_pairs(table, names, mapping={}, on_missing="error")
-    votes, facts = read_votes(rows, mapping={}, question=question)
+def _read_simple(table: TextTable, names: ImageNames, options: _Options) -> _One:
+    path, columns = table.path, options.columns
+    table = without_copies(table, columns)
+    rows = read_pairs(table, names, mapping=columns, on_missing=options.on_missing)
+    votes, facts = read_votes(
+        rows, mapping=columns, question=options.question, choices=options.choices
+    )
     votes = check_table("votes", votes, where=str(path))
+    notes = []
     if UNNAMED in votes["rater_id"].unique().to_pylist():
         notes.append(f"{path.name} does not say who voted: its votes count as one rater's.")
         named = pc.if_else(pc.equal(votes["rater_id"], UNNAMED), path.stem, votes["rater_id"])
         votes = votes.set_column(votes.column_names.index("rater_id"), "rater_id", named)
-    if unused := facts.get("columns not used"):
-        notes.append(f"{path.name}: columns not used: {', '.join(unused)}.")
-    return _One(votes, rows.pairs, True, tuple(notes))
+    notes += [f"{path.name}: {note}" for note in facts.get("notes", ())]
+    used = rows.pairs
+    shown = np.bincount(np.concatenate([used.left, used.right]), minlength=len(used.image_ids))
+    if not shown.all():  # rows were left out
+        used = Pairs.from_ids(*_names(used))[0]
+    return _One(votes, used, True, tuple(notes))
 
 
 def _read_ours(path: Path, text: TextTable) -> _One:

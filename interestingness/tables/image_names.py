@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import logging
 import os
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -18,8 +17,6 @@ from numpy.typing import NDArray
 from interestingness.errors import DataError
 from interestingness.tables.spellings import match_spellings, merge_spellings
 from interestingness.tables.user_tables import TextTable
-
-log = logging.getLogger(__name__)
 
 COLUMNS = ("image", "image_id", "file", "filename", "file_name", "path")
 """Under these names a column that names images is looked for, best first."""
@@ -44,8 +41,6 @@ class ImageNames:
         """
         self.image_ids = list(image_ids)
         self.root = root
-        self.notes: tuple[str, ...] = ()
-        """What was guessed of the names of the table, for the user."""
         self._doubt: Mapping[str, str] = {}
         self._spelled: Mapping[str, int] = {}
         self._row = {name: row for row, name in enumerate(self.image_ids)}
@@ -57,7 +52,7 @@ class ImageNames:
     @classmethod
     def of_tables(
         cls, rows: Sequence[tuple[pa.Array, pa.Array]], fixed: Collection[str] = ()
-    ) -> ImageNames:
+    ) -> tuple[ImageNames, tuple[str, ...]]:
         """Make the names of images of which nothing is known but tables of pairs.
 
         Args:
@@ -72,32 +67,32 @@ class ImageNames:
         names = {cell for two in rows for side in two for cell in pc.unique(side).to_pylist()}
         merged = merge_spellings(names - {None}, apart=apart, fixed=fixed)
         made = cls(sorted(set(merged.image.values())), Path.cwd())
-        made.notes = merged.notes
         made._spelled = {name: made._row[image] for name, image in merged.image.items()}
-        return made
+        return made, merged.notes
 
-    def reading(self, path: Path, *columns: pa.Array) -> ImageNames:
-        """Return names that understand how a table spells images; see ``match_spellings``.
+    def reading(self, *columns: pa.Array) -> tuple[ImageNames, tuple[str, ...]]:
+        """Learn how a table spells images; see ``match_spellings``.
 
         Args:
-            path: of the table, for messages.
             columns: its columns that name images.
+
+        Returns:
+            Names that understand it, and notes for the user on what was guessed.
         """
         if self._spelled:
-            return self
+            return self, ()
         names = {cell for column in columns for cell in pc.unique(column).to_pylist() if cell}
         row = {name: self.row(name) for name in sorted(names)}
         lost = [name for name, at in row.items() if at < 0]
         read = copy(self)
         read._spelled = row
+        notes: tuple[str, ...] = ()
         if lost:
             settled = [name for name, at in row.items() if at >= 0]
             matched = match_spellings(lost, self.image_ids, self.root.as_posix(), settled)
             read._spelled, read._doubt = row | dict(matched.row), matched.doubt
-            read.notes = matched.notes
-            for note in matched.notes:
-                log.warning("%s: %s", path, note)
-        return read
+            notes = matched.notes
+        return read, notes
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -194,7 +189,6 @@ class KeyedNames:
             row_of: row of the image by key; -1 for a known key whose image is absent.
         """
         self.image_ids = names.image_ids
-        self.notes = names.notes
         self.key = key
         self._row_of = row_of
 
@@ -206,9 +200,9 @@ class KeyedNames:
         found = [self._row_of.get(_plain_number(n), -1) if n else -1 for n in names]
         return np.asarray(found, dtype=np.int64)
 
-    def reading(self, path: Path, *columns: pa.Array) -> KeyedNames:
+    def reading(self, *columns: pa.Array) -> tuple[KeyedNames, tuple[str, ...]]:
         """Keys are not guessed."""
-        return self
+        return self, ()
 
     def doubt(self, name: str) -> None:
         """Keys are not guessed."""

@@ -184,11 +184,16 @@ def merge_spellings(
     members: dict[Parts, list[str]] = defaultdict(list)
     for name in known:
         members[key[name]].append(name)
+    bare: dict[Parts, set[Parts]] = defaultdict(set)  # names without folders and upload prefixes
+    for name, said in known.items():
+        bare[said.readings[-1].parts[-1:]].add(key[name])
     image: dict[str, str] = {}
     respelled = []
     for same in members.values():
         best = min(same, key=lambda n: (n not in fixed, known[n].machine, len(n), n.swapcase()))
         shown = best if best in fixed or known[best].machine else "/".join(known[best].parts)
+        if known[best].machine == UPLOADS and bare[known[best].readings[-1].parts] == {key[best]}:
+            shown = known[best].readings[-1].parts[-1]
         image.update(dict.fromkeys(same, shown))
         file = known[best].parts[-1]
         respelled += [(name, shown) for name in same if known[name].parts[-1] != file]
@@ -382,7 +387,7 @@ def _refused(
     claimed: dict[int, dict[Parts, str]] = defaultdict(dict)
     for folder, members in folders.items():
         for name in members:
-            if folder not in refused:
+            if folder not in refused and folder[0] != UPLOADS:  # uploads keep no folder
                 claimed[row[name]][folder] = name
     for claims in claimed.values():
         if len(claims) > 1:

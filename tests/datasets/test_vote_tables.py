@@ -110,7 +110,7 @@ def test_questions(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("left,right\na,b\n", "no column 'choice'"),
-        ("left,right,choice\na,a,left\n", "pair an image with itself"),
+        ("left,right,choice\na,a,left\n", "an image with itself"),
         ("left,right,choice\na,b,c\n", "cannot be understood"),
         ("left,right,choice\na,,left\n", "column 'right' is empty"),
         ("left,right,choice\n", "but no rows"),
@@ -134,6 +134,7 @@ HEAD = "left,right,choice,rater,time,vote_id\n"
         ("a,b,left,ann,2025-03-01T10:00:00,\n" * 3, 1),
         ("a,b,left,,2025-03-01T10:00:00,\n" * 3, 3),  # a time, but nobody's
         ("a,b,left,ann,2025-03-01,\n" * 3, 3),  # a day is no time
+        ("a,b,left,ann,2025-03-01T10:00,\n" * 2 + "a,c,left,ann,2025-03-01T10:00,\n", 3),  # session
         ("a,b,left,ann,2025-03-01T10:00:00,1\na,b,left,ann,2025-03-01T10:00:00,2\n", 2),
         ("a,b,left,ann,2025-03-01T10:00:00,\na,b,right,ann,2025-03-01T10:00:00,\n", 2),
         ("a,b,left,ann,2025-03-01T10:00:00,\nb,a,left,ann,2025-03-01T10:00:00,\n", 2),

@@ -84,6 +84,12 @@ def test_what_is_guessed_is_said_and_what_is_not_is_not() -> None:
     assert "C:/Users/ann/study/" in notes[0] and "b.JPG" in notes[1]
 
 
+def test_an_upload_is_shown_without_its_prefix_where_no_other_image_has_the_name() -> None:
+    uploads = [f"/data/upload/1/{n}1a2b3c4-{file}" for n, file in ((1, "a"), (1, "b"), (2, "b"))]
+    assert list(merge_spellings(uploads).image.values()) == ["a", *uploads[1:]]
+    assert merge_spellings([uploads[0], "x/a"]).image[uploads[0]] == uploads[0]
+
+
 def test_images_of_data_sets_keep_their_ids() -> None:
     found = merge_spellings(["./a.jpg", BOB + "a.jpg"], fixed=["a.jpg", "b.jpg"])
     assert set(found.image.values()) == {"a.jpg", "b.jpg"}
@@ -110,7 +116,7 @@ DAYS = ["s3://b/day1/IMG_1.jpg", "s3://b/day2/IMG_1.jpg"]
         (["study/p0.jpg", "study/p1.jpg"], ["p0.jpg", "p1.jpg"], "/w", [0, 1]),
         (["D.jpg"], ["trip/d.jpg", "e.jpg"], "/w", [0]),
         (["/data/upload/1/1a2b3c4d-a.jpg"], ["trip/a.jpg"], "/w", [0]),
-        ([f"/data/upload/1/{n}1a2b3c4-a.jpg" for n in (1, 2)], ["a.jpg"], "/w", [None, None]),
+        ([f"/data/upload/1/{n}1a2b3c4-a.jpg" for n in (1, 2)], ["a.jpg"], "/w", [0, 0]),
     ],
 )
 def test_the_longest_suffix_that_is_one_image_decides(
