@@ -61,7 +61,7 @@ def without_copies(table: TextTable, mapping: ColumnNames) -> TextTable:
     if copies.any():
         notes.append(
             f"{_rows(int(copies.sum()), 'repeats', 'repeat')} a vote (same vote id, or same rater "
-            f"and time) and count once ({table.lines(trial[copies].tolist())})."
+            f"and time); counted once ({table.lines(trial[copies].tolist())})."
         )
     if equal:
         notes.append(
