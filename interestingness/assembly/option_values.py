@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails, SchemaError
 OWN = "interestingness"
 
 Count = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Group = Mapping[str, Any]
 
@@ -34,7 +35,7 @@ PLACES: dict[str, Any] = {
     "words": str | None,
     "data.source": str,
     "data.batch_size": Count,
-    "data.workers": Literal["auto"] | Annotated[int, Field(ge=0)],
+    "data.workers": Literal["auto"] | Natural,
     "data.max_bad_share": Share,
     "data.shards": str | None,
     "data.copy": bool,
@@ -61,19 +62,19 @@ PLACES: dict[str, Any] = {
     "model.modalities": Sequence[str],
     "model.raters": Sequence[str] | None,
     # asking models
-    "what": str,
+    "what": Literal["pairs", "images", "descriptions", "cupl"],
     "comparison": str | None,
     "prompt": str | None,
     "personas": str | Sequence[str],
-    "orders": str,
-    "samples": int,
-    "pilot": int | None,
-    "budget": float | None,
+    "orders": Literal["both", "random"],
+    "samples": Count,
+    "pilot": Count | None,
+    "budget": Annotated[float, Field(ge=0)] | None,
     "yes": bool,
-    "in_doubt": str,
-    "sentinel": int,
+    "in_doubt": Literal["hold", "rebuy"],
+    "sentinel": Natural,
     "dry_run": bool,
-    "mode": str,
+    "mode": Literal["sync", "batch"],
     "ledger": str | None,
     "replace": bool,
     # shards and features

@@ -116,6 +116,23 @@ def test_a_dry_run_asks_nothing_and_writes_nothing(
     assert not (tmp_path / "annotations").exists() and not tables.has("votes")
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("budget=-1", "budget=.nan", "budget=five", "pilot=-1", "pilot=0", "pilot=2.5"),
+        *("samples=0", "sentinel=-1", "max_bad_share=-0.1", "orders=left", "mode=fast"),
+        *("what=videos", "in_doubt=forget", "comparison=3"),
+    ],
+)
+def test_impossible_options_are_refused_before_anything_is_read(
+    run: Run, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setattr(annotation_job, "open_dataset", lambda *_: pytest.fail("data were read"))
+    with pytest.raises(ConfigError) as error:
+        run(option)
+    assert option.partition("=")[0] in error.value.found
+
+
 def test_the_question_is_a_parameter_of_prompt_and_table(run: Run, tables: Tables) -> None:
     run("question=safe")
     assert source(tables).missing() is not None
@@ -301,12 +318,7 @@ def test_missing_votes_name_the_command_and_its_price(tables: Tables) -> None:
 
 def test_options_that_make_no_sense_are_said(run: Run) -> None:
     for wrong, said in (
-        ("what=videos", "what=videos"),
         ("prompt=image-1", "of kind image"),
-        ("orders=left", "orders=left"),
-        ("mode=slow", "mode=slow"),
-        ("in_doubt=forget", "in_doubt=forget"),
-        ("pilot=0", "pilot=0"),
         ("++annotator.parameters.temperature=1", "does not take it"),
     ):
         with pytest.raises(Exception, match=said):
