@@ -222,4 +222,4 @@ def without_refused(backend: Backend, refusal: str) -> tuple[Backend, str] | Non
     if not dropped:
         return None
     kept = {name: v for name, v in backend.parameters.items() if name not in dropped}
-    return replace(backend, parameters=kept), f"{' and '.join(dropped)} left out"
+    return replace(backend, parameters=kept), f"{' and '.join(dropped)} is left out"

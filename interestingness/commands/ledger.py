@@ -127,7 +127,10 @@ def reopen(options: Options) -> None:
         if of_other_parsers(db, PARSER_VERSION):  # this one may read more, and frees outages
             rebuild(db, parse, PARSER_VERSION)
         tasks, charged = verdicts.reopen(db)
-    print(f"{path}: {before:,} tasks were given up, and can be asked again by the next run")
+    if not before:
+        print(f"{path}: no task was given up")
+        return
+    print(f"{path}: {before:,} tasks were given up; the next run asks what has no answer yet")
     if tasks:
         print(f"  {tasks:,} of them got unusable answers, whose {dollars(charged)} stay spent")
     if before > tasks:
