@@ -95,7 +95,7 @@ def read_choice(text: str, words: Sequence[str], *, canvas: bool = False) -> tup
             raise AmbiguousError("extra_key", f"{key}: {json.dumps(extra)[:100]}")
     if rest and not _adds_nothing(rest, choice, words):
         raise AmbiguousError("invalid_json", text)
-    return choice, reason or "", bool(fenced) or not _as_asked(inner, choice, reason)
+    return choice, reason or "", bool(fenced) or not _as_asked(inner, choice, reason or "")
 
 
 def _meant(value: Any, words: Sequence[str], canvas: bool) -> str | None:
@@ -120,7 +120,7 @@ def _adds_nothing(rest: str, choice: str, words: Sequence[str]) -> bool:
     return begins and not names_other and not _QUOTES.search(rest) and "{" not in rest
 
 
-def _as_asked(text: str, choice: str, reason: str | None) -> bool:
+def _as_asked(text: str, choice: str, reason: str) -> bool:
     try:
         return bool(json.loads(text) == {"choice": choice, "reason": reason})
     except ValueError:  # a line break inside a text, or a sentence after it

@@ -250,7 +250,7 @@ async def _find_way(
     if longest:
         todo = (
             f"++annotator.cap={4 * longest}; or let it think less, such as"
-            " +annotator.parameters.reasoning_effort=low"
+            " ++annotator.parameters.reasoning_effort=low"
         )
     raise PreflightError(
         "; ".join([f"{model} gives no usable answer in any way: {_by_way(failed)}", *notes]),

@@ -102,7 +102,7 @@ def test_commands_without_a_model() -> None:
 )
 def test_the_advice_names_the_command_that_runs(config: str, command: str) -> None:
     with initialize_config_dir(str(conf_folder().resolve()), version_base="1.3"):
-        cfg = compose(config, return_hydra_config=True)
+        cfg = compose("annotate", return_hydra_config=True)
     with open_dict(cfg):
         cfg.hydra.job.config_name = config
     HydraConfig.instance().set_config(cfg)

@@ -103,8 +103,8 @@ NO_ANSWER = "neither an answer nor an error"
 
 
 def _in_json(found: Any) -> tuple[int, Any] | None:
-    if isinstance(found, list) and found:
-        found = found[0]
+    if isinstance(found, list) and found and isinstance(found[0], dict):
+        return _in_json(found[0]) or (UNNAMED, NO_ANSWER)
     if not isinstance(found, dict):
         return UNNAMED, NO_ANSWER
     error, choices = found.get("error"), found.get("choices")

@@ -38,7 +38,8 @@ class Kit:
 
     @staticmethod
     def reply(what: str = "first", status: int = 200, salt: int = 0) -> Reply:
-        body = json.dumps({"what": what, "salt": salt}).encode()
+        # with choices, so that the shipped parser takes it for an answer, though for no usable one
+        body = json.dumps({"what": what, "salt": salt, "choices": [{}]}).encode()
         return Reply(status, body, {"Date": "x", "Authorization": "Bearer abc"}, f"r{salt}", 0.5)
 
     @staticmethod
