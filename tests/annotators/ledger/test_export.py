@@ -18,6 +18,7 @@ from interestingness.annotators.ledger.verify import problems
 from interestingness.annotators.types import Answer, Parsed, Task
 from interestingness.commands import ledger as commands
 from interestingness.commands.options import parse
+from interestingness.errors import ConfigError
 from interestingness.schema import pair_id
 from interestingness.tables.table_format import check_table, read_table
 
@@ -206,9 +207,9 @@ def test_wrong_commands_name_what_is_wrong(bought: Any, arguments: list[str], na
     ],
 )
 def test_words_that_are_no_options(words: list[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(ConfigError) as error:
         run(words)
-    assert ended.value.code == 2
+    assert error.value.exit_code == 2
 
 
 def test_export_over_the_ledger_itself_is_refused(bought: Any) -> None:
