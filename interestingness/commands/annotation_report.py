@@ -201,7 +201,7 @@ def without_answer(need: Need) -> list[str]:
         ),
         (
             need.held,
-            "in doubt: perhaps paid for, not asked again (in_doubt=rebuy asks them)",
+            "in doubt: the next run asks them if they are free, else in_doubt=rebuy does",
         ),
         (need.waiting, "under way: in a batch, or of a process that was killed"),
         (need.unparsed, "stored and not yet read"),

@@ -21,8 +21,9 @@ from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.preflight import PreflightError
 from interestingness.assembly.prepare import prepare
 from interestingness.cli import conf_folder
-from interestingness.commands import annotation_job
+from interestingness.commands import annotation_job, ledger
 from interestingness.commands.annotate import annotate
+from interestingness.commands.options import parse
 from interestingness.data.images import read_image
 from interestingness.errors import ConfigError, DataError, LabelError
 from interestingness.labels.votes import VoteSource
@@ -211,6 +212,19 @@ def test_refusals_are_told_and_are_rows_without_a_choice(
     assert f"no answer  {refused} refused for good" in said
     assert f"no answer: {refused} refused" in said
     assert "refused in one order only" in said
+
+
+def test_tasks_that_are_given_up_have_an_exit_status_and_come_back(
+    run: Run, tables: Tables
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("+annotator.simulated.invalid=0.4", "annotator.simulated.seed=3")
+    assert ended.value.code == 79
+    given_up = Tables(tables.root).vote_table["choice"].null_count
+    assert 0 < given_up < 16
+    assert run()["labelled"] == 16 - given_up
+    ledger.reopen(parse("ledger reopen", [str(LEDGER)]))
+    assert run()["labelled"] == 16
 
 
 def test_descriptions_are_found_by_studies_of_texts(run: Run, tables: Tables) -> None:
