@@ -7,8 +7,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from interestingness.assembly.checks import effective, identity, plain
-from interestingness.assembly.opening import open_dataset
+from interestingness.assembly.checks import identity
+from interestingness.assembly.opening import effective_config, open_dataset
 from interestingness.assembly.prepare import label_pairs, split_pairs
 from interestingness.assembly.processes import in_processes
 from interestingness.assembly.run_record import (
@@ -40,7 +40,7 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
     split = split_pairs(cfg, tables)
     prepared = label_pairs(cfg, tables, split)
 
-    record = effective(plain(cfg))
+    record = effective_config(cfg)
     key = identity(record, prepared.fingerprints(record["model"]))
     done = skip_finished(cfg, team, key)
     if done is not None:
