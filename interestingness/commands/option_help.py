@@ -49,8 +49,8 @@ def help_text(typed: str, config: str, folders: Sequence[Path]) -> str:
         [
             *said,
             "",
-            "* is the default. A choice has options of its own, GROUP.OPTION=VALUE; `--cfg job` prints",
-            "them. -m runs a sweep. docs/configuration.md explains the groups.",
+            "* is the default. A choice has options of its own: GROUP.OPTION=VALUE. `--cfg job`",
+            "prints them; -m runs a sweep; docs/configuration.md explains the groups.",
         ]
     )
 
