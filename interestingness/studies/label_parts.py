@@ -58,6 +58,19 @@ class Parts:
             self._orders[number] = rng.permutation(found)
         return self._orders[number]
 
+    def collected(self) -> float:
+        """Count the votes (of scores: images) behind the source on all pairs, tested ones too."""
+        pairs = self._material.pairs
+        if self.scored:
+            scores = self._source.image_scores()
+            assert scores is not None
+            return float((~np.isnan(scores[pairs.images_used()])).sum())
+        voice = self._source.human if isinstance(self._source, MixSource) else self._source
+        labels = voice.labels(pairs)
+        if isinstance(self._source, MixSource):
+            return float(labels.weight[labels.known].sum())
+        return float(labels.facts.get("votes", int(labels.known.sum())))
+
     def labels(self, number: int, size: int) -> tuple[Pairs, Labels, float]:
         """Return training pairs, labels from the first ``size`` of the order, and votes used."""
         if isinstance(self._source, MixSource):

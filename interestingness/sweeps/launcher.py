@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from interestingness.disk import disk_error
 from interestingness.errors import InterestingnessError
+from interestingness.number_text import percent
 from interestingness.progress import ProgressLine
 from interestingness.runs import registry
 from interestingness.runs.job import job_command, job_environment, run_folder
@@ -124,7 +125,7 @@ class Sweep(Callback):
         left = sum(other.status in open_ for other in self.jobs)
         line = f"[{len(self.jobs) - left}/{len(self.jobs)}] {job.number} {job.name}  {job.status}"
         if (accuracy := result(job)) is not None:
-            line += f"  {100 * accuracy:.1f} %"
+            line += f"  {percent(accuracy)}"
         if job.error:
             line += f"  {job.error.splitlines()[0]}"
         took = [j.seconds for j in self.jobs if j.status is SweepStatus.FINISHED and j.seconds]

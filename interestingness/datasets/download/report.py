@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from interestingness.datasets.download.addresses import host_of
 from interestingness.datasets.download.outcome import MEANING, PASSING, DownloadOutcome, Kind
+from interestingness.number_text import percent
 
 SAME = 5
 """So many images of one content are probably a placeholder that we do not know."""
@@ -30,7 +31,8 @@ def report(outcomes: Sequence[DownloadOutcome], *, examples: int = 3) -> str:
     kept = [o for o in outcomes if o.kept]
     size = sum(o.bytes for o in kept)
     share = len(kept) / max(len(outcomes), 1)
-    lines = [f"{len(kept):,} of {len(outcomes):,} images are there ({share:.1%}, {_size(size)})"]
+    there = f"{len(kept):,} of {len(outcomes):,} images are there"
+    lines = [f"{there} ({percent(share)}, {_size(size)})"]
     for name, count in counts(outcomes).items():
         kind: Kind = next(k for k in MEANING if k == name)
         lines.append(f"  {count:>9,}  {kind}: {MEANING[kind]}")
