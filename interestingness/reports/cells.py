@@ -66,6 +66,11 @@ def visible_columns(table: Table) -> list[Column]:
     return filled or list(table.columns)
 
 
+def filled(tables: Sequence[Table]) -> list[Table]:
+    """Select the tables with a row; others have nothing to show."""
+    return [table for table in tables if table.rows]
+
+
 def groups(rows: Sequence[Sequence[str]]) -> list[tuple[str, list[Sequence[str]]]]:
     """Group rows by the name in the first column, if it repeats itself.
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import wandb
@@ -128,6 +129,29 @@ def test_other_ranks_begin_no_run(
     logger.finalize("failed")
     assert not (tmp_path / "run").exists()
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize(
+    ("key", "mode", "pictures", "told"),
+    [
+        (KEY, "online", True, True),
+        (KEY, "shared", True, True),
+        (KEY, "online", False, False),
+        (KEY, "offline", True, False),
+        (KEY, "disabled", True, False),
+        (None, "online", True, False),  # then it is offline, which is said
+    ],
+)
+def test_pictures_that_will_be_sent_are_announced(
+    key: str | None, mode: str, pictures: bool, told: bool, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    settings = SimpleNamespace(mode=mode, base_url=WANDB, api_key=key)
+    monkeypatch.setattr(wandb, "setup", lambda: SimpleNamespace(settings=settings))
+    wandb_logging.RunLogger(save_dir=str(tmp_path), project="p", pictures=pictures)
+    said = capsys.readouterr().out
+    assert ("logger.wandb.pictures=false" in said) is told
+    assert (WANDB in said) is told
 
 
 @pytest.mark.usefixtures("nobody")
