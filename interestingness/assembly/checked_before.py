@@ -17,7 +17,7 @@ from typing import Any
 
 from interestingness.runs import registry
 
-UNREAD = ("paths", "logger", "resume", "skip_finished", "run_name")
+UNREAD = ("paths", "logger", "resume", "skip_finished", "name", "run_name")
 """Groups that a skipped job does not use."""
 VERSIONED = ("torch", "lightning")
 """Packages whose classes a config names."""

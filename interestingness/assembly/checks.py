@@ -52,6 +52,7 @@ OUTSIDE_IDENTITY = (
     "trainer.devices",
     "trainer.num_nodes",
     "trainer.strategy",
+    "name",
     "run_name",
 )
 

@@ -14,4 +14,10 @@ def rest(*shares: Any) -> float:
     return max(0.0, round(1 - sum(shares), 12))
 
 
+def first(name: Any, otherwise: Any) -> str:
+    """Return the name, or what stands for it where it is null."""
+    return str(otherwise if name is None else name)
+
+
 OmegaConf.register_new_resolver("rest", rest, replace=True)
+OmegaConf.register_new_resolver("first", first, replace=True)

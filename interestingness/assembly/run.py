@@ -35,7 +35,8 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
     """
     if cfg.resume is not None:  # refused before data are read, if there is nothing to resume
         checkpoint_of(Path(cfg.resume).expanduser(), best=False)
-    cfg.run_name = cfg.run_name or chosen("dataset", "label_source", "model", seed=cfg.seed)
+    name = cfg.run_name or cfg.name
+    cfg.run_name = name or chosen("dataset", "label_source", "model", seed=cfg.seed)
     tables = open_dataset(cfg, ProgressLine("preparing the data set"))
     split = split_pairs(cfg, tables)
     prepared = label_pairs(cfg, tables, split)

@@ -39,7 +39,7 @@ def run_study(cfg: DictConfig) -> dict[str, Any]:
         What a sweep's table needs: ``{"run", "status", "accuracy"}``.
     """
     need_study(cfg)
-    cfg.run_name = cfg.run_name or chosen("study", "dataset", seed=cfg.seed)
+    cfg.run_name = cfg.run_name or cfg.name or chosen("study", "dataset", seed=cfg.seed)
     config = check_config(cfg)
     cfg.paths.cache = str(writable_cache(cfg.paths.cache))
     run = Path(cfg.paths.run)
