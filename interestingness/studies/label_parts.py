@@ -27,6 +27,7 @@ class Parts:
     Attributes:
         mixed: whether the source is a mix.
         scored: whether it scores images.
+        usable: which pairs have features on both sides, shape (pairs,).
     """
 
     def __init__(self, material: Material, source: LabelSource, usable: NDArray[np.bool_]) -> None:
@@ -37,7 +38,7 @@ class Parts:
             source: whose labels grow.
             usable: which pairs have features on both sides, shape (pairs,).
         """
-        self._material, self._source, self._usable = material, source, usable
+        self._material, self._source, self.usable = material, source, usable
         self.mixed = isinstance(source, MixSource)
         self.scored = not self.mixed and source.image_scores() is not None
         self._orders: dict[int, Rows] = {}
@@ -101,4 +102,4 @@ class Parts:
         return made[~held_out]
 
     def _train(self, number: int) -> Rows:
-        return np.flatnonzero(self.split(number).train & self._usable)
+        return np.flatnonzero(self.split(number).train & self.usable)

@@ -142,51 +142,57 @@ class LearningCurve(Study):
         found: dict[str, Points] = {}
         lacking: dict[str, str] = {}
         told = material.progress("learning curves, Ctrl-C keeps what is done:")
-        stopped = False
-        for i, (name, source) in enumerate(chosen.items()):
-            parts = Parts(material, source, usable)
-            sizes = self._sizes(parts, self.splits)
-            if isinstance(sizes, str):
-                lacking[name] = sizes
-                continue
-            reached = np.empty((self.splits, len(sizes)))
-            votes, number_of_pairs = np.empty_like(reached), np.empty_like(reached)
-            done = 0
-            try:
-                for number in range(self.splits):
-                    test = np.flatnonzero(parts.split(number).test & usable)
-                    self._need_decided(preference[test])
-                    for j, size in enumerate(sizes):
-                        learnt, labels, votes[number, j] = parts.labels(number, size)
-                        number_of_pairs[number, j] = size if parts.mixed else len(learnt)
-                        score = _scores(material, learnt, labels, seed=material.seed + number)
-                        margin = score[pairs.left[test]] - score[pairs.right[test]]
-                        reached[number, j] = (
-                            np.nan if np.isnan(margin).all() else accuracy(margin, preference[test])
-                        )
-                    done = number + 1
-                    told(i * self.splits + done, len(chosen) * self.splits)
-            except KeyboardInterrupt:
-                stopped = True
-                if done < 2:
-                    break
-            mean = votes[:done].mean(axis=0)
-            collected = mean * parts.collected() / mean[-1]
-            dollars = self._dollars(name, source, collected)
-            unit = "scored images" if parts.scored else "votes"
-            number = number_of_pairs[:done].mean(axis=0)
-            found[name] = Points(number, mean, collected, dollars, reached[:done], unit)
-            if stopped:
-                break
-        if not stopped:
-            return self._result(material, found, lacking)
-        if not found:
-            raise KeyboardInterrupt
-        missing = [name for name in chosen if name not in {*found, *lacking}]
-        last = len(next(reversed(found.values())).accuracy)
-        note = f"Interrupted: {next(reversed(found))} on {last} of {self.splits} splits"
-        note += f"; not reached: {', '.join(missing)}." if missing else "."
-        raise StudyInterrupted(self._result(material, found, lacking, note))
+        try:
+            for i, (name, source) in enumerate(chosen.items()):
+                parts = Parts(material, source, usable)
+                sizes = self._sizes(parts, self.splits)
+                if isinstance(sizes, str):
+                    lacking[name] = sizes
+                    continue
+                rows: list[Array] = []
+                try:
+                    for number in range(self.splits):
+                        rows.append(self._split(material, parts, sizes, number, preference))
+                        told(i * self.splits + number + 1, len(chosen) * self.splits)
+                finally:
+                    if len(rows) > 1:
+                        found[name] = self._points(name, source, parts, np.stack(rows))
+        except KeyboardInterrupt:
+            if not found:
+                raise
+            note = self._interrupted(found, [n for n in chosen if n not in {*found, *lacking}])
+            raise StudyInterrupted(self._result(material, found, lacking, note)) from None
+        return self._result(material, found, lacking)
+
+    def _split(
+        self, material: Material, parts: Parts, sizes: Sequence[int], number: int, preference: Array
+    ) -> Array:
+        """Return pairs, votes and accuracy at each size on one split, shape (3, sizes)."""
+        pairs = material.pairs
+        test = np.flatnonzero(parts.split(number).test & parts.usable)
+        self._need_decided(preference[test])
+        found = np.full((3, len(sizes)), np.nan)
+        for j, size in enumerate(sizes):
+            learnt, labels, votes = parts.labels(number, size)
+            score = _scores(material, learnt, labels, seed=material.seed + number)
+            margin = score[pairs.left[test]] - score[pairs.right[test]]
+            found[:2, j] = size if parts.mixed else len(learnt), votes
+            if not np.isnan(margin).all():
+                found[2, j] = accuracy(margin, preference[test])
+        return found
+
+    def _points(self, name: str, source: LabelSource, parts: Parts, rows: Array) -> Points:
+        """Average pairs and votes over the splits, shape (splits, 3, sizes), and price them."""
+        pairs, votes, _ = rows.mean(axis=0)
+        collected = votes * parts.collected() / votes[-1]
+        dollars = self._dollars(name, source, collected)
+        unit = "scored images" if parts.scored else "votes"
+        return Points(pairs, votes, collected, dollars, rows[:, 2], unit)
+
+    def _interrupted(self, found: Mapping[str, Points], missing: Sequence[str]) -> str:
+        name, points = list(found.items())[-1]
+        said = f"Interrupted: {name} on {len(points.accuracy)} of {self.splits} splits"
+        return said + (f"; not reached: {', '.join(missing)}." if missing else ".")
 
     def _need_decided(self, preference: Array) -> None:
         if not (~np.isnan(preference) & (preference != 0.5)).any():
