@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from interestingness.commands.options import Options
+from interestingness.commands.options import Options, keyed
 from interestingness.datasets.vote_tables import read_vote_files
 from interestingness.errors import ConfigError
 from interestingness.reports.console import print_report
@@ -20,7 +20,14 @@ def audit(given: Options) -> None:
     Raises:
         InterestingnessError: for votes that cannot be read or are unusable.
     """
-    files = read_vote_files(given.votes, question=given.question, default_question=DEFAULT_QUESTION)
+    files = read_vote_files(
+        given.votes,
+        question=given.question,
+        default_question=DEFAULT_QUESTION,
+        columns=keyed(given.columns),
+        choices=keyed(given.choices),
+        on_missing=given.on_missing,
+    )
     result = audit_votes(
         files.table,
         files.pairs,
@@ -41,4 +48,6 @@ def audit(given: Options) -> None:
             expected="a folder, or a name for a new one",
             todo="name another one with --out",
         ) from None
+    for note in files.notes:
+        print(f"note: {note}")
     print_report(result, page=page)

@@ -28,9 +28,10 @@ from interestingness.scoring.commonly_interesting import read_favourites
 from interestingness.scoring.cupl import read_prompts
 from interestingness.tables import csv_text
 from interestingness.tables.list_cells import read_list_table
+from interestingness.tables.number_cells import as_numbers, numbers
 from interestingness.tables.table_streams import open_table_stream
 from interestingness.tables.tables import Manifest, Tables
-from interestingness.tables.user_tables import as_numbers, numbers, read_user_table
+from interestingness.tables.user_tables import read_user_table
 
 IMAGES = ["007.jpg", "b, b.jpg", "Zürich.jpg"]
 FOLDER: dict[str, Any] = {
