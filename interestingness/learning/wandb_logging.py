@@ -32,7 +32,7 @@ class RunLogger(WandbLogger):
         save_dir: str,
         project: str,
         name: str | None = None,
-        pictures: bool = True,
+        pictures: bool,
         **options: Any,
     ) -> None:
         """Decide between online and offline; the W&B run starts with the first logged value.
