@@ -120,6 +120,8 @@ def read_image_columns(
             log.warning("%s: the same number in every row of %s", table.path, ", ".join(constant))
     if missing_values:
         facts["missing_values"] = missing_values
+    if table.notes:
+        facts["notes"] = list(table.notes)
     row = np.where(absent, -1, rows)
     return ImageColumns(table, row, columns, tuple(scores) if with_scores else (), facts)
 
@@ -133,7 +135,7 @@ def _refuse_repeats(
         return
     at = kept[rows[kept] == twice[0]]
     raise DataError(
-        f"{table.path}: {len(twice)} images have more than one row, "
+        f"{table.path}: {len(twice)} of {int((counts > 0).sum())} images have more than one row, "
         f"{table.columns[image][int(at[0])].as_py()!r} for one ({table.lines(at.tolist())})",
         expected="one row per image",
         todo="average the rows; a table of single ratings goes into dataset.ratings",
