@@ -161,7 +161,8 @@ class LearningCurve(Study):
             if not found:
                 raise
             note = self._interrupted(found, [n for n in chosen if n not in {*found, *lacking}])
-            raise StudyInterrupted(self._result(material, found, lacking, note)) from None
+            result = self._result(material, found, lacking, f"Interrupted: {note}.")
+            raise StudyInterrupted(result, note) from None
         return self._result(material, found, lacking)
 
     def _split(
@@ -191,8 +192,8 @@ class LearningCurve(Study):
 
     def _interrupted(self, found: Mapping[str, Points], missing: Sequence[str]) -> str:
         name, points = list(found.items())[-1]
-        said = f"Interrupted: {name} on {len(points.accuracy)} of {self.splits} splits"
-        return said + (f"; not reached: {', '.join(missing)}." if missing else ".")
+        said = f"{name} on {len(points.accuracy)} of {self.splits} splits"
+        return said + (f"; not reached: {', '.join(missing)}" if missing else "")
 
     def _need_decided(self, preference: Array) -> None:
         if not (~np.isnan(preference) & (preference != 0.5)).any():

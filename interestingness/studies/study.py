@@ -173,9 +173,9 @@ class Material:
 class StudyInterrupted(KeyboardInterrupt):
     """Ctrl-C or SIGTERM in a study that has part of its result; it is shown before the end."""
 
-    def __init__(self, result: StudyResult) -> None:
-        """Keep the result of what was done; its notes say what is missing."""
-        super().__init__("a part of the results is written")
+    def __init__(self, result: StudyResult, done: str) -> None:
+        """Keep the result, and what was done of it, in words."""
+        super().__init__(f"a part of the results is written ({done})")
         self.result = result
 
 
