@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from interestingness.commands.options import Options, keyed
+from interestingness.commands.options import Options, said_of_votes
 from interestingness.datasets.vote_tables import read_vote_files
 from interestingness.errors import ConfigError
 from interestingness.reports.console import print_report
@@ -20,14 +20,7 @@ def audit(given: Options) -> None:
     Raises:
         InterestingnessError: for votes that cannot be read or are unusable.
     """
-    files = read_vote_files(
-        given.votes,
-        question=given.question,
-        default_question=DEFAULT_QUESTION,
-        columns=keyed(given.columns),
-        choices=keyed(given.choices),
-        on_missing=given.on_missing,
-    )
+    files = read_vote_files(given.votes, default_question=DEFAULT_QUESTION, **said_of_votes(given))
     result = audit_votes(
         files.table,
         files.pairs,

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from typing_extensions import override
 
@@ -111,6 +111,16 @@ def keyed(words: Sequence[str]) -> dict[str, str | None]:
             )
         found[key] = None if value.casefold() == "null" else value
     return found
+
+
+def said_of_votes(given: Options) -> dict[str, Any]:
+    """Return what the options of ``_about_votes`` say, for ``read_vote_files``."""
+    return {
+        "question": given.question,
+        "columns": keyed(given.columns),
+        "choices": keyed(given.choices),
+        "on_missing": given.on_missing,
+    }
 
 
 def _about_votes(parser: argparse.ArgumentParser) -> None:
@@ -325,6 +335,11 @@ DECLARED: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         "SQLite's integrity check, sums, and labels against the stored answers; exit status 1 if "
         "anything is wrong.",
         _ledger_verify,
+    ),
+    "ledger reopen": (
+        "Let the next `annotate` ask the tasks that were given up after unusable answers; what "
+        "these cost stays spent.",
+        _ledger,
     ),
     "ledger recover": ("Says what to do with a damaged ledger.", _ledger),
     "download": (

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from interestingness.commands.options import Options, keyed
+from interestingness.commands.options import Options, said_of_votes
 from interestingness.datasets.image_files import list_images
 from interestingness.datasets.vote_tables import VoteFiles, read_vote_files
 from interestingness.disk import appearing
@@ -46,12 +46,7 @@ def choose(given: Options) -> None:
     files = None
     if given.votes:
         files = read_vote_files(
-            given.votes,
-            question=given.question,
-            default_question=DEFAULT_QUESTION,
-            columns=keyed(given.columns),
-            choices=keyed(given.choices),
-            on_missing=given.on_missing,
+            given.votes, default_question=DEFAULT_QUESTION, **said_of_votes(given)
         )
     names, left, right, preference, weight = _asked(files, given.images)
     chosen = next_pairs(

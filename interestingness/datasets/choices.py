@@ -64,13 +64,13 @@ def check_choices(given: Mapping[str, str | None] | None) -> dict[str, int]:
                 expected=f"one of {', '.join(meanings)}",
                 todo="correct the option",
             )
-        codes[_as_key(str(cell))] = meanings[word]
+        codes[as_key(str(cell)).casefold()] = meanings[word]
     return codes
 
 
-def _as_key(cell: str) -> str:
+def as_key(cell: str) -> str:
     """Return a cell as it can stand in the name of an option: ``tie (both)`` is ``tieboth``."""
-    return re.sub(r"[^\w.+-]", "", cell.casefold())
+    return re.sub(r"\.0$|[^\w+-]", "", cell)
 
 
 class SideReader:
@@ -139,8 +139,8 @@ class SideReader:
 
     def _certain(self, cell: str, words: Sequence[str]) -> int:
         text = cell.casefold()
-        if self.given and _as_key(cell) in self.given:
-            return self.given[_as_key(cell)]
+        if self.given and as_key(text) in self.given:
+            return self.given[as_key(text)]
         if text in words:
             return words.index(text)
         return NONE if text in MISSING else UNCLEAR
@@ -179,7 +179,7 @@ class SideReader:
         count = int(rows.sum())
         cells = "1 cell" if count == 1 else f"{count} cells"
         shown = ", ".join(repr(cell) for cell in said.unclear[:3])
-        example = _as_key(said.unclear[0]) or "WORD"
+        example = as_key(said.unclear[0]) or "WORD"
         option = (self.table.columns_option or "").removesuffix("columns")
         raise DataError(
             f"{self.table.path}: {cells} of column {column!r} cannot be understood: {shown} "

@@ -18,6 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from interestingness.datasets.choices import check_choices
+from interestingness.datasets.folder_pairs import choose_pairs, starred_images
 from interestingness.datasets.folder_tables import (
     image_table,
     pair_table,
@@ -27,11 +28,9 @@ from interestingness.datasets.folder_tables import (
 from interestingness.datasets.image_files import ImageFile, list_images
 from interestingness.datasets.image_tars import tar_files, unpacked
 from interestingness.datasets.pair_files import PairRows, read_pairs
-from interestingness.datasets.pairing import random_regular_pairs, shared_rater_pairs
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
 from interestingness.datasets.rating_files import (
     EQUAL_RATINGS,
-    Ratings,
     read_ratings,
     votes_from_ratings,
 )
@@ -218,8 +217,15 @@ def _build(
     rated = None
     if "ratings" in tables:
         rated = read_ratings(tables["ratings"], keys, mapping=mapping, on_missing=on_missing)
-    starred = None if stars is None else _starred(stars[0], folder)
-    pairs, origin = _choose_pairs(names, rows, rated, about.get("scores"), options, starred)
+    pairs, origin = choose_pairs(
+        names,
+        rows,
+        rated,
+        about.get("scores"),
+        None if stars is None else starred_images(stars[0], folder),
+        pairs_per_image=options.pairs_per_image,
+        seed=options.seed,
+    )
     images, counts = image_table(folder, files, about, progress)
 
     facts: dict[str, Any] = {"images": len(files), **counts}
@@ -264,64 +270,6 @@ def _log(facts: Mapping[str, Any], tables: Mapping[str, TextTable]) -> None:
                 log.warning("%s: %s", tables[kind].path, note)
 
 
-def _choose_pairs(
-    names: ImageNames,
-    rows: Mapping[str, PairRows],
-    rated: Ratings | None,
-    scores: ImageColumns | None,
-    options: _Options,
-    starred: NDArray[np.int64] | None,
-) -> tuple[Pairs, str]:
-    for kind in ("pairs", "votes"):
-        if kind in rows:
-            return rows[kind].pairs, f"the table dataset.{kind}"
-    if rated is not None:
-        once = rated.mean_of_repeats()
-        drawn = shared_rater_pairs(
-            once.rater, once.image, len(names), options.pairs_per_image, seed=options.seed
-        )
-        origin = "random pairs of images that share a rater"
-        if not len(drawn):
-            raise DataError(
-                "dataset.ratings: no rater has rated two images",
-                expected="raters with several ratings each",
-                todo="check that the right column names the rater: dataset.columns.rater=…",
-            )
-    else:
-        usable = np.arange(len(names))
-        origin = "random pairs of all images"
-        if starred is not None and scores is None:
-            usable, origin = starred, "random pairs of images with stars"
-        if scores is not None:
-            known = [np.isfinite(scores.columns[name]) for name in scores.scores]
-            usable = np.flatnonzero(np.any(known, axis=0))
-            origin = "random pairs of images with a score"
-            if len(usable) < 2:
-                raise DataError(
-                    f"{scores.table.path}: {len(usable)} of {len(names)} images have a score",
-                    expected="scores for at least two images",
-                    todo="add scores",
-                )
-        drawn = usable[
-            random_regular_pairs(len(usable), options.pairs_per_image, seed=options.seed)
-        ]
-    ids = np.asarray(names.image_ids, dtype=object)
-    one, other = ids[drawn[:, 0]].tolist(), ids[drawn[:, 1]].tolist()
-    return Pairs.from_ids(one, other, names.image_ids)[0], origin
-
-
-def _starred(stars: NDArray[np.float64], folder: Path) -> NDArray[np.int64]:
-    """Return rows of images with stars, if the stars are of any use."""
-    rows = np.flatnonzero(~np.isnan(stars))
-    if len(np.unique(stars[rows])) < 2:
-        raise DataError(
-            f"{folder}: {len(rows)} of {len(stars)} images carry stars, and not two that differ",
-            expected="photographs rated in Lightroom, darktable, digiKam, a camera, …",
-            todo="write the ratings to files or sidecars there, or leave out dataset.stars",
-        )
-    return rows
-
-
 def _votes(rows: PairRows, pairs: Pairs, options: _Options) -> tuple[pa.Table, dict[str, Any]]:
     """Read votes; those on pairs that are not in the pair table are an error or skipped."""
     table, counts = read_votes(
@@ -337,8 +285,8 @@ def _votes(rows: PairRows, pairs: Pairs, options: _Options) -> tuple[pa.Table, d
     if options.on_missing == "error" or unknown.all():
         first = rows.pairs.pair(int(rows.pair[int(np.argmax(unknown))]))
         raise DataError(
-            f"{rows.table.path}: {int(unknown.sum())} votes are on pairs that dataset.pairs does "
-            f"not list, the first on {first.left!r} and {first.right!r} "
+            f"{rows.table.path}: {int(unknown.sum())} of {len(unknown)} votes are on pairs that "
+            f"dataset.pairs does not list, the first on {first.left!r} and {first.right!r} "
             f"({rows.table.lines(rows.kept[unknown].tolist())})",
             expected="votes on listed pairs",
             todo="add the pairs, leave dataset.pairs out (the voted pairs are then taken), or "

@@ -59,7 +59,7 @@ def read_pairs(
     """
     sides = sides_of(table, mapping)
     notes = list(table.notes)
-    if (sides["left"], sides["right"]) != ("left", "right"):
+    if any(column.casefold() != side for side, column in sides.items()):
         notes.append(f"left is the column {sides['left']!r}, right {sides['right']!r}.")
     blank = [blank_cells(table, column, names) for column in sides.values()]
     table = emptied(table, dict(zip(sides.values(), blank, strict=True)))
@@ -76,11 +76,11 @@ def read_pairs(
     left, right = (rows_of(names, side) for side in cells)
     absent = missing_images(names, table, sides, [left, right], on_missing)
     itself = ~absent & (left == right)
-    if itself.any() and (on_missing != "skip" or itself.all()):
+    if itself.any() and (on_missing != "skip" or (absent | itself).all()):
         name = names.image_ids[left[int(np.argmax(itself))]]
         raise DataError(
-            f"{table.path}: {_rows(itself)} an image with itself, the first {name!r} "
-            f"({table.lines(itself)})",
+            f"{table.path}: {int(itself.sum())} of {len(table)} rows pair an image with itself, "
+            f"the first {name!r} ({table.lines(itself)})",
             expected="two different images in every row",
             todo=f"remove the rows, or leave them out with {prefix_of(table)}on_missing=skip",
         )
@@ -98,8 +98,3 @@ def read_pairs(
     if notes:
         facts["notes"] = notes
     return PairRows(table, sides, kept, pairs, pair, swapped, names, facts)
-
-
-def _rows(mask: NDArray[np.bool_]) -> str:
-    count = int(mask.sum())
-    return "1 row pairs" if count == 1 else f"{count} rows pair"

@@ -69,9 +69,7 @@ def read_image_columns(
     if on_missing == "skip":
         skipped = {"without an image": blank_cells(table, image, names)}
     table, facts = without(table, skipped)
-    names, notes = names.reading(table.columns[image])
-    if notes:
-        facts["notes"] = notes
+    names, guessed = names.reading(table.columns[image])
     rows = rows_of(names, table.columns[image])
     absent = missing_images(names, table, {"image": image}, [rows], on_missing)
     kept = np.flatnonzero(~absent)
@@ -123,6 +121,8 @@ def read_image_columns(
             log.warning("%s: the same number in every row of %s", table.path, ", ".join(constant))
     if missing_values:
         facts["missing_values"] = missing_values
+    if table.notes or guessed:
+        facts["notes"] = [*table.notes, *guessed]
     row = np.where(absent, -1, rows)
     return ImageColumns(table, row, columns, tuple(scores) if with_scores else (), facts)
 
@@ -136,7 +136,7 @@ def _refuse_repeats(
         return
     at = kept[rows[kept] == twice[0]]
     raise DataError(
-        f"{table.path}: {len(twice)} images have more than one row, "
+        f"{table.path}: {len(twice)} of {int((counts > 0).sum())} images have more than one row, "
         f"{table.columns[image][int(at[0])].as_py()!r} for one ({table.lines(at.tolist())})",
         expected="one row per image",
         todo="average the rows; a table of single ratings goes into dataset.ratings",

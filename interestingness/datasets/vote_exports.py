@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from interestingness.datasets.vote_columns import ColumnNames, side_word
 from interestingness.tables.json_records import begins_json
@@ -61,7 +62,27 @@ def read_vote_table(
         path, columns_option=columns_option, decimal=decimal, decimal_option=decimal_option
     )
     if not any(table.find(side, (side,), mapping) for side in ("left", "right")):
-        table = _from_html(_one_vote_per_row(table))
+        table = _from_html(_one_vote_per_row(_won_over(table)))
+    return table
+
+
+def _won_over(table: TextTable) -> TextTable:
+    """Read columns that name the image that won and the other one; the order shown is not known."""
+    for winner, loser in (("winner", "loser"), ("chosen", "rejected"), ("preferred", "other")):
+        one, other = (table.find(name, (name,), {}) for name in (winner, loser))
+        if one is None or other is None:
+            continue
+        won, lost = table.columns[one], table.columns[other]
+        # by name, so that the winner is on either side
+        swapped = pc.fill_null(pc.greater(won, lost), False)
+        columns = {name: c for name, c in table.columns.items() if name not in (one, other)}
+        columns |= {
+            "left": pc.if_else(swapped, lost, won),
+            "right": pc.if_else(swapped, won, lost),
+            "choice": won,
+        }
+        note = f"the image in {one!r} is chosen over the one in {other!r}."
+        return replace(table, columns=columns, notes=(*table.notes, note))
     return table
 
 

@@ -23,6 +23,7 @@ from interestingness.datasets.choices import (
     UNCLEAR,
     WORDS,
     Said,
+    as_key,
     read_sides,
 )
 from interestingness.datasets.pair_files import PairRows
@@ -31,7 +32,7 @@ from interestingness.datasets.vote_columns import OPTIONAL, ColumnNames, choice_
 from interestingness.datasets.vote_times import time_of
 from interestingness.errors import DataError
 from interestingness.tables.number_cells import numbers
-from interestingness.tables.user_tables import TextTable, row_numbers
+from interestingness.tables.user_tables import row_numbers
 
 UNNAMED = "unnamed"
 """Rater of votes whose table does not say who voted."""
@@ -104,7 +105,7 @@ def read_votes(
         facts["columns not used"] = unused
     one_sided = [] if (first != NONE).any() else _one_sided(columns["rater_id"], choice)
     notes = [*rows.facts.get("notes", ()), *reader.notes]
-    notes += [*_unused_note(unused, rows.table), *one_sided]
+    notes += [*_unused_note(unused), *one_sided]
     if notes:
         facts["notes"] = notes
     return pa.table(columns), facts
@@ -157,9 +158,9 @@ class _VoteReader:
         unknown = np.flatnonzero(spoken & (first == NONE))
         if len(unknown):
             raise DataError(
-                f"{self.table.path}: {len(unknown)} rows choose 'first' or 'second' in column "
-                f"{self.choice!r}, but column 'first' is empty there, or means something else "
-                f"({self.table.lines(unknown.tolist())})",
+                f"{self.table.path}: {len(unknown)} of {len(self.table)} rows choose 'first' or "
+                f"'second' in column {self.choice!r}, but column 'first' is empty there, or means "
+                f"something else ({self.table.lines(unknown.tolist())})",
                 expected="which image was shown first, in column 'first'",
                 todo="fill the column, or write left and right",
             )
@@ -271,16 +272,13 @@ class _VoteReader:
             words = ", ".join(f"{word!r} as {meaning}" for word, meaning in said.guessed.items())
             self.notes.append(
                 f"the column {column!r} is read with {words} (otherwise: "
-                f"{prefix_of(self.table)}choices.{next(iter(said.guessed))}=…)."
+                f"{prefix_of(self.table)}choices.{as_key(next(iter(said.guessed)))}=…)."
             )
 
 
-def _unused_note(unused: Sequence[str], table: TextTable) -> list[str]:
+def _unused_note(unused: Sequence[str]) -> list[str]:
     shown = ", ".join(unused[:10]) + (f" and {len(unused) - 10} more" if len(unused) > 10 else "")
-    notes = [f"columns not used: {shown}."] if unused else []
-    if table.left_out:
-        notes.append(f"columns left out: {table.left_out_sentence()}.")
-    return notes
+    return [f"columns not used: {shown}."] if unused else []
 
 
 def _one_sided(raters: pa.Array, choice: NDArray[np.int64]) -> list[str]:

@@ -24,6 +24,9 @@ def read_records(
 ) -> tuple[dict[str, pa.Array], NDArray[np.int64], dict[str, str]]:
     """Read records; numbers keep the digits that they are written with.
 
+    The records are a list, the only list in an object, an object in each line, or pandas' columns
+    (``{"a": {"0": 1, "1": 2}}``).
+
     An object inside a record becomes columns of its own: ``{"a": {"b": 1}}`` has a column ``a.b``.
     A list of one entry is that entry.
 
@@ -74,7 +77,7 @@ def _records(path: Path, data: bytes) -> tuple[list[int], list[Mapping[str, Any]
     except ValueError as error:
         lines = [(n, line) for n, line in enumerate(data.splitlines(), 1) if line.strip()]
         return [n for n, _ in lines], [_record(path, n, line, error) for n, line in lines]
-    found = whole if isinstance(whole, list) else [whole]
+    found = whole if isinstance(whole, list) else _rows_of(whole)
     if not all(isinstance(record, dict) for record in found):
         raise DataError(
             f"{path}: JSON, but no list of objects",
@@ -82,6 +85,19 @@ def _records(path: Path, data: bytes) -> tuple[list[int], list[Mapping[str, Any]
             todo="export it as JSON lines or CSV",
         )
     return list(range(1, len(found) + 1)), found
+
+
+def _rows_of(whole: Any) -> list[Any]:
+    """Return the rows of one object: the list in it, or pandas' columns, else the object itself."""
+    if isinstance(whole, dict):
+        values = list(whole.values())
+        if len(values) == 1 and isinstance(values[0], list):
+            return values[0]
+        if values and all(isinstance(value, dict) for value in values):
+            rows = list(values[0])
+            if all(row.isdecimal() for row in rows) and all(list(v) == rows for v in values):
+                return [{name: cells[row] for name, cells in whole.items()} for row in rows]
+    return [whole]
 
 
 def _record(path: Path, line: int, text: bytes, whole: ValueError) -> Mapping[str, Any]:

@@ -46,6 +46,8 @@ def read_scores(
             in the file.
     """
     table = read_user_table(path, decimal=decimal, decimal_option=decimal_option)
+    for note in table.notes:
+        log.warning("%s: %s", path, note)
     image, scored = table.find("image", COLUMNS, {}), table.find("score", (column,), {})
     if image is None or scored is None or scored == image:
         wanted = f"columns image and {column}" if image is None else f"a column {column!r}"

@@ -282,7 +282,11 @@ def test_votes_on_unlisted_pairs(prepare: Prepare, write: Write) -> None:
     pairs = write("p.csv", "left,right\na.jpg,b.JPG\n")
     votes = write("v.csv", "left,right,choice\na.jpg,b.JPG,left\nc.png,b.JPG,left\n")
     said = message(prepare, pairs=pairs, votes=votes)
-    assert "1 votes are on pairs" in said and "line 3" in said and "leave dataset.pairs out" in said
+    assert (
+        "1 of 2 votes are on pairs" in said
+        and "line 3" in said
+        and "leave dataset.pairs out" in said
+    )
 
 
 def test_columns_that_disagree(prepare: Prepare, write: Write) -> None:

@@ -48,6 +48,8 @@ def test_rows_that_may_be_mistakes_are_skipped_when_asked(row: str, tmp_path: Pa
         read(tmp_path, text)
     found = read(tmp_path, text, on_missing="skip")
     assert found.table.num_rows == 2
+    with pytest.raises(DataError):  # nothing is left
+        read(tmp_path, f"left,right,choice\n{row}\n", on_missing="skip")
 
 
 def test_tables_of_scores_and_ratings_skip_such_rows(prepare: Prepare, write: Write) -> None:

@@ -163,6 +163,14 @@ EXPORTS = {
     "Label Studio CSV": (LABEL_STUDIO_CSV, ["4", "4"]),
     "arena": (ARENA, ["arena_user_0", "arena_user_1"]),
     "wide": (WIDE, ["5e9088a8", "5e9088a8"]),
+    "winner and loser": ("winner,loser,rater\np.jpg,q.jpg,a\nr.jpg,q.jpg,b\n", ["a", "b"]),
+    "chosen and rejected": (
+        "\n".join(
+            json.dumps({"chosen": one, "rejected": "q.jpg", "user_id": who})
+            for one, who in (("p.jpg", "a"), ("r.jpg", "b"))
+        ),
+        ["a", "b"],
+    ),
     "Prolific": (PROLIFIC, ["5e9088a8", "5e9088a8"]),
 }
 
@@ -270,6 +278,17 @@ def test_parquet_with_bytes_and_lists(tmp_path: Path) -> None:
 def test_times(cell: str, moment: str | None) -> None:
     read: Any = time_of(cell)
     assert (read and read.isoformat()) == moment
+
+
+def test_tables_of_scores_say_what_they_leave_out(
+    tmp_path: Path, prepare: Callable[..., Tables]
+) -> None:
+    columns = {"image": ["a.jpg", "b.JPG"], "stars": [3.5, 4.5], "raw": [b"\xff", b"\xfe"]}
+    pq.write_table(pa.table(columns), tmp_path / "s.parquet")
+    tables = prepare(scores=tmp_path / "s.parquet")
+    assert tables.manifest.facts["scores"]["score_names"] == ["stars"]
+    assert any("'raw'" in note for note in tables.manifest.facts["scores"]["notes"])
+    assert not tables.manifest.facts["scores"].get("columns_without_numbers")
 
 
 def test_a_wide_table_leaves_out_what_was_not_asked(tmp_path: Path) -> None:
