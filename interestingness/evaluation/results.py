@@ -19,7 +19,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class OnePerson:
-    """How often one human rater agrees with the majority of the others on the compared pairs.
+    """How often one person agrees with the majority of the others on the compared pairs.
 
     It is the accuracy of a typical single rater; a model that predicts the majority can exceed it.
     """

@@ -12,7 +12,7 @@ from interestingness.stats.columns import columns, weighted_mean
 def one_person(
     pair: ArrayLike, rater: ArrayLike, preference: ArrayLike, *, weight: ArrayLike | None = None
 ) -> float:
-    """Accuracy of one rater against the majority of the others, averaged over the votes.
+    """Accuracy of one person against the majority of the others, averaged over the votes.
 
     For a vote ``v`` (left or right) of rater ``r`` on pair ``p`` let ``M`` be the majority side of
     the votes on ``p`` by raters other than ``r``, a tie vote counting half for each side:
