@@ -23,9 +23,31 @@ from interestingness.studies.result import (
     StudyResult,
     Table,
 )
+from interestingness.studies.table_columns import percent_text
 
 REASONS = 3
 """Reasons of people, and of models, shown for one pair."""
+COLUMNS = [
+    Column("reference", "reference"),
+    Column("pairs", "pairs", "count", "test pairs on which the reference prefers one side"),
+    Column("images", "images", "count"),
+    Column("accuracy", "accuracy", "percent", f"on these pairs. {INTERVALS}"),
+    Column("spearman", "Spearman", "number", "of the model's and the reference's order"),
+    Column(
+        "one_person",
+        "one person",
+        "percent",
+        "a person's votes against the majority of the others'; a model may be above",
+    ),
+    Column("kendall", "Kendall", "number", "the same order by tau"),
+    Column("ece", "ECE", "fine", "expected calibration error of the predicted preference"),
+    Column("brier", "Brier", "fine", "mean squared error of the predicted preference"),
+    Column("average_precision", "AP", "number", "how well high scores find its yes; 1 is best"),
+    Column("ndcg", "NDCG", "number", "how well high scores find its high scores; 1 is best"),
+    Column("ties", "ties", "count", "test pairs that the reference calls equal"),
+    Column("note", "note"),
+]
+"""Of the table of references; those of one group of images are some of them."""
 ARROWS = {"left": "←", "right": "→"}
 
 
@@ -73,7 +95,7 @@ def _headline(evaluation: Evaluation) -> tuple[str, str] | None:
     main = evaluation.main_result
     if main is None:
         return None
-    return f"{format_cell(main.accuracy.value, 'percent')} %", f"accuracy against {main.name}"
+    return percent_text(main.accuracy.value), f"accuracy against {main.name}"
 
 
 def _answer(evaluation: Evaluation) -> str:
@@ -84,11 +106,11 @@ def _answer(evaluation: Evaluation) -> str:
     if main is None:
         said = [f"{tested}; no reference can be compared with."]
     else:
-        accuracy = format_cell(interval_of(main.accuracy), "percent")
-        beside = f"chance is {format_cell(main.chance, 'percent')} %"
-        if main.ceiling:
-            beside += f", one person reaches {format_cell(main.ceiling.accuracy, 'percent')} %"
-        said = [f"Accuracy against {main.name} is {accuracy} %; {beside}. {tested}."]
+        accuracy = percent_text(interval_of(main.accuracy))
+        beside = f"chance is {percent_text(main.chance)}"
+        if main.one_person:
+            beside += f", one person reaches {percent_text(main.one_person.accuracy)}"
+        said = [f"Accuracy against {main.name} is {accuracy}; {beside}. {tested}."]
         said += _least_and_most(evaluation)
     learnt = [r.name for r in evaluation.references if r.learnt]
     others = [r.name for r in able if not r.learnt]
@@ -117,8 +139,8 @@ def _least_and_most(evaluation: Evaluation) -> list[str]:
         return []
     (low, lowest), (high, highest) = min(found), max(found)
     return [
-        f"By {evaluation.group_column} it is from {format_cell(low, 'percent')} ({lowest}) to "
-        f"{format_cell(high, 'percent')} % ({highest})."
+        f"By {evaluation.group_column} it is from {percent_text(low)} ({lowest}) to "
+        f"{percent_text(high)} ({highest})."
     ]
 
 
@@ -130,7 +152,7 @@ def _reference_table(evaluation: Evaluation, caveats: Sequence[str]) -> Table:
             "images": r.images,
             "accuracy": interval_of(r.accuracy),
             "spearman": r.spearman,
-            "ceiling": r.ceiling.accuracy if r.ceiling else None,
+            "one_person": r.one_person.accuracy if r.one_person else None,
             "kendall": r.kendall,
             "ece": r.ece,
             "brier": r.brier,
@@ -143,22 +165,7 @@ def _reference_table(evaluation: Evaluation, caveats: Sequence[str]) -> Table:
         else {"reference": row_name(r), "note": r.reason}
         for r in evaluation.references
     ]
-    columns = [
-        Column("reference", "reference"),
-        Column("pairs", "pairs", "count", "test pairs on which the reference prefers one side"),
-        Column("images", "images", "count"),
-        Column("accuracy", "accuracy", "percent", f"on these pairs. {INTERVALS}"),
-        Column("spearman", "Spearman", "number", "of the model's and the reference's order"),
-        Column("ceiling", "ceiling", "percent", "one human rater against most of the others"),
-        Column("kendall", "Kendall", "number", "the same order by tau"),
-        Column("ece", "ECE", "fine", "expected calibration error of the predicted preference"),
-        Column("brier", "Brier", "fine", "mean squared error of the predicted preference"),
-        Column("average_precision", "AP", "number", "how well high scores find its yes; 1 is best"),
-        Column("ndcg", "NDCG", "number", "how well high scores find its high scores; 1 is best"),
-        Column("ties", "ties", "count", "test pairs that the reference calls equal"),
-        Column("note", "note"),
-    ]
-    return Table("references", "Against every reference", columns, rows, caveats)
+    return Table("references", "Against every reference", COLUMNS, rows, caveats)
 
 
 def _group_table(evaluation: Evaluation) -> list[Table]:
@@ -171,8 +178,8 @@ def _group_table(evaluation: Evaluation) -> list[Table]:
             "pairs": r.pairs,
             "images": r.images,
             "accuracy": interval_of(r.accuracy),
-            "ceiling": r.ceiling.accuracy if r.ceiling else None,
             "spearman": r.spearman,
+            "one_person": r.one_person.accuracy if r.one_person else None,
         }
         for name in (r.name for r in evaluation.references if r.name in wanted)
         for group in evaluation.groups
@@ -181,15 +188,8 @@ def _group_table(evaluation: Evaluation) -> list[Table]:
     ]
     if not rows:
         return []
-    columns = [
-        Column("reference", "reference"),
-        Column("group", str(evaluation.group_column)),
-        Column("pairs", "pairs", "count", "test pairs inside the group"),
-        Column("images", "images", "count"),
-        Column("accuracy", "accuracy", "percent", INTERVALS),
-        Column("spearman", "Spearman", "number", "of the model's and the reference's order"),
-        Column("ceiling", "ceiling", "percent", "one human rater against most of the others"),
-    ]
+    reference, *numbers = COLUMNS
+    columns = [reference, Column("group", str(evaluation.group_column)), *numbers]
     return [Table("groups", f"By {evaluation.group_column}", columns, rows)]
 
 
@@ -255,9 +255,7 @@ def _mistakes(evaluation: Evaluation, reasons: Mapping[str, Sequence[Reason]]) -
     main = str(evaluation.main)
 
     def shown(m: Mistake) -> ShownPair:
-        text = (
-            "" if m.consensus is None else f"{format_cell(m.consensus, 'percent')} % of votes agree"
-        )
+        text = "" if m.consensus is None else f"{percent_text(m.consensus)} of votes agree"
         return ShownPair(
             Shown(m.left, format_cell(m.left_score, "number")),
             Shown(m.right, format_cell(m.right_score, "number")),

@@ -220,6 +220,6 @@ def test_results_by_group_are_a_table_of_the_page_and_the_print_out() -> None:
     assert result.printed == 2 and result.tables[1].name == "groups"
     words = page(result).words()
     assert "dog" in words and "kind" in words and "Read this." in words
-    assert "By kind it is from 60.0 (dog) to 90.0 % (cat)." in result.answer
+    assert "By kind it is from 60.0 % (dog) to 90.0 % (cat)." in result.answer
     assert result.answer.endswith("Read this.")
     assert list(result.tables[0].notes) == ["Read this.", "And this."]
