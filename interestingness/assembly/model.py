@@ -15,10 +15,12 @@ from interestingness.assembly.modalities import fused_features
 from interestingness.assembly.parts import (
     Model,
     few_steps,
+    check_optimizer,
     has_zero,
     make_backbone,
     make_head,
     usable_rows,
+    whole_batch,
 )
 from interestingness.assembly.prepare import RunTables
 from interestingness.assembly.shards import build_on_shards
@@ -50,6 +52,7 @@ def build_model(cfg: DictConfig, prepared: RunTables, team: Team) -> Model:
         DataError: if no training or test pair has usable images.
         WeightsError: if weights are absent, wrong or refused.
     """
+    check_optimizer(cfg)
     said = _doubts(cfg, prepared)
     progress = ProgressLine() if team.first else None
     model = _build(cfg, prepared, team, progress=progress)
@@ -81,7 +84,7 @@ def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -
         raise ConfigError(
             f"data={cfg.data.source} with a model that trains its backbone",
             expected="images: cached features are those of a frozen backbone",
-            todo="data=shards, or model=frozen_clip_linear",
+            todo="data=shards, or model=linear",
         )
     skips = Skips(max_share=cfg.data.max_bad_share)
     notes: list[str] = []
@@ -100,14 +103,17 @@ def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -
     def part(name: str, rank: int, ranks: int) -> tuple[BatchSource, int] | None:
         if not len(rows[name]):
             return None
+        whole = name == "train" and whole_batch(cfg)
+        if whole:  # the same in every process
+            rank, ranks = 0, 1
         batches = FeatureBatches(
             features,
             prepared.pairs,
             rows[name],
             prepared.labels.preference,
             np.where(prepared.labels.known, prepared.labels.weight, 0.0),
-            batch_size=cfg.data.batch_size,
-            seed=cfg.seed if name == "train" else None,
+            batch_size=len(rows[name]) if whole else cfg.data.batch_size,
+            seed=cfg.seed if name == "train" and not whole else None,
             rank=rank,
             ranks=ranks,
         )
