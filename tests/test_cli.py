@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from interestingness import cli
 from interestingness.cli import COMMANDS, of_study, own_error, quoted, usage
 from interestingness.commands.options import DECLARED, parse, parser_of
-from interestingness.errors import DataError
+from interestingness.errors import ConfigError, DataError
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_a_file_may_have_an_equals_sign_in_its_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", DECLARED)
 def test_words_that_a_command_does_not_understand(command: str) -> None:
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(ConfigError) as refused:
         parse(command, ["--nonsense"])
-    assert ended.value.code == 2
+    assert refused.value.exit_code == 2 and "--help" in refused.value.expected
     assert parser_of(command).format_help().startswith(f"usage: interestingness {command}")
 
 
@@ -128,3 +128,12 @@ def test_the_list_of_commands(
     assert "usage: interestingness" in shown
     assert ("no command 'nonsense'" in shown) == (words == ["nonsense"])
     assert ("rank" in shown) == (words[:1] not in (["pairs"], ["shards"]))
+
+
+@pytest.mark.parametrize("flag", ["--epochs", "--seed=3", "-e"])
+def test_a_flag_that_hydra_lacks_is_one_error(flag: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        cli._check_words(["seed=1", flag])
+    assert raised.value.found.startswith(flag)
+    assert f"{flag.strip('-').partition('=')[0]}=" in raised.value.todo
+    cli._check_words(["-m", "--cfg", "job", "--config-dir=x", "seed=1"])

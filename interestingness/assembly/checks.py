@@ -13,6 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from interestingness.assembly import resolvers  # noqa: F401 (config files call them)
 from interestingness.assembly.light import import_torchmetrics
 from interestingness.assembly.model_keys import overrides_here, unread_options
 from interestingness.assembly.option_values import show_value, wrong_places, wrong_values

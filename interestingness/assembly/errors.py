@@ -59,27 +59,6 @@ def translate_errors(cfg: DictConfig) -> Iterator[None]:
         ) from None
 
 
-def check_numbers(cfg: DictConfig) -> None:
-    """Refuse trainer options that Lightning accepts although their values make no sense.
-
-    Raises:
-        ConfigError: naming the option.
-    """
-    batches, norm = (cfg.trainer.get(n) for n in ("accumulate_grad_batches", "gradient_clip_val"))
-    if batches is not None and batches < 1:
-        raise ConfigError(
-            f"trainer.accumulate_grad_batches={batches}",
-            expected="a number of batches, 1 or more",
-            todo="leave it at 1",
-        )
-    if norm is not None and not norm > 0:
-        raise ConfigError(
-            f"trainer.gradient_clip_val={norm}",
-            expected="a norm above 0, or null for no clipping",
-            todo="trainer.gradient_clip_val=1",
-        )
-
-
 def avoid_nan(cfg: DictConfig) -> str:
     """Suggest what to change when the loss is NaN: remedies that the config does not use yet."""
     ways = [f"lower the learning rate (optimizer.lr, now {cfg.optimizer.get('lr')})"]

@@ -9,9 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
+from typing import NoReturn
+
+from typing_extensions import override
 
 from interestingness.datasets.download.settings import FORMATS, DownloadSettings
+from interestingness.errors import ConfigError
 
 Options = argparse.Namespace
 VOTES = (
@@ -28,7 +33,8 @@ def parse(command: str, words: Sequence[str]) -> Options:
         words: what is typed after it.
 
     Raises:
-        SystemExit: 0 after ``--help``, 2 for words that it does not understand.
+        SystemExit: 0 after ``--help``.
+        ConfigError: for words that it does not understand.
     """
     parser = parser_of(command)
     return parser.parse_args([part for word in words for part in _with_dashes(word, parser)])
@@ -37,9 +43,31 @@ def parse(command: str, words: Sequence[str]) -> Options:
 def parser_of(command: str) -> argparse.ArgumentParser:
     """Build the parser of a command's options."""
     description, declare = DECLARED[command]
-    parser = argparse.ArgumentParser(prog=f"interestingness {command}", description=description)
+    parser = _Parser(prog=f"interestingness {command}", description=description)
     declare(parser)
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises an error of ours, with the nearest option, instead of printing its usage."""
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        """Translate an error of argparse; it calls this for any.
+
+        Raises:
+            ConfigError: always.
+        """
+        shown = [a for a in self._actions if a.help != argparse.SUPPRESS]
+        known = [name for action in shown for name in action.option_strings]
+        given = [str(a.metavar or a.dest) for a in shown if not a.option_strings]
+        named = message.partition("unrecognized arguments: ")[2].split()
+        near = [k for n in named for k in get_close_matches(n.partition("=")[0], known, n=2)]
+        raise ConfigError(
+            f"{self.prog}: {message}",
+            expected=f"{' '.join(given)} {', '.join(known)}".strip(),
+            todo=f"did you mean {' or '.join(near)}?" if near else f"see `{self.prog} --help`",
+        )
 
 
 def _with_dashes(word: str, parser: argparse.ArgumentParser) -> list[str]:
