@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from interestingness.assembly.modalities import fused_features
 from interestingness.assembly.parts import (
     Model,
-    few_steps,
     check_optimizer,
+    few_steps,
     has_zero,
     make_backbone,
     make_head,

@@ -65,7 +65,9 @@ def describe(cfg: DictConfig, prepared: RunTables, model: Model) -> list[tuple[s
         (
             "model",
             f"{head} on {model.scorer.dim} features, {extra}"
-            + ("" if backbone is None or whole_batch(cfg) else f"; {cfg.trainer.max_epochs} epochs"),
+            + (
+                "" if backbone is None or whole_batch(cfg) else f"; {cfg.trainer.max_epochs} epochs"
+            ),
         ),
         (
             "weights",

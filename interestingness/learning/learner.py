@@ -19,8 +19,8 @@ from interestingness.data.batch import PairBatch
 from interestingness.errors import ConfigError, WeightsError
 from interestingness.learning.convergence import Convergence
 from interestingness.learning.metrics import GatheredScores, ImageScores, PairScores, pair_metrics
-from interestingness.learning.optimum import HeadProblem, Optimum
 from interestingness.learning.not_finite import SMALLER_STEPS, check_loss, check_weights
+from interestingness.learning.optimum import HeadProblem, Optimum
 from interestingness.learning.pair_losses import BradleyTerryLoss, PairLoss, l2_penalty
 from interestingness.learning.parameter_groups import ParameterGroups
 from interestingness.learning.schedule import StepSchedule

@@ -43,8 +43,8 @@ class HeadProblem:
         cls, head: Head, loss: PairLoss, features: Tensor, batch: PairBatch, l2: float
     ) -> HeadProblem:
         """Copy the modules and the numbers."""
-        modules = (deepcopy(module).to("cpu", torch.float64) for module in (head, loss))
-        return cls(*modules, features.detach().to("cpu", torch.float64), batch.to("cpu"), l2)
+        own = deepcopy(head).to("cpu", torch.float64), deepcopy(loss).to("cpu", torch.float64)
+        return cls(*own, features.detach().to("cpu", torch.float64), batch.to("cpu"), l2)
 
     def parameters(self) -> list[Tensor]:
         """What is minimised over, the head's and the loss's."""
@@ -78,16 +78,19 @@ class HeadProblem:
         names = np.arange(len(self.features)).astype(object)
         left, right = (side.numpy().astype(np.int32) for side in (batch.left, batch.right))
         pairs = Pairs(names, left, right, np.arange(len(left), dtype=np.uint64))
-        columns = (values.double().numpy()[:, None] for values in (batch.preference, batch.weight))
-        features = self.features.numpy()
-        fits = fit_linear(features, pairs, *columns, l2=self.l2, tolerance=tolerance)
+        preference, weight = (
+            values.double().numpy()[:, None] for values in (batch.preference, batch.weight)
+        )
+        fits = fit_linear(
+            self.features.numpy(), pairs, preference, weight, l2=self.l2, tolerance=tolerance
+        )
         if fits.missing[0, 0]:
             raise LabelError(
                 f"{len(left)} training pairs: {fits.missing[0, 0]}",
                 expected="labels that prefer one side",
                 todo="another label source, or more pairs",
             )
-        self.head.weight.data.copy_(torch.from_numpy(fits.weights[0, 0]))  # type: ignore[operator,union-attr]
+        self.head.weights()[0].data.copy_(torch.from_numpy(fits.weights[0, 0]))
 
     def _walk(self, tolerance: float, iterations: int) -> None:
         parameters = self.parameters()
@@ -105,7 +108,7 @@ class HeadProblem:
         def closure() -> float:
             optimizer.zero_grad()
             loss = self.objective()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             return float(loss.detach())
 
         with torch.enable_grad():

@@ -24,7 +24,7 @@ CHOICES = {
     "model=frozen_clip_linear": "model=paper_recipe",
     "model=frozen_linear_l2": "model=linear, which is the default",
     **{
-        f"study={name}": f"python benchmarks/{name}.py, in a clone of the repository: it reads no data"
+        f"study={name}": f"it reads no data, so it is benchmarks/{name}.py of the repository now"
         for name in ("debiasing", "engagement", "pair_choice")
     },
 }

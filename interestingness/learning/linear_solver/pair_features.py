@@ -42,10 +42,12 @@ class PairFeatures:
             DataError: if a feature of an image in use is not finite.
         """
         used = pairs.images_used()
-        matrix = np.array(features[used], dtype=np.float64 if exact else np.float32)
+        matrix: NDArray[np.floating] = np.array(
+            features[used], dtype=np.float64 if exact else np.float32
+        )
         finite = np.isfinite(matrix).all()
         if finite and len(used):
-            matrix -= matrix.mean(axis=0, dtype=np.float64).astype(matrix.dtype)
+            matrix = matrix - matrix.mean(axis=0, dtype=np.float64).astype(matrix.dtype)
         if not finite:
             raise DataError(
                 "features with NaN or infinite values",

@@ -62,9 +62,7 @@ def unit_of(
     used = (mass > 0).any(axis=1)
     target = np.where(mass > 0, target, 0.5)
     strength = (l2[columns] * mass.sum(axis=0))[None]
-    parts = (
-        torch.from_numpy(a)[None].to(dtype) for a in (target[used], mass[used], strength)
-    )
+    parts = (torch.from_numpy(a)[None].to(dtype) for a in (target[used], mass[used], strength))
     return Unit(number, columns, torch.from_numpy(rows[used].astype(np.int64)), Problems(*parts))
 
 
