@@ -33,7 +33,7 @@ from interestingness.data.precomputed import load_features
 from interestingness.data.workers import worker_count
 from interestingness.errors import ConfigError
 from interestingness.learning.flags import check_flags
-from interestingness.learning.linear_solver.choice import GRID, choose_l2
+from interestingness.learning.linear_solver.choice import GRID, choose_each
 from interestingness.models.backbone import Backbone
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.device import device_for
@@ -42,6 +42,10 @@ from interestingness.models.scorer import Scorer
 from interestingness.progress import ProgressLine
 from interestingness.runs.team import ALONE, Team
 from interestingness.tables.tables import Tables
+
+
+L2_OF_FEW = 1.0
+"""Strength where too few pairs are there to choose it: features are standardised."""
 
 
 def build_model(cfg: DictConfig, prepared: RunTables, team: Team) -> Model:
@@ -194,15 +198,19 @@ def choose_strength(
     """Return the L2 strength: the config's number, or chosen within the training pairs."""
     if cfg.model.l2 != "auto":
         return float(cfg.model.l2)
-    l2 = choose_l2(
+    chosen = choose_each(
         scaler.scaled(features),
         prepared.pairs[train],
-        prepared.labels.preference[train],
-        prepared.labels.weight[train],
+        prepared.labels.preference[train, None],
+        prepared.labels.weight[train, None],
         seed=cfg.seed,
         groups=_groups(cfg, prepared),
     )
-    notes.append(f"L2 {l2:.3g} chosen among {len(GRID)} by inner validation")
+    l2 = float(chosen.l2[0])
+    if np.isnan(l2):
+        notes.append(f"L2 not chosen: {len(train)} training pairs are too few to validate it")
+        return L2_OF_FEW
+    notes.append(f"L2 chosen among {len(GRID)} by inner validation")
     return l2
 
 
