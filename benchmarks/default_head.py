@@ -13,8 +13,8 @@ the pairs. `recipe` is the paper's 25 epochs of Adam on raw features. `--pairs 0
 difference over folds and splits (Student's t; splits overlap, so that it is too narrow).
 
 OASIS is a folder of images/, ratings.csv, folds_by_concept.csv and clip_like_vectors_1024.npz
-(evaluation only); --mobilenet is a state dict of MobileNetV2 in torchvision's layout, else the hub's
-weights are used.
+(evaluation only); --mobilenet is a state dict of MobileNetV2 in torchvision's layout, else the
+weights of the hub are used.
 
 tiny: OASIS=$OASIS --features CLIP-derived --targets beauty_mean --pairs 60 --folds 1 --halves 1
 """

@@ -43,7 +43,6 @@ from interestingness.progress import ProgressLine
 from interestingness.runs.team import ALONE, Team
 from interestingness.tables.tables import Tables
 
-
 L2_OF_FEW = 1.0
 """Strength where too few pairs are there to choose it: features are standardised."""
 
