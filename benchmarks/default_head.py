@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--targets", nargs="*", default=TARGETS)
     parser.add_argument("--features", nargs="*", default=list(FEATURES), choices=list(FEATURES))
     parser.add_argument("--pairs", type=int, nargs="*", default=[0, 300, 100])
-    parser.add_argument("--pairs-per-image", type=int, default=40)
+    parser.add_argument("--pairs-per-image", type=int, default=10)
     parser.add_argument("--folds", type=int, default=5, help="how many of the five")
     parser.add_argument("--halves", type=int, default=20)
     parser.add_argument("--mobilenet", default="hub", help="file of weights (%(default)s)")
@@ -111,7 +111,7 @@ class Data:
             f"dataset.scores={OASIS}/ratings.csv",
             f"dataset.groups={OASIS}/folds_by_concept.csv",
             "dataset.on_missing=skip",
-            "dataset.pairs_per_image=40",
+            "dataset.pairs_per_image=10",
             "label_source=scores",
             f"label_source.column={target}",
             "split=by_fold",

@@ -249,6 +249,7 @@ def _hydra(job: Callable[[Any], Any], config: str, given: Sequence[str]) -> None
         )
 
     _told(lambda: _check_words(given))
+    given = _told(lambda: with_commas(given))
     # Hydra takes no option=value after a flag if there are some before it.
     given = sorted(given, key=lambda word: word not in {"-m", "--multirun"})
     sys.argv = [original[0], *map(quoted, given)]
@@ -372,14 +373,55 @@ def _told(job: Callable[[], Any], folders: Sequence[str] = ()) -> Any:
         raise SystemExit(interrupted_status()) from None
 
 
+def with_commas(words: Sequence[str]) -> list[str]:
+    """Quote paths with commas, for which Hydra would read several values, where no sweep is asked.
+
+    Raises:
+        ConfigError: for another value with a comma.
+    """
+    if any(word in ("-m", "--multirun") or word.startswith(("sweep=", "hydra.")) for word in words):
+        return list(words)
+    found = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if equals and "," in value and _is_sweep(word):
+            if not Path(value).expanduser().exists():
+                from interestingness.errors import ConfigError
+
+                raise ConfigError(
+                    f"{word}: the comma separates values of a sweep",
+                    expected="one value",
+                    todo=f"put the value into quotes twice, {key}='\"{value}\"'; a list has "
+                    f"brackets, {key}=[{value}]; or run a sweep with -m",
+                )
+            escaped = value.replace("'", "\\'")
+            word = f"{key}='{escaped}'"
+        found.append(word)
+    return found
+
+
+def _is_sweep(word: str) -> bool:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        return OverridesParser.create().parse_override(word).is_sweep_override()
+    except HydraException:
+        return False
+
+
 def quoted(argument: str) -> str:
     """Quote an override for Hydra's grammar: ``images=~/photos`` needs quotes there.
 
-    What Hydra can parse stays as it is, such as sweeps and nested values.
+    What Hydra can parse stays as it is, such as sweeps and nested values. Any word may be a key of
+    ``dataset.choices``, which Hydra writes with ``++``.
     """
     key, equals, value = argument.partition("=")
     if not equals or argument.startswith("-"):
         return argument
+    if key.startswith("dataset.choices."):
+        argument = f"++{argument}"
+        key = f"++{key}"
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 

@@ -17,6 +17,7 @@ from interestingness.errors import LabelError
 from interestingness.learning.linear_solver.fit import fit_linear
 from interestingness.learning.pair_losses import BradleyTerryLoss, PairLoss, l2_penalty
 from interestingness.models.heads import Head, LinearHead
+from interestingness.ranges import Count, Positive
 from interestingness.schema import Pairs
 
 
@@ -130,7 +131,7 @@ class Optimum(Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[Any], *, tolerance: float = 1e-6, iterations: int = 1000
+        self, params: Iterable[Any], *, tolerance: Positive = 1e-6, iterations: Count = 1000
     ) -> None:
         """Keep the parameters.
 
