@@ -110,6 +110,9 @@ COMMANDS = {
         "LEDGER --out FILE", "write the answers as a table", "commands.ledger:export"
     ),
     "ledger verify": Command("LEDGER", "check a ledger", "commands.ledger:verify"),
+    "ledger reopen": Command(
+        "LEDGER", "ask again what was given up after unusable answers", "commands.ledger:reopen"
+    ),
     "ledger recover": Command("", "", "commands.ledger:recover"),
     "rank": Command("PHOTOS …", "score photographs; a contact sheet", "commands.rank:rank"),
     "download": Command(

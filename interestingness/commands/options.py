@@ -336,6 +336,11 @@ DECLARED: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         "anything is wrong.",
         _ledger_verify,
     ),
+    "ledger reopen": (
+        "Let the next `annotate` ask the tasks that were given up after unusable answers; what "
+        "these cost stays spent.",
+        _ledger,
+    ),
     "ledger recover": ("Says what to do with a damaged ledger.", _ledger),
     "download": (
         "Images by URL: politely, resumably, every loss counted. Give the same command again to "

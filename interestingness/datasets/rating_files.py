@@ -104,6 +104,8 @@ def read_ratings(
             todo="fill the cells, or leave such rows out with dataset.on_missing=skip",
         )
     table, facts = without(table, left_out)
+    if table.notes:
+        facts["notes"] = list(table.notes)
     rows = rows_of(names, table.columns[image])
     absent = missing_images(names, table, {"image": image}, [rows], on_missing)
     read = numbers(table, rating)

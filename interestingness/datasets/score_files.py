@@ -120,6 +120,8 @@ def read_image_columns(
             log.warning("%s: the same number in every row of %s", table.path, ", ".join(constant))
     if missing_values:
         facts["missing_values"] = missing_values
+    if table.notes:
+        facts["notes"] = list(table.notes)
     row = np.where(absent, -1, rows)
     return ImageColumns(table, row, columns, tuple(scores) if with_scores else (), facts)
 

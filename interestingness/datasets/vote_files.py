@@ -33,7 +33,7 @@ from interestingness.datasets.vote_times import time_of
 from interestingness.errors import DataError
 from interestingness.tables.image_names import ImageNames, KeyedNames
 from interestingness.tables.number_cells import numbers
-from interestingness.tables.user_tables import TextTable, row_numbers
+from interestingness.tables.user_tables import row_numbers
 
 UNNAMED = "unnamed"
 """Rater of votes whose table does not say who voted."""
@@ -108,7 +108,7 @@ def read_votes(
         facts["columns not used"] = unused
     one_sided = [] if (first != NONE).any() else _one_sided(columns["rater_id"], choice)
     notes = [*rows.facts.get("notes", ()), *reader.notes]
-    notes += [*_unused_note(unused, rows.table), *one_sided]
+    notes += [*_unused_note(unused), *one_sided]
     if notes:
         facts["notes"] = notes
     return pa.table(columns), facts
@@ -280,12 +280,9 @@ class _VoteReader:
             )
 
 
-def _unused_note(unused: Sequence[str], table: TextTable) -> list[str]:
+def _unused_note(unused: Sequence[str]) -> list[str]:
     shown = ", ".join(unused[:10]) + (f" and {len(unused) - 10} more" if len(unused) > 10 else "")
-    notes = [f"columns not used: {shown}."] if unused else []
-    if table.left_out:
-        notes.append(f"columns left out: {table.left_out_sentence()}.")
-    return notes
+    return [f"columns not used: {shown}."] if unused else []
 
 
 def _one_sided(raters: pa.Array, choice: NDArray[np.int64]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from interestingness.tables.image_names import COLUMNS, ImageNames, rows_of
 from interestingness.tables.number_cells import as_numbers, no_number
 from interestingness.tables.tables import Tables
 from interestingness.tables.user_tables import TextTable, read_user_table
+
+log = logging.getLogger(__name__)
 
 
 def read_scores(
@@ -43,6 +46,8 @@ def read_scores(
             in the file.
     """
     table = read_user_table(path, decimal=decimal, decimal_option=decimal_option)
+    for note in table.notes:
+        log.warning("%s: %s", path, note)
     image, scored = table.find("image", COLUMNS, {}), table.find("score", (column,), {})
     if image is None or scored is None or scored == image:
         wanted = f"columns image and {column}" if image is None else f"a column {column!r}"

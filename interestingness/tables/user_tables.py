@@ -271,7 +271,7 @@ def _read_csv(path: Path, data: bytes, names: Sequence[str] | None) -> TextTable
         return found[-len(stripped[0]) :]  # an empty first row is not counted
 
     table = _named(path, names, stripped, locate, dialect)
-    note = f"{path.name}: Qualtrics' {questions} lines of questions and import ids are left out."
+    note = f"Qualtrics' {questions} lines of questions and import ids are left out."
     return replace(table, notes=(note,)) if questions else table
 
 
@@ -349,7 +349,7 @@ def _read_parquet(path: Path, data: bytes) -> TextTable:
     if not columns:
         raise _only_others(path, left_out)
     read = _named(path, list(columns), list(columns.values()), lambda: lines)
-    return replace(read, left_out=left_out)
+    return _without(read, left_out)
 
 
 def _read_json(path: Path, data: bytes) -> TextTable:
@@ -357,7 +357,13 @@ def _read_json(path: Path, data: bytes) -> TextTable:
     if not columns:
         raise _only_others(path, left_out)
     read = _named(path, list(columns), [_stripped(c) for c in columns.values()], lambda: lines)
-    return replace(read, left_out=left_out)
+    return _without(read, left_out)
+
+
+def _without(table: TextTable, left_out: Mapping[str, str]) -> TextTable:
+    table = replace(table, left_out=left_out)
+    note = f"columns left out: {table.left_out_sentence()}."
+    return replace(table, notes=(note,)) if left_out else table
 
 
 def _only_others(path: Path, left_out: Mapping[str, str]) -> DataError:

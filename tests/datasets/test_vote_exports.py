@@ -280,6 +280,17 @@ def test_times(cell: str, moment: str | None) -> None:
     assert (read and read.isoformat()) == moment
 
 
+def test_tables_of_scores_say_what_they_leave_out(
+    tmp_path: Path, prepare: Callable[..., Tables]
+) -> None:
+    columns = {"image": ["a.jpg", "b.JPG"], "stars": [3.5, 4.5], "raw": [b"\xff", b"\xfe"]}
+    pq.write_table(pa.table(columns), tmp_path / "s.parquet")
+    tables = prepare(scores=tmp_path / "s.parquet")
+    assert tables.manifest.facts["scores"]["score_names"] == ["stars"]
+    assert any("'raw'" in note for note in tables.manifest.facts["scores"]["notes"])
+    assert not tables.manifest.facts["scores"].get("columns_without_numbers")
+
+
 def test_a_wide_table_leaves_out_what_was_not_asked(tmp_path: Path) -> None:
     path = tmp_path / "v.csv"
     path.write_text("rater,p.jpg|q.jpg,q.jpg|r.jpg\nann,left,\nbob,right,A\n")
