@@ -17,7 +17,7 @@ from PIL import Image
 from interestingness.datasets.preparing import Progress
 from interestingness.disk import sha256_of
 from interestingness.errors import DataError
-from interestingness.tables.image_names import SUFFIXES
+from interestingness.tables.spellings import SUFFIXES
 
 _NEEDS_EXTRA = frozenset((".heic", ".heif", ".avif"))
 

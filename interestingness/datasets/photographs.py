@@ -20,7 +20,7 @@ from interestingness.data.shards.index import ShardIndex
 from interestingness.data.shards.layout import INDEX, MANIFEST, read_manifest
 from interestingness.datasets.image_files import list_images
 from interestingness.errors import DataError, ImageError
-from interestingness.tables.image_names import SUFFIXES
+from interestingness.tables.spellings import SUFFIXES
 
 Place = tuple[str] | tuple[str, int, int]
 """A file below the root; or a tar file below it, where a member's bytes begin, and how many."""

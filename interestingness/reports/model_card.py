@@ -9,6 +9,7 @@ from typing import Any
 from interestingness.disk import appear
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.exchange import ScorerCard
+from interestingness.number_text import percent
 from interestingness.reports.text import plain
 
 USE = """```sh
@@ -70,7 +71,7 @@ def model_card(card: ScorerCard, embedding: EmbeddingContract, tuning: Mapping[s
             "`scorer.safetensors`; these weights and that file make the network."
         )
     if card.figures:
-        rows = [f"| {plain(name)} | {100 * value:.1f} % |" for name, value in card.figures.items()]
+        rows = [f"| {plain(name)} | {percent(value)} |" for name, value in card.figures.items()]
         about += ["## Measured on held-out pairs", "\n".join(["| what | |", "|---|---|", *rows])]
     about += ["## Licence", plain(card.licence) or "Of the head: as its owner says."]
     front = "---\nlibrary_name: interestingness\ntags:\n- image-scoring\n- learning-to-rank\n---"
