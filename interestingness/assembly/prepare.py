@@ -122,7 +122,8 @@ def split_pairs(cfg: DictConfig, tables: Tables) -> PairSplit:
 def why_no_cross_fit(cfg: DictConfig) -> str:
     """Name the option for which the fit of a head cannot be repeated in seconds, else "".
 
-    With L2 a head is fitted to its optimum; without, by the steps of Adam that the run takes.
+    With L2 a head is fitted to its optimum, as ``optimizer=optimum`` does; without, by the steps of
+    Adam that the run takes.
     """
     model, trainer = cfg.model, cfg.trainer
     wanted: dict[str, tuple[Any, Any]] = {
@@ -131,7 +132,11 @@ def why_no_cross_fit(cfg: DictConfig) -> str:
         "model.modalities": (model.get("modalities"), None),
         "loss": (cfg.loss._target_.rpartition(".")[2], "BradleyTerryLoss"),
     }
-    if model.l2 == 0:
+    if model.l2 != 0:
+        at_optimum = ("interestingness.learning.optimum.Optimum", "torch.optim.LBFGS")
+        solver = cfg.optimizer._target_
+        wanted["optimizer"] = (solver, solver if solver in at_optimum else "optimum")
+    else:
         wanted |= {
             "optimizer": (cfg.optimizer._target_, "torch.optim.Adam"),
             **{f"optimizer.{k}": (cfg.optimizer.get(k, v), v) for k, v in ADAM.items()},

@@ -31,6 +31,7 @@ class LinearProcedure:
         scaling: of the features, fitted on the images of the training pairs.
         l2: strength, or None: chosen inside the training pairs. Not used by a recipe.
         recipe: steps without L2; None takes the optimum with L2.
+        otherwise: strength where too few pairs are left to choose one.
         groups: group of every image for the choice of the strength, where groups stay whole.
         seed: of that choice.
     """
@@ -39,6 +40,7 @@ class LinearProcedure:
     l2: float | None
     recipe: Recipe | None
     seed: int
+    otherwise: float = 1.0
     groups: NDArray[np.object_] | None = None
 
 
@@ -151,11 +153,11 @@ def _scores(
     else:
         l2 = procedure.l2
         if l2 is None:
+            # One division: what many heads have in common need not be chosen well by each.
             chosen = choose_each(
-                scaled, learnt, target, mass, seed=procedure.seed, groups=procedure.groups
+                scaled, learnt, target, mass, seed=procedure.seed, groups=procedure.groups, most=1
             )
-            l2 = float(chosen.l2[0])
-            if np.isnan(l2):
-                return nothing, len(rows)
+            found = float(chosen.l2[0])
+            l2 = procedure.otherwise if np.isnan(found) else found
         fits = fit_linear(scaled, learnt, target, mass, l2=l2)
     return scaled.astype(np.float64) @ fits.weights[0, 0].astype(np.float64), len(rows)

@@ -69,8 +69,8 @@ def test_few_pairs_are_each_tested_and_all_train(
     [
         ["model=frozen_clip_mlp"],
         ["loss=soft_labels"],
-        ["optimizer=rmsprop"],
-        ["scheduler=cosine"],
+        ["model.l2=0.0", "optimizer=rmsprop"],
+        ["model=paper_recipe", "scheduler=cosine"],
         ["split.cross_fit_below=80"],
         ["split.train=0.6", "split.test=0.4"],
     ],

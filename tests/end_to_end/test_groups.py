@@ -41,7 +41,6 @@ def folder(tmp_path: Path) -> list[str]:
         "dataset=folder", f"dataset.images={photos}", f"dataset.scores={tmp_path}/rated.csv",
         "label_source=scores", "label_source.column=rating", "model=cached_features",
         f"model.features={tmp_path}/features.npz", "model.l2=0.1", "trainer.accelerator=cpu",
-        "trainer.max_epochs=40", "optimizer.lr=0.1",
     ]  # fmt: skip
 
 
@@ -86,10 +85,10 @@ def test_each_group_is_left_out_in_turn_or_by_name(
     )
     dog = metrics(tmp_path / "dog")
     turn = next(g for g in found["groups"] if g["group"] == "dog")["references"][0]
-    # the same test pairs, by heads of the same training pairs; one of them is at its optimum
+    # the same test pairs, by heads of the same training pairs
     assert dog["references"][0]["pairs"] == turn["pairs"]
     assert dog["references"][0]["accuracy"]["value"] == pytest.approx(
-        turn["accuracy"]["value"], abs=0.15
+        turn["accuracy"]["value"], abs=0.02
     )
     with pytest.raises(DataError, match="one of cat, dog, owl"):
         train(composed("train", *folder, "split=by_fold", "split.column=kind", "split.test=hen"))
