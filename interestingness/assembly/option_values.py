@@ -25,6 +25,7 @@ PLACES: dict[str, Any] = {
     "seed": Annotated[int, Field(ge=0, lt=2**32)],  # what NumPy takes
     "trust": Sequence[str],
     "max_bad_share": Share,
+    "max_pixels": Count,
     # training and evaluation
     "resume": str | None,
     "skip_finished": bool,
@@ -36,6 +37,7 @@ PLACES: dict[str, Any] = {
     "data.batch_size": Count,
     "data.workers": Literal["auto"] | Annotated[int, Field(ge=0)],
     "data.max_bad_share": Share,
+    "data.max_pixels": Count,
     "data.shards": str | None,
     "data.copy": bool,
     "data.pairs_per_shard": Count,

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from interestingness.assembly.checks import check, plain
 from interestingness.assembly.model import image_features
 from interestingness.assembly.opening import trusted_packages
-from interestingness.assembly.parts import Model, usable_rows
+from interestingness.assembly.parts import Model, skips_of, usable_rows
 from interestingness.assembly.prepare import RunTables
 from interestingness.data.datamodule import PairDataModule
 from interestingness.data.images import Skips
@@ -54,7 +54,7 @@ def restored_scores(
         WeightsError: if the features are not those that the scorer was trained on.
     """
     own = checkpoint[CHECKPOINT_KEY]
-    skips, notes = Skips(max_share=cfg.data.max_bad_share), [f"scored by {file}"]
+    skips, notes = skips_of(cfg), [f"scored by {file}"]
     scorer = build_scorer(own["scorer"])
     state = {
         n.removeprefix("scorer."): v

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ class ImageScorer:
             part = slice(start, min(start + PART, len(pictures)))
             told = _shifted(progress, start, len(pictures))
             # The share of unreadable files is checked over all files, not within a part.
-            bad = Skips(max_share=1.0)
+            bad = replace(skips, max_share=1.0, reasons={})
             rows, there = self.cache.features(
                 pictures[part],
                 self.backbone,

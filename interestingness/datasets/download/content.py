@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from interestingness.data.images import decode_image, image_kind
+from interestingness.data.image_kinds import image_kind
+from interestingness.data.images import decode_image
 from interestingness.datasets.download.outcome import Kind
 from interestingness.datasets.download.placeholders import Placeholders
 from interestingness.datasets.download.settings import DownloadSettings
