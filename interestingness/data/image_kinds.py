@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 
 HEAD = 64
 """Bytes from the start of a file that ``image_kind`` needs."""
@@ -84,16 +85,28 @@ def _png(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _jpeg(data: bytes) -> tuple[bytes, bytes]:
-    kept, exif, at = [data[:2]], b"", 2
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != _SCAN:
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        marker = data[at + 1]
+    kept, exif, end = [data[:2]], b"", 2
+    for marker, at, end in _segments(data):
         if marker not in _APPLICATIONS or marker in _ABOUT_COLOUR:
             kept.append(data[at:end])
         elif marker == _EXIF and data[at + 4 : at + 10] == b"Exif\0\0":
             exif = exif or data[at + 4 : end]
+    return b"".join([*kept, data[end:]]), exif
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield marker, start and end of what stands before the pixels of a JPEG."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != _SCAN:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        yield data[at + 1], at, end
         at = end
-    return b"".join([*kept, data[at:]]), exif
+
+
+def header_is_whole(data: bytes) -> bool:
+    """Check whether the start of a JPEG holds all that stands before its pixels."""
+    *_, (_, _, end) = ((0, 0, 2), *_segments(data))
+    return data.startswith(_JPEG) and data[end : end + 2] == bytes((0xFF, _SCAN))
 
 
 def _webp(data: bytes) -> tuple[bytes, bytes]:
