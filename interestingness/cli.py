@@ -22,6 +22,15 @@ from interestingness.errors import InterestingnessError
 PACKAGE = "interestingness."
 
 
+FLAGS = (
+    *("--help", "-m", "--cfg", "--resolve", "--config-dir"),
+    *("-h", "--multirun", "-c", "-cd", "--config-name", "-cn", "--config-path", "-cp"),
+    *("--hydra-help", "--version", "--package", "-p", "--run", "-r", "--info", "-i"),
+    *("--shell-completion", "-sc", "--experimental-rerun"),
+)
+"""Hydra's flags, the usual ones first."""
+
+
 @dataclass(frozen=True)
 class Command:
     """One command.
@@ -101,6 +110,9 @@ COMMANDS = {
         "LEDGER --out FILE", "write the answers as a table", "commands.ledger:export"
     ),
     "ledger verify": Command("LEDGER", "check a ledger", "commands.ledger:verify"),
+    "ledger reopen": Command(
+        "LEDGER", "ask again what was given up after unusable answers", "commands.ledger:reopen"
+    ),
     "ledger recover": Command("", "", "commands.ledger:recover"),
     "rank": Command("PHOTOS …", "score photographs; a contact sheet", "commands.rank:rank"),
     "download": Command(
@@ -188,7 +200,7 @@ def run_command(name: str, words: Sequence[str]) -> None:
         return
     from interestingness.commands.options import parse
 
-    options = parse(name, words)
+    options = _told(lambda: parse(name, words))
     status = _told(lambda: job(options))
     if status:
         raise SystemExit(status)
@@ -223,6 +235,7 @@ def _hydra(job: Callable[[Any], Any], config: str, given: Sequence[str]) -> None
     import hydra
 
     from interestingness import plugins
+    from interestingness.assembly import resolvers  # noqa: F401 (config files call them)
     from interestingness.runs.worker import as_worker
 
     plugins.register()
@@ -239,19 +252,46 @@ def _hydra(job: Callable[[Any], Any], config: str, given: Sequence[str]) -> None
         )
 
     _told(lambda: _check_words(given))
+    given = _told(lambda: with_commas(given))
+    # Hydra takes no option=value after a flag if there are some before it.
+    given = sorted(given, key=lambda word: word not in {"-m", "--multirun"})
     sys.argv = [original[0], *map(quoted, given)]
     try:
         with _one_run_folder() as more:
             sys.argv += more
-            run()
+            _told(lambda: _explained(run, sys.argv[1:], config))
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader (`… --help | head`) has closed its pipe; flushing into it would fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _explained(run: Callable[[], Any], words: Sequence[str], config: str) -> None:
+    """Run Hydra; turn its errors about the command line into ours.
+
+    Raises:
+        ConfigError: for an option or a choice that does not exist, with the nearest one.
+    """
+    from hydra.errors import HydraException
+
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else it prints them and exits
+    try:
+        run()
+    except HydraException as error:
+        from interestingness.assembly.unknown_options import explain
+
+        ours = explain(error, words, str(conf_folder().resolve()), config)
+        raise error if ours is None else ours from None
+    finally:
+        if before is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before
+
+
 def _check_words(words: Sequence[str]) -> None:
-    """Refuse old names of options, and groups set to null, which make Hydra fail.
+    """Refuse old names of options, unknown flags, and groups set to null: Hydra fails at them.
 
     Raises:
         ConfigError: naming the option, or the group and its options.
@@ -261,6 +301,14 @@ def _check_words(words: Sequence[str]) -> None:
 
     refuse_renamed(words)
 
+    for word in words:
+        if word.startswith("-") and word.partition("=")[0] not in FLAGS:
+            name, _, value = word.lstrip("-").partition("=")
+            raise ConfigError(
+                f"{word}: there is no such flag",
+                expected=f"OPTION=VALUE, or {', '.join(FLAGS[:5])}",
+                todo=f"options have no dashes: {name}={value or '…'}",
+            )
     for group, _, value in (word.partition("=") for word in words):
         folder = conf_folder() / group
         if value == "null" and folder.is_dir():
@@ -321,19 +369,62 @@ def _told(job: Callable[[], Any], folders: Sequence[str] = ()) -> Any:
             raise
         print(f"error: {own}", file=sys.stderr, flush=True)
         raise SystemExit(own.exit_code) from None
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+    except KeyboardInterrupt as error:
+        from interestingness.runs.worker import interrupted_status
+
+        print("; ".join(["interrupted", *map(str, error.args)]), file=sys.stderr, flush=True)
+        raise SystemExit(interrupted_status()) from None
+
+
+def with_commas(words: Sequence[str]) -> list[str]:
+    """Quote paths with commas, for which Hydra would read several values, where no sweep is asked.
+
+    Raises:
+        ConfigError: for another value with a comma.
+    """
+    if any(word in ("-m", "--multirun") or word.startswith(("sweep=", "hydra.")) for word in words):
+        return list(words)
+    found = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if equals and "," in value and _is_sweep(word):
+            if not Path(value).expanduser().exists():
+                from interestingness.errors import ConfigError
+
+                raise ConfigError(
+                    f"{word}: the comma separates values of a sweep",
+                    expected="one value",
+                    todo=f"put the value into quotes twice, {key}='\"{value}\"'; a list has "
+                    f"brackets, {key}=[{value}]; or run a sweep with -m",
+                )
+            escaped = value.replace("'", "\\'")
+            word = f"{key}='{escaped}'"
+        found.append(word)
+    return found
+
+
+def _is_sweep(word: str) -> bool:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        return OverridesParser.create().parse_override(word).is_sweep_override()
+    except HydraException:
+        return False
 
 
 def quoted(argument: str) -> str:
     """Quote an override for Hydra's grammar: ``images=~/photos`` needs quotes there.
 
-    What Hydra can parse stays as it is, such as sweeps and nested values.
+    What Hydra can parse stays as it is, such as sweeps and nested values. Any word may be a key of
+    ``dataset.choices``, which Hydra writes with ``++``.
     """
     key, equals, value = argument.partition("=")
     if not equals or argument.startswith("-"):
         return argument
+    if key.startswith("dataset.choices."):
+        argument = f"++{argument}"
+        key = f"++{key}"
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 

@@ -6,9 +6,9 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from interestingness import cli
-from interestingness.cli import COMMANDS, of_study, own_error, quoted, usage
+from interestingness.cli import COMMANDS, of_study, own_error, quoted, usage, with_commas
 from interestingness.commands.options import DECLARED, parse, parser_of
-from interestingness.errors import DataError
+from interestingness.errors import ConfigError, DataError
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,33 @@ from interestingness.errors import DataError
 def test_values_that_hydra_cannot_read_are_quoted(argument: str, value: str) -> None:
     override = OverridesParser.create().parse_override(quoted(argument))
     assert override.value() == value
+
+
+def test_words_for_choices_are_open() -> None:
+    for word in ("A", "1", "f"):
+        override = OverridesParser.create().parse_override(quoted(f"dataset.choices.{word}=left"))
+        assert override.is_force_add() and override.key_or_group == f"dataset.choices.{word}"
+
+
+def test_a_comma_in_a_value(tmp_path: Path) -> None:
+    """A path that exists is one value; what is none is an error of ours; lists and sweeps stay."""
+    (tmp_path / "my,it's").mkdir()
+    path = tmp_path / "my,it's"
+    words = with_commas([f"dataset.images={path}", "seed=1"])
+    assert OverridesParser.create().parse_override(quoted(words[0])).value() == str(path)
+    assert words[1] == "seed=1"
+    same = ["trust=[a,b]", "x={a:1,b:2}", "dataset.votes='a,b.csv'", "seed=range(1,3)", "-x"]
+    for word in same[:3] + same[4:]:
+        assert with_commas([word]) == [word]
+    for more in (["-m"], ["--multirun"], ["sweep=splits50"]):
+        assert with_commas(["seed=1,2", *more]) == ["seed=1,2", *more]
+    for word in ("dataset.votes=a,b.csv", "seed=1,2", "name=x,y", "dataset.question=a,b"):
+        with pytest.raises(ConfigError) as error:
+            with_commas([word])
+        assert word in error.value.found
+        advised = error.value.todo.partition("twice, ")[2].partition(";")[0].replace("'", "")
+        value = OverridesParser.create().parse_override(advised).value()
+        assert value == word.partition("=")[2]
 
 
 @pytest.mark.parametrize(
@@ -98,9 +125,9 @@ def test_a_file_may_have_an_equals_sign_in_its_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", DECLARED)
 def test_words_that_a_command_does_not_understand(command: str) -> None:
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(ConfigError) as refused:
         parse(command, ["--nonsense"])
-    assert ended.value.code == 2
+    assert refused.value.exit_code == 2 and "--help" in refused.value.expected
     assert parser_of(command).format_help().startswith(f"usage: interestingness {command}")
 
 
@@ -128,3 +155,12 @@ def test_the_list_of_commands(
     assert "usage: interestingness" in shown
     assert ("no command 'nonsense'" in shown) == (words == ["nonsense"])
     assert ("rank" in shown) == (words[:1] not in (["pairs"], ["shards"]))
+
+
+@pytest.mark.parametrize("flag", ["--epochs", "--seed=3", "-e"])
+def test_a_flag_that_hydra_lacks_is_one_error(flag: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        cli._check_words(["seed=1", flag])
+    assert raised.value.found.startswith(flag)
+    assert f"{flag.strip('-').partition('=')[0]}=" in raised.value.todo
+    cli._check_words(["-m", "--cfg", "job", "--config-dir=x", "seed=1"])

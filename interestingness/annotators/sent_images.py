@@ -24,8 +24,8 @@ Stored = Callable[[str, str, Callable[[], bytes]], bytes]
 """``Ledger.stimulus``: sent bytes by source hash and transcode id, made on first use and kept."""
 
 _RULES = 1
-"""Goes into the transcode id. A Pillow whose JPEG bytes differ is no reason to raise it: what was
-answered stays answered. Another rule, such as another resampling filter, is."""
+"""Version in the transcode id. Raise it with another rule, such as another resampling filter, but
+not for a Pillow that writes other JPEG bytes: that would ask everything again."""
 
 
 @dataclass(frozen=True)

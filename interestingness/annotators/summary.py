@@ -218,7 +218,7 @@ class Consistency:
     def __call__(self, task: Task, reply: Reply) -> Parsed:
         """What ``parse`` reads."""
         parsed = self.parse(task, reply)
-        verdict, about = parsed[0], task.subject
+        verdict, about = parsed.verdict, task.subject
         if task.kind == "pair" and isinstance(verdict, Answer):
             first = about["first"]
             other = "right" if first == "left" else "left"

@@ -13,8 +13,9 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from interestingness.assembly import resolvers  # noqa: F401 (config files call them)
 from interestingness.assembly.light import import_torchmetrics
-from interestingness.assembly.model_keys import overrides_here, unread_options
+from interestingness.assembly.model_keys import overrides_here, shows_config, unread_options
 from interestingness.assembly.option_values import show_value, wrong_places, wrong_values
 from interestingness.errors import ConfigError
 from interestingness.runs.renamed import first_name
@@ -124,7 +125,7 @@ def check(
     if problems:
         raise ConfigError(
             "\n  ".join([f"{len(problems)} option(s) cannot be used:", *problems]),
-            todo="`python train.py --cfg job` shows the composed config",
+            todo=f"`{shows_config()}` shows the composed config",
         )
 
 

@@ -10,6 +10,7 @@ from hydra.errors import InstantiationException
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
+from interestingness.assembly.model_keys import shows_config
 from interestingness.errors import ConfigError, InterestingnessError
 
 OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
@@ -57,27 +58,6 @@ def translate_errors(cfg: DictConfig) -> Iterator[None]:
             expected="steps that float32 can hold",
             todo=f"a smaller optimizer.lr than {cfg.optimizer.get('lr')}",
         ) from None
-
-
-def check_numbers(cfg: DictConfig) -> None:
-    """Refuse trainer options that Lightning accepts although their values make no sense.
-
-    Raises:
-        ConfigError: naming the option.
-    """
-    batches, norm = (cfg.trainer.get(n) for n in ("accumulate_grad_batches", "gradient_clip_val"))
-    if batches is not None and batches < 1:
-        raise ConfigError(
-            f"trainer.accumulate_grad_batches={batches}",
-            expected="a number of batches, 1 or more",
-            todo="leave it at 1",
-        )
-    if norm is not None and not norm > 0:
-        raise ConfigError(
-            f"trainer.gradient_clip_val={norm}",
-            expected="a norm above 0, or null for no clipping",
-            todo="trainer.gradient_clip_val=1",
-        )
 
 
 def avoid_nan(cfg: DictConfig) -> str:
@@ -142,10 +122,10 @@ def _refused(error: BaseException, *, node: str = "") -> ConfigError:
         return ConfigError(
             f"{node}: {found}",
             expected=f"values that its class takes ({type(error).__name__})",
-            todo=f"look at {node} in `python train.py --cfg job`",
+            todo=f"look at {node} in `{shows_config()}`",
         )
     return ConfigError(
         found,
         expected="values that optimiser and trainer take",
-        todo="look at optimizer, scheduler and trainer in `python train.py --cfg job`",
+        todo=f"look at optimizer, scheduler and trainer in `{shows_config()}`",
     )

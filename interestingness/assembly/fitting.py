@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from interestingness.assembly.errors import avoid_nan, check_numbers, translate_errors
+from interestingness.assembly.errors import avoid_nan, translate_errors
 from interestingness.assembly.parts import Model
 from interestingness.data.datamodule import PairDataModule
 from interestingness.errors import ConfigError
@@ -93,6 +93,9 @@ def fit(
         saved = load_checkpoint(ckpt)
         check_strategy(cfg, ckpt, saved[CHECKPOINT_KEY]["record"])
         keep_metrics(trainer, ckpt, int(saved["global_step"]))
+        done = saved["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+        if trainer.is_global_zero and done >= (trainer.max_epochs or 0) > 0:
+            print(f"nothing is left to train: {ckpt} has had {done} epochs; it is tested again")
         del saved
     for logger in trainer.loggers:
         logger.log_hyperparams(dict(learner.record))
@@ -192,7 +195,6 @@ def make_trainer(cfg: DictConfig, *, validates: bool) -> L.Trainer:
         options["plugins"] = [WholeCheckpoints()]
     if not validates:
         options["limit_val_batches"] = 0
-    check_numbers(cfg)
     with translate_errors(cfg):
         trainer: L.Trainer = instantiate(
             cfg.trainer, callbacks=callbacks, logger=loggers or False, **options

@@ -5,24 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import ErrorDetails, SchemaError
 
+from interestingness.ranges import Count, NotNegative, Positive, Seed, Share, Size
+
 OWN = "interestingness"
 
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
 Group = Mapping[str, Any]
+UNIONS = (Union, UnionType)
 
 PLACES: dict[str, Any] = {
     # of every command that has them
     "question": str | None,
     "run_name": str | None,
-    "seed": Annotated[int, Field(ge=0, lt=2**32)],  # what NumPy takes
+    "seed": Seed,
     "trust": Sequence[str],
     "max_bad_share": Share,
     "max_pixels": Count,
@@ -35,7 +36,7 @@ PLACES: dict[str, Any] = {
     "words": str | None,
     "data.source": str,
     "data.batch_size": Count,
-    "data.workers": Literal["auto"] | Annotated[int, Field(ge=0)],
+    "data.workers": Literal["auto"] | Size,
     "data.max_bad_share": Share,
     "data.max_pixels": Count,
     "data.shards": str | None,
@@ -46,6 +47,12 @@ PLACES: dict[str, Any] = {
     "paths.cache": str,
     "paths.runs": str,
     "paths.run": str,
+    # classes of others, which refuse these only when they are built, if at all
+    "optimizer.lr": Positive,
+    "optimizer.weight_decay": NotNegative,
+    "trainer.max_epochs": Count | Literal[-1] | None,
+    "trainer.accumulate_grad_batches": Count | None,
+    "trainer.gradient_clip_val": Positive | None,
     # the model
     "model.backbone": Group,
     "model.head": Group,
@@ -57,25 +64,25 @@ PLACES: dict[str, Any] = {
     "model.gradient_checkpointing": bool,
     "model.compile": str | None,
     "model.scaling": str,
-    "model.l2": Literal["auto"] | Annotated[float, Field(ge=0)],
+    "model.l2": Literal["auto"] | NotNegative,
     "model.features": str | None,
     "model.vocabulary": str | None,
     "model.modalities": Sequence[str],
     "model.raters": Sequence[str] | None,
     # asking models
-    "what": str,
+    "what": Literal["pairs", "images", "descriptions", "cupl"],
     "comparison": str | None,
     "prompt": str | None,
     "personas": str | Sequence[str],
-    "orders": str,
-    "samples": int,
-    "pilot": int | None,
-    "budget": float | None,
+    "orders": Literal["both", "random"],
+    "samples": Count,
+    "pilot": Count | None,
+    "budget": NotNegative | None,
     "yes": bool,
-    "in_doubt": str,
-    "sentinel": int,
+    "in_doubt": Literal["hold", "rebuy"],
+    "sentinel": Size,
     "dry_run": bool,
-    "mode": str,
+    "mode": Literal["sync", "batch"],
     "ledger": str | None,
     "replace": bool,
     # shards and features
@@ -84,7 +91,21 @@ PLACES: dict[str, Any] = {
     "max_side": Count | None,
     "part": str,
 }
-"""Types of values that no class takes, by their place in the config."""
+"""Types of values that no class takes, or whose class annotates less, by place in the config."""
+
+EVERYWHERE: dict[str, Any] = {"seed": Seed}
+"""Types of options that mean the same in every class of ours, by name."""
+
+SPOKEN: dict[Any, str] = {
+    Count: "an integer, 1 or more",
+    Size: "an integer, 0 or more",
+    Seed: f"an integer from 0 to {2**32 - 1}",
+    Share: "a number from 0 to 1",
+    Positive: "a positive number",
+    NotNegative: "a number, 0 or more",
+    NoneType: "null",
+}
+"""What was expected, by annotation."""
 
 WORDS = {
     "bool": "true or false",
@@ -100,7 +121,7 @@ WORDS = {
     "is": "a group of options with a _target_",
     "needs": "a group of options with a _target_",
 }
-"""What was expected, by the first word of pydantic's type of error."""
+"""What was expected, by the first word of pydantic's type of error; for other annotations."""
 
 
 def wrong_values(path: str, node: Mapping[str, Any], function: Callable[..., Any]) -> Iterator[str]:
@@ -116,10 +137,13 @@ def wrong_values(path: str, node: Mapping[str, Any], function: Callable[..., Any
     """
     strict = function.__module__.partition(".")[0] == OWN
     try:
-        hints = get_type_hints(function.__init__ if isinstance(function, type) else function)  # type: ignore[misc]
+        called = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
+        hints = get_type_hints(called, include_extras=True) | (EVERYWHERE if strict else {})
     except (NameError, TypeError):  # names that others import for their type checker only
         return
     for name, value in node.items():
+        if f"{path}.{name}" in PLACES:
+            continue
         if expected := mismatch(value, hints.get(name, Any), strict=strict):
             yield f"{path}.{name}={show_value(value)}: expected {expected}"
 
@@ -139,11 +163,26 @@ def wrong_places(config: Mapping[str, Any]) -> Iterator[str]:
             continue
         if expected := mismatch(node[name], kind):
             yield f"{place}={show_value(node[name])}: expected {expected}"
+    yield from _wrong_shares(config.get("split"))
     model = config.get("model")
     if isinstance(model, Mapping) and model.get("vocabulary", "") is None:
         modalities = model.get("modalities")
         if isinstance(modalities, list) and "generated_tags" in modalities:
             yield "model.vocabulary=null: expected a column whose words generated_tags choose from"
+
+
+def _wrong_shares(split: Any) -> Iterator[str]:
+    """Report shares of a split that do not sum to 1; each alone is checked by its annotation."""
+    names = ("train", "validation", "test")
+    if not isinstance(split, Mapping) or not set(names) <= set(split):
+        return
+    if not str(split.get("_target_")).startswith(f"{OWN}."):
+        return
+    shares = [split[name] for name in names]
+    alone = any(isinstance(s, bool) or mismatch(s, Share) for s in shares)
+    if not alone and not 0.999999 < sum(shares) < 1.000001:
+        given = " ".join(f"split.{n}={show_value(s)}" for n, s in zip(names, shares, strict=True))
+        yield f"{given}: expected shares that sum to 1; without split.test, the rest tests"
 
 
 def mismatch(value: Any, kind: Any, *, strict: bool = True) -> str:
@@ -163,6 +202,8 @@ def mismatch(value: Any, kind: Any, *, strict: bool = True) -> str:
     try:
         check.validate_json(json.dumps(value, default=str))  # YAML's values are those of JSON
     except ValidationError as error:
+        if spoken := _spoken(kind):
+            return spoken
         said = [_expected(detail) for detail in error.errors(include_url=False)]
         if NoneType in get_args(kind):
             said.append("null")
@@ -170,11 +211,17 @@ def mismatch(value: Any, kind: Any, *, strict: bool = True) -> str:
     return ""
 
 
+def _spoken(kind: Any) -> str:
+    """Describe an annotation by ``SPOKEN``; "" if it has other parts."""
+    if kind in SPOKEN:
+        return SPOKEN[kind]
+    if get_origin(kind) is Literal:
+        return " or ".join(map(str, get_args(kind)))
+    parts = [_spoken(part) for part in get_args(kind)] if get_origin(kind) in UNIONS else []
+    return " or ".join(parts) if parts and all(parts) else ""
+
+
 def _expected(detail: ErrorDetails) -> str:
-    if detail["type"] == "greater_than_equal":
-        return f"{detail['ctx']['ge']} or more"
-    if detail["type"] == "less_than_equal":
-        return f"{detail['ctx']['le']} or less"
     said = detail["msg"].removeprefix("Input should be ")
     return WORDS.get(detail["type"].split("_")[0], said)
 

@@ -34,6 +34,7 @@ from interestingness.reports.page import write_report
 from interestingness.reports.reasons import Reason, reasons_of
 from interestingness.reports.run_figures import accuracy_chart, run_agreement
 from interestingness.reports.run_report import run_report
+from interestingness.runs.team import world_of
 from interestingness.studies.result import Column, Kind, Table
 from interestingness.studies.study import Picture
 from interestingness.tables.tables import Tables, Votes
@@ -48,7 +49,8 @@ def describe(cfg: DictConfig, prepared: RunTables, model: Model) -> list[tuple[s
     ties = int((labels.known & ~labels.decided).sum())
     head = cfg.model.head["_target_"].rpartition(".")[2]
     extra = ", ".join([f"scaling {cfg.model.scaling}", f"L2 {model.l2:.3g}", *model.notes])
-    backbone = model.backbone
+    backbone, world = model.backbone, world_of()
+    shared = [("processes", f"{world.ranks}, which share every batch")] if world else []
     return [
         (
             "data",
@@ -76,6 +78,7 @@ def describe(cfg: DictConfig, prepared: RunTables, model: Model) -> list[tuple[s
             f"{split.rule}; usable: "
             + ", ".join(f"{len(rows):,} {part}" for part, rows in model.rows.items()),
         ),
+        *shared,
     ]
 
 

@@ -33,6 +33,8 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
     Returns:
         What a sweep's table needs: ``{"run", "status", "accuracy"}``.
     """
+    if cfg.resume is not None:  # refused before data are read, if there is nothing to resume
+        checkpoint_of(Path(cfg.resume).expanduser(), best=False)
     cfg.run_name = cfg.run_name or chosen("dataset", "label_source", "model", seed=cfg.seed)
     tables = open_dataset(cfg, ProgressLine("preparing the data set"))
     split = split_pairs(cfg, tables)

@@ -1,9 +1,8 @@
-"""Record a run in its folder as begun, finished or failed; find the run to resume."""
+"""Record a run in its folder as begun, finished, stopped or failed; find the run to resume."""
 
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +44,7 @@ def recorded(
 
     Raises:
         DiskError: in place of an error that a full disk has caused.
+        KeyboardInterrupt: if the run is stopped; its message says how to go on.
     """
     run, runs = Path(cfg.paths.run), Path(cfg.paths.runs)
     try:
@@ -59,18 +59,25 @@ def recorded(
         if team.first:
             registry.finish(run, runs)
     except BaseException as error:
-        whole = (run / "checkpoints" / "last.ckpt").is_file()
-        told = disk_error(
-            error, [run, cfg.paths.cache], todo=f"then resume={run} goes on" if whole else ""
-        )
+        goes_on = f"go on with resume={run}" if has_checkpoint(run) else ""
+        told = disk_error(error, [run, cfg.paths.cache], todo=f"then {goes_on}" if goes_on else "")
+        stopped = isinstance(error, KeyboardInterrupt)
         if team.first:
             with contextlib.suppress(OSError):  # the disk may have no room for this either
-                registry.fail(run, told or error)
-            if isinstance(error, KeyboardInterrupt):
-                print(f"interrupted; go on with resume={run}", file=sys.stderr)
+                if stopped:
+                    registry.stop(run)
+                else:
+                    registry.fail(run, told or error)
         if told is not None:
             raise told from error
+        if stopped:
+            raise KeyboardInterrupt(goes_on or "no checkpoint yet: start again") from None
         raise
+
+
+def has_checkpoint(run: Path) -> bool:
+    """Check whether a run folder has a checkpoint to go on from."""
+    return (run / "checkpoints" / "last.ckpt").is_file()
 
 
 def resume_from(resume: str | None, key: str) -> Path | None:

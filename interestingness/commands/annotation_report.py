@@ -195,8 +195,14 @@ def without_answer(need: Need) -> list[str]:
     """Count tasks without an answer that are not asked again automatically."""
     counts = (
         (need.refused, "refused for good"),
-        (need.rejected, "given up after unusable answers"),
-        (need.held, "in doubt: perhaps paid for, not asked again (in_doubt=rebuy asks them)"),
+        (
+            need.rejected,
+            "given up after unusable answers (`interestingness ledger reopen` helps)",
+        ),
+        (
+            need.held,
+            "in doubt: the next run asks them if they are free, else in_doubt=rebuy does",
+        ),
         (need.waiting, "under way: in a batch, or of a process that was killed"),
         (need.unparsed, "stored and not yet read"),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from interestingness.commands.options import Options
+from interestingness.commands.options import Options, said_of_votes
 from interestingness.datasets.vote_tables import read_vote_files
 from interestingness.errors import ConfigError
 from interestingness.reports.console import print_report
@@ -20,7 +20,7 @@ def audit(given: Options) -> None:
     Raises:
         InterestingnessError: for votes that cannot be read or are unusable.
     """
-    files = read_vote_files(given.votes, question=given.question, default_question=DEFAULT_QUESTION)
+    files = read_vote_files(given.votes, default_question=DEFAULT_QUESTION, **said_of_votes(given))
     result = audit_votes(
         files.table,
         files.pairs,
@@ -41,4 +41,6 @@ def audit(given: Options) -> None:
             expected="a folder, or a name for a new one",
             todo="name another one with --out",
         ) from None
+    for note in files.notes:
+        print(f"note: {note}")
     print_report(result, page=page)

@@ -34,9 +34,8 @@ def download(options: Options) -> int:
     Returns:
         Exit status: 0, or 1 if not a single image is there.
     """
-    from interestingness.datasets.download.placeholders import with_own
-    from interestingness.datasets.download.record import TABLE
-    from interestingness.datasets.download.report import report
+    from interestingness.datasets.download.content import with_own
+    from interestingness.datasets.download.outcomes import TABLE, report
     from interestingness.datasets.download.run import download_images
     from interestingness.datasets.download.table import read_items
     from interestingness.progress import ProgressLine

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, NoReturn
+
+from typing_extensions import override
 
 from interestingness.datasets.download.settings import FORMATS, DownloadSettings
+from interestingness.errors import ConfigError
 
 Options = argparse.Namespace
 VOTES = (
-    "CSV or Parquet: left,right,choice and, where known, rater,first; or a vote table of ours; or "
-    "the folder of a prepared data set"
+    "CSV, Parquet or JSON: left,right,choice and, where known, rater,first; or what another tool "
+    "exports; or a vote table of ours; or the folder of a prepared data set"
 )
+_OPTION = re.compile(r"[A-Za-z_][\w-]*(\.[^=/]+)?")
 
 
 def parse(command: str, words: Sequence[str]) -> Options:
@@ -28,7 +35,8 @@ def parse(command: str, words: Sequence[str]) -> Options:
         words: what is typed after it.
 
     Raises:
-        SystemExit: 0 after ``--help``, 2 for words that it does not understand.
+        SystemExit: 0 after ``--help``.
+        ConfigError: for words that it does not understand.
     """
     parser = parser_of(command)
     return parser.parse_args([part for word in words for part in _with_dashes(word, parser)])
@@ -37,27 +45,117 @@ def parse(command: str, words: Sequence[str]) -> Options:
 def parser_of(command: str) -> argparse.ArgumentParser:
     """Build the parser of a command's options."""
     description, declare = DECLARED[command]
-    parser = argparse.ArgumentParser(prog=f"interestingness {command}", description=description)
+    parser = _Parser(prog=f"interestingness {command}", description=description)
     declare(parser)
     return parser
 
 
+class _Parser(argparse.ArgumentParser):
+    """Raises an error of ours, with the nearest option, instead of printing its usage."""
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        """Translate an error of argparse; it calls this for any.
+
+        Raises:
+            ConfigError: always.
+        """
+        shown = [a for a in self._actions if a.help != argparse.SUPPRESS]
+        known = [name for action in shown for name in action.option_strings]
+        given = [str(a.metavar or a.dest) for a in shown if not a.option_strings]
+        named = message.partition("unrecognized arguments: ")[2].split()
+        near = [k for n in named for k in get_close_matches(n.partition("=")[0], known, n=2)]
+        raise ConfigError(
+            f"{self.prog}: {message}",
+            expected=f"{' '.join(given)} {', '.join(known)}".strip(),
+            todo=f"did you mean {' or '.join(near)}?" if near else f"see `{self.prog} --help`",
+        )
+
+
 def _with_dashes(word: str, parser: argparse.ArgumentParser) -> list[str]:
-    """Rewrite ``out=FILE`` as ``--out FILE`` and ``rebuild=true`` as ``--rebuild``."""
-    name, equals, value = word.partition("=")
-    for action in parser._actions:
-        if equals and f"--{name}" in action.option_strings and not Path(word).exists():
-            if action.nargs == 0 and value.lower() in {"true", "false"}:
-                return [f"--{name}"] if value.lower() == "true" else []
-            return [f"--{name}={value}"]
-    return [word]
+    """Rewrite ``out=FILE`` as ``--out FILE`` and ``rebuild=true`` as ``--rebuild``.
+
+    ``columns.rater=subject`` is ``--columns rater=subject``; what other commands call
+    ``dataset.columns`` is ``columns`` here. What is neither an option nor a file is taken for a
+    misspelt option.
+    """
+    typed, equals, value = word.partition("=")
+    if not equals or not _OPTION.fullmatch(typed) or Path(word).exists():
+        return [word]
+    name, dot, key = typed.removeprefix("dataset.").partition(".")
+    option = f"--{name.replace('_', '-')}"
+    action = next((a for a in parser._actions if option in a.option_strings), None)
+    if action is None and not dot and re.search(r"\.[a-z]\w*$", value):
+        return [word]  # a=b.csv: a file that is not there
+    if action is None or bool(dot) != isinstance(action, argparse._AppendAction):
+        return [f"--{word}"]
+    if action.nargs == 0 and value.lower() in {"true", "false"}:
+        return [option] if value.lower() == "true" else []
+    return [f"{option}={key}={value}" if dot else f"{option}={value}"]
+
+
+def keyed(words: Sequence[str]) -> dict[str, str | None]:
+    """Return the values of a repeatable option ``KEY=VALUE``; ``null`` is None.
+
+    Raises:
+        ConfigError: for a word without ``=``.
+    """
+    found: dict[str, str | None] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise ConfigError(
+                f"{word!r}",
+                expected="NAME=VALUE, such as rater=subject",
+                todo="say --columns rater=subject, or columns.rater=subject",
+            )
+        found[key] = None if value.casefold() == "null" else value
+    return found
+
+
+def said_of_votes(given: Options) -> dict[str, Any]:
+    """Return what the options of ``_about_votes`` say, for ``read_vote_files``."""
+    return {
+        "question": given.question,
+        "columns": keyed(given.columns),
+        "choices": keyed(given.choices),
+        "on_missing": given.on_missing,
+    }
+
+
+def _about_votes(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``dataset=folder`` says of tables of votes."""
+    add = parser.add_argument
+    add("--question", help="which question, where the votes are on several")
+    add(
+        "--columns",
+        action="append",
+        default=[],
+        metavar="NAME=COLUMN",
+        help="what the files call a column, as columns.rater=subject; columns.time=null says that "
+        "there is none; repeatable",
+    )
+    add(
+        "--choices",
+        action="append",
+        default=[],
+        metavar="WORD=SIDE",
+        help="what a word in the column of choices means: left, right, tie, first, second or skip, "
+        "as choices.A=left; repeatable",
+    )
+    add(
+        "--on-missing",
+        choices=("error", "skip"),
+        default="error",
+        help="rows with one image only, or with one image twice (%(default)s)",
+    )
 
 
 def _audit(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("votes", nargs="+", help=VOTES)
     add("--out", help="folder of tables and page; runs/<time>_audit unless given")
-    add("--question", help="which question, where the votes are on several")
+    _about_votes(parser)
 
 
 def _pairs_choose(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +171,7 @@ def _pairs_choose(parser: argparse.ArgumentParser) -> None:
         help="at least this share at random: only random pairs are fit for testing (%(default)s)",
     )
     add("--repeat", action="store_true", help="pairs may be asked again")
-    add("--question", help="which question, where the votes are on several")
+    _about_votes(parser)
     add("--seed", type=int, default=0, help="of all random choices (%(default)s)")
 
 
@@ -248,6 +346,11 @@ DECLARED: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         "SQLite's integrity check, sums, and labels against the stored answers; exit status 1 if "
         "anything is wrong.",
         _ledger_verify,
+    ),
+    "ledger reopen": (
+        "Let the next `annotate` ask the tasks that were given up after unusable answers; what "
+        "these cost stays spent.",
+        _ledger,
     ),
     "ledger recover": ("Says what to do with a damaged ledger.", _ledger),
     "download": (

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from interestingness.commands.options import Options
+from interestingness.commands.options import Options, said_of_votes
 from interestingness.datasets.image_files import list_images
 from interestingness.datasets.vote_tables import VoteFiles, read_vote_files
 from interestingness.disk import appearing
@@ -42,7 +42,7 @@ def choose(given: Options) -> None:
     files = None
     if given.votes:
         files = read_vote_files(
-            given.votes, question=given.question, default_question=DEFAULT_QUESTION
+            given.votes, default_question=DEFAULT_QUESTION, **said_of_votes(given)
         )
     names, left, right, preference, weight = _asked(files, given.images)
     chosen = next_pairs(

@@ -59,7 +59,7 @@ class FeatureStore:
         """
         self.root, self.dim = root, dim
         self._open: dict[str, Segment | None] = {}
-        self._index()
+        self._index = _Index.of([])
 
     def refresh(self) -> None:
         """Add segments that others have finished, drop those that were removed."""
@@ -68,7 +68,7 @@ class FeatureStore:
             name: self._open[name] if name in self._open else self._read(self.root / name)
             for name in names
         }
-        self._index()
+        self._index = _Index.of([s.keys for s in self.segments])
 
     @property
     def segments(self) -> list[Segment]:
@@ -86,9 +86,7 @@ class FeatureStore:
 
     def find(self, keys: Sequence[Key]) -> NDArray[np.int64]:
         """Return the place of each key over all segments, -1 where unknown, shape (keys,)."""
-        wanted = pack(keys)
-        old = self._old.find(wanted)
-        return np.where(old >= 0, old, self._new.find(wanted))
+        return self._index.find(pack(keys))
 
     def gather(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return features at places from ``find``; zeros for -1, shape (places, dim).
@@ -207,20 +205,12 @@ class FeatureStore:
             shutil.rmtree(segment.path, ignore_errors=True)
         self.refresh()
 
-    def _index(self) -> None:
-        self._old = _Index.of([s.keys for s in self.segments], first=0)
-        self._new = _Index.of([], first=0)
-
     def _append(self, name: str) -> None:
-        """Add one of our segments; the index of all is sorted again only now and then."""
-        before = sum(len(s.keys) for s in self.segments)
-        segment = self._read(self.root / name)
-        self._open[name] = segment
-        if segment is None:
-            return
-        self._new = self._new.joined(_Index.of([segment.keys], first=before))
-        if 4 * len(self._new) > len(self._old):
-            self._old, self._new = self._old.joined(self._new), _Index.of([], first=0)
+        """Add one of our segments."""
+        first = sum(len(s.keys) for s in self.segments)
+        segment = self._open[name] = self._read(self.root / name)
+        if segment is not None:
+            self._index = self._index.with_more(segment.keys, first)
 
     def _read(self, folder: Path) -> Segment | None:
         """Read the segment; None if it is damaged."""
@@ -255,18 +245,18 @@ class _Index:
     places: NDArray[np.int64]
 
     @classmethod
-    def of(cls, keys: Sequence[NDArray[np.bytes_]], *, first: int) -> _Index:
+    def of(cls, keys: Sequence[NDArray[np.bytes_]]) -> _Index:
         every = np.concatenate(keys) if keys else np.empty(0, dtype=KEY)
         order = np.argsort(every, kind="stable")
-        return cls(every[order], order + first)
+        return cls(every[order], order)
 
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def joined(self, other: _Index) -> _Index:
-        keys = np.concatenate([self.keys, other.keys])
-        order = np.argsort(keys, kind="stable")  # fast for two sorted runs
-        return _Index(keys[order], np.concatenate([self.places, other.places])[order])
+    def with_more(self, keys: NDArray[np.bytes_], first: int) -> _Index:
+        """Insert keys whose places count from ``first``; nothing known is sorted again."""
+        order = np.argsort(keys, kind="stable")
+        at = np.searchsorted(self.keys, keys[order], side="right")
+        return _Index(
+            np.insert(self.keys, at, keys[order]), np.insert(self.places, at, order + first)
+        )
 
     def find(self, wanted: NDArray[np.bytes_]) -> NDArray[np.int64]:
         if not len(self.keys) or not len(wanted):

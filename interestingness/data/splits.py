@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from interestingness.data.split_columns import complete, numbers, times
 from interestingness.errors import DataError
+from interestingness.ranges import Seed, Share
 from interestingness.schema import Pairs
 
 NAMES = ("train", "validation", "test")
@@ -70,7 +71,7 @@ class PairSplit:
 
 
 def by_image(
-    pairs: Pairs, images: pa.Table, *, train: float, validation: float, test: float, seed: int
+    pairs: Pairs, images: pa.Table, *, train: Share, validation: Share, test: Share, seed: Seed
 ) -> PairSplit:
     """Deal images to parts; a pair belongs to a part if both its images do.
 
@@ -97,7 +98,7 @@ def by_image(
 
 
 def by_pair(
-    pairs: Pairs, images: pa.Table, *, train: float, validation: float, test: float, seed: int
+    pairs: Pairs, images: pa.Table, *, train: Share, validation: Share, test: Share, seed: Seed
 ) -> PairSplit:
     """Deal pairs to parts. Images then occur in several parts; see ``leak_report``.
 
@@ -120,10 +121,10 @@ def by_group(
     images: pa.Table,
     *,
     column: str,
-    train: float,
-    validation: float,
-    test: float,
-    seed: int,
+    train: Share,
+    validation: Share,
+    test: Share,
+    seed: Seed,
 ) -> PairSplit:
     """Deal whole groups of images (a concept, an owner) to parts.
 
@@ -207,7 +208,7 @@ def by_fold(
 
 
 def by_time(
-    pairs: Pairs, images: pa.Table, *, column: str, train: float, validation: float, test: float
+    pairs: Pairs, images: pa.Table, *, column: str, train: Share, validation: Share, test: Share
 ) -> PairSplit:
     """Split by time: the oldest images train, the newest test; images of one time stay together.
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from interestingness.datasets.download.outcome import Item
+from interestingness.datasets.download.outcomes import Item
 from interestingness.datasets.folder_tables import pair_table
 from interestingness.datasets.pairing import random_regular_pairs
 from interestingness.datasets.preparing import Progress, input_key, prepare_once

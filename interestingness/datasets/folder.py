@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from interestingness.datasets.choices import check_choices
+from interestingness.datasets.folder_pairs import choose_pairs, starred_images
 from interestingness.datasets.folder_tables import (
     image_table,
     pair_table,
@@ -24,33 +27,31 @@ from interestingness.datasets.folder_tables import (
 )
 from interestingness.datasets.image_files import ImageFile, is_utf8, list_images
 from interestingness.datasets.image_tars import tar_files, unpacked
-from interestingness.datasets.pairing import random_regular_pairs, shared_rater_pairs
+from interestingness.datasets.pair_files import PairRows, read_pairs
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
 from interestingness.datasets.rating_files import (
     EQUAL_RATINGS,
-    Ratings,
     read_ratings,
     votes_from_ratings,
 )
 from interestingness.datasets.score_files import ImageColumns, read_image_columns
 from interestingness.datasets.star_ratings import read_ratings as read_star_ratings
 from interestingness.datasets.star_ratings import sidecar_states
-from interestingness.datasets.vote_files import PairRows, read_pairs, read_votes
+from interestingness.datasets.vote_columns import ColumnNames, column_names
+from interestingness.datasets.vote_exports import read_vote_table
+from interestingness.datasets.vote_files import read_votes
 from interestingness.disk import sha256_of
 from interestingness.errors import ConfigError, DataError
 from interestingness.schema import Pairs
 from interestingness.tables.image_names import ON_MISSING, ImageNames, KeyedNames, keyed
-from interestingness.tables.label_studio import read_vote_table
+from interestingness.tables.number_cells import check_decimal
 from interestingness.tables.tables import Manifest, Tables
 from interestingness.tables.user_tables import TextTable, existing_file, read_user_table
 
 log = logging.getLogger(__name__)
 
-COLUMNS = ("image", "left", "right", "choice", "first", "rater", "rating", "question")
-"""What ``columns`` may rename."""
-
 # Part of the prepared folder's name: raise it when the same input gives other tables.
-_RULES = 1
+_RULES = 2
 
 
 def prepare_folder(
@@ -63,6 +64,8 @@ def prepare_folder(
     ratings: str | Path | None = None,
     groups: str | Path | None = None,
     columns: Mapping[str, str | None] | None = None,
+    choices: Mapping[str, str | None] | None = None,
+    decimal: str | None = None,
     image_key: str | None = None,
     question: str,
     pairs_per_image: int,
@@ -86,13 +89,16 @@ def prepare_folder(
         images: a folder (with its subfolders), a glob pattern, or a list of files; or tar files of
             images, as img2dataset writes them: one, a folder of them, or a pattern.
         votes: table ``left, right, choice`` and, where known, ``rater``, ``first``, ``reason``, …;
-            or Label Studio's JSON export.
+            or another tool's export, as docs/add/dataset.md lists them.
         scores: table ``image`` and any number of columns; each column of numbers is a score, and
             every column is a column of the image table that one can split by.
         pairs: table ``left, right``.
         ratings: long table ``image, rater, rating``; votes are made from it.
         groups: table ``image`` and columns to split by (concept, owner, fold, date, …).
-        columns: the files' own names for ``COLUMNS``.
+        columns: the files' own names for ``vote_columns.COLUMNS``; "auto" finds one by its usual
+            names, None says that there is none.
+        choices: what other words in the column of choices mean: left, right, tie, skip, …
+        decimal: the decimal sign, "," or ".", of tables whose numbers leave it open.
         image_key: a column of scores or groups by which votes, pairs and ratings name images,
             where they do not use file names.
         question: what was asked, where a table has no such column.
@@ -111,7 +117,8 @@ def prepare_folder(
         DataError: for any fault of the input, with the file, the line and what to do.
         ConfigError: for an option that does not exist.
     """
-    mapping = _mapping(columns)
+    mapping = column_names(columns, "dataset.columns")
+    check_decimal("dataset.decimal", decimal)
     _one_of("on_missing", on_missing, ON_MISSING)
     _one_of("equal_ratings", equal_ratings, EQUAL_RATINGS)
     _at_least("pairs_per_image", pairs_per_image, 1)
@@ -137,8 +144,8 @@ def prepare_folder(
     given = {"votes": votes, "scores": scores, "pairs": pairs, "ratings": ratings, "groups": groups}
     paths = {kind: existing_file(path) for kind, path in given.items() if path is not None}
     options = _Options(
-        mapping, image_key, question, pairs_per_image, votes_per_rater, on_missing, seed,
-        equal_ratings, name or _name(folder),
+        mapping, check_choices(choices), decimal, image_key, question, pairs_per_image,
+        votes_per_rater, on_missing, seed, equal_ratings, name or _name(folder),
     )  # fmt: skip
     photos = [folder / file.path for file in files] if stars else []
     key = input_key(
@@ -153,7 +160,7 @@ def prepare_folder(
     )
 
     def build(_: Path) -> tuple[Manifest, Mapping[str, pa.Table]]:
-        tables = {kind: _read_table(kind, path, mapping) for kind, path in paths.items()}
+        tables = {kind: _read_table(kind, path, options) for kind, path in paths.items()}
         _check_mapping(mapping, tables)
         rated = read_star_ratings(photos, progress) if stars else None
         return _build(folder, files, tables, options, progress, rated)
@@ -161,16 +168,21 @@ def prepare_folder(
     return prepare_once(root, f"folder-{key}", build)
 
 
-def _read_table(kind: str, path: Path, mapping: Mapping[str, str]) -> TextTable:
-    option = "dataset.columns"
-    if kind == "votes":
-        return read_vote_table(path, mapping, columns_option=option)
-    return read_user_table(path, columns_option=option)
+def _read_table(kind: str, path: Path, options: _Options) -> TextTable:
+    read = partial(read_vote_table, mapping=options.mapping) if kind == "votes" else read_user_table
+    return read(
+        path,
+        columns_option="dataset.columns",
+        decimal=options.decimal,
+        decimal_option="dataset.decimal",
+    )
 
 
 @dataclass(frozen=True)
 class _Options:
-    mapping: dict[str, str]
+    mapping: dict[str, str | None]
+    choices: dict[str, int]
+    decimal: str | None
     image_key: str | None
     question: str
     pairs_per_image: int
@@ -190,51 +202,54 @@ def _build(
     stars: tuple[NDArray[np.float64], dict[str, int]] | None = None,
 ) -> tuple[Manifest, Mapping[str, pa.Table]]:
     names = ImageNames([file.image_id for file in files], folder)
+    mapping, on_missing = options.mapping, options.on_missing
     about = {
         kind: read_image_columns(
             tables[kind],
             names,
-            mapping=options.mapping,
-            on_missing=options.on_missing,
+            mapping=mapping,
+            on_missing=on_missing,
             with_scores=kind == "scores",
         )
         for kind in ("scores", "groups")
         if kind in tables
     }
-    facts: dict[str, Any] = {"images": len(files)}
-    facts |= {kind: dict(table.facts) for kind, table in about.items()}
-    given = _key_names(names, about, options.image_key)
+    keys = _key_names(names, about, options.image_key)
     rows = {
-        kind: read_pairs(
-            tables[kind], given, mapping=options.mapping, on_missing=options.on_missing
-        )
+        kind: read_pairs(tables[kind], keys, mapping=mapping, on_missing=on_missing)
         for kind in ("pairs", "votes")
         if kind in tables
     }
     rated = None
     if "ratings" in tables:
-        rated = read_ratings(
-            tables["ratings"], given, mapping=options.mapping, on_missing=options.on_missing
-        )
+        rated = read_ratings(tables["ratings"], keys, mapping=mapping, on_missing=on_missing)
+    pairs, origin = choose_pairs(
+        names,
+        rows,
+        rated,
+        about.get("scores"),
+        None if stars is None else starred_images(stars[0], folder),
+        pairs_per_image=options.pairs_per_image,
+        seed=options.seed,
+    )
+    images, counts = image_table(folder, files, about, progress)
+
+    facts: dict[str, Any] = {"images": len(files), **counts}
+    facts |= {kind: dict(table.facts) for kind, table in about.items()}
+    facts["pairs"] = {"pairs": len(pairs), "origin": origin}
+    parts: dict[str, list[pa.Table]] = {"images": [images], "pairs": [pair_table(pairs)]}
+    if "scores" in about:
+        parts["scores"] = [score_table(about["scores"], names)]
     if stars is not None:
         facts["stars"] = stars[1]
-    starred = None if stars is None else _starred(stars[0], folder)
-    pairs, origin = _choose_pairs(names, rows, rated, about.get("scores"), options, starred)
-    images, counts = image_table(folder, files, about, progress)
-    facts |= counts
-    result: dict[str, pa.Table] = {"images": images, "pairs": pair_table(pairs)}
-    facts["pairs"] = {"pairs": len(pairs), "origin": origin}
+        parts.setdefault("scores", []).append(star_table(stars[0], names.image_ids))
     if "pairs" in rows:
         facts["pairs"] |= rows["pairs"].facts
-    votes = []
     if "votes" in rows:
-        table, counts = read_votes(
-            rows["votes"], given, mapping=options.mapping, question=options.question
-        )
-        facts["votes"] = {**rows["votes"].facts, **counts}
-        votes.append(_known_votes(table, rows["votes"], pairs, options, facts["votes"]))
+        votes, facts["votes"] = _votes(rows["votes"], keys, pairs, options)
+        parts["votes"] = [votes]
     if rated is not None:
-        table, counts = votes_from_ratings(
+        votes, counts = votes_from_ratings(
             pairs,
             rated,
             votes_per_rater=options.votes_per_rater,
@@ -243,101 +258,51 @@ def _build(
             seed=options.seed,
         )
         facts["ratings"] = {**rated.facts, **counts}
-        votes.append(table)
-        result["ratings"] = rated.table(names.image_ids, options.question)
-    if votes:
-        result["votes"] = pa.concat_tables(votes, promote_options="default")
-    if "scores" in about:
-        result["scores"] = score_table(about["scores"], names)
-    if stars is not None:
-        more = star_table(stars[0], names.image_ids)
-        own = [result["scores"]] if "scores" in result else []
-        result["scores"] = pa.concat_tables([*own, more], promote_options="default")
+        parts.setdefault("votes", []).append(votes)
+        parts["ratings"] = [rated.table(names.image_ids, options.question)]
+    _log(facts, tables)
+    manifest = Manifest(options.name, domain="photographs", image_root=str(folder), facts=facts)
+    return manifest, {
+        kind: pa.concat_tables(part, promote_options="default") for kind, part in parts.items()
+    }
+
+
+def _log(facts: Mapping[str, Any], tables: Mapping[str, TextTable]) -> None:
     log.info(_sentence({kind: counts for kind, counts in facts.items() if isinstance(counts, int)}))
     for kind, counts in facts.items():
         if isinstance(counts, dict):
             log.info("%s: %s", kind, _sentence(counts))
-    manifest = Manifest(options.name, domain="photographs", image_root=str(folder), facts=facts)
-    return manifest, result
+            for note in counts.get("notes", ()):
+                log.warning("%s: %s", tables[kind].path, note)
 
 
-def _choose_pairs(
-    names: ImageNames,
-    rows: Mapping[str, PairRows],
-    rated: Ratings | None,
-    scores: ImageColumns | None,
-    options: _Options,
-    starred: NDArray[np.int64] | None,
-) -> tuple[Pairs, str]:
-    for kind in ("pairs", "votes"):
-        if kind in rows:
-            return rows[kind].pairs, f"the table dataset.{kind}"
-    if rated is not None:
-        once = rated.mean_of_repeats()
-        drawn = shared_rater_pairs(
-            once.rater, once.image, len(names), options.pairs_per_image, seed=options.seed
-        )
-        origin = "random pairs of images that share a rater"
-        if not len(drawn):
-            raise DataError(
-                "dataset.ratings: no rater has rated two images",
-                expected="raters with several ratings each",
-                todo="check that the right column names the rater: dataset.columns.rater=…",
-            )
-    else:
-        usable = np.arange(len(names))
-        origin = "random pairs of all images"
-        if starred is not None and scores is None:
-            usable, origin = starred, "random pairs of images with stars"
-        if scores is not None:
-            known = [np.isfinite(scores.columns[name]) for name in scores.scores]
-            usable = np.flatnonzero(np.any(known, axis=0))
-            origin = "random pairs of images with a score"
-            if len(usable) < 2:
-                raise DataError(
-                    f"{scores.table.path}: {len(usable)} of {len(names)} images have a score",
-                    expected="scores for at least two images",
-                    todo="add scores",
-                )
-        drawn = usable[
-            random_regular_pairs(len(usable), options.pairs_per_image, seed=options.seed)
-        ]
-    ids = np.asarray(names.image_ids, dtype=object)
-    one, other = ids[drawn[:, 0]].tolist(), ids[drawn[:, 1]].tolist()
-    return Pairs.from_ids(one, other, names.image_ids)[0], origin
-
-
-def _starred(stars: NDArray[np.float64], folder: Path) -> NDArray[np.int64]:
-    """Return rows of images with stars, if the stars are of any use."""
-    rows = np.flatnonzero(~np.isnan(stars))
-    if len(np.unique(stars[rows])) < 2:
-        raise DataError(
-            f"{folder}: {len(rows)} of {len(stars)} images carry stars, and not two that differ",
-            expected="photographs rated in Lightroom, darktable, digiKam, a camera, …",
-            todo="write the ratings to files or sidecars there, or leave out dataset.stars",
-        )
-    return rows
-
-
-def _known_votes(
-    table: pa.Table, rows: PairRows, pairs: Pairs, options: _Options, facts: dict[str, Any]
-) -> pa.Table:
-    """Select votes on pairs of the pair table; others are an error or skipped."""
+def _votes(
+    rows: PairRows, names: ImageNames | KeyedNames, pairs: Pairs, options: _Options
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Read votes; those on pairs that are not in the pair table are an error or skipped."""
+    table, counts = read_votes(
+        rows,
+        names,
+        mapping=options.mapping,
+        question=options.question,
+        choices=options.choices,
+    )
+    facts = {**rows.facts, **counts}
     unknown = pairs.find(rows.pairs.key)[rows.pair] < 0
     if not unknown.any():
-        return table
+        return table, facts
     if options.on_missing == "error" or unknown.all():
         first = rows.pairs.pair(int(rows.pair[int(np.argmax(unknown))]))
         raise DataError(
-            f"{rows.table.path}: {int(unknown.sum())} votes are on pairs that dataset.pairs does "
-            f"not list, the first on {first.left!r} and {first.right!r} "
+            f"{rows.table.path}: {int(unknown.sum())} of {len(unknown)} votes are on pairs that "
+            f"dataset.pairs does not list, the first on {first.left!r} and {first.right!r} "
             f"({rows.table.lines(rows.kept[unknown].tolist())})",
             expected="votes on listed pairs",
             todo="add the pairs, leave dataset.pairs out (the voted pairs are then taken), or "
             "leave such votes out with dataset.on_missing=skip",
         )
     facts["votes_on_unlisted_pairs"] = int(unknown.sum())
-    return table.filter(pa.array(~unknown))
+    return table.filter(pa.array(~unknown)), facts
 
 
 def _key_names(
@@ -356,16 +321,9 @@ def _key_names(
     )
 
 
-def _mapping(columns: Mapping[str, str | None] | None) -> dict[str, str]:
-    mapping = {key: str(value) for key, value in (columns or {}).items() if value is not None}
-    for key in mapping:
-        _one_of("columns", key, COLUMNS)
-    return mapping
-
-
-def _check_mapping(mapping: Mapping[str, str], tables: Mapping[str, TextTable]) -> None:
+def _check_mapping(mapping: ColumnNames, tables: Mapping[str, TextTable]) -> None:
     for meaning, column in mapping.items():
-        if not any(column in table for table in tables.values()):
+        if column is not None and not any(column in table for table in tables.values()):
             found = {name for table in tables.values() for name in table.columns}
             raise DataError(
                 f"dataset.columns.{meaning}={column}: no table has such a column",
@@ -398,4 +356,5 @@ def _name(folder: Path) -> str:
 
 
 def _sentence(counts: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in counts.items())
+    shown = ((name, value) for name, value in counts.items() if name != "notes")
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown)

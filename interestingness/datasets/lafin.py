@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from interestingness.datasets.download.outcome import Item
+from interestingness.datasets.download.outcomes import Item
 from interestingness.datasets.folder_tables import pair_table
 from interestingness.datasets.pairing import crossed_pairs
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
@@ -24,8 +24,9 @@ from interestingness.datasets.url_images import UrlImages, find_images
 from interestingness.disk import sha256_of
 from interestingness.errors import ConfigError, DataError
 from interestingness.schema import Pairs
+from interestingness.tables.number_cells import numbers
 from interestingness.tables.tables import Manifest, Tables
-from interestingness.tables.user_tables import TextTable, numbers, read_user_table
+from interestingness.tables.user_tables import TextTable, read_user_table
 
 log = logging.getLogger(__name__)
 

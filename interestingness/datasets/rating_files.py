@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from interestingness.datasets.vote_files import RATER_COLUMNS
+from interestingness.datasets.table_rows import blank_cells, no_trials, without
+from interestingness.datasets.vote_columns import RATER_COLUMNS, ColumnNames, column_of
 from interestingness.errors import DataError
 from interestingness.schema import Pairs
 from interestingness.tables.image_names import (
@@ -20,7 +21,8 @@ from interestingness.tables.image_names import (
     missing_images,
     rows_of,
 )
-from interestingness.tables.user_tables import TextTable, numbers
+from interestingness.tables.number_cells import no_number, numbers
+from interestingness.tables.user_tables import TextTable
 
 EQUAL_RATINGS = ("drop", "tie")
 
@@ -72,37 +74,44 @@ def read_ratings(
     table: TextTable,
     names: ImageNames | KeyedNames,
     *,
-    mapping: Mapping[str, str],
+    mapping: ColumnNames,
     on_missing: str,
 ) -> Ratings:
     """Read a long table of ratings: an image, a rater and a rating in each row.
+
+    Rows marked as practice or the like are left out and counted; with ``on_missing="skip"`` also
+    rows without an image or a rater.
 
     Raises:
         DataError: a missing column, absent images, or ratings that are not numbers.
     """
     key = (names.key,) if isinstance(names, KeyedNames) else ()
     image = table.need("image", (*key, *COLUMNS), mapping)
-    rater = table.need("rater", RATER_COLUMNS, mapping)
+    rater = column_of(table, "rater", mapping) or table.need("rater", RATER_COLUMNS[:2], mapping)
     rating = table.need("rating", ("rating",), mapping)
+    unnamed = table.known(rater).is_null().to_numpy(zero_copy_only=False)
+    left_out = no_trials(table, mapping)
+    if on_missing == "skip":
+        left_out |= {
+            "without an image": blank_cells(table, image, names),
+            "without a rater": unnamed,
+        }
+    elif unnamed.any():
+        raise DataError(
+            f"{table.path}: column {rater!r} is empty in {int(unnamed.sum())} of {len(table)} rows "
+            f"({table.lines(unnamed)})",
+            expected="a rater in every row",
+            todo="fill the cells, or leave such rows out with dataset.on_missing=skip",
+        )
+    table, facts = without(table, left_out)
+    if table.notes:
+        facts["notes"] = list(table.notes)
     rows = rows_of(names, table.columns[image])
     absent = missing_images(names, table, {"image": image}, [rows], on_missing)
     read = numbers(table, rating)
     if read.strange.any():
-        first = table.columns[rating][int(np.argmax(read.strange))].as_py()
-        raise DataError(
-            f"{table.path}: {int(read.strange.sum())} ratings are no finite numbers, the first "
-            f"{first!r} ({table.lines(read.strange)})",
-            expected=f"numbers in column {rating!r}, or empty cells",
-            todo="correct the cells, or name another column: dataset.columns.rating=…",
-        )
-    unnamed = ~np.asarray(table.columns[rater].is_valid())
-    if unnamed.any():
-        raise DataError(
-            f"{table.path}: column {rater!r} is empty in {int(unnamed.sum())} rows "
-            f"({table.lines(unnamed)})",
-            expected="a rater in every row",
-            todo="fill the cells or remove the rows",
-        )
+        todo = "correct the cells, or name another column: dataset.columns.rating=…"
+        raise no_number(table, rating, read, read.strange, todo=todo)
     kept = ~absent & ~read.missing
     if not kept.any():
         raise DataError(
@@ -110,7 +119,6 @@ def read_ratings(
             expected=f"numbers in column {rating!r}",
             todo="name another column: dataset.columns.rating=…",
         )
-    facts: dict[str, Any] = {"rows": len(table)}
     if absent.any():
         facts["rows_without_image"] = int(absent.sum())
     if (read.missing & ~absent).any():

@@ -9,11 +9,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from interestingness.datasets.table_rows import blank_cells, without
+from interestingness.datasets.vote_columns import ColumnNames
 from interestingness.errors import DataError
 from interestingness.tables.image_names import COLUMNS, ImageNames, missing_images, rows_of
-from interestingness.tables.user_tables import Numbers, TextTable, numbers
+from interestingness.tables.number_cells import Numbers, no_number, numbers
+from interestingness.tables.user_tables import TextTable
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +47,7 @@ def read_image_columns(
     table: TextTable,
     names: ImageNames,
     *,
-    mapping: Mapping[str, str],
+    mapping: ColumnNames,
     on_missing: str,
     with_scores: bool,
 ) -> ImageColumns:
@@ -61,18 +65,21 @@ def read_image_columns(
         DataError: no image column, absent images, an image twice, no or bad numbers.
     """
     image = table.need("image", COLUMNS, mapping)
+    skipped = {}
+    if on_missing == "skip":
+        skipped = {"without an image": blank_cells(table, image, names)}
+    table, facts = without(table, skipped)
     rows = rows_of(names, table.columns[image])
     absent = missing_images(names, table, {"image": image}, [rows], on_missing)
     kept = np.flatnonzero(~absent)
     _refuse_repeats(table, image, rows, kept)
     columns: dict[str, NDArray[Any]] = {}
-    facts: dict[str, Any] = {"rows": len(table)}
     if absent.any():
         facts["rows_without_image"] = int(absent.sum())
     if len(kept) < len(names):
         facts["images_without_row"] = len(names) - len(kept)
     scores = []
-    missing_values = {}
+    missing_values, almost = {}, {}
     for name in table.columns:
         if name == image:
             continue
@@ -85,25 +92,36 @@ def read_image_columns(
             if read.missing[kept].any():
                 missing_values[name] = int(read.missing[kept].sum())
         else:
+            if with_scores and (cell := _almost_a_number(table, name, read)):
+                almost[name] = cell
             values = np.full(len(names), None, dtype=object)
             values[rows[kept]] = np.asarray(table.cells(name), dtype=object)[kept]
         columns[name] = values
     if with_scores:
         if not scores:
             raise DataError(
-                f"{table.path}: no column holds numbers; found {', '.join(map(repr, columns))}"
-                if columns
-                else f"{table.path}: only the column {image!r}",
+                (
+                    f"{table.path}: no column holds numbers; found "
+                    f"{', '.join(map(repr, columns))}{_in_brackets(almost)}"
+                    if columns
+                    else f"{table.path}: only the column {image!r}"
+                )
+                + (f"; left out: {table.left_out_sentence()}" if table.left_out else ""),
                 expected="at least one column of numbers beside the image names",
                 todo="add the scores; columns to split by belong into dataset.groups",
             )
         facts["score_names"] = scores
+        if almost:
+            facts["columns_without_numbers"] = almost
+            log.warning("%s: no numbers, so no scores%s", table.path, _in_brackets(almost))
         constant = [name for name in scores if _constant(columns[name])]
         if constant:
             facts["scores_without_variation"] = constant
             log.warning("%s: the same number in every row of %s", table.path, ", ".join(constant))
     if missing_values:
         facts["missing_values"] = missing_values
+    if table.notes:
+        facts["notes"] = list(table.notes)
     row = np.where(absent, -1, rows)
     return ImageColumns(table, row, columns, tuple(scores) if with_scores else (), facts)
 
@@ -117,7 +135,7 @@ def _refuse_repeats(
         return
     at = kept[rows[kept] == twice[0]]
     raise DataError(
-        f"{table.path}: {len(twice)} images have more than one row, "
+        f"{table.path}: {len(twice)} of {int((counts > 0).sum())} images have more than one row, "
         f"{table.columns[image][int(at[0])].as_py()!r} for one ({table.lines(at.tolist())})",
         expected="one row per image",
         todo="average the rows; a table of single ratings goes into dataset.ratings",
@@ -127,20 +145,31 @@ def _refuse_repeats(
 def _is_numeric(
     table: TextTable, name: str, read: Numbers, kept: NDArray[np.int64], *, strict: bool
 ) -> bool:
-    good = np.isfinite(read.values[kept])
+    numeric = np.isfinite(read.values[kept]) | read.unclear[kept]
     strange = np.zeros(len(table), dtype=bool)
     strange[kept] = read.strange[kept]
     if not strange.any():
-        return bool(good.any())
-    if not strict or good.sum() <= strange.sum():
+        return bool(numeric.any())
+    if not strict or numeric.sum() <= strange.sum() - read.unclear[kept].sum():
         return False
-    first = table.columns[name][int(np.argmax(strange))].as_py()
-    raise DataError(
-        f"{table.path}: column {name!r} holds numbers, but {int(strange.sum())} cells are none, "
-        f"the first {first!r} ({table.lines(strange)})",
-        expected="finite numbers, or empty cells where there is no score",
-        todo="correct the cells; if the column is no score, move it to a table for dataset.groups",
-    )
+    todo = "correct the cells; if the column is no score, move it to a table for dataset.groups"
+    raise no_number(table, name, read, strange, todo=todo)
+
+
+def _almost_a_number(table: TextTable, name: str, read: Numbers) -> str:
+    """Return the first cell, and where it is, of a column such as ``85%`` or ``4/5``; else ""."""
+    cells = table.columns[name].filter(pa.array(~read.missing))
+    digits = pc.match_substring_regex(cells, r"^[^\pL]*[0-9][^\pL]*$")
+    dates = pc.match_substring_regex(cells, r"^[0-9]{4}-[0-9]{2}(-[0-9]{2})?\b")
+    if not len(cells) or not pc.all(digits).as_py() or pc.any(dates).as_py():
+        return ""
+    first = int(np.argmax(read.strange))
+    return f"{table.columns[name][first].as_py()!r} ({table.lines([first])})"
+
+
+def _in_brackets(almost: Mapping[str, str]) -> str:
+    said = ", ".join(f"{name!r} has {cell}" for name, cell in almost.items())
+    return f" ({said})" if said else ""
 
 
 def _constant(values: NDArray[np.float64]) -> bool:

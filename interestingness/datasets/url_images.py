@@ -13,8 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from interestingness.datasets.download.files import present, stem_of
-from interestingness.datasets.download.outcome import Item
-from interestingness.datasets.download.record import read_outcomes
+from interestingness.datasets.download.outcomes import Item, read_outcomes
 from interestingness.datasets.preparing import Progress
 from interestingness.errors import DataError
 from interestingness.schema import Pairs
@@ -129,7 +128,7 @@ def find_images(
 
 def _download(items: Sequence[Item], folder: Path, progress: Progress | None) -> None:
     # imported here: aiohttp is not needed to read a data set
-    from interestingness.datasets.download.report import report
+    from interestingness.datasets.download.outcomes import report
     from interestingness.datasets.download.run import download_images
 
     log.info("%s", report(download_images(items, folder, progress=progress)))

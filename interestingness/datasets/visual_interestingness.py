@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from interestingness.datasets.archives import published_files
-from interestingness.datasets.download.outcome import Item
+from interestingness.datasets.download.outcomes import Item
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
 from interestingness.datasets.url_images import UrlImages, find_images
 from interestingness.disk import sha256_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,13 +11,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from interestingness.datasets.vote_files import RATER_COLUMNS, UNNAMED, read_pairs, read_votes
+from interestingness.datasets.choices import check_choices
+from interestingness.datasets.pair_files import read_pairs
+from interestingness.datasets.vote_columns import ColumnNames, column_names, column_of, sides_of
+from interestingness.datasets.vote_exports import read_vote_table
+from interestingness.datasets.vote_files import UNNAMED, read_votes
 from interestingness.errors import DataError
 from interestingness.schema import Pairs
 from interestingness.tables.image_names import ImageNames
-from interestingness.tables.label_studio import read_vote_table
 from interestingness.tables.tables import SPECS, Tables, check_table, keys_of, read_table
-from interestingness.tables.user_tables import TextTable, row_numbers
+from interestingness.tables.user_tables import MISSING, TextTable, row_numbers
 
 MANIFEST = "dataset.json"
 
@@ -55,8 +58,24 @@ class _One:
     simulated: str = ""
 
 
+@dataclass(frozen=True)
+class _Options:
+    """What the user has said of the files, checked."""
+
+    question: str
+    columns: ColumnNames
+    choices: Mapping[str, int]
+    on_missing: str
+
+
 def read_vote_files(
-    paths: Sequence[str | Path], *, question: str | None = None, default_question: str
+    paths: Sequence[str | Path],
+    *,
+    question: str | None = None,
+    default_question: str,
+    columns: ColumnNames | None = None,
+    choices: Mapping[str, str | None] | None = None,
+    on_missing: str = "error",
 ) -> VoteFiles:
     """Read and join vote tables.
 
@@ -67,11 +86,17 @@ def read_vote_files(
         paths: files or folders; if a table has no raters, its file's name is the rater.
         question: the question to use; None where all votes are on one question.
         default_question: question where a table has no column for it.
+        columns: the files' own names of columns, as ``dataset.columns`` gives them.
+        choices: what other words in the column of choices mean, as ``dataset.choices`` says it.
+        on_missing: "error", or "skip" for rows with one image only, or with one image twice.
 
     Raises:
         DataError: for an unreadable file, several questions, or no vote on the chosen one.
     """
-    read = [_read(Path(path).expanduser(), default_question) for path in paths]
+    options = _Options(
+        default_question, column_names(columns, "columns"), check_choices(choices), on_missing
+    )
+    read = [_read(Path(path).expanduser(), options) for path in paths]
     # provenance and other third-party columns are not needed, and may differ in type
     tables = [one.table.select(list(SPECS["votes"])) for one in read]
     table = pa.concat_tables(tables)
@@ -105,7 +130,7 @@ def read_vote_files(
     )
 
 
-def _read(path: Path, question: str) -> _One:
+def _read(path: Path, options: _Options) -> _One:
     if path.is_dir():
         if not (path / MANIFEST).is_file():
             raise DataError(
@@ -114,33 +139,42 @@ def _read(path: Path, question: str) -> _One:
                 todo="name the file",
             )
         return _read_prepared(Tables(path))
-    table = read_vote_table(path)
+    table = read_vote_table(path, options.columns, columns_option="columns")
     if "pair_id" in table and not ("left" in table and "right" in table):
         return _read_ours(path, table)
-    return _read_simple(path, table, question)
+    return _read_simple(path, table, options)
 
 
-def _read_simple(path: Path, table: TextTable, question: str) -> _One:
-    sides = (table.columns[table.need(side, (side,), {})] for side in ("left", "right"))
-    cells = {cell for side in sides for cell in pc.unique(side).to_pylist() if cell}
+def _read_simple(path: Path, table: TextTable, options: _Options) -> _One:
+    columns = options.columns
+    sides = (table.columns[column] for column in sides_of(table, columns).values())
+    cells = {cell for side in sides for cell in pc.unique(side).to_pylist()}
+    cells = {cell for cell in cells if cell and cell.casefold() not in MISSING}
     found = sorted({unicodedata.normalize("NFC", cell) for cell in cells})
     names = ImageNames(found, path.parent)
-    table, notes = _counted_once(path, table)
-    rows = read_pairs(table, names, mapping={}, on_missing="error")
-    votes, facts = read_votes(rows, names, mapping={}, question=question)
+    table, notes = _counted_once(path, table, columns)
+    rows = read_pairs(table, names, mapping=columns, on_missing=options.on_missing)
+    votes, facts = read_votes(
+        rows, names, mapping=columns, question=options.question, choices=options.choices
+    )
     votes = check_table("votes", votes, where=str(path))
     if UNNAMED in votes["rater_id"].unique().to_pylist():
         notes.append(f"{path.name} does not say who voted: its votes count as one rater's.")
         named = pc.if_else(pc.equal(votes["rater_id"], UNNAMED), path.stem, votes["rater_id"])
         votes = votes.set_column(votes.column_names.index("rater_id"), "rater_id", named)
-    if unused := facts.get("columns not used"):
-        notes.append(f"{path.name}: columns not used: {', '.join(unused)}.")
-    return _One(votes, rows.pairs, True, tuple(notes))
+    notes += [f"{path.name}: {note}" for note in facts.get("notes", ())]
+    used = rows.pairs
+    shown = np.bincount(np.concatenate([used.left, used.right]), minlength=len(used.image_ids))
+    if not shown.all():  # rows were left out
+        used = Pairs.from_ids(*_names(used))[0]
+    return _One(votes, used, True, tuple(notes))
 
 
-def _counted_once(path: Path, table: TextTable) -> tuple[TextTable, list[str]]:
+def _counted_once(
+    path: Path, table: TextTable, columns: ColumnNames
+) -> tuple[TextTable, list[str]]:
     """Deduplicate rows that are equal in every column, where the file names raters."""
-    if not any(table.find("rater", (name,), {}) for name in RATER_COLUMNS):
+    if column_of(table, "rater", columns) is None:
         return table, []
     kept = np.sort(np.unique(row_numbers(table.columns.values()), return_index=True)[1])
     lost = len(table) - len(kept)

@@ -109,6 +109,7 @@ def _yes_or_no(
     values = np.unique(truth[~np.isnan(truth)])
     if len(values) != 2 or not len(images):
         return None
+    images = images[np.argsort(score[images], kind="stable")]  # as in ``_accuracy``
     flag = (truth[images] == values[1]).astype(np.float64)
     interval = decision_interval(score[images], flag, seed=seed, repeats=resamples)
     found = decisions(score[images], flag)
@@ -146,11 +147,12 @@ def _accuracy(
 ) -> Estimate:
     assert reference.labels is not None
     left, right = pairs.left[used], pairs.right[used]
+    place = np.argsort(np.argsort(score, kind="stable"))  # names do not decide what is resampled
     interval = accuracy_interval(
         score[left] - score[right],
         reference.labels.preference[used],
-        left,
-        right,
+        place[left],
+        place[right],
         seed=seed,
         repeats=resamples,
     )

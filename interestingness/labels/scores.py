@@ -15,6 +15,7 @@ from scipy.special import expit
 from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.schema import Pairs
+from interestingness.tables.number_cells import check_decimal
 from interestingness.tables.score_file import read_scores
 from interestingness.tables.tables import Tables
 
@@ -31,6 +32,8 @@ class ScoreSource(LabelSource):
         name: str,
         column: str,
         table: str | None = None,
+        decimal: str | None = None,
+        higher_is_better: bool | None = None,
         link: str = "order",
         temperature: float | None = None,
         advice: str | None = None,
@@ -44,6 +47,9 @@ class ScoreSource(LabelSource):
             column: name of the score in the score table, or a column of ``table``.
             table: your own CSV or Parquet file ``image,<column>``; None reads the data set's score
                 table.
+            decimal: the decimal sign of ``table``, "," or ".", where its numbers leave it open.
+            higher_is_better: False where 1 is the best, as with school grades and places; None is
+                True.
             link: "order" (1, 0 or 0.5) or "sigmoid": σ((s_left − s_right) / (temperature · SD)),
                 SD that of the score over the data set's images.
             temperature: for "sigmoid", above 0; 1 gives a difference of one SD the odds e : 1.
@@ -51,7 +57,8 @@ class ScoreSource(LabelSource):
             planted: whether the score is the truth of a simulation.
 
         Raises:
-            ConfigError: for an unknown link, or a temperature that does not go with it.
+            ConfigError: for an unknown link, a temperature that does not go with it, or another
+                decimal sign.
         """
         super().__init__(tables, name=name)
         if link not in LINKS:
@@ -67,7 +74,10 @@ class ScoreSource(LabelSource):
                 expected="a temperature above 0 for sigmoid, none for order",
                 todo="label_source.link=sigmoid label_source.temperature=1",
             )
+        check_decimal("label_source.decimal", decimal)
         self.column = column
+        self.decimal = decimal
+        self.sign = -1.0 if higher_is_better is False else 1.0
         self.table = table
         self.link = link
         self.temperature = temperature
@@ -98,7 +108,10 @@ class ScoreSource(LabelSource):
         )
 
     def image_scores(self) -> NDArray[np.float64]:
-        """The scores, in the order of ``tables.image_ids``, shape (images,); NaN where none."""
+        """The scores, in the order of ``tables.image_ids``, shape (images,); NaN where none.
+
+        With ``higher_is_better=False`` they are negative.
+        """
         self._need_column()
         return self._scores.copy()
 
@@ -107,7 +120,12 @@ class ScoreSource(LabelSource):
         if self.table is not None or self.column in self.tables.score_names():
             return None
         names = ", ".join(self.tables.score_names()) or "none"
-        return f"no score is called {self.column!r}; the data set has: {names}. {self._advice()}"
+        no_numbers = self.tables.manifest.facts.get("scores") or {}
+        cell = dict(no_numbers.get("columns_without_numbers") or {}).get(self.column)
+        why = f" (its column of this name has {cell}, which is no number)" if cell else ""
+        return (
+            f"no score is called {self.column!r}{why}; the data set has: {names}. {self._advice()}"
+        )
 
     def fingerprint(self) -> str:
         """Hash of the rule and of the scores that it reads (not of other scores)."""
@@ -129,8 +147,15 @@ class ScoreSource(LabelSource):
     @cached_property
     def _read(self) -> tuple[NDArray[np.float64], dict[str, int]]:
         if self.table is None:
-            return self.tables.scores(self.column), {}
-        return read_scores(Path(self.table), self.column, self.tables)
+            return self.sign * self.tables.scores(self.column), {}
+        scores, facts = read_scores(
+            Path(self.table),
+            self.column,
+            self.tables,
+            decimal=self.decimal,
+            decimal_option="label_source.decimal",
+        )
+        return self.sign * scores, facts
 
     @property
     def _scores(self) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, relu, softplus
 
 from interestingness.errors import ConfigError, LabelError
+from interestingness.ranges import NotNegative, Positive
 
 
 class PairLoss(nn.Module, ABC):
@@ -86,7 +87,7 @@ class MarginLoss(PairLoss):
         Herbrich et al. 2000 (ranking SVM).
     """
 
-    def __init__(self, *, margin: float) -> None:
+    def __init__(self, *, margin: Positive) -> None:
         """Width of the band.
 
         Args:
@@ -119,7 +120,7 @@ class SoftLabelLoss(PairLoss):
     weight of the pair stays ``w``. Without prior votes it is ``BradleyTerryLoss``.
     """
 
-    def __init__(self, *, prior_votes: float) -> None:
+    def __init__(self, *, prior_votes: NotNegative) -> None:
         """Strength of the prior.
 
         Args:
@@ -155,7 +156,7 @@ class DavidsonLoss(PairLoss):
         Davidson 1970.
     """
 
-    def __init__(self, *, tie: float) -> None:
+    def __init__(self, *, tie: Positive) -> None:
         """Initial value of ``ν``.
 
         Args:

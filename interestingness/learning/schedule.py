@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from interestingness.errors import ConfigError
+from interestingness.ranges import Share
 
 
 class StepSchedule(ABC):
@@ -30,7 +31,7 @@ class WarmupCosine(StepSchedule):
         Goyal et al. 2017 (warm-up); Loshchilov and Hutter 2017 (cosine, without restarts).
     """
 
-    def __init__(self, *, warmup: float, floor: float) -> None:
+    def __init__(self, *, warmup: Share, floor: Share) -> None:
         """Set the shape of the curve.
 
         Args:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from interestingness.errors import ConfigError
 from interestingness.models.heads import HEADS, Head, check_layers
+from interestingness.ranges import Count, Share
 
 
 class FusionHead(Head):
@@ -30,7 +31,7 @@ class FusionHead(Head):
     kind = "fusion"
 
     def __init__(
-        self, dim: int, *, widths: Mapping[str, int], hidden: int, dropout: float, reduce: bool
+        self, dim: int, *, widths: Mapping[str, int], hidden: Count, dropout: Share, reduce: bool
     ) -> None:
         """Layers for modalities side by side.
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from interestingness.errors import ConfigError, WeightsError
+from interestingness.ranges import Count, Share
 
 ACTIVATIONS = ("none", "relu")
 
@@ -89,7 +90,7 @@ class MLPHead(Head):
 
     kind = "mlp"
 
-    def __init__(self, dim: int, *, hidden: int, dropout: float) -> None:
+    def __init__(self, dim: int, *, hidden: Count, dropout: Share) -> None:
         """Layers for features of length ``dim``.
 
         Args:

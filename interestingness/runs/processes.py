@@ -147,6 +147,8 @@ def run_again(cfg: DictConfig, count: int) -> dict[str, Any]:
         try:
             elastic_launch(launch, program)(*arguments, run_folder(run))
         except SignalException as told:
+            # Nothing failed: what processes print while they are stopped is of no use.
+            shutil.rmtree(run / LOGS, ignore_errors=True)
             raise SystemExit(128 + told.sigval) from None
         except ChildFailedError as error:
             raise _failed(run, count, error.failures) from None

@@ -63,12 +63,13 @@ def finish(run: Path, runs: Path) -> None:
 
 def fail(run: Path, error: BaseException | str) -> None:
     """Mark the run as failed, with the error's message; a run that never started is marked too."""
-    record = read(run) or {"identity": None, "started": None, "overrides": []}
     text = error if isinstance(error, str) else f"{error}".strip() or type(error).__name__
-    _write(
-        run,
-        {**record, "status": "failed", "finished": _now(), "error": text, "version": _version()},
-    )
+    _end(run, {"status": "failed", "error": text})
+
+
+def stop(run: Path) -> None:
+    """Mark the run as stopped, by Ctrl-C or SIGTERM; a run that never started is marked too."""
+    _end(run, {"status": "stopped"})
 
 
 def skip(run: Path, identity: str, overrides: Sequence[str], of: Path) -> None:
@@ -133,6 +134,11 @@ def write_text(path: Path, text: str) -> None:
 
 def _entry(runs: Path, identity: str) -> Path:
     return runs / INDEX / f"{identity}.json"
+
+
+def _end(run: Path, how: Mapping[str, str]) -> None:
+    record = read(run) or {"identity": None, "started": None, "overrides": []}
+    _write(run, {**record, "finished": _now(), "version": _version(), **how})
 
 
 def _write(run: Path, record: Mapping[str, Any]) -> None:

@@ -18,6 +18,8 @@ LATER_S = 2.0
 """Seconds for which processes beside the first hold an error back: often all have the same."""
 LOST_S = 10.0
 """Seconds that a process which lost another one leaves it to be seen as the one that failed."""
+TERMINATED = threading.Event()
+"""Set once SIGTERM has told a process that is alone to end."""
 AGAIN_S = 5.0
 """Seconds after which a process that still runs is interrupted again."""
 
@@ -44,6 +46,7 @@ def as_worker(job: Callable[[], T]) -> T | None:
     """
     world = world_of()
     if world is None:
+        _end_in_order_on_sigterm()
         return job()
     from torch.distributed.elastic.multiprocessing.errors import record
 
@@ -59,6 +62,8 @@ def as_worker(job: Callable[[], T]) -> T | None:
         os._exit(error.exit_code)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if world.rank > 0:  # the first one says it, for all
+            raise SystemExit(130) from None
         raise
     except Exception:
         if world.rank > 0:
@@ -72,6 +77,22 @@ def _wait(seconds: float) -> None:
     if INTERRUPTED.is_set():
         os._exit(130)
     time.sleep(seconds)
+
+
+def interrupted_status() -> int:
+    """Return the exit status of a command that was interrupted, as shells count signals."""
+    return 128 + (signal.SIGTERM if TERMINATED.is_set() else signal.SIGINT)
+
+
+def _end_in_order_on_sigterm() -> None:
+    """Raise KeyboardInterrupt for SIGTERM in a process that is alone: the run records its end."""
+
+    def terminate(*_: Any) -> None:
+        TERMINATED.set()
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():  # others receive no signals
+        signal.signal(signal.SIGTERM, terminate)
 
 
 def _take_sigterm_for_ctrl_c() -> None:

@@ -68,7 +68,7 @@ def agreement(p: ArrayLike, q: ArrayLike, *, weight: ArrayLike | None = None) ->
         weight: non-negative; None weighs pairs alike.
 
     Returns:
-        In [0, 1]; NaN if no pair is decided by both. Chance is 0.5; see ``cohen_kappa``.
+        In [0, 1]; NaN if no pair is decided by both. Chance is 0.5; see ``kappa``.
 
     Source:
         A^(M,N)(S) of Abdullahu and Grabner 2025; ties are excluded from S here.
@@ -102,23 +102,19 @@ def agreement_matrix(preferences: Sequence[ArrayLike], *, fewest: int = 1) -> Ar
     return found
 
 
-def cohen_kappa(p: ArrayLike, q: ArrayLike, *, weight: ArrayLike | None = None) -> float:
-    """Cohen's kappa: agreement beyond that expected from the two sources' shares of "left".
+def kappa(p: ArrayLike, q: ArrayLike, *, weight: ArrayLike | None = None) -> float:
+    """Agreement beyond chance: 2 · agreement − 1.
 
-    Slots are arbitrary, so both sources choose left about half the time and kappa is close to
-    ``2 * agreement - 1``.
+    Which image of a pair is left follows from the images' names, so that chance is ½ whatever the
+    two sources' shares of "left" are. It is Cohen's kappa of the pairs taken in both orders.
 
     Returns:
-        At most 1; 0 at chance; NaN if nothing is decided or both always choose the same side.
+        In [−1, 1]; 0 at chance; NaN if nothing is decided.
+
+    Source:
+        Bennett, Alpert and Goldstein 1954 (S, of two categories).
     """
-    one, other, weights = columns(p, q, weight=weight)
-    decided = ~np.isnan(one) & ~np.isnan(other) & (one != TIE) & (other != TIE)
-    one, other, weights = one[decided] > TIE, other[decided] > TIE, weights[decided]
-    observed = weighted_mean((one == other).astype(np.float64), weights)
-    a = weighted_mean(one.astype(np.float64), weights)
-    b = weighted_mean(other.astype(np.float64), weights)
-    chance = a * b + (1 - a) * (1 - b)
-    return (observed - chance) / (1 - chance) if chance < 1 else float("nan")
+    return 2 * agreement(p, q, weight=weight) - 1
 
 
 def consensus(share: ArrayLike) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from interestingness.schema import Array
-from interestingness.stats.columns import columns
+from interestingness.stats.columns import columns, weighted_mean
 
 VALUES = (0.0, 0.5, 1.0)
 """Right, a tie, left: three nominal values."""
@@ -48,7 +48,7 @@ class Answers:
         counts = np.bincount(place, minlength=3 * len(names)).reshape(len(names), 3)
         return cls(counts.astype(np.float64), names)
 
-    def agreement(self, weight: ArrayLike | None = None) -> float:
+    def agreement(self) -> float:
         """Share of equal answers among all pairs of answers to one pair of images.
 
         A pair of images with n answers has weight n, as in alpha's observed agreement; one with a
@@ -57,42 +57,57 @@ class Answers:
         Returns:
             In [0, 1]; NaN where no pair has two answers.
         """
-        observed, _, total = self._parts(weight)
-        return observed / total if total > 0 else float("nan")
+        number = self.number
+        return weighted_mean(self.same[number > 0], number[number > 0])
 
-    def alpha(self, weight: ArrayLike | None = None) -> float:
+    def alpha(self, *, sides: bool) -> float:
         """Krippendorff's alpha for nominal data: 1 − observed / expected disagreement.
 
         Args:
-            weight: non-negative weight of each pair (image bootstrap), shape (pairs,).
+            sides: whether 0 and 1 are the sides of a pair, and not answers with a meaning of their
+                own (no and yes).
 
         Returns:
-            At most 1, 0 at chance; NaN if no pair has two answers, or all answers are equal.
+            At most 1, 0 at chance; NaN if no pair has two answers, or ``expected_disagreement`` is
+            0.
+        """
+        return 1 - (1 - self.agreement()) / (self.expected_disagreement(sides=sides) or np.nan)
+
+    def expected_disagreement(self, *, sides: bool) -> float:
+        """Share of unequal answers among two drawn from all pairs with two or more answers.
+
+        Which image of a pair is left follows from the images' names. So an answer to one pair that
+        names a side and an answer to another one are equal with probability ½, whatever the number
+        of answers left and right: ``sides=True``. Ties mean the same on every pair and keep their
+        share. Without ties the expected disagreement is then ½, and alpha is 2 · agreement − 1, the
+        coefficient of agreement in paired comparisons.
+
+        Returns:
+            In [0, 1]; 0 only if all answers are equal, with ``sides`` if all are ties; NaN if no
+            pair has two answers.
 
         Source:
-            Krippendorff 2004, chapter 11 (nominal data); expected disagreement from the answers to
-            pairs that have two or more.
+            Krippendorff 2004, chapter 11; with sides: Kendall and Babington Smith 1940.
         """
-        observed, same_by_chance, total = self._parts(weight)
-        expected = 1 - same_by_chance
-        if not total > 0 or not expected > 0:
+        by_value = self.counts[self.number > 0].sum(axis=0)
+        total = float(by_value.sum())
+        if not total:
             return float("nan")
-        return 1 - (1 - observed / total) / expected
-
-    def _parts(self, weight: ArrayLike | None) -> tuple[float, float, float]:
-        """Agreeing answers, the share expected to agree by chance, and the answers used."""
-        w = np.ones(len(self.counts)) if weight is None else np.asarray(weight, dtype=np.float64)
-        same, number, counts = self._fixed
-        total = float(w @ number)
-        by_value = w @ counts
-        chance = float((by_value * (by_value - 1)).sum() / max(total * (total - 1), 1e-300))
-        return float(w @ same), chance, total
+        equal = by_value * (by_value - 1)
+        if sides:
+            decided = by_value[0] + by_value[2]
+            equal = np.array([decided * (decided - 1) / 2, equal[1]])
+        return 1 - float(equal.sum()) / (total * (total - 1))
 
     @cached_property
-    def _fixed(self) -> tuple[Array, Array, Array]:
-        """Agreeing answers, answers, and answers by value; 0 for pairs with one answer only."""
+    def number(self) -> Array:
+        """Answers to each pair that has two or more, else 0, shape (pairs,)."""
         number = self.counts.sum(axis=1)
-        several = number > 1
-        same = (self.counts * (self.counts - 1)).sum(axis=1) / np.maximum(number - 1, 1)
-        counts = np.where(several[:, None], self.counts, 0.0)
-        return np.where(several, same, 0.0), np.where(several, number, 0.0), counts
+        return np.where(number > 1, number, 0.0)
+
+    @cached_property
+    def same(self) -> Array:
+        """Share of equal answers among the pairs of answers to each pair, shape (pairs,)."""
+        number = self.number
+        equal = (self.counts * (self.counts - 1)).sum(axis=1)
+        return np.where(number > 0, equal / np.maximum(number * (number - 1), 1), 0.0)

@@ -31,19 +31,24 @@ def quick_share(
     right: ArrayLike,
     *,
     weight: ArrayLike | None = None,
+    noise: ArrayLike | None = None,
     level: float = 0.95,
 ) -> Interval:
     """Mean of one number in [0, 1] for each pair, with Wilson's interval for an effective number.
 
-    For hundreds of raters, where ``share_interval`` would resample hundreds of times; the width is
-    similar. The effective number of independent pairs is share · (1 − share) / variance, with the
-    variance of ``accuracy_interval``, from the errors of all pairs that share an image.
+    Nothing is resampled, so that the interval depends neither on the images' names nor on the order
+    of rows; coverage and width are those of ``share_interval``. The effective number of independent
+    pairs is share · (1 − share) / variance, with the variance of ``accuracy_interval``, from the
+    errors of all pairs that share an image. Where all numbers are 0, or all 1, the errors tell
+    nothing: it is then at most the largest possible number of disjoint pairs (half the images).
 
     Args:
         hits: per pair, no NaN, shape (pairs,).
         left: row of each pair's left image, shape (pairs,).
         right: row of the right image.
         weight: non-negative; None weighs pairs alike.
+        noise: numbers whose mean varies as the one wanted, where that is more than the mean of
+            ``hits``, shape (pairs,).
         level: nominal coverage.
 
     Source:
@@ -55,12 +60,16 @@ def quick_share(
         return Interval(share, share, share, level, 0)
     images, rows = np.unique(np.concatenate([left, right]), return_inverse=True)
     first, second = rows[: len(value)], rows[len(value) :]
-    error = w * (value - share) / w.sum()
+    varying = value if noise is None else np.asarray(noise, dtype=np.float64)
+    error = w * (varying - weighted_mean(varying, w)) / w.sum()
     many = len(images)
     by_image = np.bincount(first, error, many) + np.bincount(second, error, many)
     own = float(error @ error)
     variance = max(float(by_image @ by_image) - own, own)
-    worth = share * (1 - share) / variance if variance > 0 else w.sum() ** 2 / (w @ w)
+    if variance > 0 and 0 < share < 1:
+        worth = share * (1 - share) / variance
+    else:
+        worth = min(float(w.sum() ** 2 / (w @ w)), max(1.0, many / 2))
     z = float(ndtri((1 + level) / 2))
     middle = (share + z * z / (2 * worth)) / (1 + z * z / worth)
     reach = z / (1 + z * z / worth) * np.sqrt(share * (1 - share) / worth + (z / (2 * worth)) ** 2)

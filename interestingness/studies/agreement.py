@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from interestingness.schema import Array, Pairs
-from interestingness.stats.agreement import agreement_matrix, cohen_kappa
+from interestingness.stats.agreement import agreement_matrix, kappa
 from interestingness.studies.panel import agreement_of
 from interestingness.studies.result import Cell, Column, HeatMap, Table
 
@@ -47,7 +47,6 @@ def agreement_table(
     pairs: Pairs,
     *,
     title: str,
-    seed: int,
     notes: Sequence[str] = (),
 ) -> Table:
     """Tabulate every two sources: pairs that both decide, agreement with interval, kappa.
@@ -57,21 +56,20 @@ def agreement_table(
             (pairs,).
         pairs: what they are about.
         title: heading of the table.
-        seed: of resamples.
         notes: sentences below the table.
     """
     rows: list[dict[str, Cell]] = []
     named = list(preferences.items())
     for i, (one, p) in enumerate(named):
         for other, q in named[i + 1 :]:
-            found, common = agreement_of(p, q, pairs, seed=seed)
+            found, common = agreement_of(p, q, pairs)
             rows.append(
                 {
                     "one": one,
                     "other": other,
                     "pairs": common,
                     "agreement": found,
-                    "kappa": cohen_kappa(p, q),
+                    "kappa": kappa(p, q),
                     "note": "" if common else "no pair that both decided",
                 }
             )
@@ -83,7 +81,12 @@ def agreement_table(
             Column("other", "other"),
             Column("pairs", "common pairs", "count", "pairs on which both have a majority side"),
             Column("agreement", "agreement", "percent", "chance is 50: sides are arbitrary"),
-            Column("kappa", "kappa", "number", "Cohen's, agreement beyond chance"),
+            Column(
+                "kappa",
+                "kappa",
+                "number",
+                "agreement beyond chance, which is 50: twice the agreement less 1",
+            ),
             Column("note", "note"),
         ],
         rows,

@@ -57,7 +57,6 @@ class Audit(Study):
             material.pairs,
             question=material.question,
             where=f"data set {tables.manifest.name}",
-            seed=material.seed,
             simulated=material.simulated,
         )
         ranking = next(table for table in found.tables if table.name == "ranking")
@@ -70,7 +69,6 @@ def audit_votes(
     *,
     question: str,
     where: str,
-    seed: int = 0,
     images_known: bool = True,
     notes: Sequence[str] = (),
     simulated: str = "",
@@ -82,7 +80,6 @@ def audit_votes(
         pairs: all pairs voted on; votes on others are left out.
         question: what was asked.
         where: the files or the data set, for people.
-        seed: of resamples.
         images_known: whether the images of the pairs are known, so that they can be ranked.
         notes: shown with the result.
         simulated: the sentence of a simulated data set, else "".
@@ -91,7 +88,7 @@ def audit_votes(
         DataError: if no vote has a usable answer.
     """
     table = table.filter(pc.equal(table["question"], question))
-    everyone = Ballots.read(table, pairs, seed)
+    everyone = Ballots.read(table, pairs)
     if not everyone.usable.any():
         raise DataError(
             f"{where}: none of the {table.num_rows:,} votes on {question!r} has a usable answer",
@@ -107,7 +104,7 @@ def audit_votes(
     figures: list[Figure] = [bars]
     if len(compared) > 1:
         sides = {one.name: one.side for one in compared}
-        found.append(agreement_table(sides, pairs, title="Agreement", seed=seed, notes=AGREEMENT))
+        found.append(agreement_table(sides, pairs, title="Agreement", notes=AGREEMENT))
         if len(compared) > 2:
             figures.append(agreement_map(sides, title="Agreement"))
     if len(single) > 1:

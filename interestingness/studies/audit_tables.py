@@ -46,7 +46,9 @@ def voter_table(voters: Sequence[Ballots]) -> Table:
                    "people"),
             Column("consensus", "consensus", "percent",
                    "mean share of a pair's votes on its majority side, of pairs with two or more"),
-            Column("alpha", "alpha", "number", "Krippendorff's alpha (names: left, right, tie)"),
+            Column("alpha", "alpha", "number",
+                   "Krippendorff's, of left, right and tie; answers that name a side agree by "
+                   "chance in half of the cases"),
             Column("agreement", "two raters agree", "percent",
                    "share of the pairs of raters with the same answer to one pair of images"),
             REPETITION,
@@ -246,7 +248,7 @@ def _rater_row(rater: Ballots, hit: Array) -> dict[str, Cell]:
     return {
         "rater": rater.name,
         "pairs": int((rater.number > 0).sum()),
-        "with_others": rater.interval(hit, quick=True),
+        "with_others": rater.interval(hit),
         "compared": int((~np.isnan(hit)).sum()),
         "ties": rater.tie_share,
         "second": float((places[places != 0] < 0).mean()) if (places != 0).any() else None,

@@ -98,7 +98,7 @@ class Judges(Study):
         if len(voters) > 1:
             tables.append(
                 agreement_table(
-                    sides, material.pairs, title="Agreement", seed=material.seed,
+                    sides, material.pairs, title="Agreement",
                     notes=["Several votes on a pair count by their majority.", INTERVAL_NOTE],
                 )
             )  # fmt: skip
@@ -139,7 +139,7 @@ def _row(judge: Ballots, people: Ballots | None, material: Material) -> dict[str
         own = aggregate(rule, judge.votes, judge.pairs).preference
         row[f"{rule}_kept"] = float((~np.isnan(own) & (own != 0.5)).mean())
         if people is not None:
-            found, pairs = agreement_of(own, people.side, judge.pairs, seed=judge.seed)
+            found, pairs = agreement_of(own, people.side, judge.pairs)
             row[rule] = found if pairs else None
             row[f"{rule}_common"] = pairs
     if people is not None and row.get("majority") is None:
@@ -153,7 +153,7 @@ def _panel_row(models: Sequence[Ballots], people: Ballots) -> dict[str, Cell]:
     known = ~np.isnan(sides)
     lead = np.where(known, sides - 0.5, 0.0).sum(axis=0)
     own = np.where(known.any(axis=0), 0.5 + 0.5 * np.sign(lead), np.nan)
-    found, pairs = agreement_of(own, people.side, people.pairs, seed=people.seed)
+    found, pairs = agreement_of(own, people.side, people.pairs)
     return {
         "judge": PANEL,
         "majority": found if pairs else None,

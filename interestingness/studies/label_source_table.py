@@ -173,7 +173,6 @@ class LabelSourceTable(Study):
                     scope.masks[within],
                     scope.describe(within),
                     threshold=self.threshold,
-                    seed=material.seed,
                 ),
                 long_table(heads),
             ],

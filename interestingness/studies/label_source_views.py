@@ -184,7 +184,6 @@ def agreement_sets_table(
     text: str,
     *,
     threshold: float,
-    seed: int,
 ) -> Table:
     """Tabulate A on S, C_x and D_x of every source with every reference that has votes."""
     rows: list[dict[str, Cell]] = []
@@ -206,7 +205,7 @@ def agreement_sets_table(
             row: dict[str, Cell] = {"source": source, "reference": name}
             for key, where in sets.items():
                 p = np.where(where, found.preference, np.nan)
-                agreed, number = agreement_of(p, labels[source].preference, pairs, seed=seed)
+                agreed, number = agreement_of(p, labels[source].preference, pairs)
                 row |= {f"on_{key}": agreed if number else None, f"n_{key}": number}
             row["c_share"] = float(clear.sum() / within.sum()) if several else None
             row["note"] = alone if row["n_s"] else f"no pair in common with {name}"

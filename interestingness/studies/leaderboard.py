@@ -119,9 +119,7 @@ class Leaderboard(Study):
             return row | {
                 "agreement": ballots.interval(hit), "common": int(labels.decided.sum()), "note": ""
             }  # fmt: skip
-        found, common = agreement_of(
-            labels.preference, truth.preference, material.pairs, seed=material.seed
-        )
+        found, common = agreement_of(labels.preference, truth.preference, material.pairs)
         note = "" if common else f"no pair in common with {self.reference}"
         return row | {"agreement": found, "common": common, "note": note}
 
@@ -195,7 +193,7 @@ def _ballots(material: Material, source: LabelSource, name: str) -> Ballots:
     """Return the votes behind a source of votes."""
     assert isinstance(source, VoteSource)
     votes = source.tables.votes(question=source.question, raters=source.raters, kind=source.kind)
-    return Ballots(name, votes, material.pairs, material.seed)
+    return Ballots(name, votes, material.pairs)
 
 
 def _rows_of(source: VoteSource, table: pa.Table) -> pa.Table:

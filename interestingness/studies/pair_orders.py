@@ -62,7 +62,7 @@ class PairSets:
     def agreement(self, one: Ballots, other: Ballots, where: Mask) -> tuple[Interval | None, int]:
         """Compute agreement of two majorities on some pairs, and how many pairs both decide."""
         side = np.where(where, one.side, np.nan)
-        found, pairs = agreement_of(side, other.side, one.pairs, seed=one.seed)
+        found, pairs = agreement_of(side, other.side, one.pairs)
         return (found if pairs else None), pairs
 
 

@@ -17,7 +17,8 @@ from interestingness.errors import DataError
 from interestingness.labels.aggregation import VoteTally
 from interestingness.labels.order_term import OrderTerm
 from interestingness.schema import Array, Pairs
-from interestingness.stats.bootstrap import Interval, bootstrap_over_images, share_interval
+from interestingness.stats.bootstrap import Interval
+from interestingness.stats.columns import weighted_mean
 from interestingness.stats.krippendorff import Answers
 from interestingness.stats.position_bias import PositionBias, order_winners, position_bias
 from interestingness.stats.rater_reliability import agrees_with_others, repetition_stability
@@ -29,10 +30,6 @@ Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 PEOPLE = "people"
 LEVEL = 0.95
-REPEATS = 1000
-"""Resamples of images behind an interval."""
-MANY = 5000
-"""Pairs from which intervals are not resampled: they would be the same, and take seconds."""
 NO_INTERVAL = Interval(float("nan"), float("nan"), float("nan"), LEVEL, 0)
 
 
@@ -44,24 +41,21 @@ class Ballots:
         name: whose votes: "people", a model, a label source.
         votes: all on known pairs.
         pairs: of the data set; images are its rows.
-        seed: of resamples.
     """
 
     name: str
     votes: Votes
     pairs: Pairs
-    seed: int = 0
 
     @classmethod
-    def read(cls, table: pa.Table, pairs: Pairs, seed: int) -> Ballots:
+    def read(cls, table: pa.Table, pairs: Pairs) -> Ballots:
         """Read all votes of a table on known pairs.
 
         Args:
             table: rows of a vote table.
             pairs: of the data set.
-            seed: of resamples.
         """
-        every = cls("all", Votes.from_table(table), pairs, seed)
+        every = cls("all", Votes.from_table(table), pairs)
         return every.chosen(every.row >= 0)
 
     def __len__(self) -> int:
@@ -161,16 +155,15 @@ class Ballots:
 
     def chosen(self, rows: NDArray[np.bool_] | Rows, name: str | None = None) -> Ballots:
         """Select some of the votes."""
-        some = Ballots(self.name if name is None else name, self.votes[rows], self.pairs, self.seed)
+        some = Ballots(self.name if name is None else name, self.votes[rows], self.pairs)
         vars(some)["row"] = self.row[rows]  # saves a second look-up
         return some
 
-    def interval(self, hit: Array, *, quick: bool = False) -> Interval:
+    def interval(self, hit: Array) -> Interval:
         """Average a number per vote in [0, 1], without NaN, with its interval over images.
 
         Args:
             hit: shape (votes,).
-            quick: without resampling, for one of hundreds of raters.
 
         Returns:
             NaN where no number is known.
@@ -179,18 +172,16 @@ class Ballots:
         number = np.bincount(self.row[used], minlength=len(self.pairs))
         total = np.bincount(self.row[used], weights=hit[used], minlength=len(self.pairs))
         rows = np.flatnonzero(number)
-        return self._interval(total[rows] / number[rows], rows, number[rows], quick=quick)
+        return self._interval(total[rows] / number[rows], rows, number[rows])
 
-    def _interval(self, value: Array, rows: Rows, weight: Rows, *, quick: bool = False) -> Interval:
+    def _interval(
+        self, value: Array, rows: Rows, weight: Rows | Array, noise: Array | None = None
+    ) -> Interval:
         """Average one number a pair by weight, with its interval over images."""
         if not len(rows):
             return NO_INTERVAL
         left, right = self.pairs.left[rows], self.pairs.right[rows]
-        if quick or len(value) > MANY:
-            return quick_share(value, left, right, weight=weight, level=LEVEL)
-        return share_interval(
-            value, left, right, weight=weight, seed=self.seed, repeats=REPEATS, level=LEVEL
-        )
+        return quick_share(value, left, right, weight=weight, noise=noise, level=LEVEL)
 
     @cached_property
     def hits(self) -> Array:
@@ -248,39 +239,43 @@ class Ballots:
 
     def raw_agreement(self) -> Interval:
         """Return the share of rater pairs with the same answer, with its interval over images."""
-        counts = self.answers.counts
-        number = counts.sum(axis=1)
-        several = number > 1
+        several = self.answers.number > 0
         rows = self.answers.pair[several].astype(np.int64)
-        value = (counts * (counts - 1)).sum(axis=1)[several] / (number * (number - 1))[several]
-        return self._interval(value, rows, number[several])
+        return self._interval(self.answers.same[several], rows, self.answers.number[several])
 
     def alpha(self) -> Interval:
-        """Return Krippendorff's alpha with its interval over images."""
-        rows = self.answers.pair.astype(np.int64)
-        if not len(rows):
+        """Return Krippendorff's alpha of sides and ties with its interval over images.
+
+        Alpha is 1 − (1 − agreement) / expected: the ends are those of the agreement, whose errors
+        are increased by what the share of ties adds to the expected disagreement.
+        """
+        answers = self.answers
+        alpha = answers.alpha(sides=True)
+        if np.isnan(alpha):
             return NO_INTERVAL
-        left, right = self.pairs.left[rows], self.pairs.right[rows]
-        return bootstrap_over_images(
-            self.answers.alpha, left, right, seed=self.seed, repeats=200, level=LEVEL
-        )
+        several = answers.number > 0
+        number, same = answers.number[several], answers.same[several]
+        expected = answers.expected_disagreement(sides=True)
+        ties = answers.counts[several, 1] / number
+        slope = 1 - 3 * weighted_mean(ties, number)  # of expected by the share of ties
+        rows = answers.pair[several].astype(np.int64)
+        found = self._interval(same, rows, number, same + (1 - alpha) * slope * ties)
+        low, high = (1 - (1 - end) / expected for end in (found.low, found.high))
+        return Interval(alpha, low, high, LEVEL, 0)
 
 
-def agreement_of(p: Array, q: Array, pairs: Pairs, *, seed: int) -> tuple[Interval, int]:
+def agreement_of(p: Array, q: Array, pairs: Pairs) -> tuple[Interval, int]:
     """Compute the share of commonly decided pairs with the same side, and their number.
 
     Args:
         p, q: preferences of two sources, shape (pairs,).
         pairs: what they are about.
-        seed: of resamples.
     """
     both = ~np.isnan(p) & ~np.isnan(q) & (p != 0.5) & (q != 0.5)
     if not both.any():
         return NO_INTERVAL, 0
     same = ((p > 0.5) == (q > 0.5))[both].astype(np.float64)
-    found = share_interval(
-        same, pairs.left[both], pairs.right[both], seed=seed, repeats=REPEATS, level=LEVEL
-    )
+    found = quick_share(same, pairs.left[both], pairs.right[both], level=LEVEL)
     return found, int(both.sum())
 
 
@@ -362,4 +357,4 @@ def read_ballots(material: Material, *, personas: bool = False) -> list[Ballots]
             )
             + " obtains them",
         )
-    return split_by_voter(table, Ballots.read(table, material.pairs, material.seed))[0]
+    return split_by_voter(table, Ballots.read(table, material.pairs))[0]

@@ -146,7 +146,7 @@ def _persona_table(voted: Sequence[Ballots], sides: Array, steady: Mask) -> Tabl
         rest = np.sign(lead - (sides[at] - 0.5))
         others = np.where(np.isnan(rest), np.nan, 0.5 + 0.5 * rest)
         p = np.where(steady, sides[at], np.nan)
-        found, pairs = agreement_of(p, others, persona.pairs, seed=persona.seed)
+        found, pairs = agreement_of(p, others, persona.pairs)
         rows.append(
             {
                 "persona": persona.name,

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from interestingness.errors import DataError
 from interestingness.labels.aggregation import ROUNDING, check_threshold
 from interestingness.schema import Array
-from interestingness.stats.bootstrap import Interval, bootstrap_images
+from interestingness.stats.bootstrap import Interval
 from interestingness.stats.krippendorff import Answers
+from interestingness.stats.shares import exact_share
 from interestingness.studies.panel import (
     LEVEL,
     NO_INTERVAL,
     PEOPLE,
-    REPEATS,
     agreement_of,
     annotate_command,
 )
@@ -87,7 +87,7 @@ class SingleImages(Study):
         """
         voters = answered(material)
         truth = _pair_votes(material)
-        rows = [self._consensus_row(voter, voters[0], material.seed) for voter in voters]
+        rows = [self._consensus_row(voter, voters[0]) for voter in voters]
         told = [_told_apart(voter, truth, material) for voter in voters]
         people = voters[0]
         return StudyResult(
@@ -107,13 +107,13 @@ class SingleImages(Study):
             simulated=material.simulated,
         )
 
-    def _consensus_row(self, voter: Answered, people: Answered, seed: int) -> dict[str, Cell]:
+    def _consensus_row(self, voter: Answered, people: Answered) -> dict[str, Cell]:
         clear = voter.clear(self.threshold)
         several = int((voter.number > 1).sum())
         same: dict[str, Cell] = {}
         if voter is not people:
-            every, pairs = _agreement(voter, people, voter.number > 0, seed)
-            among, _ = _agreement(voter, people, people.clear(self.threshold), seed)
+            every, pairs = _agreement(voter, people, voter.number > 0)
+            among, _ = _agreement(voter, people, people.clear(self.threshold))
             same = {"agreement": every, "agreement_clear": among, "common": pairs}
             decided = people.majority[(people.majority != 0.5) & (voter.number > 0)]
             decided = decided[~np.isnan(decided)]
@@ -173,24 +173,19 @@ def _count_answers(name: str, rows: pa.Table, image_ids: NDArray[np.object_]) ->
         name,
         number,
         np.where(number > 0, total / np.maximum(number, 1), np.nan),
-        Answers.of(place[usable], who[usable], answer[usable]).alpha(),
+        Answers.of(place[usable], who[usable], answer[usable]).alpha(sides=False),
         int((np.isnan(answer) & (place >= 0)).sum()),
     )
 
 
-def _agreement(
-    voter: Answered, people: Answered, where: NDArray[np.bool_], seed: int
-) -> tuple[Interval, int]:
+def _agreement(voter: Answered, people: Answered, where: NDArray[np.bool_]) -> tuple[Interval, int]:
     """Compute the share of images with the same majority, without ties and unanswered ones."""
     one, other = voter.majority, people.majority
     used = where & ~np.isnan(one) & ~np.isnan(other) & (one != 0.5) & (other != 0.5)
     if not used.any():
         return NO_INTERVAL, 0
-    same = (one == other)[used].astype(float)
-    found = bootstrap_images(
-        lambda w: float(w @ same / w.sum()), len(same), seed=seed, repeats=REPEATS, level=LEVEL
-    )
-    return found, len(same)
+    same = (one == other)[used]
+    return exact_share(int(same.sum()), len(same), level=LEVEL), len(same)
 
 
 def _pair_votes(material: Material) -> Array | None:
@@ -216,7 +211,7 @@ def _told_apart(voter: Answered, truth: Array | None, material: Material) -> dic
     if truth is not None:
         for name, margin in (("majority", by_majority), ("share", by_share)):
             own = np.where(known, 0.5 + 0.5 * np.sign(margin), np.nan)
-            right, decided = agreement_of(own, truth, pairs, seed=material.seed)
+            right, decided = agreement_of(own, truth, pairs)
             row[f"{name}_right"], row[f"{name}_pairs"] = (right if decided else None), decided
             hit = np.where(own == 0.5, 0.5, (own > 0.5) == (truth > 0.5))
             used = ~np.isnan(own) & ~np.isnan(truth) & (truth != 0.5)

@@ -120,9 +120,7 @@ class SocialContent(Study):
         material: Material,
     ) -> dict[str, Cell]:
         own, people = labels[name], labels[self.reference]
-        found, pairs = agreement_of(
-            own.preference, people.preference, material.pairs, seed=material.seed
-        )
+        found, pairs = agreement_of(own.preference, people.preference, material.pairs)
         known = own.known
         row: dict[str, Cell] = {
             "signal": name,

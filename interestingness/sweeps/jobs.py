@@ -145,7 +145,10 @@ class SweepJob:
         self.status, self.error = status, error
         if (registry.read(self.folder) or {}).get("status") in {None, "running"}:
             with contextlib.suppress(OSError):  # the sweep's table has it
-                registry.fail(self.folder, error)
+                if status is SweepStatus.INTERRUPTED:
+                    registry.stop(self.folder)
+                else:
+                    registry.fail(self.folder, error)
 
 
 def run(

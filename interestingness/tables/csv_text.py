@@ -1,7 +1,7 @@
 """Read CSV as people save it: find its encoding and separator, and read the cells as text.
 
-Comma, semicolon or tab; UTF-8 with or without a byte-order mark, or UTF-16 with one; gzip; a
-spreadsheet's ``sep=;`` above the column names. pyarrow reads the cells; Python's csv module reads
+Comma, semicolon or tab; UTF-8 or UTF-16, with or without a byte-order mark; gzip; a spreadsheet's
+``sep=;`` above the column names. pyarrow reads the cells; Python's csv module reads
 files that pyarrow rejects or might read differently, and finds the line or cell that is wrong.
 """
 
@@ -24,7 +24,7 @@ from interestingness.errors import DataError
 LONGEST_CELL = 64 * 2**20
 """Characters; Python's own limit of 131,072 is less than ten thousand tags."""
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
-UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _BLOCK = 16 * 2**20
 _BEFORE = re.compile(rb"(?:\xef\xbb\xbf)?(?P<blank>[\r\n]*)(?P<note>sep=([,;\t])(?:\r\n|\n|\r))?")
 _NEWLINE = re.compile(rb"\r\n|\r|\n")
@@ -196,14 +196,38 @@ def _decoded(path: Path, data: bytes, dialect: Dialect) -> str:
         ) from None
 
 
-def from_utf16(path: Path, data: bytes) -> bytes:
-    """Convert UTF-16 text that begins with a byte-order mark to UTF-8.
+def utf16_of(start: bytes) -> str | None:
+    """Return the codec if text is UTF-16, by its byte-order mark or by its zero bytes; else None.
+
+    In UTF-16, every second byte of Latin letters and separators is zero; a line of column names
+    holds little else.
+
+    Args:
+        start: the first bytes of a file, some hundred.
+    """
+    if start[:2] in _UTF16:
+        return "utf-16"
+    head = start[:200]
+    even, odd = head[::2], head[1::2]
+    if len(head) > 5 and min(even.count(0), odd.count(0)) == 0:
+        if odd.count(0) > 0.7 * len(odd):
+            return "utf-16-le"
+        if even.count(0) > 0.7 * len(even):
+            return "utf-16-be"
+    return None
+
+
+def as_utf8(path: Path, data: bytes) -> bytes:
+    """Convert text to UTF-8 if it is UTF-16.
 
     Raises:
-        DataError: if it is not UTF-16.
+        DataError: if it is damaged UTF-16.
     """
+    codec = utf16_of(data[:200])
+    if codec is None:
+        return data
     try:
-        return data.decode("utf-16").encode()
+        return data.decode(codec).encode()
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path}: UTF-16 text that cannot be read ({error.reason})",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -19,64 +19,51 @@ import pyarrow as pa
 
 from interestingness.errors import DataError
 from interestingness.tables.image_names import SUFFIXES
-from interestingness.tables.user_tables import TextTable, existing_file, read_user_table
+from interestingness.tables.user_tables import TextTable
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the name of an uploaded file."""
 _COLUMNS = ("left", "right", "choice", "first", "rater", "reason", "time", "provenance")
 
 
-def read_vote_table(
-    path: str | Path,
-    mapping: Mapping[str, str] | None = None,
-    *,
-    columns_option: str | None = None,
-) -> TextTable:
-    """Read a table of votes: CSV or Parquet, or Label Studio's JSON export.
-
-    Args:
-        path: the file.
-        mapping: ``dataset.columns``; for Label Studio, ``left`` and ``right`` name the keys of a
-            task's data.
-        columns_option: option that says which column is which, for messages.
+def label_studio_tasks(path: Path) -> list[Mapping[str, Any]] | None:
+    """Return the tasks of a JSON export; None for other JSON, which may be records.
 
     Raises:
-        DataError: what ``read_user_table`` and ``read_label_studio`` raise.
+        DataError: for a list of tasks without annotations.
     """
-    path = existing_file(path)
-    with path.open("rb") as stream:
-        start = stream.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    if start in (b"[", b"{"):
-        return read_label_studio(path, mapping or {})
-    return read_user_table(path, columns_option=columns_option)
+    try:
+        tasks = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (UnicodeDecodeError, ValueError):
+        return None  # it may be an object in each line
+    if not isinstance(tasks, list) or not tasks:
+        return None
+    if not all(isinstance(t, dict) and isinstance(t.get("data"), dict) for t in tasks):
+        return None
+    if any(_annotations(task) is None for task in tasks):
+        raise DataError(
+            f"{path}: JSON with tasks of Label Studio, but no list of annotations in each",
+            expected="the JSON export of Label Studio",
+            todo="export the project again, as JSON",
+        )
+    return tasks
 
 
-def read_label_studio(path: Path, mapping: Mapping[str, str]) -> TextTable:
+def votes_of_tasks(
+    path: Path, tasks: Sequence[Mapping[str, Any]], mapping: Mapping[str, str | None]
+) -> TextTable:
     """Return a row per annotation of each task; cancelled and empty ones have no choice.
 
     The left image counts as shown first, because people read from the left.
 
+    Args:
+        path: the file, for messages.
+        tasks: from ``label_studio_tasks``.
+        mapping: ``dataset.columns``; ``left`` and ``right`` name the keys of a task's data.
+
     Raises:
-        DataError: no JSON, another kind of export, no pairwise result, or a task whose two images
-            cannot be determined.
+        DataError: no pairwise result, or a task whose two images cannot be determined.
     """
-    try:
-        tasks = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, ValueError) as error:
-        raise DataError(
-            f"{path}: not JSON ({error})",
-            expected="the JSON export of Label Studio",
-            todo="export the project again, as JSON",
-        ) from None
-    if not isinstance(tasks, list) or not all(
-        isinstance(t, dict) and isinstance(t.get("data"), dict) and _annotations(t) is not None
-        for t in tasks
-    ):
-        raise DataError(
-            f"{path}: JSON, but no list of tasks with data and annotations",
-            expected="the JSON export of Label Studio (not JSON-MIN)",
-            todo="export the project again, as JSON",
-        )
     rows = [row for task in tasks for row in _rows(path, task, mapping)]
     if not any(row["choice"] for row in rows):
         kinds = Counter(r.get("type") for t in tasks for a in _annotations(t) or [] for r in _of(a))
@@ -86,7 +73,7 @@ def read_label_studio(path: Path, mapping: Mapping[str, str]) -> TextTable:
             expected="annotations made with <Pairwise name=… toName=…/>",
             todo="name the export of a project with pairwise comparisons",
         )
-    names = {column: mapping.get(column, column) for column in _COLUMNS}
+    names = {column: mapping.get(column) or column for column in _COLUMNS}
     columns = {
         names[column]: pa.array([row[column] for row in rows], pa.string()) for column in _COLUMNS
     }
@@ -107,7 +94,7 @@ def _of(annotation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _rows(
-    path: Path, task: Mapping[str, Any], mapping: Mapping[str, str]
+    path: Path, task: Mapping[str, Any], mapping: Mapping[str, str | None]
 ) -> Iterator[dict[str, str | None]]:
     left, right = _images(path, task, mapping)
     for annotation in _annotations(task) or []:
@@ -147,10 +134,12 @@ def _rater(who: object) -> str | None:
     return None if who is None else str(who)
 
 
-def _images(path: Path, task: Mapping[str, Any], mapping: Mapping[str, str]) -> tuple[str, str]:
+def _images(
+    path: Path, task: Mapping[str, Any], mapping: Mapping[str, str | None]
+) -> tuple[str, str]:
     """Return the left and the right image of a task."""
     data = task["data"]
-    keys = [mapping.get(side, side) for side in ("left", "right")]
+    keys = [mapping.get(side) or side for side in ("left", "right")]
     if not all(key in data for key in keys):
         keys = sorted(key for key, value in data.items() if _is_image(value))
     if len(keys) != 2 or not all(isinstance(data.get(key), str) for key in keys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +12,29 @@ import pyarrow.compute as pc
 from interestingness.errors import DataError
 from interestingness.schema import Array
 from interestingness.tables.image_names import COLUMNS, ImageNames, rows_of
+from interestingness.tables.number_cells import as_numbers, no_number
 from interestingness.tables.tables import Tables
-from interestingness.tables.user_tables import TextTable, as_numbers, read_user_table
+from interestingness.tables.user_tables import TextTable, read_user_table
+
+log = logging.getLogger(__name__)
 
 
-def read_scores(path: Path, column: str, tables: Tables) -> tuple[Array, dict[str, int]]:
+def read_scores(
+    path: Path,
+    column: str,
+    tables: Tables,
+    *,
+    decimal: str | None = None,
+    decimal_option: str | None = None,
+) -> tuple[Array, dict[str, int]]:
     """Read scores of the data set's images from a file ``image,<column>``.
 
     Args:
         path: any table that ``read_user_table`` reads; images are named as ``ImageNames`` has it.
         column: which column holds the score; empty cells are NaN, true and false are 1 and 0.
         tables: whose images are meant.
+        decimal: the decimal sign, where the user has said it.
+        decimal_option: option that says it, for messages.
 
     Returns:
         One score per image of ``tables.image_ids``, NaN where the file has none, shape (images,);
@@ -32,7 +45,9 @@ def read_scores(path: Path, column: str, tables: Tables) -> tuple[Array, dict[st
             listed), a cell that is not a finite number, an image twice, or no image of the data set
             in the file.
     """
-    table = read_user_table(path)
+    table = read_user_table(path, decimal=decimal, decimal_option=decimal_option)
+    for note in table.notes:
+        log.warning("%s: %s", path, note)
     image, scored = table.find("image", COLUMNS, {}), table.find("score", (column,), {})
     if image is None or scored is None or scored == image:
         wanted = f"columns image and {column}" if image is None else f"a column {column!r}"
@@ -71,13 +86,8 @@ def _finite(table: TextTable, name: str) -> Array:
     words = pc.utf8_lower(column)
     if pc.all(pc.is_in(words, value_set=pa.array(["true", "false", None]))).as_py():
         column = words.cast(pa.bool_()).cast(pa.int8()).cast(pa.string())
-    read = as_numbers(column, decimal_comma=table.decimal_comma)
+    read = as_numbers(column, decimal_comma=table.decimal_comma, decimal=table.decimal)
     if read.strange.any():
-        first = table.columns[name][int(np.argmax(read.strange))].as_py()
-        raise DataError(
-            f"{table.path}: column {name!r} holds {int(read.strange.sum())} cells that are not "
-            f"finite numbers, the first {first!r} ({table.lines(read.strange)})",
-            expected="numbers, or empty cells",
-            todo="correct the cells, or choose another column",
-        )
+        todo = "correct the cells, or choose another column"
+        raise no_number(table, name, read, read.strange, todo=todo)
     return read.values

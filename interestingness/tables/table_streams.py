@@ -15,8 +15,9 @@ import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from interestingness.errors import DataError
-from interestingness.tables.csv_text import UTF16, Dialect, first_row, sniff
-from interestingness.tables.user_tables import GZIP, MISSING, as_numbers, existing_file
+from interestingness.tables.csv_text import Dialect, first_row, sniff, utf16_of
+from interestingness.tables.number_cells import as_numbers
+from interestingness.tables.user_tables import GZIP, MISSING, existing_file
 
 CHUNK = 4 << 20
 """Bytes read at a time."""
@@ -155,6 +156,6 @@ def _opened(path: Path) -> pa.NativeFile:
         packed = stream.read(2) == GZIP
     compression = "gzip" if packed else None
     with pa.input_stream(path, compression=compression) as stream:
-        wide = stream.read(2) in UTF16
+        codec = utf16_of(stream.read(200))
     stream = pa.input_stream(path, compression=compression)
-    return pa.transcoding_input_stream(stream, "utf-16", "utf-8") if wide else stream
+    return pa.transcoding_input_stream(stream, codec, "utf-8") if codec else stream

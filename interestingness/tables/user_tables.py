@@ -1,7 +1,7 @@
-"""Read users' tables: CSV from a spreadsheet, gzip'd CSV, Parquet.
+"""Read users' tables: CSV from a spreadsheet, Parquet, JSON records; gzip'd or not.
 
-Everything is read as text first, numbers come later: an image called ``007`` must not become 7, and
-whether ``4,5`` is a number depends on the file's separator.
+Everything is read as text first, numbers come later (``number_cells``): an image called ``007``
+must not become 7, and whether ``4,5`` is a number depends on the file's separator.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import io
 import os
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,13 +22,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from interestingness.errors import DataError
-from interestingness.tables.csv_text import UTF16, Dialect, from_utf16, lines_of, read_cells, sniff
+from interestingness.tables.csv_text import Dialect, as_utf8, lines_of, read_cells, sniff
+from interestingness.tables.json_records import begins_json, read_records
 
 GZIP, PARQUET = b"\x1f\x8b", b"PAR1"
 MISSING = ("", "na", "n/a", "nan", "null", "none", "-")
-NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-DECIMAL_COMMA = r"^[+-]?[0-9]+,[0-9]+$"
-THOUSANDS_COMMA = r"^[+-]?[0-9]{1,3}(,[0-9]{3})+$"
+"""Cells that mark a missing value, in lower case."""
+_IMPORT_ID = '{"ImportId":'
+"""How the cells of Qualtrics' third line begin; the second holds the texts of the questions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,10 @@ class TextTable:
             only, since a large file is read again for it.
         decimal_comma: whether the separator leaves the comma free to be a decimal sign.
         columns_option: option that says which column is which, where the command has one.
+        decimal: the decimal sign, where the user has said it.
+        decimal_option: option that says it, where the command has one.
+        left_out: what the columns hold that are no text or numbers, by name.
+        notes: remarks for the user on how the file was read, one sentence each.
     """
 
     path: Path
@@ -49,6 +54,10 @@ class TextTable:
     locate: Callable[[], NDArray[np.int64]]
     decimal_comma: bool = False
     columns_option: str | None = None
+    decimal: str | None = None
+    decimal_option: str | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def line(self) -> NDArray[np.int64]:
@@ -65,23 +74,36 @@ class TextTable:
         """Return one column as a list."""
         return self.columns[name].to_pylist()
 
+    def known(self, name: str) -> pa.Array:
+        """Return one column, None also where a cell marks a missing value (``NA``)."""
+        cells = self.columns[name]
+        words = [c for c in pc.unique(cells).to_pylist() if c and c.casefold() in MISSING]
+        if not words:
+            return cells
+        return pc.if_else(pc.is_in(cells, value_set=pa.array(words, pa.string())), None, cells)
+
     def take(self, rows: NDArray[np.int64]) -> TextTable:
         """Select rows."""
         columns = {name: cells.take(pa.array(rows)) for name, cells in self.columns.items()}
         return replace(self, columns=columns, locate=lambda: self.line[rows])
 
-    def find(self, meaning: str, aliases: Sequence[str], mapping: Mapping[str, str]) -> str | None:
+    def find(
+        self, meaning: str, aliases: Sequence[str], mapping: Mapping[str, str | None]
+    ) -> str | None:
         """Return the name of the column that holds ``meaning``, or None.
 
         Args:
             meaning: our name of the column.
             aliases: names under which we look for it, best first.
-            mapping: the user's ``dataset.columns``; what it names is taken where this file has it.
+            mapping: the user's ``dataset.columns``; what it names is taken where this file has it,
+                and None says that there is no such column.
 
         Returns:
             A column name as the file spells it; letter case is ignored unless it is ambiguous.
         """
-        wanted = mapping.get(meaning)
+        wanted = mapping.get(meaning, "")
+        if wanted is None:
+            return None
         for name in (*([wanted] if wanted else []), *aliases):
             if name in self.columns:
                 return name
@@ -90,7 +112,7 @@ class TextTable:
                 return same[0]
         return None
 
-    def need(self, meaning: str, aliases: Sequence[str], mapping: Mapping[str, str]) -> str:
+    def need(self, meaning: str, aliases: Sequence[str], mapping: Mapping[str, str | None]) -> str:
         """Like ``find``.
 
         Raises:
@@ -101,6 +123,8 @@ class TextTable:
             return name
         asked = f" (and none is called {mapping[meaning]!r})" if mapping.get(meaning) else ""
         found = ", ".join(repr(column) for column in self.columns)
+        if self.left_out:
+            found += f" (left out: {self.left_out_sentence()})"
         option = self.columns_option
         raise DataError(
             f"{self.path}: no column {aliases[0]!r}{asked}; found {found}" + self._hint(),
@@ -108,6 +132,10 @@ class TextTable:
             todo="rename the column"
             + (f", or say which one it is: {option}.{meaning}=…" if option else ""),
         )
+
+    def left_out_sentence(self) -> str:
+        """Return the columns that were left out, for messages: ``'pixels' holds bytes``."""
+        return ", ".join(f"{name!r} holds {what}" for name, what in self.left_out.items())
 
     def lines(self, rows: NDArray[np.bool_] | Sequence[int], most: int = 3) -> str:
         """Return the lines of some rows in the file, for messages: ``line 2, 7, 9, …``."""
@@ -156,31 +184,46 @@ def existing_file(path: str | Path) -> Path:
 
 
 def read_user_table(
-    path: str | Path, *, names: Sequence[str] | None = None, columns_option: str | None = None
+    path: str | Path,
+    *,
+    names: Sequence[str] | None = None,
+    columns_option: str | None = None,
+    decimal: str | None = None,
+    decimal_option: str | None = None,
 ) -> TextTable:
-    """Read CSV (comma, semicolon or tab; UTF-8 or UTF-16; gzip) or Parquet.
+    """Read CSV (comma, semicolon or tab; UTF-8 or UTF-16; gzip), Parquet, or JSON records.
 
-    Columns without a name (an exported index) and rows without any value are left out.
+    Columns without a name (an exported index), columns of lists or bytes, rows without any value,
+    and Qualtrics' second and third line are left out.
 
     Args:
         path: the file; its type is detected from its bytes, not from its name.
         names: of the first columns, where a CSV file has no header; further columns are left
             out.
         columns_option: option that says which column is which, for messages.
+        decimal: the decimal sign of its numbers, where the user has said it.
+        decimal_option: option that says it, for messages.
 
     Raises:
         DataError: if the file is absent, empty, of another kind or encoding, or has uneven rows.
     """
     path = existing_file(path)
     data = _whole(path)
-    table = _read_parquet(path, data) if data[:4] == PARQUET else _read_csv(path, data, names)
+    if data[:4] == PARQUET:
+        table = _read_parquet(path, data)
+    elif names is None and begins_json(data):
+        table = _read_json(path, data)
+    else:
+        table = _read_csv(path, data, names)
     if len(table) == 0:
         raise DataError(
             f"{path}: column names ({', '.join(table.columns)}) but no rows",
             expected="at least one row below the column names",
             todo="name the right file",
         )
-    return replace(table, columns_option=columns_option)
+    return replace(
+        table, columns_option=columns_option, decimal=decimal, decimal_option=decimal_option
+    )
 
 
 def _whole(path: Path) -> bytes:
@@ -191,7 +234,7 @@ def _whole(path: Path) -> bytes:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
             raise damaged_gzip(path, error) from None
-    return from_utf16(path, data) if data[:2] in UTF16 else data
+    return as_utf8(path, data)
 
 
 def damaged_gzip(path: Path, error: Exception) -> DataError:
@@ -218,6 +261,8 @@ def _read_csv(path: Path, data: bytes, names: Sequence[str] | None) -> TextTable
     names = [*names, *[""] * (len(columns) - len(names))]
     stripped = [_stripped(column[begin:]) for column in columns]
     filled = _has_a_cell(stripped)
+    questions = _lines_of_questions(stripped)
+    filled[:questions] = False
     if not filled.all():
         stripped = [column.filter(pa.array(filled)) for column in stripped]
 
@@ -225,7 +270,17 @@ def _read_csv(path: Path, data: bytes, names: Sequence[str] | None) -> TextTable
         found = lines_of(path, _whole(path), dialect) if lines is None else lines
         return found[-len(stripped[0]) :]  # an empty first row is not counted
 
-    return _named(path, names, stripped, locate, dialect)
+    table = _named(path, names, stripped, locate, dialect)
+    note = f"Qualtrics' {questions} lines of questions and import ids are left out."
+    return replace(table, notes=(note,)) if questions else table
+
+
+def _lines_of_questions(columns: Sequence[pa.Array]) -> int:
+    """Return how many rows at the top are Qualtrics' texts of questions and import ids."""
+    for row in range(min(2, len(columns[0]))):
+        if any((column[row].as_py() or "").startswith(_IMPORT_ID) for column in columns):
+            return row + 1
+    return 0
 
 
 def _has_a_cell(columns: Sequence[pa.Array]) -> NDArray[np.bool_]:
@@ -279,17 +334,49 @@ def _read_parquet(path: Path, data: bytes) -> TextTable:
             expected="a whole Parquet file",
             todo="write the file again",
         ) from None
-    columns = {}
+    columns, left_out = {}, {}
     for name in table.column_names:
         # pandas writes its index under this name.
-        if not name.startswith("__index_level_"):
-            columns[name] = _stripped(_as_text(path, name, table[name].combine_chunks()))
+        if name.startswith("__index_level_"):
+            continue
+        text = _as_text(table[name].combine_chunks())
+        if text is None:
+            left_out[name] = str(table[name].type)
+        else:
+            columns[name] = _stripped(text)
     # Parquet has no lines; rows are counted as if a header preceded them.
     lines = np.arange(table.num_rows, dtype=np.int64) + 2
-    return _named(path, list(columns), list(columns.values()), lambda: lines)
+    if not columns:
+        raise _only_others(path, left_out)
+    read = _named(path, list(columns), list(columns.values()), lambda: lines)
+    return _without(read, left_out)
 
 
-def _as_text(path: Path, name: str, column: pa.Array) -> pa.Array:
+def _read_json(path: Path, data: bytes) -> TextTable:
+    columns, lines, left_out = read_records(path, data)
+    if not columns:
+        raise _only_others(path, left_out)
+    read = _named(path, list(columns), [_stripped(c) for c in columns.values()], lambda: lines)
+    return _without(read, left_out)
+
+
+def _without(table: TextTable, left_out: Mapping[str, str]) -> TextTable:
+    table = replace(table, left_out=left_out)
+    note = f"columns left out: {table.left_out_sentence()}."
+    return replace(table, notes=(note,)) if left_out else table
+
+
+def _only_others(path: Path, left_out: Mapping[str, str]) -> DataError:
+    held = ", ".join(f"{name!r} holds {what}" for name, what in left_out.items())
+    return DataError(
+        f"{path}: no column of text or numbers" + (f": {held}" if held else ""),
+        expected="columns of text or numbers",
+        todo="write them as text, or name the right file",
+    )
+
+
+def _as_text(column: pa.Array) -> pa.Array | None:
+    """Return a column as text; None if it holds lists, bytes or the like."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_floating(column.type):
@@ -297,76 +384,9 @@ def _as_text(path: Path, name: str, column: pa.Array) -> pa.Array:
     try:
         return column.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise DataError(
-            f"{path}: column {name!r} holds {column.type}",
-            expected="columns of text or numbers",
-            todo="remove the column, or write it as text",
-        ) from None
+        return None
 
 
 def _stripped(column: pa.Array) -> pa.Array:
     column = pc.utf8_trim_whitespace(column)
     return pc.if_else(pc.equal(column, ""), None, column)
-
-
-@dataclass(frozen=True, eq=False)
-class Numbers:
-    """A column read as numbers.
-
-    Attributes:
-        values: NaN where a cell is empty or marks a missing value, shape (rows,).
-        strange: cells that are neither a number nor missing, shape (rows,).
-        missing: empty cells and words such as ``NA``, shape (rows,).
-    """
-
-    values: NDArray[np.float64]
-    strange: NDArray[np.bool_]
-    missing: NDArray[np.bool_]
-
-
-def numbers(table: TextTable, name: str) -> Numbers:
-    """Read one column as numbers; see ``as_numbers``."""
-    return as_numbers(table.columns[name], decimal_comma=table.decimal_comma)
-
-
-def as_numbers(column: pa.Array, *, decimal_comma: bool = False) -> Numbers:
-    """Read cells as numbers and mark those that are not.
-
-    In a file separated by semicolons or tabs ``4,5`` is four and a half, unless every such cell
-    looks like thousands (``1,250``): that is ambiguous, and the cells count as strange.
-
-    Args:
-        column: stripped text, None where a cell is empty, shape (rows,).
-        decimal_comma: whether a comma may be a decimal sign.
-    """
-    missing = column.is_null().to_numpy(zero_copy_only=False)
-    values = _plain_numbers(column)
-    if values is not None:
-        return Numbers(values, np.zeros(len(column), dtype=bool), missing)
-    words = pc.is_in(pc.utf8_lower(column), value_set=pa.array(MISSING))
-    missing = missing | words.to_numpy(zero_copy_only=False)
-    if decimal_comma:
-        comma = _matches(column, DECIMAL_COMMA)
-        if comma.any() and not (comma <= _matches(column, THOUSANDS_COMMA)).all():
-            replaced = pc.replace_substring(column, ",", ".")
-            column = pc.if_else(pa.array(comma), replaced, column)
-    good = _matches(column, NUMBER)
-    values = np.full(len(column), np.nan)
-    values[good] = column.filter(pa.array(good)).cast(pa.float64()).to_numpy()
-    good &= ~np.isinf(values)  # 1e999
-    return Numbers(values, ~good & ~missing, missing)
-
-
-def _plain_numbers(column: pa.Array) -> NDArray[np.float64] | None:
-    """Convert all cells at once if each is a finite number or empty; else return None."""
-    try:
-        read = column.cast(pa.float64())
-    except pa.ArrowInvalid:
-        return None
-    values: NDArray[np.float64] = read.to_numpy(zero_copy_only=False).astype(np.float64)
-    return values if np.isfinite(values).sum() == len(column) - column.null_count else None
-
-
-def _matches(column: pa.Array, pattern: str) -> NDArray[np.bool_]:
-    found = pc.fill_null(pc.match_substring_regex(column, pattern), False)
-    return found.to_numpy(zero_copy_only=False)

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import open_dict
 
 from interestingness.assembly.checks import check, plain
-from interestingness.assembly.model_keys import added_options, unread_options
+from interestingness.assembly.model_keys import added_options, shows_config, unread_options
 from interestingness.cli import conf_folder
 from interestingness.errors import ConfigError
 
@@ -88,6 +89,24 @@ def test_a_checkpoint_has_a_model_of_its_own(word: str) -> None:
 def test_commands_without_a_model() -> None:
     with pytest.raises(ConfigError, match="no option 'nonsense'; there are backbone"):
         typed("scorer=aesthetic", "+model.nonsense=1", door="score")
+
+
+@pytest.mark.parametrize(
+    ("config", "command"),
+    [
+        ("annotate", "interestingness annotate"),
+        ("score", "interestingness score"),
+        ("evaluate", "python evaluate.py"),
+        ("train", "python train.py"),
+    ],
+)
+def test_the_advice_names_the_command_that_runs(config: str, command: str) -> None:
+    with initialize_config_dir(str(conf_folder().resolve()), version_base="1.3"):
+        cfg = compose("annotate", return_hydra_config=True)
+    with open_dict(cfg):
+        cfg.hydra.job.config_name = config
+    HydraConfig.instance().set_config(cfg)
+    assert shows_config() == f"{command} --cfg job"
 
 
 OWN = {"head": {"_target_": "x"}, "width": 3, "more": {"a": 1, "b": 2}}

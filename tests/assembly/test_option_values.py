@@ -19,17 +19,23 @@ FUSION, FINE = "model=tag_fusion", "model=finetuned_clip"
 L2_VALUES = ("maybe", "-1", "nan", "inf", "true", "null", "[1]")
 
 WRONG = [
-    *(([], f"optimizer.lr={v}") for v in ("abc", "null", "[1]")),
+    *(([], f"optimizer.lr={v}") for v in ("abc", "null", "[1]", "-1", "0", "nan", "inf")),
+    ([], "+optimizer.weight_decay=-3"),
     (["optimizer=lbfgs"], "optimizer.max_iter=x"),
     (["scheduler=warmup_cosine"], "scheduler.floor=inf"),
     *(([], f"data.workers={v}") for v in ("abc", "-1", "null", "true")),
     *(([], f"data.batch_size={v}") for v in ("0", "abc", "1.5")),
     (["data=shards"], "data.copy=3"),
-    *(([], f"trainer.max_epochs={v}") for v in ("x", "1.5")),
+    *(([], f"trainer.max_epochs={v}") for v in ("x", "1.5", "0", "-3")),
+    *(([], f"trainer.accumulate_grad_batches={v}") for v in ("0", "1.5")),
+    *(([], f"trainer.gradient_clip_val={v}") for v in ("0", "-1")),
     *(([], f"trainer.{o}") for o in ("precision=17", "gradient_clip_val=abc")),
     (["trainer=ddp"], "trainer.strategy.timeout_s=x"),
-    *(([], f"split.train={v}") for v in ("abc", "true", "nan")),
-    *((["loss=margin"], f"loss.margin={v}") for v in ("abc", "nan", "inf", "null")),
+    *(([], f"split.train={v}") for v in ("abc", "true", "nan", "2", "-0.1")),
+    *(([], f"split.test={v}") for v in ("2", "null")),
+    *(([], f"{group}.seed=-1") for group in ("split", "dataset")),
+    *((["loss=margin"], f"loss.margin={v}") for v in ("abc", "nan", "inf", "null", "0")),
+    (["loss=soft_labels"], "loss.prior_votes=-1"),
     ([], "dataset.images=many"),
     ([], "label_source.raters=ann"),
     ([], "label_source.raters=[ann,null]"),
@@ -85,7 +91,53 @@ def test_a_wrong_value_is_one_error_that_names_it(options: list[str], wrong: str
         checked(*options, wrong)
     head, *problems = raised.value.found.splitlines()
     assert head.startswith("1 ") and len(problems) == 1
-    assert problems[0].strip().startswith(f"{wrong}: expected ")
+    assert problems[0].strip().startswith(f"{wrong.removeprefix('+')}: expected ")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        *((f"optimizer.lr={v}", "a positive number") for v in ("-1", "nan", "abc", "[1]")),
+        ("trainer.max_epochs=-3", "an integer, 1 or more or -1 or null"),
+        ("data.batch_size=9.5", "an integer, 1 or more"),
+        ("split.test=2", "a number from 0 to 1"),
+        ("data.workers=many", "auto or an integer, 0 or more"),
+    ],
+)
+def test_what_is_expected_is_said_without_names_of_types(wrong: str, expected: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        checked(wrong)
+    assert raised.value.found.splitlines()[1].strip() == f"{wrong}: expected {expected}"
+
+
+@pytest.mark.parametrize(
+    ("given", "test"),
+    [
+        ([], 0.5),
+        (["split.train=0.9"], 0.1),
+        (["split.train=0.6", "split.validation=0.1"], 0.3),
+        (["split=half_by_pair", "split.train=0.25"], 0.75),
+        (["split=lafin_64_16_20"], 0.2),
+        (["split=by_group", "split.column=place"], 0.4),
+        (["split=by_time", "split.column=when", "split.train=1"], 0.0),
+        (["split.train=0.9", "split.test=0.1"], 0.1),
+    ],
+)
+def test_what_neither_trains_nor_validates_tests(given: list[str], test: float) -> None:
+    with initialize_config_dir(str(conf_folder().resolve()), version_base="1.3"):
+        cfg = compose("train", given)
+    assert cfg.split.test == test
+    checked(*given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [["split.test=0.2"], ["split.train=0.9", "split.validation=0.2"], ["split.validation=0.7"]],
+)
+def test_shares_that_do_not_sum_to_1_are_refused(given: list[str]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        checked(*given)
+    assert "split.train=" in raised.value.found and raised.value.found.startswith("1 ")
 
 
 def test_wrong_values_of_studies_and_of_commands() -> None:

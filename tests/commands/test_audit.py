@@ -102,3 +102,65 @@ def test_no_torch_and_no_hydra_are_imported(votes: Path, tmp_path: Path) -> None
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.rstrip().endswith("[]")
+
+
+OTHER = """Image A,Image B,Best,Who,time,practice
+a,b,Left one,ann,1523.5,no
+b,c,Right one,bob,844.1,no
+c,d,Left one,bob,911,no
+b,a,Right one,cy,700,yes
+b,,Left one,cy,700,no
+"""
+
+
+@pytest.mark.parametrize("prefix", ["", "dataset.", "--"])
+def test_columns_and_choices_as_training_takes_them(
+    prefix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "v.csv"
+    path.write_text(OTHER)
+    words = [
+        "columns.choice=Best",
+        "columns.rater=Who",
+        "columns.time=null",
+        "choices.leftone=left",
+    ]
+    words += ["choices.RightOne=right"]
+    dashes = [f"--{word.replace('.', '=', 1)}" for word in words]
+    typed = dashes if prefix == "--" else [prefix + word for word in words]
+    out = ["--out", str(tmp_path / "out"), "on_missing=skip"]
+    cli.main(["audit", str(path), *typed, *out])
+    raters = pq.read_table(tmp_path / "out" / "raters.parquet")["rater"].to_pylist()
+    assert set(raters) == {"ann", "bob"}
+    printed = capsys.readouterr().out
+    assert "3 usable of 3" in printed
+    for said in ("'Image A'", "1 practice", "1 with one image only"):
+        assert f"{said}" in printed
+    assert "not used" not in printed.replace("columns not used: practice", "")
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [
+        ("foo=1", ""),
+        ("colums.rater=who", "--columns"),
+        ("questoin=x", "--question"),
+        ("out.x=1", ""),
+    ],
+)
+def test_a_misspelt_option_is_named(
+    word: str, near: str, votes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as error:
+        cli.main(["audit", str(votes), word])
+    said = capsys.readouterr().err
+    assert error.value.code == 2 and word in said and near in said and "--on-missing" in said
+
+
+def test_a_file_with_an_equals_sign_is_a_file(
+    votes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    votes.rename("round=1.csv")
+    cli.main(["audit", "round=1.csv", "out=o"])
+    assert Path("o/page.html").is_file()

@@ -10,7 +10,9 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
+from interestingness.assembly.checks import plain
 from interestingness.data import splits
 from interestingness.data.leaks import leak_report
 from interestingness.data.splits import (
@@ -279,12 +281,13 @@ def test_every_option_of_the_config_binds(repository: Path) -> None:
     column = {"by_group": "owner", "by_time": "taken"}
     found = []
     for path in sorted((repository / "conf" / "split").glob("*.yaml")):
-        node = yaml.safe_load(path.read_text())
+        read = yaml.safe_load(path.read_text())
+        rule = read["_target_"].rpartition(".")[2]
+        read |= {"column": column[rule]} if rule in column else {}
+        node = plain(OmegaConf.create({"split": read}))["split"]
         assert node.pop("_partial_") is True
         module, _, name = node.pop("_target_").rpartition(".")
         assert module == splits.__name__
-        if node.get("column") == "???":
-            node["column"] = column[name]
         split = getattr(splits, name)(pairs, images, **node)
         assert split.train.any() and split.test.any()
         found.append(path.stem)

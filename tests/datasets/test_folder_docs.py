@@ -114,7 +114,7 @@ def test_the_config_gives_every_option(repository: Path) -> None:
     for name, value in options.items():
         default = parameters[name].default
         assert default is inspect.Parameter.empty or default is None, name
-        if value is not None and name not in ("root", "columns"):
+        if value is not None and name not in ("root", "columns", "choices"):
             assert default is inspect.Parameter.empty, name
     required = {n for n, p in parameters.items() if p.default is inspect.Parameter.empty}
     assert required <= set(options)

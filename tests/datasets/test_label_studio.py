@@ -93,9 +93,10 @@ def _one_image(tasks: list[dict[str, Any]]) -> Any:
     [
         (_without_result, "no pairwise result in 6 tasks (found 14 × choices)"),
         (_one_image, "task 3 has the data 'image1', 'title'"),
-        (lambda tasks: [{"id": 1, "image1": "a", "pw": "left"}], "no list of tasks"),
-        (lambda tasks: {"tasks": tasks}, "no list of tasks"),
-        (lambda tasks: [1], "no list of tasks"),
+        (lambda tasks: [{"id": 1, "image1": "a", "pw": "left"}], "no column 'left'"),
+        (lambda tasks: {"tasks": tasks}, "no column 'left'"),
+        (lambda tasks: [1], "no list of objects"),
+        (lambda tasks: [{"data": {}}], "no list of annotations"),
         (lambda tasks: None, "not JSON"),
     ],
 )

@@ -109,7 +109,7 @@ def test_questions(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("left,right\na,b\n", "no column 'choice'"),
-        ("left,right,choice\na,a,left\n", "pair an image with itself"),
+        ("left,right,choice\na,a,left\n", "an image with itself"),
         ("left,right,choice\na,b,c\n", "cannot be understood"),
         ("left,right,choice\na,,left\n", "column 'right' is empty"),
         ("left,right,choice\n", "but no rows"),

@@ -19,6 +19,7 @@ import torch
 from interestingness.assembly.run import evaluate
 from interestingness.runs import registry
 from interestingness.runs.job import run_folder
+from interestingness.runs.processes import LOGS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -294,9 +295,11 @@ def test_all_processes_end_when_told_and_one_says_how_to_go_on(
     process.send_signal(number)
     _, said = process.communicate(timeout=LONG_S)
     assert process.returncode == status
+    assert said.count("interrupted") == 1
     assert f"interrupted; go on with resume={run}" in said
     record = registry.read(run)
-    assert record is not None and record["status"] == "failed"
+    assert record is not None and record["status"] == "stopped"
+    assert not (run / LOGS).exists()
     assert not workers(run)
 
 

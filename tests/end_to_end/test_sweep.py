@@ -113,7 +113,7 @@ def test_ctrl_c_stops_the_job_and_leaves_the_table(
     first, second = _rows(tmp_path)
     assert (first["error"], second["error"]) == ("interrupted", "never started")
     record = registry.read(next(tmp_path.glob("**/000_seed-0")))
-    assert record is not None and record["status"] == "failed"
+    assert record is not None and record["status"] == "stopped"
 
 
 def test_jobs_end_when_their_sweep_is_killed(tmp_path: Path, environment: dict[str, str]) -> None:

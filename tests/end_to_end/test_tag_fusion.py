@@ -107,8 +107,8 @@ def test_features_of_a_file_beside_tags(
     given = [f"model.features={file}", "model/backbone=none"]
     run = fused([], *given)
     assert run["status"] == "finished"
-    said = " ".join(capsys.readouterr().out.split())
-    assert f"weights features from image 3 + tags 2 (image: {file})" in said
+    said = "".join(capsys.readouterr().out.split())  # a long path is wrapped
+    assert f"weightsfeaturesfromimage3+tags2(image:{file})" in said
 
 
 def test_without_a_backbone_fusion_stays_fusion(fused: Callable[..., Any]) -> None:

@@ -12,9 +12,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from interestingness.assembly import reporting
+from interestingness.assembly import run as run_module
 from interestingness.assembly.run import evaluate, train
 from interestingness.errors import ConfigError, DataError, LabelError, WeightsError
 from interestingness.runs import registry
+from interestingness.runs.team import Launch
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*LeafSpec.*",  # Lightning 2.6 with torch 2.15 (2026-11)
@@ -90,6 +93,34 @@ def test_resuming_goes_on_as_if_never_interrupted(trained) -> None:
         assert torch.equal(value, _weights(resumed)[name]), name
         assert name.startswith("scorer.scaler") or not torch.equal(value, _weights(half)[name])
     assert _reference(whole, "human")["accuracy"] == _reference(resumed, "human")["accuracy"]
+
+
+def test_resuming_a_finished_run_says_that_nothing_is_left(trained, capsys) -> None:
+    run = trained()
+    first = _reference(run, "human")["accuracy"]
+    assert "nothing is left" not in capsys.readouterr().out
+    trained(f"resume={run}")
+    assert "nothing is left to train" in capsys.readouterr().out
+    assert _reference(run, "human")["accuracy"] == first
+    trained("trainer.max_epochs=4", f"resume={run / 'checkpoints' / 'last.ckpt'}", run="longer")
+    assert "nothing is left" not in capsys.readouterr().out
+
+
+def test_a_checkpoint_that_is_not_there_is_refused_before_data_are_read(
+    composed, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(run_module, "open_dataset", lambda *_: pytest.fail("it read data"))
+    (tmp_path / "empty").mkdir()
+    for resume in ("nowhere", str(tmp_path / "empty"), str(tmp_path / "last.ckpt")):
+        with pytest.raises(WeightsError, match="no checkpoint there"):
+            train(composed("train", f"resume={resume}"))
+
+
+def test_the_number_of_processes_is_said(trained, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(reporting, "world_of", lambda: Launch(0, 2, 0, "torchrun"))
+    run = trained()
+    assert "processes  2, which share every batch" in capsys.readouterr().out
+    assert "2, which share every batch" in (run / "page.html").read_text()
 
 
 def test_resuming_a_run_of_another_config_is_refused(trained) -> None:

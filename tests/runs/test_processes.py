@@ -254,12 +254,13 @@ def test_who_failed_first(failures: dict[int, tuple[int, int]], culprit: int) ->
     assert processes._culprit(made) == culprit
 
 
-def test_ctrl_c_stops_the_processes(agent) -> None:
+def test_ctrl_c_stops_the_processes(agent, tmp_path: Path) -> None:
     body = "if process == 0: os.kill(os.getppid(), signal.SIGINT)\n"
-    body += "try: time.sleep(600)\nexcept KeyboardInterrupt: sys.exit(130)"
+    body += "try: time.sleep(600)\nexcept KeyboardInterrupt: print('told'); sys.exit(130)"
     with pytest.raises(SystemExit) as caught:
         agent(body)
     assert caught.value.code == 130
+    assert not (tmp_path / "run" / LOGS).exists()
 
 
 def test_a_config_without_a_command_line_cannot_be_run_again(monkeypatch) -> None:

@@ -71,9 +71,22 @@ def test_a_failure_keeps_its_message_even_before_the_start(tmp_path: Path) -> No
     record = registry.read(tmp_path / "one")
     assert record is not None
     assert record["status"] == "failed" and record["error"] == "no such label"
-    registry.fail(tmp_path / "two", KeyboardInterrupt())
+    registry.fail(tmp_path / "two", KeyError())
     record = registry.read(tmp_path / "two")
-    assert record is not None and record["error"] == "KeyboardInterrupt"
+    assert record is not None and record["error"] == "KeyError"
+
+
+def test_a_stopped_run_has_not_failed_and_is_not_finished(tmp_path: Path) -> None:
+    run = tmp_path / "one"
+    registry.start(run, ID, ["seed=1"])
+    registry.stop(run)
+    record = registry.read(run)
+    assert record is not None and record["finished"]
+    assert (record["status"], record["identity"], "error" in record) == ("stopped", ID, False)
+    assert registry.find_finished(tmp_path, ID) is None
+    registry.stop(tmp_path / "two")  # it was never started
+    record = registry.read(tmp_path / "two")
+    assert record is not None and record["status"] == "stopped"
 
 
 @pytest.mark.parametrize("damage", ["gone", "metrics", "record", "status", "identity", "index"])

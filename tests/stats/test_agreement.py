@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import cohen_kappa_score
 
 from interestingness.errors import LabelError
-from interestingness.stats.agreement import accuracy, agreement, cohen_kappa, consensus, correct
+from interestingness.stats.agreement import accuracy, agreement, consensus, correct, kappa
 
 margins = arrays(float, 12, elements=st.sampled_from([-2.0, -1e-300, 0.0, 0.5, 3.0]))
 preferences = arrays(float, 12, elements=st.sampled_from([0.0, 0.3, 0.5, 0.8, 1.0, np.nan]))
@@ -27,7 +27,7 @@ def test_accuracy_counts_by_hand():
 def test_accuracy_without_a_decided_pair_is_nan(preference):
     assert np.isnan(accuracy(np.ones(len(preference)), preference))
     assert np.isnan(agreement(np.ones(len(preference)), preference))
-    assert np.isnan(cohen_kappa(np.ones(len(preference)), preference))
+    assert np.isnan(kappa(np.ones(len(preference)), preference))
 
 
 def test_a_model_that_diverged_has_no_accuracy():
@@ -73,11 +73,16 @@ def test_agreement_leaves_out_ties_and_gaps_of_either_side():
     assert agreement(p, q) == pytest.approx(2 / 3)
 
 
-def test_kappa_is_that_of_scikit_learn():
+def test_kappa_is_that_of_scikit_learn_for_pairs_in_both_orders():
     rng = np.random.default_rng(0)
-    p, q = rng.integers(0, 2, 50), rng.integers(0, 2, 50)
-    assert cohen_kappa(p, q) == pytest.approx(cohen_kappa_score(p, q))
-    assert np.isnan(cohen_kappa([1.0, 1.0], [1.0, 1.0]))
+    p, q = (rng.random((2, 50)) < 0.8).astype(float)
+    both = [np.concatenate([one, 1 - one]) for one in (p, q)]
+    assert kappa(p, q) == pytest.approx(cohen_kappa_score(*both))
+
+
+@pytest.mark.parametrize("p", [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0], [1.0, 0.0, 1.0]])
+def test_two_of_one_mind_have_kappa_one_whichever_sides_they_chose(p):
+    assert kappa(p, p) == 1 and kappa(p, 1 - np.array(p)) == -1
 
 
 def test_consensus_is_the_share_on_the_majority_side():

@@ -51,6 +51,24 @@ def test_it_is_about_as_wide_as_resampling() -> None:
     assert quick.high - quick.low == pytest.approx(slow.high - slow.low, rel=0.2)
 
 
+def test_all_right_is_worth_at_most_the_disjoint_pairs() -> None:
+    left, right = np.triu_indices(8, 1)  # 28 pairs of 8 images, 4 of them disjoint
+    found = quick_share(np.ones(28), left, right)
+    alone = quick_share(np.ones(4), np.arange(4), np.arange(4) + 4)
+    assert found == alone and found.high == pytest.approx(1)
+
+
+def test_names_of_images_and_the_order_of_pairs_do_not_matter() -> None:
+    rng = np.random.default_rng(8)
+    left, right = np.triu_indices(9, 1)
+    hits, weight = rng.random(36), rng.integers(1, 4, 36)
+    one = quick_share(hits, left, right, weight=weight)
+    name, row = rng.permutation(9), rng.permutation(36)
+    other = quick_share(hits[row], name[right[row]], name[left[row]], weight=weight[row])
+    for end in ("estimate", "low", "high"):
+        assert getattr(other, end) == pytest.approx(getattr(one, end), abs=1e-12)
+
+
 def test_all_right_and_nothing() -> None:
     found = quick_share(np.ones(10), np.arange(10), np.arange(10) + 10)
     assert found.high == pytest.approx(1) and 0.65 < found.low < 0.8

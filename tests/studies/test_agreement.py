@@ -34,9 +34,10 @@ def test_too_few_pairs_leave_a_cell_empty_and_the_first_can_be_a_row_only() -> N
 def test_the_table_has_each_two_sources_once() -> None:
     ids = [f"{i:02d}" for i in range(7)]
     pairs, _, _ = Pairs.from_ids(ids[:-1], ids[1:], ids)
-    table = agreement_table(SIDES, pairs, title="t", seed=0)
+    table = agreement_table(SIDES, pairs, title="t")
     assert [(r["one"], r["other"], r["pairs"]) for r in table.rows] == [
         ("model", "people", 4), ("model", "few", 1), ("people", "few", 1)
     ]  # fmt: skip
     first = table.rows[0]["agreement"]
     assert isinstance(first, Interval) and first.estimate == 3 / 4
+    assert table.rows[0]["kappa"] == pytest.approx(2 * 3 / 4 - 1)

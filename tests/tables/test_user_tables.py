@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,9 +30,10 @@ from interestingness.scoring.commonly_interesting import read_favourites
 from interestingness.scoring.cupl import read_prompts
 from interestingness.tables import csv_text
 from interestingness.tables.list_cells import read_list_table
+from interestingness.tables.number_cells import as_numbers, numbers
 from interestingness.tables.table_streams import open_table_stream
 from interestingness.tables.tables import Manifest, Tables
-from interestingness.tables.user_tables import as_numbers, numbers, read_user_table
+from interestingness.tables.user_tables import read_user_table
 
 IMAGES = ["007.jpg", "b, b.jpg", "Zürich.jpg"]
 FOLDER: dict[str, Any] = {
@@ -54,6 +57,15 @@ def _comma(rows: Rows) -> Rows:
     return [[c.replace(".", ",") if c.replace(".", "").isdigit() else c for c in r] for r in rows]
 
 
+def _records(rows: Rows) -> list[dict[str, Any]]:
+    """Objects whose numbers are numbers, but for names such as 007."""
+    cells = [
+        [json.loads(c) if re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?", c) else c for c in r]
+        for r in rows[1:]
+    ]
+    return [dict(zip(rows[0], row, strict=True)) for row in cells]
+
+
 WRITTEN: dict[str, Callable[[Rows], bytes]] = {
     "comma": lambda rows: _text(rows, ",").encode(),
     "semicolon": lambda rows: _text(rows, ";").encode(),
@@ -64,6 +76,10 @@ WRITTEN: dict[str, Callable[[Rows], bytes]] = {
     "byte-order mark": lambda rows: _text(rows, ";").encode("utf-8-sig"),
     "UTF-16": lambda rows: _text(rows, "\t").encode("utf-16"),
     "UTF-16, gzip": lambda rows: gzip.compress(_text(rows, ";").encode("utf-16")),
+    "UTF-16 without a mark": lambda rows: _text(rows, ";").encode("utf-16-le"),
+    "UTF-16, big end first": lambda rows: gzip.compress(_text(rows, ",").encode("utf-16-be")),
+    "JSON lines": lambda rows: "\n".join(map(json.dumps, _records(rows))).encode(),
+    "JSON list": lambda rows: json.dumps(_records(rows), indent=1).encode("utf-8-sig"),
     "note on the separator": lambda rows: b"sep=;\r\n" + _text(rows, ";", end="\r\n").encode(),
     "blank lines and spaces": lambda rows: (
         b"\n\n" + _text([[f" {cell} " for cell in row] for row in rows], ",").encode()
@@ -125,8 +141,13 @@ READERS = (_dataset_scores, _label_source, _groups, _stream)
 
 @pytest.mark.parametrize(
     ("written", "read"),
-    # a stream counts rows with more cells than the line of names as broken
-    [(w, r) for w in WRITTEN for r in READERS if (w, r) != ("trailing separators", _stream)],
+    # a stream is CSV, and counts rows with more cells than the line of names as broken
+    [
+        (w, r)
+        for w in WRITTEN
+        for r in READERS
+        if r is not _stream or w not in ("trailing separators", "JSON lines", "JSON list")
+    ],
 )
 def test_scores_are_read_alike(
     written: str, read: Callable[..., object], tmp_path: Path, photos: Path, tables: Tables
@@ -267,6 +288,48 @@ def test_parquet_is_read_as_text(tmp_path: Path) -> None:
     assert table.cells("image") == ["7", "8"]
     np.testing.assert_array_equal(numbers(table, "score").values, [1.5, np.nan])
     assert table.lines([1]) == "line 3"
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        (
+            '{"a": 1.50, "b": true}\n\n{"a": 12345678901234567890, "c": null}',
+            {"a": ["1.50", "12345678901234567890"], "b": ["true", None]},
+        ),
+        ('{"a": {"0": "x", "1": "y"}, "b": {"0": 1, "1": 2}}', {"a": ["x", "y"], "b": ["1", "2"]}),
+        ('{"rows": [{"a": 1}, {"a": 2}]}', {"a": ["1", "2"]}),
+        ('[{"a": {"b": 1, "c": {"d": "x"}}}]', {"a.b": ["1"], "a.c.d": ["x"]}),
+        ('[{"a": ["x"]}, {"a": [{"b": 2}]}]', {"a": ["x", None], "a.b": [None, "2"]}),
+        ('[{"a": "x", "b": [1, 2]}, {"a": "y", "b": []}]', {"a": ["x", "y"]}),
+        ('{"a": NaN}', {"a": ["nan"]}),
+    ],
+)
+def test_json_records(text: str, columns: dict[str, list[str | None]], tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    path.write_text(text)
+    table = read_user_table(path)
+    assert {name: table.cells(name) for name in table.columns} == columns
+    assert list(table.left_out) == (["b"] if "[1, 2]" in text else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('{"a": 1}\n{"a": \n', "line 2"),
+        ('{"a": 1}\n[1]\n', "line 2"),
+        ("[{", "not JSON"),
+        ("[1, 2]", "no list of objects"),
+        ("{}", "no column"),
+        ("[" * 100_000, "nested"),
+    ],
+)
+def test_what_is_no_json_record(text: str, where: str, tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    path.write_text(text)
+    with pytest.raises(DataError) as error:
+        read_user_table(path)
+    assert where in error.value.found and str(path) in error.value.found
 
 
 # ------------------------------------------------------------------ pyarrow and csv read the same

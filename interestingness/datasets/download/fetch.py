@@ -17,8 +17,8 @@ from interestingness.datasets.download.addresses import (
     public_socket,
     redirected,
 )
-from interestingness.datasets.download.outcome import Kind
-from interestingness.datasets.download.placeholders import Placeholders
+from interestingness.datasets.download.content import Placeholders
+from interestingness.datasets.download.outcomes import Kind
 from interestingness.datasets.download.settings import DownloadSettings
 from interestingness.http_waits import read_retry_after
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from interestingness.datasets.download.addresses import host_of
-from interestingness.datasets.download.outcome import Item
+from interestingness.datasets.download.outcomes import Item
 from interestingness.datasets.download.settings import DownloadSettings
 
 

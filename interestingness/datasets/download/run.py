@@ -12,7 +12,7 @@ import aiohttp
 from filelock import FileLock, Timeout
 
 from interestingness.datasets.download.addresses import AddressRefusedError, checked_url
-from interestingness.datasets.download.content import Refusal, examine
+from interestingness.datasets.download.content import Placeholders, Refusal, examine
 from interestingness.datasets.download.fetch import FetchAnswer, close, fetch, open_session
 from interestingness.datasets.download.files import (
     present,
@@ -21,9 +21,14 @@ from interestingness.datasets.download.files import (
     write_whole,
 )
 from interestingness.datasets.download.hosts import Host, Hosts, HostTask
-from interestingness.datasets.download.outcome import PASSING, DownloadOutcome, Item
-from interestingness.datasets.download.placeholders import Placeholders
-from interestingness.datasets.download.record import Journal, read_outcomes, write_outcomes
+from interestingness.datasets.download.outcomes import (
+    PASSING,
+    DownloadOutcome,
+    Item,
+    Journal,
+    read_outcomes,
+    write_outcomes,
+)
 from interestingness.datasets.download.settings import DownloadSettings
 from interestingness.disk import sha256_of
 from interestingness.errors import DataError

@@ -14,7 +14,7 @@ import pytest
 
 from interestingness.commands.download import download
 from interestingness.commands.options import parse
-from interestingness.datasets.download.record import JOURNAL, TABLE
+from interestingness.datasets.download.outcomes import JOURNAL, TABLE
 from interestingness.datasets.download.table import read_items
 from interestingness.errors import ConfigError, DataError
 

@@ -14,9 +14,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from interestingness.datasets.download.outcome import Item
-from interestingness.datasets.download.placeholders import with_own
-from interestingness.datasets.download.record import JOURNAL, TABLE, Journal
+from interestingness.datasets.download.content import with_own
+from interestingness.datasets.download.outcomes import JOURNAL, TABLE, Item, Journal
 from interestingness.datasets.download.run import download_images
 from interestingness.datasets.download.settings import DownloadSettings
 from interestingness.errors import DataError

@@ -1,0 +1,17 @@
+"""Functions that our config files call, as ``${rest:0.5,0.1}``; importing this registers them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import OmegaConf
+
+
+def rest(*shares: Any) -> float:
+    """Return what these shares leave of 1, not less than 0; 0 where one is no number."""
+    if not all(isinstance(share, int | float) for share in shares):
+        return 0.0  # which is reported, and not here
+    return max(0.0, round(1 - sum(shares), 12))
+
+
+OmegaConf.register_new_resolver("rest", rest, replace=True)

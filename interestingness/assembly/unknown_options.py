@@ -1,0 +1,135 @@
+"""Translate what Hydra says of an unknown option or choice; name the nearest one."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import (
+    HydraException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf import OmegaConf
+
+from interestingness.assembly.checks import locate, supplied_by_assembly
+from interestingness.errors import ConfigError
+
+UNKNOWN = re.compile(r"Could not (?:override|delete from config\.) '([^']+)'")
+THERE_ALREADY = re.compile(r"An item is already at '([^']+)'")
+HELP = "`--help` lists the options, `--cfg job` shows the composed config"
+SHOWN = 20
+"""Most names in a message."""
+
+
+def explain(
+    error: HydraException, words: Sequence[str], folder: str, config: str
+) -> ConfigError | None:
+    """Build our error from one of Hydra's about the command line; None for one about a class.
+
+    Args:
+        error: as Hydra raised it.
+        words: the command line that Hydra has read.
+        folder: of the config files.
+        config: name of the composed one.
+    """
+    if isinstance(error, InstantiationException):
+        return None
+    if isinstance(error, OverrideParseException):
+        return ConfigError(
+            f"{error.override}: cannot be read ({error.message.splitlines()[0]})",
+            expected="OPTION=VALUE",
+            todo="quote a value with spaces, for the shell; one with commas twice: \"a='b,c'\"",
+        )
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        return _unknown_choice(error.missing_cfg_file, error.options)
+    if found := THERE_ALREADY.search(str(error)):
+        word = _typed(words, found[1]).lstrip("+")
+        return ConfigError(f"+{word}: there is such an option already", todo=f"no plus: {word}")
+    if found := UNKNOWN.search(str(error)):
+        word = _typed(words, found[1])
+        others = [w for w in words if w != word and "=" in w]
+        return _unknown_option(word, _composed(others, folder, config))
+    return ConfigError(str(error).strip(), todo=HELP)
+
+
+def nearest(name: str, known: Sequence[str]) -> list[str]:
+    """Return the names that may have been meant, the nearest first."""
+    return get_close_matches(name, sorted(known), n=3, cutoff=0.7)
+
+
+def _unknown_choice(file: str, options: Sequence[str]) -> ConfigError:
+    group, _, name = file.rpartition("/")
+    near = [f"{group}={option}" for option in nearest(name, options)]
+    return ConfigError(
+        f"{group}={name}: there is no such choice",
+        expected=_listed(options),
+        todo=" or ".join(near) or f"choose one of these; conf/{group} has their files",
+    )
+
+
+def _unknown_option(word: str, known: Mapping[str, Any]) -> ConfigError:
+    key, equals, value = word.lstrip("~").partition("=")
+    tilde = "~" * word.startswith("~")
+    path, node = key.split("."), known
+    while len(path) > 1 and isinstance(node.get(path[0]), Mapping):
+        node, path = node[path[0]], path[1:]
+    place = key.split(".")[: -len(path)]
+    own, of_class = list(node), _of_class(node, ".".join(place))
+    near = [".".join([*place, name, *path[1:]]) for name in nearest(path[0], [*own, *of_class])]
+    # One that is in another group: images=… for dataset.images=….
+    near += [k for k in _leaves(known) if k.split(".")[-1] == path[-1] and k not in near]
+    plus = [f"+{k}" if k.split(".")[-1] in of_class else k for k in near]
+    return ConfigError(
+        f"{word}: there is no such option",
+        expected=f"an option of {'.'.join(place) or 'this command'}: {_listed([*own, *of_class])}",
+        todo=" or ".join(f"{tilde}{k}{equals}{value}" for k in plus[:3]) or HELP,
+    )
+
+
+def _of_class(node: Mapping[str, Any], place: str) -> list[str]:
+    """List the arguments of the node's class that the config does not name."""
+    try:
+        parameters = inspect.signature(locate(str(node["_target_"]))).parameters
+    except (KeyError, ImportError, AttributeError, ValueError):
+        return []
+    return [n for n in parameters if n not in node and n not in supplied_by_assembly(place)]
+
+
+def _leaves(node: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    for name, value in node.items():
+        here = f"{path}.{name}" if path else str(name)
+        if isinstance(value, Mapping):
+            yield from _leaves(value, here)
+        else:
+            yield here
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = [name for name in names if not name.startswith("_")]
+    more = f", … ({len(shown)} in all)" if len(shown) > SHOWN else ""
+    return ", ".join(sorted(shown)[:SHOWN]) + more
+
+
+def _typed(words: Sequence[str], key: str) -> str:
+    """Return the word of the command line that names this option."""
+    return next((w for w in words if w.lstrip("+~").partition("=")[0] == key), key)
+
+
+def _composed(words: Sequence[str], folder: str, config: str) -> Mapping[str, Any]:
+    """Compose the config without the word that failed, and without the others if they fail too."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(folder, version_base="1.3"):
+        try:
+            cfg = compose(config, list(words))
+        except Exception:  # another option that does not exist, or a sweep
+            cfg = compose(config)
+    plain = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(plain, dict)
+    return plain  # type: ignore[return-value]

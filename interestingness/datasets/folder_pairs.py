@@ -1,0 +1,87 @@
+"""Choose the pairs of a folder of images: those of a table, or random ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interestingness.datasets.pair_files import PairRows
+from interestingness.datasets.pairing import random_regular_pairs, shared_rater_pairs
+from interestingness.datasets.rating_files import Ratings
+from interestingness.datasets.score_files import ImageColumns
+from interestingness.errors import DataError
+from interestingness.schema import Pairs
+from interestingness.tables.image_names import ImageNames
+
+
+def choose_pairs(
+    names: ImageNames,
+    rows: Mapping[str, PairRows],
+    rated: Ratings | None,
+    scores: ImageColumns | None,
+    starred: NDArray[np.int64] | None,
+    *,
+    pairs_per_image: int,
+    seed: int,
+) -> tuple[Pairs, str]:
+    """Take the pairs of a table, or draw random ones, and say which.
+
+    Args:
+        names: the images.
+        rows: tables of pairs and of votes, where there are any.
+        rated: ratings, whose raters can compare what they rated.
+        scores: scores, without which an image is of no use.
+        starred: rows of images with stars; None where stars are not read.
+        pairs_per_image: random pairs that each image is in.
+        seed: of random pairs.
+
+    Raises:
+        DataError: if there is nothing to pair.
+    """
+    for kind in ("pairs", "votes"):
+        if kind in rows:
+            return rows[kind].pairs, f"the table dataset.{kind}"
+    if rated is not None:
+        once = rated.mean_of_repeats()
+        drawn = shared_rater_pairs(once.rater, once.image, len(names), pairs_per_image, seed=seed)
+        origin = "random pairs of images that share a rater"
+        if not len(drawn):
+            raise DataError(
+                "dataset.ratings: no rater has rated two images",
+                expected="raters with several ratings each",
+                todo="check that the right column names the rater: dataset.columns.rater=…",
+            )
+    else:
+        usable = np.arange(len(names))
+        origin = "random pairs of all images"
+        if starred is not None and scores is None:
+            usable, origin = starred, "random pairs of images with stars"
+        if scores is not None:
+            known = [np.isfinite(scores.columns[name]) for name in scores.scores]
+            usable = np.flatnonzero(np.any(known, axis=0))
+            origin = "random pairs of images with a score"
+            if len(usable) < 2:
+                raise DataError(
+                    f"{scores.table.path}: {len(usable)} of {len(names)} images have a score",
+                    expected="scores for at least two images",
+                    todo="add scores",
+                )
+        drawn = usable[random_regular_pairs(len(usable), pairs_per_image, seed=seed)]
+    ids = np.asarray(names.image_ids, dtype=object)
+    one, other = ids[drawn[:, 0]].tolist(), ids[drawn[:, 1]].tolist()
+    return Pairs.from_ids(one, other, names.image_ids)[0], origin
+
+
+def starred_images(stars: NDArray[np.float64], folder: Path) -> NDArray[np.int64]:
+    """Return rows of images with stars, if the stars are of any use."""
+    rows = np.flatnonzero(~np.isnan(stars))
+    if len(np.unique(stars[rows])) < 2:
+        raise DataError(
+            f"{folder}: {len(rows)} of {len(stars)} images carry stars, and not two that differ",
+            expected="photographs rated in Lightroom, darktable, digiKam, a camera, …",
+            todo="write the ratings to files or sidecars there, or leave out dataset.stars",
+        )
+    return rows
