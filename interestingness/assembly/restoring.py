@@ -24,6 +24,7 @@ from interestingness.models.backbone import Backbone
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.exchange import restore
 from interestingness.models.scorer import build_scorer
+from interestingness.models.weights import find_weights
 from interestingness.runs.team import ALONE, Team
 
 WORDS = "model.words.path=…"
@@ -155,6 +156,9 @@ def merge(record: Mapping[str, Any], cfg: DictConfig) -> DictConfig:
         merged["trainer"] = asked["trainer"]
     if asked.get("weights"):
         merged["model"]["backbone"]["weights"] = asked["weights"]
+    elif (merged["model"].get("backbone") or {}).get("weights") and asked.get("ckpt"):
+        node = merged["model"]["backbone"]
+        node["weights"] = find_weights(node["weights"], Path(str(asked["ckpt"])).expanduser())
     if asked.get("features"):
         merged["model"]["features"] = asked["features"]
     if asked.get("words"):
