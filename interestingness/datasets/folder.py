@@ -74,7 +74,7 @@ def prepare_folder(
     seed: int,
     equal_ratings: str = "drop",
     stars: bool | None = None,
-    copies: bool = False,
+    copies: bool | None = None,
     name: str | None = None,
     progress: Progress | None = None,
 ) -> Tables:
@@ -126,7 +126,7 @@ def prepare_folder(
     _at_least("seed", seed, 0)
     tars = tar_files(images)
     listing = list_images(
-        unpacked(tars, Path(root).expanduser(), progress) if tars else images, copies=copies
+        unpacked(tars, Path(root).expanduser(), progress) if tars else images, copies=bool(copies)
     )
     # The image table holds text, so that a path of other bytes cannot be in it.
     folder, files = listing.root, tuple(file for file in listing.files if is_utf8(file.path))
