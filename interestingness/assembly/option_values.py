@@ -22,6 +22,7 @@ UNIONS = (Union, UnionType)
 PLACES: dict[str, Any] = {
     # of every command that has them
     "question": str | None,
+    "name": str | None,
     "run_name": str | None,
     "seed": Seed,
     "trust": Sequence[str],

@@ -130,7 +130,7 @@ def read_references(prepared: RunTables) -> dict[str, Reference]:
 
 
 def _human_votes(source: LabelSource) -> Votes | None:
-    """Read single votes of people behind a source, for the human ceiling."""
+    """Read single votes of people behind a source, which say what one person reaches."""
     if not isinstance(source, VoteSource):
         return None
     votes = source.tables.votes(question=source.question, raters=source.raters, kind="human")

@@ -38,6 +38,7 @@ from interestingness.datasets.score_files import ImageColumns, read_image_column
 from interestingness.datasets.star_ratings import read_ratings as read_star_ratings
 from interestingness.datasets.star_ratings import sidecar_states
 from interestingness.datasets.vote_columns import ColumnNames, column_names
+from interestingness.datasets.vote_copies import without_copies
 from interestingness.datasets.vote_exports import read_vote_table
 from interestingness.datasets.vote_files import read_votes
 from interestingness.disk import sha256_of
@@ -51,7 +52,7 @@ from interestingness.tables.user_tables import TextTable, existing_file, read_us
 log = logging.getLogger(__name__)
 
 # Part of the prepared folder's name: raise it when the same input gives other tables.
-_RULES = 2
+_RULES = 3
 
 
 def prepare_folder(
@@ -162,6 +163,8 @@ def prepare_folder(
     def build(_: Path) -> tuple[Manifest, Mapping[str, pa.Table]]:
         tables = {kind: _read_table(kind, path, options) for kind, path in paths.items()}
         _check_mapping(mapping, tables)
+        if "votes" in tables:
+            tables["votes"] = without_copies(tables["votes"], mapping)
         rated = read_star_ratings(photos, progress) if stars else None
         return _build(folder, files, tables, options, progress, rated)
 
@@ -246,7 +249,7 @@ def _build(
     if "pairs" in rows:
         facts["pairs"] |= rows["pairs"].facts
     if "votes" in rows:
-        votes, facts["votes"] = _votes(rows["votes"], keys, pairs, options)
+        votes, facts["votes"] = _votes(rows["votes"], pairs, options)
         parts["votes"] = [votes]
     if rated is not None:
         votes, counts = votes_from_ratings(
@@ -276,13 +279,10 @@ def _log(facts: Mapping[str, Any], tables: Mapping[str, TextTable]) -> None:
                 log.warning("%s: %s", tables[kind].path, note)
 
 
-def _votes(
-    rows: PairRows, names: ImageNames | KeyedNames, pairs: Pairs, options: _Options
-) -> tuple[pa.Table, dict[str, Any]]:
+def _votes(rows: PairRows, pairs: Pairs, options: _Options) -> tuple[pa.Table, dict[str, Any]]:
     """Read votes; those on pairs that are not in the pair table are an error or skipped."""
     table, counts = read_votes(
         rows,
-        names,
         mapping=options.mapping,
         question=options.question,
         choices=options.choices,

@@ -19,7 +19,7 @@ from interestingness.datasets.machine_copies import machine_part
 from interestingness.datasets.preparing import Progress
 from interestingness.disk import sha256_of
 from interestingness.errors import DataError
-from interestingness.tables.image_names import SUFFIXES
+from interestingness.tables.spellings import SUFFIXES
 
 RAW = frozenset(
     (

@@ -26,7 +26,7 @@ from interestingness.datasets.image_files import (
     list_images,
 )
 from interestingness.errors import DataError, ImageError
-from interestingness.tables.image_names import SUFFIXES
+from interestingness.tables.spellings import SUFFIXES
 
 THUMBNAIL = 640
 """Pixels of the shorter side of a picture that is shown; a page makes it smaller."""

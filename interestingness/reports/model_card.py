@@ -9,6 +9,7 @@ from typing import Any
 from interestingness.disk import appear
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.exchange import ScorerCard
+from interestingness.number_text import percent
 from interestingness.reports.text import plain
 
 USE = """```sh
@@ -84,7 +85,7 @@ def _figure(value: Sequence[float | None] | float) -> str:
     if known is None:
         return "–"
     interval = "" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]"
-    return f"{100 * known:.1f} %{interval}"
+    return f"{percent(known)}{interval}"
 
 
 def _tuned(tuning: Mapping[str, Any]) -> str:

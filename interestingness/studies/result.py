@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from interestingness.number_text import Kind
 from interestingness.stats.bootstrap import Interval
 
 
@@ -38,10 +38,6 @@ class Spread:
 
 Cell = str | int | float | bool | Interval | Spread | None
 """None and NaN are shown as "–"; a row says in words why, e.g. in a column ``note``."""
-
-Kind = Literal["text", "count", "percent", "number", "fine", "signed", "seconds", "dollars"]
-"""How a column's numbers are written. ``percent`` takes shares in [0, 1]; ``number`` has two
-decimals, ``fine`` three, ``signed`` two with its sign."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,7 @@ class IntervalChart:
 
     Attributes:
         rows: label and estimate with interval or spread.
-        lines: vertical lines to compare with, by label (chance, human ceiling).
+        lines: vertical lines to compare with, by label (chance, one person).
         kind: of the axis.
     """
 

@@ -94,13 +94,13 @@ TABLES: list[tuple[str, str, tuple[str, ...]]] = [
     ("pairs", "left\na.jpg\n", ("no column 'right'",)),
     (
         "scores",
-        "image,stars\na.jpg,3\nA.JPG,4\nc.jpg,1\nD.jpg,5\nzzz,2\n",
+        "image,stars\na.jpg,3\nA.jpx,4\nc.jpg,1\nD.jpx,5\nzzz,2\n",
         (
             "4 of 5 rows",
             "4 images",
-            "'A.JPG' (did you mean 'a.jpg'?)",
+            "'A.jpx' (did you mean 'a.jpg'?)",
             "'c.jpg' (did you mean 'c.png'?)",
-            "'D.jpg' (did you mean 'trip/d.jpg'?), …",
+            "'D.jpx' (did you mean 'trip/d.jpg'?), …",
             "dataset.on_missing=skip",
         ),
     ),

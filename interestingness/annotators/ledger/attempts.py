@@ -47,6 +47,10 @@ class Rules:
     prices: frozenset[str]
 
 
+NO_RUN = Rules(0, None, "hold", frozenset())
+"""For changes outside a run."""
+
+
 class Later(Denied):
     """Over budget now; it fits once the reservations of this run come back cheaper."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from interestingness.annotators.ledger.attempts import (
+    NO_RUN,
     TRIES,
     Rules,
     change,
@@ -104,7 +105,7 @@ def reopen(db: sqlite3.Connection) -> tuple[int, int]:
         db.execute("DELETE FROM reject WHERE key = ?", (key,))
     if keys:
         data: dict[str, JSON] = {"tasks": len(keys), "charge_uusd": charged}
-        event(db, Rules(0, None, "hold", frozenset()), "reopened", None, data)
+        event(db, NO_RUN, "reopened", None, data)
     return len(keys), charged
 
 
