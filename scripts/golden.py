@@ -90,7 +90,7 @@ TABLE = """
 # name, ":" and the command; in brackets, whom it waits for beside `train`, whose cache it shares
 train: train SMALL
 train_mlp: train model=frozen_clip_mlp loss=davidson SMALL
-train_l2: train model=frozen_linear_l2 label_source=gpt4o SMALL
+train_l2: train model=linear label_source=gpt4o SMALL
 train_margin: train loss=margin split=half_by_pair scheduler=cosine SMALL
 train_best: train split=lafin_64_16_20 callbacks=best loss=soft_labels SMALL
 train_mix: train label_source=mix optimizer=adamw seed=3 SMALL

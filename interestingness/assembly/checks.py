@@ -60,10 +60,10 @@ OUTSIDE_IDENTITY = (
 # Groups of options that a training run reads, each with a choice that goes with all others.
 NEEDED = {
     "data": "features",
-    "model": "frozen_clip_linear",
+    "model": "linear",
     "label_source": "human",
     "loss": "bradley_terry",
-    "optimizer": "adam",
+    "optimizer": "optimum",
     "scheduler": "none",
     "split": "half_by_image",
     "trainer": "default",

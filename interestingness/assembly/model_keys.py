@@ -44,7 +44,7 @@ def unread_options(
     if learns and not model.get("tuning"):
         yield (
             "model.tuning=null: expected a tuning (last_blocks, lora, full); for a backbone that "
-            "stays as it is: model=frozen_clip_linear data=shards"
+            "stays as it is: model=paper_recipe data=shards"
         )
     if model.get("tuning") and not {"compile", "gradient_checkpointing"} <= model.keys():
         yield (

@@ -82,6 +82,9 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
         if team.first:
             announce(cfg, prepared, model)
         fit(cfg, trainer, learner, model.data, ckpt)
+        if said := learner.convergence().sentence():
+            model.notes.append(said)
+            team.first and print(f"fit: {said}", flush=True)
         scores = test(trainer, learner, model.data, prepared.pairs)
         if team.first:
             references = read_references(prepared)

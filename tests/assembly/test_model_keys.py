@@ -52,7 +52,7 @@ def typed(*overrides: str, door: str = "train") -> None:
         ([FINE, "+model.raters=[a]"], "no option 'raters'; there are augment, backbone, compile"),
         ([FINE, "model.tuning=null"], "model.tuning=null: expected a tuning (last_blocks"),
         (["+model/tuning=lora"], "model.tuning: expected a model whose backbone learns"),
-        ([FINE, "~model/tuning"], "model=frozen_clip_linear data=shards"),
+        ([FINE, "~model/tuning"], "model=paper_recipe data=shards"),
         ([FUSION, "model.features=a.npz"], "model.features=a.npz: expected no backbone beside"),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, list) else "",
