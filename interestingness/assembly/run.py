@@ -69,7 +69,11 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
         report,
     )
     from interestingness.assembly.trained_images import trained_keys
+    from interestingness.models.weights import find_weights
 
+    backbone = record["model"].get("backbone") or {}
+    if "weights" in backbone:  # found from any folder later
+        backbone["weights"] = find_weights(backbone["weights"], Path(cfg.paths.run))
     accuracy = None
     with recorded(cfg, team, key, record, prepared):
         seed(cfg)
