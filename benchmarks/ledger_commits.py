@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 
 from interestingness.annotators.ledger.store import Ledger
-from interestingness.annotators.types import Answer, Denied, Reply, Task, Usage
+from interestingness.annotators.types import Answer, Denied, Parsed, Reply, Task, Usage
 
 MODES = (("TRUNCATE", "EXTRA"), ("DELETE", "EXTRA"), ("PERSIST", "EXTRA"), ("WAL", "FULL"))
 SECONDS = 0.6
@@ -64,9 +64,8 @@ async def calls_per_second(path: Path, concurrency: int) -> float:
                 if isinstance(attempt, Denied):
                     raise AssertionError(attempt)
                 await ledger.received(attempt.id, Reply(200, os.urandom(BODY)))
-                await ledger.parsed(
-                    attempt.id, Answer("first"), parser_version="1", cost_uusd=1, usage=Usage(1, 1)
-                )
+                found = Parsed(Answer("first"), Usage(1, 1))
+                await ledger.parsed(attempt.id, found, parser_version="1", cost_uusd=1)
                 number += 1
                 done += 1
 

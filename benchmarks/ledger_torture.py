@@ -43,7 +43,7 @@ from typing import Any, Literal
 
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.ledger.verify import problems
-from interestingness.annotators.types import Answer, Denied, Reject, Reply, Task, Usage
+from interestingness.annotators.types import Answer, Denied, Parsed, Reject, Reply, Task, Usage
 
 RESERVE, COST, PARSER = 100, 60, "torture-1"
 DEFAULTS = {"kills": 500, "tasks": 12000, "concurrency": 16, "seed": 0, "longest_ms": 400}
@@ -106,19 +106,19 @@ def task(number: int) -> Task:
     return Task.of("pair", {"torture": number}, {"pair_id": f"{number:016x}", "first": "left"})
 
 
-def parse(task: Task, reply: Reply) -> tuple[Answer | Reject, Usage, None, None]:
+def parse(task: Task, reply: Reply) -> Parsed:
     """The made-up answer."""
     what = json.loads(reply.body)["what"]
     usage = Usage(10, 5)
     if what in {"first", "second"}:
-        return Answer(what, None, ""), usage, None, None
-    return Reject(what, "", terminal=what == "refused"), usage, None, None
+        return Parsed(Answer(what, None, ""), usage)
+    return Parsed(Reject(what, "", terminal=what == "refused"), usage)
 
 
 async def judge(ledger: Ledger, attempt_id: str, asked: Task, reply: Reply) -> None:
     """Parse what is stored."""
-    verdict, usage, _, _ = parse(asked, reply)
-    await ledger.parsed(attempt_id, verdict, parser_version=PARSER, cost_uusd=COST, usage=usage)
+    found = parse(asked, reply)
+    await ledger.parsed(attempt_id, found, parser_version=PARSER, cost_uusd=COST)
 
 
 async def buy(ledger: Ledger, asked: Task, port: int, witness: int) -> None:

@@ -110,6 +110,9 @@ COMMANDS = {
         "LEDGER --out FILE", "write the answers as a table", "commands.ledger:export"
     ),
     "ledger verify": Command("LEDGER", "check a ledger", "commands.ledger:verify"),
+    "ledger reopen": Command(
+        "LEDGER", "ask again what was given up after unusable answers", "commands.ledger:reopen"
+    ),
     "ledger recover": Command("", "", "commands.ledger:recover"),
     "rank": Command("PHOTOS …", "score photographs; a contact sheet", "commands.rank:rank"),
     "download": Command(
@@ -193,7 +196,10 @@ def run_command(name: str, words: Sequence[str]) -> None:
         return getattr(import_module(PACKAGE + module), function)(options)
 
     if command.config:
-        _hydra(job, command.config, words)
+        if {"-h", "--help"} & set(words):
+            _print(_help(name))
+        else:
+            _hydra(job, command.config, words)
         return
     from interestingness.commands.options import parse
 
@@ -220,6 +226,15 @@ def of_study(arguments: Sequence[str]) -> bool:
     """
     keys = {argument.partition("=")[0] for argument in arguments}
     return "study" in keys or ("experiment" in keys and "ckpt" not in keys)
+
+
+def _help(name: str) -> str:
+    """Write the help of a command with a config."""
+    from interestingness.commands.option_help import help_text
+    from interestingness.plugins import conf_folders
+
+    folders = [conf_folder(), *(folder for _, folder in conf_folders())]
+    return help_text(f"{name} {COMMANDS[name].arguments}", COMMANDS[name].config, folders)
 
 
 def conf_folder() -> Path:
@@ -257,9 +272,18 @@ def _hydra(job: Callable[[Any], Any], config: str, given: Sequence[str]) -> None
         with _one_run_folder() as more:
             sys.argv += more
             _told(lambda: _explained(run, sys.argv[1:], config))
-        sys.stdout.flush()
+        _print()
     except BrokenPipeError:
-        # The reader (`… --help | head`) has closed its pipe; flushing into it would fail.
+        _print()
+
+
+def _print(text: str = "") -> None:
+    """Print a text, and flush: the reader (`… --help | head`) may have closed its pipe."""
+    try:
+        if text:
+            print(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # Python would try again when it ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

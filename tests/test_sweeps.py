@@ -23,10 +23,12 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import OmegaConf
 
+from interestingness import progress
 from interestingness.errors import InterestingnessError
 from interestingness.evaluation.predictions import metrics
 from interestingness.evaluation.results import Estimate, Evaluation, Histogram, ReferenceResult
 from interestingness.runs import registry
+from interestingness.studies.result import Spread
 from interestingness.sweeps import jobs, launcher, names, table
 from interestingness.sweeps.jobs import SweepJob, SweepStatus
 
@@ -281,6 +283,64 @@ def test_the_table_is_written_whatever_failed(tmp_path: Path) -> None:
     assert columns["accuracy.human.pairs"] == [100, None, None]
     assert columns["run"][0] == "000_label_source-human"
     assert list(columns) == list(rows[0])
+
+
+def repeated(folder: Path, *choices: dict[str, str], accuracy: float = 0.6) -> list[SweepJob]:
+    made = []
+    for number, choice in enumerate(choices):
+        job = _job(folder, "", number=number, name=names.short_name(choice))
+        job.choices = choice
+        job.folder.mkdir(parents=True)
+        written = _metrics(human=accuracy + number / 100)
+        (job.folder / "metrics.json").write_text(json.dumps(written))
+        job.status, job.results = SweepStatus.FINISHED, job.folder
+        made.append(job)
+    return made
+
+
+def test_repetitions_have_a_row_with_mean_and_sd(tmp_path: Path, capsys) -> None:
+    seeds = [{"label_source": s, "seed": str(i)} for s in ("human", "views") for i in range(2)]
+    swept = repeated(tmp_path, *seeds)
+    means = table.means_of(swept)
+    assert means is not None
+    (human, views) = means.rows
+    assert (human["label_source"], human["jobs"], views["jobs"]) == ("human", 2, 2)
+    spread = human["accuracy.human"]
+    assert isinstance(spread, Spread)
+    assert (spread.mean, spread.sd) == pytest.approx((0.605, 0.01 / 2**0.5))
+    table.show(swept, tmp_path)
+    assert "60.5 ± 0.7" in capsys.readouterr().out
+    table.write(swept, tmp_path)
+    assert "60.5 ± 0.7" in (tmp_path / "sweep.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("choices", "rows"),
+    [
+        ([{"split.seed": "0"}, {"split.seed": "1"}, {"split.seed": "2"}], 1),
+        ([{"split.test": "0"}, {"split.test": "1"}], 1),
+        ([{"seed": "0", "split.seed": "0"}, {"seed": "1", "split.seed": "1"}], 1),
+        ([{"label_source": "human"}, {"label_source": "views"}], None),  # nothing repeats
+        ([{"label_source": "human", "seed": "0"}, {"label_source": "views", "seed": "1"}], None),
+        ([{"seed": "0"}], None),
+    ],
+)
+def test_what_counts_as_a_repetition(tmp_path: Path, choices, rows: int | None) -> None:
+    means = table.means_of(repeated(tmp_path, *choices))
+    assert (means and len(means.rows)) == rows
+
+
+def test_a_running_job_shows_the_end_of_its_log(sweep, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(progress, "EVERY_S_LOG", 0.0)
+    swept = sweep()
+    job = _job(tmp_path, "", number=3, name="seed-3")
+    job.folder.mkdir(parents=True)
+    job.log.write_text("data  x\nepoch 2/25  step 3/75\n")
+    swept.going([job])
+    assert capsys.readouterr().err == "3 seed-3: epoch 2/25  step 3/75\n"
+    monkeypatch.setattr(progress, "EVERY_S_LOG", 1000.0)
+    swept.going([job])
+    assert capsys.readouterr().err == ""
 
 
 def test_a_sweep_in_which_nothing_worked_has_a_table_too(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from interestingness.annotators.redaction import Secret
 from interestingness.errors import ConfigError
@@ -14,6 +14,7 @@ from interestingness.errors import ConfigError
 OPENAI_HOST = "api.openai.com"
 """A key of this provider goes to this host and those below it, wherever a config may point."""
 
+_SECRET_NAMES = re.compile(r"(?i)key|token|secret|password|^auth|^sig(nature)?$|^code$")
 _OPENAI_KEY = re.compile(r"sk-(proj|svcacct|admin)-")
 
 
@@ -25,7 +26,8 @@ def host_of(base_url: str, *, where: str = "annotator") -> str:
         where: prefix of the option that holds it, for the message.
 
     Raises:
-        ConfigError: if it is not an http(s) URL, or has a password, a query or a fragment.
+        ConfigError: if it is not an http(s) URL, or has a password, a fragment, or a query that
+            may hold a key.
     """
     try:
         parts = urlsplit(base_url)
@@ -37,10 +39,12 @@ def host_of(base_url: str, *, where: str = "annotator") -> str:
             f"{where}.base_url is no web address",
             expected="for example https://api.openai.com/v1 or http://127.0.0.1:8000/v1",
         )
-    if parts.username or parts.password or parts.query or parts.fragment:
+    secret = [name for name, _ in parse_qsl(parts.query) if _SECRET_NAMES.search(name)]
+    if parts.username or parts.password or parts.fragment or secret:
         raise ConfigError(
-            f"{where}.base_url (host {host}) carries a user name, a password or a query",
-            expected="the address only; keys come from the environment",
+            f"{where}.base_url (host {host}) carries a user name, a password, a fragment or a key",
+            expected="the address, perhaps with a query such as ?api-version=2024-10-21",
+            todo=f"keys come from the environment: {where}.key_env=NAME",
         )
     return host.lower()
 

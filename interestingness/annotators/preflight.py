@@ -2,34 +2,30 @@
 
 A model without vision answers questions about images without a warning, some servers take a
 schema and answer with status 500, and some ignore the cap. So two solid squares are asked about in
-both orders, and once without images under a small cap. The calls go through the ledger like all
-others; a day's result is found there again.
+both orders, and once without images under a small cap. Where a server refuses an option by name,
+the question is asked again without it. The calls go through the ledger like all others; a day's
+result is found there again.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import date
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
-from interestingness.annotators.backends import Backend
+from interestingness.annotators.backends import Backend, without_refused
 from interestingness.annotators.engine.run_state import Exit
 from interestingness.annotators.probabilities import LEAST_MASS
 from interestingness.annotators.prompting import Prompt, Template
 from interestingness.annotators.requests import CANARY_CAP
 from interestingness.annotators.sent_images import ImageSource, source_hash
 from interestingness.annotators.tasks import identity
-from interestingness.annotators.types import Answer, Parsed, Reply, Task, Usage
+from interestingness.annotators.types import Answer, Parsed, Reject, Task, Usage
 from interestingness.errors import InterestingnessError
-
-NEAR_DAYS = 30
-"""A model that is switched off sooner is not started on: half a table of votes is of little use."""
 
 
 class PreflightError(InterestingnessError):
@@ -49,6 +45,7 @@ class Fitness:
     """What the preflight found.
 
     Attributes:
+        backend: as it has to be asked: without the options that the server refuses.
         structured: the first way to be sure of JSON that works, one of ``backends.STRUCTURED``.
         prompt_tokens: most tokens of a prompt with two images that were counted; None: not told.
         completion_tokens: most tokens of an answer.
@@ -57,6 +54,7 @@ class Fitness:
         served: names of the models that answered, sorted; empty: not told.
     """
 
+    backend: Backend
     structured: str
     prompt_tokens: int | None
     completion_tokens: int | None
@@ -110,7 +108,13 @@ class Canary:
         address = self.backend.base_url or "in process"
         return Task.of(
             kind,
-            {**same, "day": self.day, "structured": structured, "server": address},
+            {
+                **same,
+                "day": self.day,
+                "structured": structured,
+                "server": address,
+                "cap_name": self.backend.cap_name,
+            },
             {"canary": kind},
         )
 
@@ -122,30 +126,61 @@ def _square(side: int, colour: str) -> ImageSource:
     return ImageSource(f"a {colour} square", Path(colour), source_hash(data), data)
 
 
-Ask = Callable[[Task], Awaitable[tuple[Parsed | None, str]]]
-"""Asks one task: what was read from the answer, or None and why there is none."""
+@dataclass(frozen=True)
+class Asked:
+    """What came of one task of the preflight.
+
+    Attributes:
+        parsed: what was read from the answer; None: there is none.
+        why: why there is none; the server's own words if it refused or failed.
+        refused: whether the server refused the request.
+    """
+
+    parsed: Parsed | None
+    why: str = ""
+    refused: bool = False
+
+    @property
+    def answer(self) -> Answer | None:
+        """Return the usable answer, if there is one."""
+        verdict = self.parsed.verdict if self.parsed is not None else None
+        return verdict if isinstance(verdict, Answer) else None
+
+    @property
+    def problem(self) -> str:
+        """Say why there is no usable answer."""
+        verdict = self.parsed.verdict if self.parsed is not None else None
+        if isinstance(verdict, Reject):
+            return f"{verdict.kind} {verdict.detail}".strip()
+        return self.why or "no answer"
 
 
-async def examine(canary: Canary, ask: Ask) -> Fitness:
+Ask = Callable[[Task, Backend], Awaitable[Asked]]
+"""Asks one task through the ledger, as a backend says; what was answered today costs nothing."""
+
+
+async def examine(canary: Canary, ask: Ask, notes: Sequence[str] = ()) -> Fitness:
     """Ask up to two plus the number of ways of structured output, and check the answers.
 
     Args:
         canary: the tasks.
-        ask: asks one of them through the ledger; tasks that were answered today cost nothing.
+        ask: asks one of them.
+        notes: what is known of the server; errors and the result say it.
 
     Raises:
         PreflightError: if the model does not answer in any way, mistakes colours or their order,
             ignores the cap, or counts no tokens where tokens are paid for.
     """
+    canary, structured, second, found = await _find_way(canary, ask, notes)
     backend = canary.backend
-    structured, second, notes = await _find_structured(canary, ask)
-    first, why = await ask(canary.vision(structured)[1])
-    capped, why_not_capped = await ask(canary.cap(structured))
-    if first is None:
+    first = await ask(canary.vision(structured)[1], backend)
+    capped = await ask(canary.cap(structured), backend)
+    if first.parsed is None:
         raise PreflightError(
-            f"{backend.model} answered once and then not: {why}", todo="run the command again"
+            f"{backend.model} answered once and then not: {first.why}",
+            todo="run the command again",
         )
-    chosen = [p[0].choice if isinstance(p[0], Answer) else None for p in (second, first)]
+    chosen = [asked.answer.choice if asked.answer else None for asked in (second, first)]
     if chosen != ["second", "first"]:
         raise PreflightError(
             f"{backend.model} was asked which of two squares is blue and said {chosen[0]} where it "
@@ -154,36 +189,78 @@ async def examine(canary: Canary, ask: Ask) -> Fitness:
             todo="choose a model with vision; for one that takes one image a message, "
             "++annotator.images_per_message=1",
         )
-    tokens = _most_tokens(backend, second[1], first[1])
-    notes += _check_cap(backend, capped, why_not_capped, tokens)
-    masses = [_mass(parsed) for parsed in (second, first)]
+    both = [asked.parsed for asked in (second, first) if asked.parsed is not None]
+    tokens = _most_tokens(backend, *(parsed.usage for parsed in both))
+    found += _check_cap(backend, capped.parsed, capped.why, tokens)
+    if tokens is not None and tokens[1] > backend.cap // 2:
+        found.append(
+            f"an answer took {tokens[1]} of {backend.cap} tokens:"
+            f" ++annotator.cap={4 * tokens[1]} leaves room for longer ones"
+        )
+    masses = [_mass(parsed) for parsed in both]
     sure = all(mass is not None and mass >= LEAST_MASS for mass in masses)
     if not sure:
-        notes.append("no usable log-probabilities: votes are plain choices")
-    served = {parsed[2] for parsed in (second, first) if parsed[2]}
+        found.append("no usable log-probabilities: votes are plain choices")
+    served = {parsed.model for parsed in both if parsed.model}
     if served and served != {backend.model}:
-        notes.append(f"answers come from {', '.join(sorted(served))}")
+        found.append(f"answers come from {', '.join(sorted(served))}")
     prompt_tokens, completion_tokens = tokens or (None, None)
     return Fitness(
-        structured, prompt_tokens, completion_tokens, sure, tuple(notes), tuple(sorted(served))
+        backend,
+        structured,
+        prompt_tokens,
+        completion_tokens,
+        sure,
+        (*notes, *found),
+        tuple(sorted(served)),
     )
 
 
-async def _find_structured(canary: Canary, ask: Ask) -> tuple[str, Parsed, list[str]]:
-    """The first way to be sure of JSON that works, its answer, and notes on those before it."""
-    failed: list[str] = []
+async def _find_way(
+    canary: Canary, ask: Ask, notes: Sequence[str]
+) -> tuple[Canary, str, Asked, list[str]]:
+    """Find the first way to be sure of JSON that works, without the options that are refused.
+
+    Returns:
+        The tasks as they have to be asked, the way, its answer, and notes on what did not work.
+    """
+    changes: list[str] = []
+    failed: dict[str, list[str]] = {}
+    longest = 0
     for structured in canary.backend.structured:
-        found, why = await ask(canary.vision(structured)[0])
-        if found is not None and isinstance(found[0], Answer):
-            return structured, found, [f"does not work here: {way}" for way in failed]
-        if found is not None and not isinstance(found[0], Answer):
-            why = why or f"{found[0].kind} {found[0].detail}".strip()
-        failed.append(f"{structured}: {why or 'no answer'}")
+        asked = await ask(canary.vision(structured)[0], canary.backend)
+        while asked.refused and (mended := without_refused(canary.backend, asked.why)) is not None:
+            canary = replace(canary, backend=mended[0])
+            changes.append(f"{mended[1]}, because the server says: {asked.why}")
+            asked = await ask(canary.vision(structured)[0], canary.backend)
+        if asked.answer is not None:
+            others = [f"does not work here: {_by_way(failed)}"] if failed else []
+            return canary, structured, asked, [*changes, *others]
+        if asked.refused and asked.why.startswith("404"):
+            raise PreflightError(
+                "; ".join([f"{canary.backend.host} says: {asked.why}", *notes]),
+                expected="a model that it serves, at annotator.base_url",
+                todo="annotator.model=…, or correct the address",
+            )
+        failed.setdefault(asked.problem, []).append(structured)
+        if asked.parsed is not None and asked.problem.startswith("length"):
+            usage = asked.parsed.usage
+            longest = max(longest, (usage and usage.completion_tokens) or canary.backend.cap)
+    model, todo = canary.backend.model, "try another model"
+    if longest:
+        todo = (
+            f"++annotator.cap={4 * longest}; or let it think less, such as"
+            " ++annotator.parameters.reasoning_effort=low"
+        )
     raise PreflightError(
-        f"{canary.backend.model} gives no usable answer in any way: " + "; ".join(failed),
-        expected="one JSON object with choice and reason",
-        todo="try another model, or ++annotator.cap=400",
+        "; ".join([f"{model} gives no usable answer in any way: {_by_way(failed)}", *notes]),
+        expected="one JSON object with choice and reason, within annotator.cap tokens",
+        todo=todo,
     )
+
+
+def _by_way(failed: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{', '.join(ways)}: {problem}" for problem, ways in failed.items())
 
 
 def _most_tokens(backend: Backend, *usages: Usage | None) -> tuple[int, int] | None:
@@ -206,7 +283,7 @@ def _most_tokens(backend: Backend, *usages: Usage | None) -> tuple[int, int] | N
 def _check_cap(
     backend: Backend, capped: Parsed | None, why: str, tokens: tuple[int, int] | None
 ) -> list[str]:
-    usage = capped[1] if capped else None
+    usage = capped.usage if capped else None
     if usage is None or usage.completion_tokens is None:
         return [f"whether the cap is kept is not known ({why or 'no usage'})"]
     if usage.completion_tokens > CANARY_CAP:
@@ -223,66 +300,6 @@ def _check_cap(
 
 
 def _mass(parsed: Parsed) -> float | None:
-    found = parsed[0].extra.get("mass") if isinstance(parsed[0], Answer) else None
+    verdict = parsed.verdict
+    found = verdict.extra.get("mass") if isinstance(verdict, Answer) else None
     return float(found) if isinstance(found, int | float) else None
-
-
-def check_listing(backend: Backend, reply: Reply, *, today: date) -> list[str]:
-    """Check that the server lists the model and will keep it.
-
-    Args:
-        backend: who will be asked.
-        reply: of ``GET /models``.
-        today: the day.
-
-    Returns:
-        Notes for people.
-
-    Raises:
-        PreflightError: if the server lists models and not this one, or it is switched off within
-            ``NEAR_DAYS`` days.
-    """
-    notes = []
-    listed = _read_listing(reply)
-    ends = backend.shutdown
-    if listed is None:
-        notes.append(f"{backend.host} does not list its models")
-    elif backend.model not in listed:
-        names = ", ".join(sorted(listed)[:8]) or "none"
-        raise PreflightError(
-            f"{backend.host} has no model {backend.model!r}; it has {names}",
-            expected="one of these",
-            todo="annotator.model=…",
-        )
-    else:
-        ends = _read_day(listed[backend.model].get("shutdown_date")) or ends
-    if ends is not None:
-        left = (date.fromisoformat(ends) - today).days
-        if left <= NEAR_DAYS:
-            raise PreflightError(
-                f"{backend.model} is switched off on {ends}, "
-                + (f"in {left} days" if left > 0 else "so it is gone"),
-                expected=f"a model that stays for more than {NEAR_DAYS} days",
-                todo="choose another annotator; ++annotator.shutdown=null if the date is wrong",
-            )
-        notes.append(f"{backend.model} is switched off on {ends}, in {left} days")
-    return notes
-
-
-def _read_listing(reply: Reply) -> dict[str, Mapping[str, Any]] | None:
-    if reply.status != 200:
-        return None
-    try:
-        return {str(entry["id"]): entry for entry in json.loads(reply.body)["data"]}
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _read_day(value: Any) -> str | None:
-    """Read a date given as text or as seconds since 1970."""
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value, UTC).date().isoformat()
-        return datetime.fromisoformat(value).date().isoformat() if isinstance(value, str) else None
-    except (ValueError, OverflowError, OSError):
-        return None

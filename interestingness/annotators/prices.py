@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from interestingness.annotators.ledger.money import dollars, token_cost, uusd
+from interestingness.annotators.ledger.money import dollars, uusd
 from interestingness.annotators.types import JSON, Task, Usage, canonical_json
 from interestingness.errors import ConfigError
 
@@ -83,13 +83,10 @@ class Price:
         return hashlib.sha256(canonical_json(numbers).encode()).hexdigest()[:12]
 
     def cost(self, prompt_tokens: int, completion_tokens: int) -> int:
-        """Compute the cost in millionths of a dollar, rounded up."""
-        return token_cost(
-            prompt_tokens,
-            completion_tokens,
-            input_uusd=uusd(self.prompt),
-            output_uusd=uusd(self.completion),
-        )
+        """Compute the cost in millionths of a dollar, rounded up; tokens are not negative."""
+        # prices are for a million tokens; the division rounds up
+        exact = prompt_tokens * uusd(self.prompt) + completion_tokens * uusd(self.completion)
+        return -(-exact // 1_000_000)
 
     def in_batches(self) -> Price:
         """Return the prices of the provider's batch interface.

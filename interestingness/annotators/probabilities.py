@@ -1,4 +1,4 @@
-"""The probability of each choice, read from the log-probabilities of the tokens that were sent."""
+"""Read the probability of each choice from the log-probabilities of an answer's tokens."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 LEAST_MASS = 0.95
-"""Below this the alternatives that were listed do not tell enough, and the answer stays a plain
-choice."""
+"""Least probability that the two choices must have together; with less, a vote has none."""
 
 _VALUE = re.compile(rb'"choice"\s*:\s*"')
 
 
 @dataclass(frozen=True)
 class ChoiceProbability:
-    """What the alternatives at the token of the choice say.
+    """Probabilities of two choices at the token where the answer's choice begins.
 
     Attributes:
-        p: probability of the first of the two choices, among both, in [0, 1].
-        mass: what both have together of all alternatives, in [0, 1].
+        p: probability of the first choice, given that it is one of the two, in [0, 1].
+        mass: probability of the two choices together, in [0, 1].
     """
 
     p: float
@@ -29,10 +28,10 @@ class ChoiceProbability:
 
 
 def choice_probability(tokens: Any, choices: Sequence[str]) -> ChoiceProbability | None:
-    """P(choices[0]) at the token where the value of ``"choice"`` begins.
+    """Compute P(choices[0]) at the token where the value of ``"choice"`` begins.
 
-    A token may begin before the value (``"first`` with its quote) and may hold only a part of the
-    word (``f``); alternatives count for the choice that they begin, or are begun by.
+    A token may begin before the value (``"first`` with its quote) and may be a part of the word
+    (``f``). A listed token counts for a choice if one of them is the beginning of the other.
 
     Args:
         tokens: ``choices[0].logprobs.content`` of a chat completion: objects with ``token``,
@@ -40,17 +39,15 @@ def choice_probability(tokens: Any, choices: Sequence[str]) -> ChoiceProbability
         choices: two words that differ in their first letter.
 
     Returns:
-        None without usable log-probabilities, or where neither choice is among the alternatives.
-
-    Source:
-        Probabilities from the first token that tells the choices apart, renormalised.
+        None without usable log-probabilities, or if no listed token counts for a choice.
     """
     if not isinstance(tokens, list) or not all(isinstance(token, dict) for token in tokens):
         return None
     pieces = [_bytes(token) for token in tokens]
-    found = _VALUE.search(b"".join(pieces))
-    if found is None:
+    places = list(_VALUE.finditer(b"".join(pieces)))
+    if not places:
         return None
+    found = places[-1]  # a model that thinks may write the key before its answer, too
     begin = 0
     for token, piece in zip(tokens, pieces, strict=True):
         if begin + len(piece) > found.end():
@@ -93,7 +90,7 @@ def _bytes(token: dict[str, Any]) -> bytes:
 
 
 def _probability(token: dict[str, Any]) -> float | None:
-    """In [0, 1]; None for what is no log-probability. Rounding may lift one a little above 0."""
+    """Convert a log-probability to [0, 1]; None if it is not one. Up to 0.001 counts as 0."""
     value = token.get("logprob")
     if not isinstance(value, int | float) or math.isnan(value) or value > 1e-3:
         return None

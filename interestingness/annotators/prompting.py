@@ -1,7 +1,7 @@
-"""Prompts are versioned files; rendered with a question and a persona they have an id.
+"""Load prompt files and fill in question and persona.
 
-The id is a hash of what a model gets to read and of the answers it may give. So an edited prompt
-asks anew, while an edited comment, a renamed file or another version number buys nothing.
+A prompt's id is a hash of the text that the model reads and of the answers it may give. A change
+of that text asks everything again; another comment, file name or version number does not.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "description": (),
     "cupl": (),
 }
-"""What may be answered, by kind; nothing where free text is wanted."""
+"""Allowed answers, by kind of prompt; none for free text."""
 
 IMAGES = {"pair": 2, "image": 1, "description": 1, "cupl": 0}
-"""Images that go with a prompt, by kind."""
+"""Number of images in a request, by kind of prompt."""
 
 PAPER_PERSONAS = tuple(
     f"a {who} from {where}, between {ages} years old"
@@ -44,12 +44,12 @@ _KEYS = {"kind", "choices", "persona", "captions", "canvas", "ask"}
 
 @dataclass(frozen=True)
 class Prompt:
-    """What is asked, whatever the images.
+    """A prompt with question and persona filled in: all text of a request.
 
     Attributes:
         name: of the file, with its version: ``pair-1``.
         kind: a key of ``CHOICES``.
-        system: whom the model is told to be; empty for nobody.
+        system: the persona that the model is told to take; empty for none.
         captions: text before each image that is sent.
         ask: text after the images.
         choices: what may be answered; empty for free text.
@@ -66,7 +66,7 @@ class Prompt:
 
     @cached_property
     def id(self) -> str:
-        """16 hexadecimal digits of everything that is read by the model."""
+        """Hash the text and the allowed answers: 16 hexadecimal digits."""
         read: dict[str, JSON] = {
             "kind": self.kind,
             "system": self.system,
@@ -144,12 +144,12 @@ class Template:
         persona: str | None = None,
         canvas: bool = False,
     ) -> Prompt:
-        """Fill in what is asked and who is asked.
+        """Fill in question and persona.
 
         Args:
             question: an adjective: interesting, beautiful, safe.
             comparison: how two images are compared; None says "more <question>".
-            persona: whom to be ("a woman from Africa, …"); None for nobody.
+            persona: the persona ("a woman from Africa, …"); None for none.
             canvas: both images of a pair go as one picture.
 
         Raises:
@@ -201,7 +201,7 @@ def _check(values: Mapping[str, Any], source: Path) -> None:
     texts = [str(values.get(key, "")) for key in ("ask", "persona", "canvas")]
     texts += [str(text) for text in values.get("captions") or []]
     unknown = {name for text in texts for name in re.findall(r"\{(\w+)\}", text)} - _FIELDS
-    problems += [f"{{{name}}} stands for nothing" for name in sorted(unknown)]
+    problems += [f"{{{name}}} is no field of a prompt" for name in sorted(unknown)]
     if problems:
         raise ConfigError(
             f"{source}: {'; '.join(problems)}",

@@ -1,6 +1,6 @@
-"""Keys are not stored, shown or logged: what looks like one, and which headers of a reply are kept.
+"""Remove keys from what is stored, shown or logged, and choose the headers of a reply to keep.
 
-The ledger, the transport and the logs use the two functions of this file and no others.
+Ledger, transport and logs use these functions and no others.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ KEPT_HEADERS = frozenset(
     {"content-type", "date", "location", "retry-after", "retry-after-ms", "x-request-id"}
     | {"openai-model", "openai-processing-ms", "openai-version", "x-should-retry"}
 )
-"""What is kept of a reply's headers, besides those that begin with ``x-ratelimit-``."""
+"""Headers of a reply that are stored, besides those that begin with ``x-ratelimit-``."""
 
 _KEY_LIKE = re.compile(r"\bsk-[A-Za-z0-9_\-]{6,}")
 _BEARER = re.compile(r"(?i)\bbearer\s+[^\s\"',}]+")
@@ -24,11 +24,11 @@ _SHORTEST_VALUE = 6
 
 
 LOGGERS = ("openai._base_client", "httpx2", "httpcore2.connection", "httpcore2.http11")
-"""Loggers that may write the headers of requests and replies; filters are not inherited."""
+"""Loggers that may write headers. Each needs a filter, because filters are not inherited."""
 
 
 class Secret:
-    """A key that neither prints nor pickles."""
+    """A key; it does not appear in ``repr`` and cannot be pickled."""
 
     __slots__ = ("_value",)
 
@@ -41,11 +41,11 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The key itself: for the one header that needs it."""
+        """Return the key, for the one header that needs it."""
         return self._value
 
     def hide_in(self, body: bytes) -> bytes:
-        """The same bytes without the key, should a server have sent it back."""
+        """Replace the key in bytes, in case a server sent it back."""
         value = self._value.encode()
         return body.replace(value, b"***") if value in body else body
 
@@ -57,13 +57,13 @@ class Secret:
 
 
 def redacted(text: str, secret: Secret | None = None, *, longest: int | None = None) -> str:
-    """A text without keys: the one in use, those in the environment, and what looks like one.
+    """Replace keys in a text: the one in use, those in the environment, and what looks like one.
 
     Args:
-        text: whatever a server or a library said.
+        text: of a server or a library.
         secret: the key in use, if there is one.
-        longest: if given, the text becomes one line without control characters and of at most so
-            many characters.
+        longest: if given, return one line of at most so many characters, without control
+            characters.
     """
     values = [secret.reveal()] if secret is not None else []
     values += [
@@ -82,7 +82,7 @@ def redacted(text: str, secret: Secret | None = None, *, longest: int | None = N
 
 
 def redacted_json(value: Any) -> Any:
-    """The same for every text in a JSON value."""
+    """Apply `redacted` to every text in a JSON value."""
     if isinstance(value, str):
         return redacted(value)
     if isinstance(value, Mapping):
@@ -93,7 +93,7 @@ def redacted_json(value: Any) -> Any:
 
 
 def kept_headers(headers: Mapping[str, str], secret: Secret | None = None) -> dict[str, str]:
-    """Headers of a reply that help to understand it later, without keys, by lower-case name."""
+    """Select the headers of a reply to store, without keys, by lower-case name."""
     lower = {name.lower(): value for name, value in headers.items()}
     return {
         name: redacted(value, secret, longest=300)
@@ -103,7 +103,7 @@ def kept_headers(headers: Mapping[str, str], secret: Secret | None = None) -> di
 
 
 class _HideKeys(logging.Filter):
-    """Takes a key out of what libraries log, should a server have sent it back in a header."""
+    """Removes keys from log records, in case a server sent one back in a header."""
 
     def __init__(self, secret: Secret | None) -> None:
         super().__init__()
@@ -115,10 +115,10 @@ class _HideKeys(logging.Filter):
 
 
 def hide_keys_in_logs(secret: Secret | None) -> None:
-    """From now on, what the libraries below log holds no key; one filter each, the newest key.
+    """Add a filter that removes keys to each of ``LOGGERS``, in place of an earlier one.
 
     Args:
-        secret: the key in use, if there is one; what looks like a key is hidden anyway.
+        secret: the key in use, if there is one; what looks like a key is removed anyway.
     """
     for name in LOGGERS:
         logger = logging.getLogger(name)

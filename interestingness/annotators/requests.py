@@ -15,7 +15,7 @@ from interestingness.annotators.sent_images import ImageSource, Stored, join_sid
 from interestingness.annotators.types import Request, Task
 
 CANARY_CAP = 16
-"""Tokens that the preflight allows where it looks whether a cap is kept."""
+"""Cap of the preflight's request that checks whether the server keeps to a cap."""
 
 CHAT, EMBEDDINGS = "/chat/completions", "/embeddings"
 
@@ -117,7 +117,7 @@ def chat_body(
         parameters.pop("logprobs", None)
         parameters.pop("top_logprobs", None)
     body = {"model": backend.model, "messages": messages, backend.cap_name: cap, **parameters}
-    return {**body, **_structured(prompt, structured)}
+    return {**body, **backend.extra_body, **_structured(prompt, structured)}
 
 
 def _image(data: bytes, detail: str | None) -> dict[str, Any]:

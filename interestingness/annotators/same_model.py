@@ -18,6 +18,7 @@ from interestingness.annotators.ledger.export import KINDS
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.preflight import PreflightError
 from interestingness.annotators.types import Task
+from interestingness.number_text import percent
 
 STEADY = 0.9
 """Share of equal choices that a steady model gives at least when it is asked again."""
@@ -52,7 +53,7 @@ class Repetition:
     def __str__(self) -> str:
         return (
             f"{self.same} of {self.asked} answers of an earlier day are given again"
-            f" (p = {self.p_value:.2g} for a judge that repeats {STEADY:.0%})"
+            f" (p = {self.p_value:.2g} for a judge that repeats {percent(STEADY, digits=0)})"
         )
 
 

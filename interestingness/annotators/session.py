@@ -23,12 +23,13 @@ from interestingness.annotators.engine.run_state import (
 )
 from interestingness.annotators.engine.runner import Limits, run_tasks
 from interestingness.annotators.ledger.store import Ledger
+from interestingness.annotators.listing import check_listing
 from interestingness.annotators.parsing import PARSER_VERSION, parse
 from interestingness.annotators.preflight import (
+    Asked,
     Canary,
     Fitness,
     PreflightError,
-    check_listing,
     examine,
 )
 from interestingness.annotators.prices import Meter
@@ -79,7 +80,9 @@ async def connect(backend: Backend) -> AsyncIterator[Server]:
         where=backend.where,
     )
     connections = int(backend.limits["concurrency"])
-    async with Transport(backend.base_url, secret, connections=connections) as transport:
+    async with Transport(
+        backend.base_url, secret, connections=connections, key_header=backend.key_header
+    ) as transport:
         yield transport
 
 
@@ -120,13 +123,17 @@ class Session:
         self._served = check_served(self.backend, earlier, ())
         notes = check_listing(self.backend, await self._list_models(), today=today)
         if canary is None:
-            return Fitness(self.backend.structured[0], None, None, False, tuple(notes))
-        fit = await examine(canary, lambda task: self._ask_canary(task, canary))
+            return Fitness(
+                self.backend, self.backend.structured[0], None, None, False, tuple(notes)
+            )
+        fit = await examine(canary, lambda task, as_asked: self._ask(task, canary, as_asked), notes)
+        if fit.backend != self.backend:
+            self.ledger.event("options_left_out", {"notes": list(fit.notes)})
         self._served = check_served(self.backend, earlier, fit.served)
         if fit.prompt_tokens is not None:
             for kind in ("pair", "image", "description", "sentinel"):
                 self.meter.measured[kind] = fit.prompt_tokens
-        return replace(fit, notes=(*notes, *fit.notes))
+        return fit
 
     async def _list_models(self) -> Reply:
         found = await self.server.get("/models", deadline_s=30.0)
@@ -146,38 +153,42 @@ class Session:
             )
         return found
 
-    async def _ask_canary(self, task: Task, canary: Canary) -> tuple[Parsed | None, str]:
-        """One task of the preflight; see `preflight.Ask`."""
+    async def _ask(self, task: Task, canary: Canary, backend: Backend) -> Asked:
+        """Ask one task of the preflight as ``backend`` says; see `preflight.Ask`."""
         sources = {**self.sources, **canary.sources}
         prompts = {**self.prompts, canary.prompt.id: canary.prompt}
-        build = Build(self.backend, prompts, sources, "prompt")
-        limits = Limits(deadline_s=float(self.backend.limits["deadline_s"]), retries=0)
+        build = Build(backend, prompts, sources, "prompt")
+        limits = Limits(deadline_s=float(backend.limits["deadline_s"]), retries=0)
         for n in range(PREFLIGHT_RETRIES + 1):
             if n > 0:
                 await asyncio.sleep(backoff(n, random.Random(n)))
-            asking = Asking(self.ledger, build, parse, PARSER_VERSION, self.meter)
+            asking = Asking(self.ledger, build, parse, PARSER_VERSION, self.meter, say=self.say)
             ended = await run_tasks(asking, [task], self.server, limits)
-            if not ended.tally.outage:
+            if not ended.tally.outage or ended.tally.busy:  # a busy server was waited for
                 break
         self._check_ending(ended)
+        tally = ended.tally
         parsed = self._last_answer(task)
-        if parsed is None and ended.tally.outage:
+        if parsed is None and tally.outage:
             raise PreflightError(
-                f"{self.backend.host} does not answer the preflight: {ended.tally.outage}",
+                f"{backend.host} does not answer the preflight: {tally.outage}",
                 expected="an answer; this says nothing about the model",
                 todo="run the same command again later",
                 exit_code=Exit.LATER,
             )
-        if parsed is None and (ended.tally.in_doubt or self.ledger.need([task]).held):
+        if parsed is None and (tally.in_doubt or self.ledger.need([task]).held):
+            again = "run the same command again"
+            if not backend.price_list.free:
+                again = "in_doubt=rebuy asks again, and may pay for it twice"
             raise PreflightError(
-                f"{self.backend.host}: an answer to the preflight was lost and may have been paid"
+                f"{backend.host}: an answer to the preflight was lost and may have been paid"
                 f" for{': ' + ended.reason if ended.reason else ''}",
                 expected="an answer; this says nothing about the model",
-                todo="in_doubt=rebuy asks again, and may pay for it twice",
+                todo=again,
                 exit_code=Exit.LATER,
             )
-        why = ended.reason or ", ".join(ended.tally.rejected) or "no answer"
-        return parsed, why if parsed is None else ""
+        why = tally.problem or ", ".join(tally.rejected) or ended.reason
+        return Asked(parsed, why, refused=parsed is None and bool(tally.rejected))
 
     def _check_ending(self, ended: Summary) -> None:
         """Refuse to go on after an error that another way of asking would not avoid."""
@@ -226,7 +237,8 @@ class Session:
 
     def _choice(self, task: Task) -> str | None:
         parsed = self._last_answer(task)
-        return parsed[0].choice if parsed is not None and isinstance(parsed[0], Answer) else None
+        verdict = parsed.verdict if parsed is not None else None
+        return verdict.choice if isinstance(verdict, Answer) else None
 
     def _last_answer(self, task: Task) -> Parsed | None:
         """Return the last stored answer to a task."""
@@ -273,7 +285,7 @@ class Session:
         stored = self.ledger.stimulus
         return Asking(
             self.ledger,
-            Build(self.backend, self.prompts, self.sources, fit.structured, stored),
+            Build(fit.backend, self.prompts, self.sources, fit.structured, stored),
             parse,
             PARSER_VERSION,
             self.meter,

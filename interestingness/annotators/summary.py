@@ -17,6 +17,7 @@ from interestingness.annotators.reason_support import CONTRADICTS, SUPPORTS
 from interestingness.annotators.types import Answer, Parsed, Reply, Task
 from interestingness.labels.aggregation import aggregate
 from interestingness.labels.order_term import OrderTerm
+from interestingness.number_text import percent, points, write_number
 from interestingness.schema import Pairs
 from interestingness.stats.bootstrap import Interval, accuracy_interval
 from interestingness.stats.position_bias import PositionBias, position_bias
@@ -61,29 +62,30 @@ class JudgeSummary:
         if bias.pairs:
             said.append(
                 f"  both orders   {bias.pairs:,} pairs: the same image wins {bias.consistent:,}"
-                f" times ({bias.position_consistency:.1%}), whatever is first {bias.first_twice:,},"
-                f" whatever is second {bias.second_twice:,}"
+                f" times ({percent(bias.position_consistency)}),"
+                f" whatever is first {bias.first_twice:,}, whatever is second {bias.second_twice:,}"
             )
             place = "second" if bias.bias_index > 0 else "first"
             verdict = f"it likes the {place} place" if bias.p_value < 0.05 else "no bias is shown"
             said.append(f"  exact test    p = {bias.p_value:.2g} for no bias; {verdict}")
         if np.isfinite(self.b):
-            interval = f" [{self.low:.2f}, {self.high:.2f}]" if np.isfinite(self.low) else ""
+            ends = [write_number(end, "number") for end in (self.low, self.high)]
+            interval = f" [{', '.join(ends)}]" if np.isfinite(self.low) else ""
             said.append(
-                f"  order term b  {self.b:+.2f}{interval} logits for the image shown first"
-                " (taken out of labels)"
+                f"  order term b  {points(self.b, digits=2)}{interval} logits for the image"
+                " shown first (taken out of labels)"
             )
         if self.one_sided:
             said.append(f"  one-sided     {self.one_sided:,} pairs are refused in one order only")
         if self.stability is not None:
-            said.append(f"  repetitions   {self.stability:.1%} give the most frequent answer")
-        if self.reasons:
+            said.append(f"  repetitions   {percent(self.stability)} give the most frequent answer")
+        if self.reasons and self.contradicting is not None:
             said.append(
-                f"  reasons       {self.contradicting:.1%} of the {self.reasons:,} that name an"
-                " image speak for the one that was not chosen"
+                f"  reasons       {percent(self.contradicting)} of the {self.reasons:,} that name"
+                " an image speak for the one that was not chosen"
             )
         if 0 < self.probabilities < 1:
-            said.append(f"  probabilities for {self.probabilities:.1%} of the votes")
+            said.append(f"  probabilities for {percent(self.probabilities)} of the votes")
         return said
 
 
@@ -218,7 +220,7 @@ class Consistency:
     def __call__(self, task: Task, reply: Reply) -> Parsed:
         """What ``parse`` reads."""
         parsed = self.parse(task, reply)
-        verdict, about = parsed[0], task.subject
+        verdict, about = parsed.verdict, task.subject
         if task.kind == "pair" and isinstance(verdict, Answer):
             first = about["first"]
             other = "right" if first == "left" else "left"
@@ -233,7 +235,7 @@ class Consistency:
         return parsed
 
     def __str__(self) -> str:
-        return f"consistent {self.same / self.both:.0%}" if self.both else ""
+        return f"consistent {percent(self.same / self.both, digits=0)}" if self.both else ""
 
 
 def progress_text(tally: CallCounts, consistency: Consistency, spend: Callable[[int], str]) -> str:

@@ -19,6 +19,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import httpx2
 import openai
@@ -70,17 +71,20 @@ class Transport:
         *,
         connections: int,
         connect_s: float = 10.0,
+        key_header: str = "Authorization",
     ) -> None:
         """Open nothing yet.
 
         Args:
-            base_url: e.g. ``https://api.openai.com/v1``; nothing of the environment counts.
+            base_url: e.g. ``https://api.openai.com/v1``; nothing of the environment counts. Its
+                query, such as ``?api-version=…``, goes with each request.
             secret: the key, or None for a server that wants none.
             connections: the most at a time.
             connect_s: for opening one connection, in seconds.
+            key_header: carries the key; as a bearer token if it is ``Authorization``.
         """
         self.host = host_of(base_url)
-        self._secret = secret
+        self._secret, self._key_header = secret, key_header
         hide_keys_in_logs(secret)
         self._connect_s = connect_s
         self._network = httpx2.AsyncClient(
@@ -89,9 +93,11 @@ class Transport:
             limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=0),
             event_hooks={"request": [self._check_request]},
         )
+        address = urlsplit(base_url)
         self.client = openai.AsyncOpenAI(
             api_key=secret.reveal() if secret else "none",
-            base_url=base_url,
+            base_url=urlunsplit(address._replace(query="")),
+            default_query=dict(parse_qsl(address.query)),
             organization="",
             project="",
             max_retries=0,
@@ -104,7 +110,8 @@ class Transport:
             raise ValueError(f"a request would leave for {request.url.host}, not {self.host}")
         sent = [(k, v) for k, v in request.headers.items() if k.lower() in SENT_HEADERS]
         if self._secret is not None:
-            sent.append(("Authorization", f"Bearer {self._secret.reveal()}"))
+            bearer = "Bearer " if self._key_header == "Authorization" else ""
+            sent.append((self._key_header, bearer + self._secret.reveal()))
         request.headers = httpx2.Headers([*sent, ("Connection", "close")])
         if (wire := _wire.get()) is not None:
             request.extensions["trace"] = wire.trace

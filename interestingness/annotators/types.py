@@ -14,7 +14,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 
@@ -32,7 +32,7 @@ NEVER_IDENTITY = frozenset(
     }
     | {"max_tokens", "max_completion_tokens", "max_output_tokens", "batch", "mode"}
 )
-"""What must not be in a task's identity: changing it must not buy an answer again."""
+"""Settings that are in no task's identity, because changing them must not ask again."""
 
 
 def canonical_json(value: JSON) -> str:
@@ -158,24 +158,37 @@ class Reject:
     """A reply without a usable answer.
 
     Attributes:
-        kind: invalid_json, wrong_choice, refused, filtered, failed, length, empty, html,
-            error_object, bad_request, …
+        kind: invalid_json, wrong_choice, refused, filtered, failed, length, empty, http_400, …
         detail: a short text for people.
         terminal: the task is finished with it and is not asked again, in later runs neither.
         retry_with: name of the change for the next attempt (``double_cap``), or None.
+        outage: the server failed, and no model answered: no try is used up, nothing is charged.
     """
 
     kind: str
     detail: str = ""
     terminal: bool = False
     retry_with: str | None = None
+    outage: bool = False
 
 
 Verdict: TypeAlias = Answer | Reject
 
 
-Parsed: TypeAlias = tuple[Verdict, Usage | None, str | None, str | None]
-"""Verdict, tokens, name of the model that answered, its fingerprint; None where not told."""
+class Parsed(NamedTuple):
+    """What was read from a reply.
+
+    Attributes:
+        verdict: the answer, or why there is none.
+        usage: tokens, where the server counted them.
+        model: name of the model that answered, where the server told it.
+        fingerprint: of its configuration, where told.
+    """
+
+    verdict: Verdict
+    usage: Usage | None = None
+    model: str | None = None
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True)

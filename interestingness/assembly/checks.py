@@ -14,8 +14,9 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from interestingness.assembly import resolvers  # noqa: F401 (config files call them)
+from interestingness.assembly.checked_before import Defaults
 from interestingness.assembly.light import import_torchmetrics
-from interestingness.assembly.model_keys import overrides_here, unread_options
+from interestingness.assembly.model_keys import overrides_here, shows_config, unread_options
 from interestingness.assembly.option_values import show_value, wrong_places, wrong_values
 from interestingness.errors import ConfigError
 from interestingness.runs.renamed import first_name
@@ -51,6 +52,7 @@ OUTSIDE_IDENTITY = (
     "trainer.devices",
     "trainer.num_nodes",
     "trainer.strategy",
+    "name",
     "run_name",
 )
 
@@ -58,10 +60,10 @@ OUTSIDE_IDENTITY = (
 # Groups of options that a training run reads, each with a choice that goes with all others.
 NEEDED = {
     "data": "features",
-    "model": "frozen_clip_linear",
+    "model": "linear",
     "label_source": "human",
     "loss": "bradley_terry",
-    "optimizer": "adam",
+    "optimizer": "optimum",
     "scheduler": "none",
     "split": "half_by_image",
     "trainer": "default",
@@ -125,7 +127,7 @@ def check(
     if problems:
         raise ConfigError(
             "\n  ".join([f"{len(problems)} option(s) cannot be used:", *problems]),
-            todo="`python train.py --cfg job` shows the composed config",
+            todo=f"`{shows_config()}` shows the composed config",
         )
 
 
@@ -185,17 +187,33 @@ def supplied_by_assembly(path: str) -> set[str]:
     return {"tables"} if path.startswith("label_source.") else set()
 
 
-def effective(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the code defaults that the config relies on into it."""
+def effective(config: Mapping[str, Any], defaults: Defaults | None = None) -> dict[str, Any]:
+    """Write the code defaults that the config relies on into it.
+
+    Args:
+        config: resolved plain containers.
+        defaults: of its classes, where they are known.
+    """
     result: dict[str, Any] = json.loads(json.dumps(dict(config), default=str))
-    for path, node in list(targets(result)):
-        for name, parameter in inspect.signature(locate(str(node["_target_"]))).parameters.items():
-            plain = isinstance(parameter.default, bool | int | float | str | None | tuple | list)
-            if parameter.default is not parameter.empty and plain:
-                default = parameter.default
-                node.setdefault(name, list(default) if isinstance(default, tuple) else default)  # type: ignore[attr-defined]
-        _ = path
+    known = class_defaults(config) if defaults is None else defaults
+    for _, node in list(targets(result)):
+        assert isinstance(node, dict)
+        for name, default in known[str(node["_target_"])].items():
+            node.setdefault(name, default)
     return result
+
+
+def class_defaults(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the plain defaults of every class that a config names, by class and argument."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in {str(node["_target_"]) for _, node in targets(dict(config))}:
+        parameters = inspect.signature(locate(name)).parameters.values()
+        found[name] = {
+            p.name: list(p.default) if isinstance(p.default, tuple) else p.default
+            for p in parameters
+            if isinstance(p.default, bool | int | float | str | None | tuple | list)
+        }
+    return found
 
 
 def identity(effective_config: Mapping[str, Any], fingerprints: Mapping[str, str]) -> str:

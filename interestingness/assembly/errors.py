@@ -10,6 +10,7 @@ from hydra.errors import InstantiationException
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
+from interestingness.assembly.model_keys import shows_config
 from interestingness.errors import ConfigError, InterestingnessError
 
 OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
@@ -121,10 +122,10 @@ def _refused(error: BaseException, *, node: str = "") -> ConfigError:
         return ConfigError(
             f"{node}: {found}",
             expected=f"values that its class takes ({type(error).__name__})",
-            todo=f"look at {node} in `python train.py --cfg job`",
+            todo=f"look at {node} in `{shows_config()}`",
         )
     return ConfigError(
         found,
         expected="values that optimiser and trainer take",
-        todo="look at optimizer, scheduler and trainer in `python train.py --cfg job`",
+        todo=f"look at optimizer, scheduler and trainer in `{shows_config()}`",
     )

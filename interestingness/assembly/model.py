@@ -14,11 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 from interestingness.assembly.modalities import fused_features
 from interestingness.assembly.parts import (
     Model,
+    check_optimizer,
     few_steps,
     has_zero,
     make_backbone,
     make_head,
+    skips_of,
     usable_rows,
+    whole_batch,
 )
 from interestingness.assembly.prepare import RunTables
 from interestingness.assembly.shards import build_on_shards
@@ -31,7 +34,7 @@ from interestingness.data.precomputed import load_features
 from interestingness.data.workers import worker_count
 from interestingness.errors import ConfigError
 from interestingness.learning.flags import check_flags
-from interestingness.learning.linear_solver.choice import GRID, choose_l2
+from interestingness.learning.linear_solver.choice import GRID, choose_each
 from interestingness.models.backbone import Backbone
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.device import device_for
@@ -40,6 +43,9 @@ from interestingness.models.scorer import Scorer
 from interestingness.progress import ProgressLine
 from interestingness.runs.team import ALONE, Team
 from interestingness.tables.tables import Tables
+
+L2_OF_FEW = 1.0
+"""Strength where too few pairs are there to choose it: features are standardised."""
 
 
 def build_model(cfg: DictConfig, prepared: RunTables, team: Team) -> Model:
@@ -50,6 +56,7 @@ def build_model(cfg: DictConfig, prepared: RunTables, team: Team) -> Model:
         DataError: if no training or test pair has usable images.
         WeightsError: if weights are absent, wrong or refused.
     """
+    check_optimizer(cfg)
     said = _doubts(cfg, prepared)
     progress = ProgressLine() if team.first else None
     model = _build(cfg, prepared, team, progress=progress)
@@ -81,9 +88,9 @@ def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -
         raise ConfigError(
             f"data={cfg.data.source} with a model that trains its backbone",
             expected="images: cached features are those of a frozen backbone",
-            todo="data=shards, or model=frozen_clip_linear",
+            todo="data=shards, or model=linear",
         )
-    skips = Skips(max_share=cfg.data.max_bad_share)
+    skips = skips_of(cfg)
     notes: list[str] = []
     backbone, embedding, features, present = image_features(
         cfg, prepared.tables, skips, notes, team=team, progress=progress
@@ -100,14 +107,17 @@ def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -
     def part(name: str, rank: int, ranks: int) -> tuple[BatchSource, int] | None:
         if not len(rows[name]):
             return None
+        whole = name == "train" and whole_batch(cfg)
+        if whole:  # the same in every process
+            rank, ranks = 0, 1
         batches = FeatureBatches(
             features,
             prepared.pairs,
             rows[name],
             prepared.labels.preference,
             np.where(prepared.labels.known, prepared.labels.weight, 0.0),
-            batch_size=cfg.data.batch_size,
-            seed=cfg.seed if name == "train" else None,
+            batch_size=len(rows[name]) if whole else cfg.data.batch_size,
+            seed=cfg.seed if name == "train" and not whole else None,
             rank=rank,
             ranks=ranks,
         )
@@ -188,15 +198,19 @@ def choose_strength(
     """Return the L2 strength: the config's number, or chosen within the training pairs."""
     if cfg.model.l2 != "auto":
         return float(cfg.model.l2)
-    l2 = choose_l2(
+    chosen = choose_each(
         scaler.scaled(features),
         prepared.pairs[train],
-        prepared.labels.preference[train],
-        prepared.labels.weight[train],
+        prepared.labels.preference[train, None],
+        prepared.labels.weight[train, None],
         seed=cfg.seed,
         groups=_groups(cfg, prepared),
     )
-    notes.append(f"L2 {l2:.3g} chosen among {len(GRID)} by inner validation")
+    l2 = float(chosen.l2[0])
+    if np.isnan(l2):
+        notes.append(f"L2 not chosen: {len(train)} training pairs are too few to validate it")
+        return L2_OF_FEW
+    notes.append(f"L2 chosen among {len(GRID)} by inner validation")
     return l2
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from interestingness.runs.job import COMMANDS
+
 ALL = ("backbone", "head", "l2", "scaling")
 FUSING = ("features", "modalities", "raters", "tower", "vocabulary", "words")
 LEARNING = ("augment", "compile", "gradient_checkpointing", "groups", "tuning")
@@ -42,7 +44,7 @@ def unread_options(
     if learns and not model.get("tuning"):
         yield (
             "model.tuning=null: expected a tuning (last_blocks, lora, full); for a backbone that "
-            "stays as it is: model=frozen_clip_linear data=shards"
+            "stays as it is: model=paper_recipe data=shards"
         )
     if model.get("tuning") and not {"compile", "gradient_checkpointing"} <= model.keys():
         yield (
@@ -74,6 +76,14 @@ def added_options(model: Mapping[str, Any], overrides: Sequence[str] | None) -> 
 def overrides_here() -> list[str] | None:
     """Return the typed overrides without Hydra's own; None where Hydra runs no job."""
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else None
+
+
+def shows_config() -> str:
+    """Return the command that shows the config of the running one, for messages."""
+    name = HydraConfig.get().job.config_name if HydraConfig.initialized() else "train"
+    if name in COMMANDS:
+        return f"python {COMMANDS[name]}.py --cfg job"
+    return f"interestingness {'shards write' if name == 'shards' else name} --cfg job"
 
 
 def _paths(key: str, value: Any) -> Iterator[list[str]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from interestingness.assembly.checks import check, plain
+from interestingness.assembly.checked_before import known_defaults, remember
+from interestingness.assembly.checks import check, class_defaults, effective, plain
 from interestingness.disk import writable_cache
 from interestingness.plugins import plugin_packages
 from interestingness.tables.tables import Tables
@@ -22,9 +24,24 @@ def check_config(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         ConfigError: for classes that are not trusted, or options that their signatures refuse.
     """
-    config = plain(cfg)
-    check(config, trusted=trusted_packages(cfg))
+    config, trusted = plain(cfg), trusted_packages(cfg)
+    if not cfg.get("skip_finished") or known_defaults(config, trusted) is None:
+        check(config, trusted=trusted)
     return config
+
+
+def effective_config(cfg: DictConfig) -> dict[str, Any]:
+    """Return the plain config with the defaults of its classes; it must have been checked."""
+    config, trusted = plain(cfg), trusted_packages(cfg)
+    return effective(config, known_defaults(config, trusted) if cfg.skip_finished else None)
+
+
+def remember_config(cfg: DictConfig) -> None:
+    """Keep that this config passed the check, for jobs that are skipped."""
+    config, trusted = plain(cfg), trusted_packages(cfg)
+    if known_defaults(config, trusted) is None:
+        with contextlib.suppress(OSError):  # it only saves time
+            remember(config, trusted, class_defaults(config))
 
 
 def trusted_packages(cfg: DictConfig) -> tuple[str, ...]:

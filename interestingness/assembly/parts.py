@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from interestingness.assembly.prepare import RunTables
 from interestingness.data.datamodule import PairDataModule
-from interestingness.data.images import Skips
+from interestingness.data.images import MAX_PIXELS, Skips
 from interestingness.errors import ConfigError, DataError
 from interestingness.learning.pair_losses import PairLoss
 from interestingness.models.backbone import Backbone, check_domain
@@ -45,14 +45,51 @@ class Model:
     skips: Skips | None = None
 
 
+def whole_batch(cfg: DictConfig) -> bool:
+    """Check whether the optimizer needs all training pairs at once, whatever the batch size."""
+    return str(cfg.optimizer.get("_target_", "")).endswith((".Optimum", ".LBFGS"))
+
+
+def check_optimizer(cfg: DictConfig) -> None:
+    """Refuse an optimizer of whole training sets where images are decoded batch by batch.
+
+    Raises:
+        ConfigError: for ``data=shards``, and for ``optimum`` with a head that is not linear.
+    """
+    if not whole_batch(cfg):
+        return
+    name = str(cfg.optimizer["_target_"]).rpartition(".")[2].lower()
+    if cfg.data.source == "shards":
+        raise ConfigError(
+            f"data=shards with optimizer={name}, which needs the features of all training images",
+            expected="an optimizer of batches",
+            todo="model=paper_recipe, or optimizer=adam; or data=features",
+        )
+    head = str(cfg.model.head["_target_"]).rpartition(".")[2]
+    if name == "optimum" and head not in ("LinearHead", "LayersHead"):
+        raise ConfigError(
+            f"optimizer=optimum with a {head}",
+            expected="a linear head",
+            todo="optimizer=adam, or model=linear",
+        )
+
+
 def few_steps(cfg: DictConfig, pairs: int) -> list[str]:
     """Warn if one batch holds all training pairs: a network needs many steps."""
-    if int(cfg.data.batch_size) <= pairs:
+    if int(cfg.data.batch_size) <= pairs or whole_batch(cfg):
         return []
     return [
         f"data.batch_size={cfg.data.batch_size} is more than the {pairs} training pairs: one step "
         f"an epoch, {cfg.trainer.max_epochs} in all"
     ]
+
+
+def skips_of(cfg: DictConfig) -> Skips:
+    """Make the limits on unreadable images from ``data.*`` of a run, or from a command's own."""
+    group = "data" if "data" in cfg else ""
+    node = cfg.data if group else cfg
+    most = node.get("max_pixels", MAX_PIXELS)  # which records of older runs lack
+    return Skips(max_share=node.max_bad_share, max_pixels=most, group=f"{group}." if group else "")
 
 
 def make_backbone(cfg: DictConfig, tables: Tables, notes: list[str]) -> Backbone:
@@ -108,7 +145,7 @@ def make_head(cfg: DictConfig, embedding: EmbeddingContract) -> Head:
             f"{cfg.loss._target_.rpartition('.')[2]} with a {type(head).__name__}, which has no "
             "bias: where its scores are 0 is not learnt",
             expected="a head that can shift all scores, because this loss asks for their sign",
-            todo="model=frozen_clip_linear, finetuned_clip, frozen_clip_mlp or tag_fusion; or "
+            todo="model=linear, finetuned_clip, frozen_clip_mlp or tag_fusion; or "
             "loss=bradley_terry for pairs",
         )
     return head

@@ -16,7 +16,7 @@ from PIL import Image
 from interestingness.assembly.checks import plain
 from interestingness.assembly.model import features_of
 from interestingness.assembly.outputs import write_tables
-from interestingness.assembly.parts import Model, has_zero
+from interestingness.assembly.parts import Model, has_zero, whole_batch
 from interestingness.assembly.prepare import RunTables
 from interestingness.data.images import read_image
 from interestingness.data.leaks import Leak, leak_report
@@ -65,7 +65,9 @@ def describe(cfg: DictConfig, prepared: RunTables, model: Model) -> list[tuple[s
         (
             "model",
             f"{head} on {model.scorer.dim} features, {extra}"
-            + ("" if backbone is None else f"; {cfg.trainer.max_epochs} epochs"),
+            + (
+                "" if backbone is None or whole_batch(cfg) else f"; {cfg.trainer.max_epochs} epochs"
+            ),
         ),
         (
             "weights",
@@ -130,7 +132,7 @@ def read_references(prepared: RunTables) -> dict[str, Reference]:
 
 
 def _human_votes(source: LabelSource) -> Votes | None:
-    """Read single votes of people behind a source, for the human ceiling."""
+    """Read single votes of people behind a source, which say what one person reaches."""
     if not isinstance(source, VoteSource):
         return None
     votes = source.tables.votes(question=source.question, raters=source.raters, kind="human")

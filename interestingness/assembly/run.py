@@ -7,8 +7,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from interestingness.assembly.checks import effective, identity, plain
-from interestingness.assembly.opening import open_dataset
+from interestingness.assembly.checks import identity
+from interestingness.assembly.opening import effective_config, open_dataset
 from interestingness.assembly.prepare import label_pairs, split_pairs
 from interestingness.assembly.processes import in_processes
 from interestingness.assembly.run_record import (
@@ -35,12 +35,13 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
     """
     if cfg.resume is not None:  # refused before data are read, if there is nothing to resume
         checkpoint_of(Path(cfg.resume).expanduser(), best=False)
-    cfg.run_name = cfg.run_name or chosen("dataset", "label_source", "model", seed=cfg.seed)
+    name = cfg.run_name or cfg.name
+    cfg.run_name = name or chosen("dataset", "label_source", "model", seed=cfg.seed)
     tables = open_dataset(cfg, ProgressLine("preparing the data set"))
     split = split_pairs(cfg, tables)
     prepared = label_pairs(cfg, tables, split)
 
-    record = effective(plain(cfg))
+    record = effective_config(cfg)
     key = identity(record, prepared.fingerprints(record["model"]))
     done = skip_finished(cfg, team, key)
     if done is not None:
@@ -65,7 +66,11 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
         read_references,
         report,
     )
+    from interestingness.models.weights import find_weights
 
+    backbone = record["model"].get("backbone") or {}
+    if "weights" in backbone:  # found from any folder later
+        backbone["weights"] = find_weights(backbone["weights"], Path(cfg.paths.run))
     accuracy = None
     with recorded(cfg, team, key, record, prepared):
         seed(cfg)
@@ -77,6 +82,9 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
         if team.first:
             announce(cfg, prepared, model)
         fit(cfg, trainer, learner, model.data, ckpt)
+        if said := learner.convergence().sentence():
+            model.notes.append(said)
+            team.first and print(f"fit: {said}", flush=True)
         scores = test(trainer, learner, model.data, prepared.pairs)
         if team.first:
             references = read_references(prepared)

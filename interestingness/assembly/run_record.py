@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from interestingness.assembly.opening import remember_config
 from interestingness.assembly.prepare import RunTables
 from interestingness.disk import disk_error
 from interestingness.errors import ConfigError, WeightsError
@@ -24,6 +25,7 @@ def skip_finished(cfg: DictConfig, team: Team, key: str) -> Path | None:
     runs = Path(cfg.paths.runs)
     done = team.agree(registry.find_finished(runs, key) if cfg.skip_finished else None)
     if done is not None and team.first:
+        remember_config(cfg)
         registry.skip(Path(cfg.paths.run), key, typed_overrides(), done)
         print(f"a run with the same config, data and labels is finished: {done}")
     return done
@@ -58,6 +60,7 @@ def recorded(
             yield
         if team.first:
             registry.finish(run, runs)
+            remember_config(cfg)
     except BaseException as error:
         goes_on = f"go on with resume={run}" if has_checkpoint(run) else ""
         told = disk_error(error, [run, cfg.paths.cache], todo=f"then {goes_on}" if goes_on else "")

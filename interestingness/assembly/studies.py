@@ -13,11 +13,11 @@ from interestingness.assembly.checks import effective
 from interestingness.assembly.model import features_of as described
 from interestingness.assembly.model import image_features
 from interestingness.assembly.opening import check_config, open_dataset
+from interestingness.assembly.parts import skips_of
 from interestingness.assembly.prepare import read_sources
 from interestingness.assembly.reporting import picture_of
 from interestingness.assembly.run_record import chosen, typed_overrides
 from interestingness.assembly.which_command import need_study
-from interestingness.data.images import Skips
 from interestingness.data.splits import PairSplit
 from interestingness.disk import writable_cache
 from interestingness.errors import ConfigError
@@ -25,7 +25,7 @@ from interestingness.progress import ProgressLine
 from interestingness.reports.console import print_report
 from interestingness.reports.page import write_report
 from interestingness.runs import registry
-from interestingness.studies.study import ImageFeatures, Material, Sources, Study
+from interestingness.studies.study import ImageFeatures, Material, Sources, Study, StudyInterrupted
 from interestingness.tables.tables import Tables
 
 
@@ -39,7 +39,7 @@ def run_study(cfg: DictConfig) -> dict[str, Any]:
         What a sweep's table needs: ``{"run", "status", "accuracy"}``.
     """
     need_study(cfg)
-    cfg.run_name = cfg.run_name or chosen("study", "dataset", seed=cfg.seed)
+    cfg.run_name = cfg.run_name or cfg.name or chosen("study", "dataset", seed=cfg.seed)
     config = check_config(cfg)
     cfg.paths.cache = str(writable_cache(cfg.paths.cache))
     run = Path(cfg.paths.run)
@@ -47,13 +47,20 @@ def run_study(cfg: DictConfig) -> dict[str, Any]:
     loggers = [instantiate(node) for node in cfg.logger.values() if node and node.get("_target_")]
     material = material_of(cfg)
     study: Study = instantiate(cfg.study, _convert_="all")
-    result = study.run(material)
+    stopped: StudyInterrupted | None = None
+    try:
+        result = study.run(material)
+    except StudyInterrupted as told:
+        stopped, result = told, told.result
     picture = picture_of(material.tables)
     page = write_report(run, result, picture=picture, settings=config)
     if loggers:
         from interestingness.reports.media import log_report
 
         log_report(loggers, result, page=page, picture=picture, settings=config)
+    if stopped is not None:
+        print_report(result, page=page)
+        raise stopped
     # a sweep takes this file as the sign that the job is done
     said = {"study": result.name, "answer": result.answer, "simulated": result.simulated}
     metrics = {**said, "tables": [table.name for table in result.tables]}
@@ -86,7 +93,7 @@ def material_of(cfg: DictConfig) -> Material:
 
 def features_of(cfg: DictConfig, tables: Tables) -> ImageFeatures:
     """Return features of every image in a pair, from the cache, a file or the backbone."""
-    skips, notes = Skips(max_share=cfg.data.max_bad_share), []  # type: ignore[var-annotated]
+    skips, notes = skips_of(cfg), []  # type: ignore[var-annotated]
     backbone, embedding, values, present = image_features(
         cfg, tables, skips, notes, progress=ProgressLine("encoding images")
     )

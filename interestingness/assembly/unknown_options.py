@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -55,7 +56,7 @@ def explain(
     if found := UNKNOWN.search(str(error)):
         word = _typed(words, found[1])
         others = [w for w in words if w != word and "=" in w]
-        return _unknown_option(word, _composed(others, folder, config))
+        return _unknown_option(word, _composed(others, folder, config), folder)
     return ConfigError(str(error).strip(), todo=HELP)
 
 
@@ -74,7 +75,7 @@ def _unknown_choice(file: str, options: Sequence[str]) -> ConfigError:
     )
 
 
-def _unknown_option(word: str, known: Mapping[str, Any]) -> ConfigError:
+def _unknown_option(word: str, known: Mapping[str, Any], folder: str) -> ConfigError:
     key, equals, value = word.lstrip("~").partition("=")
     tilde = "~" * word.startswith("~")
     path, node = key.split("."), known
@@ -89,8 +90,18 @@ def _unknown_option(word: str, known: Mapping[str, Any]) -> ConfigError:
     return ConfigError(
         f"{word}: there is no such option",
         expected=f"an option of {'.'.join(place) or 'this command'}: {_listed([*own, *of_class])}",
-        todo=" or ".join(f"{tilde}{k}{equals}{value}" for k in plus[:3]) or HELP,
+        todo=" or ".join(f"{tilde}{k}{equals}{value}" for k in plus[:3])
+        or _other_choice(place, path[0], word, folder)
+        or HELP,
     )
+
+
+def _other_choice(place: Sequence[str], name: str, word: str, folder: str) -> str:
+    """Name the group's first choice that has the option, in place of the present one."""
+    for file in sorted(Path(folder, *place).glob("*.yaml")) if place else ():
+        if name in OmegaConf.load(file):
+            return f"{'/'.join(place)}={file.stem} {word}"
+    return ""
 
 
 def _of_class(node: Mapping[str, Any], place: str) -> list[str]:

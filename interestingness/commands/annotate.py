@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from omegaconf import DictConfig
 
-from interestingness.annotators.engine.run_state import CallCounts, Summary
+from interestingness.annotators.engine.run_state import CallCounts, Exit, Summary
+from interestingness.annotators.ledger.attempts import TRIES
 from interestingness.annotators.ledger.money import dollars, enough, uusd
 from interestingness.annotators.ledger.store import Ledger
 from interestingness.annotators.preflight import Fitness, PreflightError
@@ -74,13 +75,17 @@ def annotate(cfg: DictConfig) -> dict[str, Any]:
         to_go_on = _to_go_on(job, ledger, summary)
         report(job, table, place.path, kept, summary, left, ledger.spent_uusd)
     if summary is not None and summary.exit_code:
-        print(f"ended early: {summary.reason}; {to_go_on}")
+        early = "ended early: " if summary.exit_code != Exit.GIVEN_UP else ""
+        print(f"{early}{summary.reason}; {to_go_on}")
         raise SystemExit(int(summary.exit_code))
     return {"labelled": left.labelled, "todo": len(left.todo), "table": str(place.path)}
 
 
 def _to_go_on(job: AnnotationJob, ledger: Ledger, summary: Summary | None) -> str:
     """Say how to resume after a run that ended early; the same budget would end it again."""
+    if summary is not None and summary.exit_code == Exit.GIVEN_UP:
+        reopen = f"`interestingness ledger reopen {job.path}`"
+        return f"run again; {reopen} gives back what {TRIES} unusable answers ended"
     spent_up = summary is not None and summary.reason.startswith("the budget is reached")
     if job.cfg.budget is None or not spent_up:
         return "run the same command again to go on"

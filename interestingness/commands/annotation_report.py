@@ -18,6 +18,7 @@ from interestingness.annotators.summary import agreement_with_people, summarise
 from interestingness.annotators.types import Need, Task
 from interestingness.commands.annotation_job import AnnotationJob
 from interestingness.labels.aggregation import aggregate
+from interestingness.number_text import percent_interval
 from interestingness.tables.tables import Votes
 
 
@@ -129,8 +130,9 @@ def _compare(job: AnnotationJob, table: pa.Table) -> None:
     found, pairs = agreement_with_people(job.tables, job.tables.pairs, judge, job.cfg.question)
     if pairs:
         print(
-            f"  people        agree on {found.estimate:.1%} [{found.low:.1%}, {found.high:.1%}] of "
-            f"{pairs:,} pairs (95 % interval over images; chance is 50 %)"
+            f"  people        agree on "
+            f"{percent_interval(found.estimate, found.low, found.high)} of {pairs:,} pairs "
+            "(95 % interval over images; chance is 50 %)"
         )
     else:
         print("  people        no votes of people on these pairs to compare with")
@@ -195,8 +197,14 @@ def without_answer(need: Need) -> list[str]:
     """Count tasks without an answer that are not asked again automatically."""
     counts = (
         (need.refused, "refused for good"),
-        (need.rejected, "given up after unusable answers"),
-        (need.held, "in doubt: perhaps paid for, not asked again (in_doubt=rebuy asks them)"),
+        (
+            need.rejected,
+            "given up after unusable answers (`interestingness ledger reopen` helps)",
+        ),
+        (
+            need.held,
+            "in doubt: the next run asks them if they are free, else in_doubt=rebuy does",
+        ),
         (need.waiting, "under way: in a batch, or of a process that was killed"),
         (need.unparsed, "stored and not yet read"),
     )

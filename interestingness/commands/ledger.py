@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from interestingness.annotators.ledger import opening
 from interestingness.annotators.ledger.errors import LedgerError
+from interestingness.annotators.ledger.money import dollars
 from interestingness.commands.options import Options
 from interestingness.disk import appearing
 
@@ -63,13 +65,20 @@ def export(options: Options) -> None:
 def _write_table(db: sqlite3.Connection, kind: str, temporary: Path, ending: str, out: Path) -> str:
     import pyarrow.csv
 
-    from interestingness.annotators.ledger.export import table
+    from interestingness.annotators.ledger.export import KINDS, table
     from interestingness.tables.table_format import SPECS, check_table, write_table
 
     # a snapshot of the ledger, also while a run adds to it
     db.execute("BEGIN")
     made = table(db, kind)
+    others = {name: n for name in KINDS if not made.num_rows and (n := table(db, name).num_rows)}
     db.execute("COMMIT")
+    if others:
+        raise LedgerError(
+            f"--table {kind}: this ledger has no {kind}",
+            expected=" or ".join(f"--table {name} ({n:,} rows)" for name, n in others.items()),
+            todo="choose a table that it has",
+        )
     if kind in SPECS:
         made = check_table(kind, made, where=str(out))
     if ending == ".csv":
@@ -92,14 +101,8 @@ def verify(options: Options) -> int:
 
     path = Path(options.ledger).expanduser()
     if options.rebuild:
-        lock = opening.Lock(path)
-        try:
-            with closing(opening.connect(path, read_only=False)) as db:
-                db.execute("BEGIN IMMEDIATE")
-                made = make_again(db, parse, PARSER_VERSION)
-                db.execute("COMMIT")
-        finally:
-            lock.release()
+        with _changing(path) as db:
+            made = make_again(db, parse, PARSER_VERSION)
         print(f"{path}: {made:,} answers parsed again")
     with closing(opening.connect(path, read_only=True)) as db:
         db.execute("BEGIN")
@@ -110,3 +113,40 @@ def verify(options: Options) -> int:
     told = f"{len(found)} problems" if found else "sound"
     print(f"{path}: {told}; {replies:,} stored answers")
     return 1 if found else 0
+
+
+def reopen(options: Options) -> None:
+    """Let the next run ask the tasks that were given up after unusable answers."""
+    from interestingness.annotators.ledger import verdicts
+    from interestingness.annotators.ledger.verify import of_other_parsers, rebuild
+    from interestingness.annotators.parsing import PARSER_VERSION, parse
+
+    path = Path(options.ledger).expanduser()
+    with _changing(path) as db:
+        before = len(verdicts.given_up(db))
+        if of_other_parsers(db, PARSER_VERSION):  # this one may read more, and frees outages
+            rebuild(db, parse, PARSER_VERSION)
+        tasks, charged = verdicts.reopen(db)
+    if not before:
+        print(f"{path}: no task was given up")
+        return
+    print(f"{path}: {before:,} tasks were given up; the next run asks what has no answer yet")
+    if tasks:
+        print(f"  {tasks:,} of them got unusable answers, whose {dollars(charged)} stay spent")
+    if before > tasks:
+        rest = before - tasks
+        print(f"  {rest:,} failed with the server, which cost nothing, or can be read now")
+
+
+@contextmanager
+def _changing(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a ledger for one change, which is done whole or not at all."""
+    opening.connect(path, read_only=True).close()  # no lock beside what is no ledger
+    lock = opening.Lock(path)
+    try:
+        with closing(opening.connect(path, read_only=False)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+            db.execute("COMMIT")
+    finally:
+        lock.release()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
@@ -21,6 +23,8 @@ from interestingness.schema import DEFAULT_QUESTION, Array
 from interestingness.stats.pair_choice import ChosenPairs, next_pairs
 from interestingness.tables.image_names import ImageNames
 from interestingness.tables.tables import Votes
+
+log = logging.getLogger(__name__)
 
 Rows = NDArray[np.int64]
 
@@ -68,8 +72,10 @@ def _asked(
     nothing = np.empty(0, np.int64)
     folder, names = None, []
     if images is not None:
-        folder, found = list_images(images)
-        names = [file.image_id for file in found]
+        listing = list_images(images)
+        folder, names = listing.root, [file.image_id for file in listing.files]
+        for sentence in listing.left_out.sentences(option="naming the folder itself"):
+            print(f"left out {sentence}")
     if files is None:
         return names, nothing, nothing, np.empty(0), np.empty(0)
     if not files.images_known:
@@ -84,7 +90,10 @@ def _asked(
         place = np.arange(len(voted))
         names = voted
     else:
-        place = ImageNames(names, folder).rows(voted)
+        asked, notes = ImageNames(names, folder).reading(pa.array(voted, pa.string()))
+        for note in notes:
+            log.warning(note)
+        place = asked.rows(voted)
         if (place < 0).any():
             lost = voted[int(np.argmax(place < 0))]
             raise DataError(

@@ -25,7 +25,7 @@ from interestingness.datasets.folder_tables import (
     score_table,
     star_table,
 )
-from interestingness.datasets.image_files import ImageFile, list_images
+from interestingness.datasets.image_files import ImageFile, is_utf8, list_images
 from interestingness.datasets.image_tars import tar_files, unpacked
 from interestingness.datasets.pair_files import PairRows, read_pairs
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
@@ -38,6 +38,7 @@ from interestingness.datasets.score_files import ImageColumns, read_image_column
 from interestingness.datasets.star_ratings import read_ratings as read_star_ratings
 from interestingness.datasets.star_ratings import sidecar_states
 from interestingness.datasets.vote_columns import ColumnNames, column_names
+from interestingness.datasets.vote_copies import without_copies
 from interestingness.datasets.vote_exports import read_vote_table
 from interestingness.datasets.vote_files import read_votes
 from interestingness.disk import sha256_of
@@ -51,7 +52,7 @@ from interestingness.tables.user_tables import TextTable, existing_file, read_us
 log = logging.getLogger(__name__)
 
 # Part of the prepared folder's name: raise it when the same input gives other tables.
-_RULES = 2
+_RULES = 3
 
 
 def prepare_folder(
@@ -74,6 +75,7 @@ def prepare_folder(
     seed: int,
     equal_ratings: str = "drop",
     stars: bool | None = None,
+    copies: bool | None = None,
     name: str | None = None,
     progress: Progress | None = None,
 ) -> Tables:
@@ -108,6 +110,7 @@ def prepare_folder(
         equal_ratings: "drop" pairs that a rater rated alike, or make them a "tie".
         stars: whether the ratings that files carry (XMP, EXIF, sidecars) become the score "stars";
             without other tables, random pairs are then of rated images.
+        copies: whether to take images in folders that machines fill (thumbnails, recycle bins).
         name: shown in reports; None takes the folder's name.
         progress: called with the progress.
 
@@ -123,9 +126,16 @@ def prepare_folder(
     _at_least("votes_per_rater", 1 if votes_per_rater is None else votes_per_rater, 1)
     _at_least("seed", seed, 0)
     tars = tar_files(images)
-    folder, files = list_images(
-        unpacked(tars, Path(root).expanduser(), progress) if tars else images
+    listing = list_images(
+        unpacked(tars, Path(root).expanduser(), progress) if tars else images, copies=bool(copies)
     )
+    # The image table holds text, so that a path of other bytes cannot be in it.
+    folder, files = listing.root, tuple(file for file in listing.files if is_utf8(file.path))
+    for sentence in listing.left_out.sentences(option="dataset.copies=true"):
+        log.info("left out %s", sentence)
+    for file in listing.files:
+        if not is_utf8(file.path):
+            log.warning("left out %s: its name is not UTF-8", file.image_id)
     if len(files) < 2:
         raise DataError(
             f"dataset.images: one image only, {files[0].image_id}",
@@ -153,6 +163,8 @@ def prepare_folder(
     def build(_: Path) -> tuple[Manifest, Mapping[str, pa.Table]]:
         tables = {kind: _read_table(kind, path, options) for kind, path in paths.items()}
         _check_mapping(mapping, tables)
+        if "votes" in tables:
+            tables["votes"] = without_copies(tables["votes"], mapping)
         rated = read_star_ratings(photos, progress) if stars else None
         return _build(folder, files, tables, options, progress, rated)
 
@@ -237,7 +249,7 @@ def _build(
     if "pairs" in rows:
         facts["pairs"] |= rows["pairs"].facts
     if "votes" in rows:
-        votes, facts["votes"] = _votes(rows["votes"], keys, pairs, options)
+        votes, facts["votes"] = _votes(rows["votes"], pairs, options)
         parts["votes"] = [votes]
     if rated is not None:
         votes, counts = votes_from_ratings(
@@ -267,13 +279,10 @@ def _log(facts: Mapping[str, Any], tables: Mapping[str, TextTable]) -> None:
                 log.warning("%s: %s", tables[kind].path, note)
 
 
-def _votes(
-    rows: PairRows, names: ImageNames | KeyedNames, pairs: Pairs, options: _Options
-) -> tuple[pa.Table, dict[str, Any]]:
+def _votes(rows: PairRows, pairs: Pairs, options: _Options) -> tuple[pa.Table, dict[str, Any]]:
     """Read votes; those on pairs that are not in the pair table are an error or skipped."""
     table, counts = read_votes(
         rows,
-        names,
         mapping=options.mapping,
         question=options.question,
         choices=options.choices,

@@ -28,6 +28,7 @@ class PairRows:
         pairs: the distinct pairs, in order of first appearance.
         pair: row in ``pairs`` of each kept row, shape (kept,).
         swapped: whether the table has the images the other way round, shape (kept,).
+        names: finds images as this table spells them.
         facts: counts to print, and ``notes``, remarks for the user.
     """
 
@@ -37,6 +38,7 @@ class PairRows:
     pairs: Pairs
     pair: NDArray[np.int64]
     swapped: NDArray[np.bool_]
+    names: ImageNames | KeyedNames
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -68,7 +70,10 @@ def read_pairs(
     if "rows_left_out" in facts:
         counts = (f"{n:,} {what}" for what, n in facts["rows_left_out"].items())
         notes.append(f"rows left out: {', '.join(counts)}.")
-    left, right = (rows_of(names, table.columns[column]) for column in sides.values())
+    cells = [table.columns[column] for column in sides.values()]
+    names, guessed = names.reading(*cells)
+    notes += guessed
+    left, right = (rows_of(names, side) for side in cells)
     absent = missing_images(names, table, sides, [left, right], on_missing)
     itself = ~absent & (left == right)
     if itself.any() and (on_missing != "skip" or (absent | itself).all()):
@@ -92,4 +97,4 @@ def read_pairs(
         facts["rows_reversed"] = reversed_rows
     if notes:
         facts["notes"] = notes
-    return PairRows(table, sides, kept, pairs, pair, swapped, facts)
+    return PairRows(table, sides, kept, pairs, pair, swapped, names, facts)

@@ -104,8 +104,9 @@ def read_ratings(
             todo="fill the cells, or leave such rows out with dataset.on_missing=skip",
         )
     table, facts = without(table, left_out)
-    if table.notes:
-        facts["notes"] = list(table.notes)
+    names, guessed = names.reading(table.columns[image])
+    if table.notes or guessed:
+        facts["notes"] = [*table.notes, *guessed]
     rows = rows_of(names, table.columns[image])
     absent = missing_images(names, table, {"image": image}, [rows], on_missing)
     read = numbers(table, rating)

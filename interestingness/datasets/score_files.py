@@ -69,6 +69,7 @@ def read_image_columns(
     if on_missing == "skip":
         skipped = {"without an image": blank_cells(table, image, names)}
     table, facts = without(table, skipped)
+    names, guessed = names.reading(table.columns[image])
     rows = rows_of(names, table.columns[image])
     absent = missing_images(names, table, {"image": image}, [rows], on_missing)
     kept = np.flatnonzero(~absent)
@@ -120,8 +121,8 @@ def read_image_columns(
             log.warning("%s: the same number in every row of %s", table.path, ", ".join(constant))
     if missing_values:
         facts["missing_values"] = missing_values
-    if table.notes:
-        facts["notes"] = list(table.notes)
+    if table.notes or guessed:
+        facts["notes"] = [*table.notes, *guessed]
     row = np.where(absent, -1, rows)
     return ImageColumns(table, row, columns, tuple(scores) if with_scores else (), facts)
 

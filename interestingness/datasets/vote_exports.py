@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from interestingness.datasets.vote_columns import ColumnNames, side_word
-from interestingness.tables.image_names import SUFFIXES
 from interestingness.tables.json_records import begins_json
-from interestingness.tables.label_studio import file_name, label_studio_tasks, votes_of_tasks
+from interestingness.tables.label_studio import label_studio_tasks, votes_of_tasks
+from interestingness.tables.spellings import SUFFIXES
 from interestingness.tables.user_tables import TextTable, existing_file, read_user_table
 
 _SOURCE = re.compile(r"""<img\b[^>]*?\bsrc\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
@@ -63,7 +63,7 @@ def read_vote_table(
     )
     if not any(table.find(side, (side,), mapping) for side in ("left", "right")):
         table = _from_html(_one_vote_per_row(_won_over(table)))
-    return _uploads(table) if "annotation_id" in table and "lead_time" in table else table
+    return table
 
 
 def _won_over(table: TextTable) -> TextTable:
@@ -121,13 +121,3 @@ def _from_html(table: TextTable) -> TextTable:
     }
     note = "left and right are the two images in the HTML of the column 'stimulus'."
     return replace(table, columns={**table.columns, **sides}, notes=(*table.notes, note))
-
-
-def _uploads(table: TextTable) -> TextTable:
-    """Give images in Label Studio's CSV the names of their files."""
-    columns = dict(table.columns)
-    for column, cells in table.columns.items():
-        if pc.any(pc.match_substring_regex(cells, r"^/data/(upload|local-files)/")).as_py():
-            names = [cell and file_name(cell) for cell in cells.to_pylist()]
-            columns[column] = pa.array(names, pa.string())
-    return replace(table, columns=columns)

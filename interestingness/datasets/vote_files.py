@@ -31,7 +31,6 @@ from interestingness.datasets.table_rows import prefix_of
 from interestingness.datasets.vote_columns import OPTIONAL, ColumnNames, choice_of, column_of
 from interestingness.datasets.vote_times import time_of
 from interestingness.errors import DataError
-from interestingness.tables.image_names import ImageNames, KeyedNames
 from interestingness.tables.number_cells import numbers
 from interestingness.tables.user_tables import row_numbers
 
@@ -44,7 +43,6 @@ _NUMBERING = re.compile(r"(q|question|trial|item|block)?[ _#-]*[0-9]+(\.0)?", re
 
 def read_votes(
     rows: PairRows,
-    names: ImageNames | KeyedNames,
     *,
     mapping: ColumnNames,
     question: str,
@@ -61,7 +59,6 @@ def read_votes(
 
     Args:
         rows: from ``read_pairs``.
-        names: the names that the image columns were looked up in.
         mapping: ``dataset.columns``.
         question: where the table has no column ``question``.
         choices: the user's own words, from ``check_choices``.
@@ -72,7 +69,7 @@ def read_votes(
     Raises:
         DataError: no choice column, or a cell that cannot be understood.
     """
-    reader = _VoteReader(rows, names, mapping, choices or {})
+    reader = _VoteReader(rows, mapping, choices or {})
     first, choice = reader.first_and_choice()
     answers = pa.array([*WORDS, None], pa.string())
 
@@ -120,7 +117,6 @@ class _VoteReader:
     def __init__(
         self,
         rows: PairRows,
-        names: ImageNames | KeyedNames,
         mapping: ColumnNames,
         choices: Mapping[str, int],
     ) -> None:
@@ -128,7 +124,7 @@ class _VoteReader:
         every = len(rows.kept) == len(rows.table)
         self.table = rows.table if every else rows.table.take(rows.kept)
         self.sides = read_sides(
-            self.table, rows.sides, rows.pairs, rows.pair, rows.swapped, names, choices
+            self.table, rows.sides, rows.pairs, rows.pair, rows.swapped, rows.names, choices
         )
         self.choice = choice_of(self.table, mapping)
         self.column = {name: column_of(self.table, name, mapping) for name in OPTIONAL}

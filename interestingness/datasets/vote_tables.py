@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,14 +12,15 @@ import pyarrow.compute as pc
 
 from interestingness.datasets.choices import check_choices
 from interestingness.datasets.pair_files import read_pairs
-from interestingness.datasets.vote_columns import ColumnNames, column_names, column_of, sides_of
+from interestingness.datasets.vote_columns import ColumnNames, column_names, sides_of
+from interestingness.datasets.vote_copies import without_copies
 from interestingness.datasets.vote_exports import read_vote_table
 from interestingness.datasets.vote_files import UNNAMED, read_votes
 from interestingness.errors import DataError
 from interestingness.schema import Pairs
 from interestingness.tables.image_names import ImageNames
 from interestingness.tables.tables import SPECS, Tables, check_table, keys_of, read_table
-from interestingness.tables.user_tables import MISSING, TextTable, row_numbers
+from interestingness.tables.user_tables import TextTable
 
 MANIFEST = "dataset.json"
 
@@ -96,7 +96,9 @@ def read_vote_files(
     options = _Options(
         default_question, column_names(columns, "columns"), check_choices(choices), on_missing
     )
-    read = [_read(Path(path).expanduser(), options) for path in paths]
+    opened = [_open(Path(path).expanduser(), options) for path in paths]
+    names, guessed = _image_names(opened, options)
+    read = [one if isinstance(one, _One) else _read_simple(one, names, options) for one in opened]
     # provenance and other third-party columns are not needed, and may differ in type
     tables = [one.table.select(list(SPECS["votes"])) for one in read]
     table = pa.concat_tables(tables)
@@ -125,12 +127,13 @@ def read_vote_files(
         pairs,
         chosen,
         all(one.images_known for one in read),
-        tuple(note for one in read for note in one.notes),
+        (*guessed, *(note for one in read for note in one.notes)),
         next((one.simulated for one in read if one.simulated), ""),
     )
 
 
-def _read(path: Path, options: _Options) -> _One:
+def _open(path: Path, options: _Options) -> _One | TextTable:
+    """Read tables of ours; return a simple table as text."""
     if path.is_dir():
         if not (path / MANIFEST).is_file():
             raise DataError(
@@ -142,22 +145,33 @@ def _read(path: Path, options: _Options) -> _One:
     table = read_vote_table(path, options.columns, columns_option="columns")
     if "pair_id" in table and not ("left" in table and "right" in table):
         return _read_ours(path, table)
-    return _read_simple(path, table, options)
+    return table
 
 
-def _read_simple(path: Path, table: TextTable, options: _Options) -> _One:
-    columns = options.columns
-    sides = (table.columns[column] for column in sides_of(table, columns).values())
-    cells = {cell for side in sides for cell in pc.unique(side).to_pylist()}
-    cells = {cell for cell in cells if cell and cell.casefold() not in MISSING}
-    found = sorted({unicodedata.normalize("NFC", cell) for cell in cells})
-    names = ImageNames(found, path.parent)
-    table, notes = _counted_once(path, table, columns)
+def _image_names(
+    opened: Sequence[_One | TextTable], options: _Options
+) -> tuple[ImageNames, tuple[str, ...]]:
+    """Find out which names mean one image, over all files."""
+    rows = []
+    fixed: set[str] = set()
+    for one in opened:
+        if isinstance(one, TextTable):
+            left, right = (one.known(side) for side in sides_of(one, options.columns).values())
+            rows.append((left, right))
+        elif one.images_known:
+            fixed.update(*_names(one.pairs))
+    return ImageNames.of_tables(rows, fixed)
+
+
+def _read_simple(table: TextTable, names: ImageNames, options: _Options) -> _One:
+    path, columns = table.path, options.columns
+    table = without_copies(table, columns)
     rows = read_pairs(table, names, mapping=columns, on_missing=options.on_missing)
     votes, facts = read_votes(
-        rows, names, mapping=columns, question=options.question, choices=options.choices
+        rows, mapping=columns, question=options.question, choices=options.choices
     )
     votes = check_table("votes", votes, where=str(path))
+    notes = []
     if UNNAMED in votes["rater_id"].unique().to_pylist():
         notes.append(f"{path.name} does not say who voted: its votes count as one rater's.")
         named = pc.if_else(pc.equal(votes["rater_id"], UNNAMED), path.stem, votes["rater_id"])
@@ -168,23 +182,6 @@ def _read_simple(path: Path, table: TextTable, options: _Options) -> _One:
     if not shown.all():  # rows were left out
         used = Pairs.from_ids(*_names(used))[0]
     return _One(votes, used, True, tuple(notes))
-
-
-def _counted_once(
-    path: Path, table: TextTable, columns: ColumnNames
-) -> tuple[TextTable, list[str]]:
-    """Deduplicate rows that are equal in every column, where the file names raters."""
-    if column_of(table, "rater", columns) is None:
-        return table, []
-    kept = np.sort(np.unique(row_numbers(table.columns.values()), return_index=True)[1])
-    lost = len(table) - len(kept)
-    if not lost:
-        return table, []
-    note = (
-        f"{path.name}: {lost:,} {'row is' if lost == 1 else 'rows are'} identical to another and "
-        "count once; where a rater did answer again, a column sample (0, 1, …) says so."
-    )
-    return table.take(kept), [note]
 
 
 def _read_ours(path: Path, text: TextTable) -> _One:

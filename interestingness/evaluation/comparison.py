@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from interestingness.evaluation.reference import Reference
 from interestingness.evaluation.results import (
-    Ceiling,
     ConsensusLevel,
     Estimate,
+    OnePerson,
     ReferenceResult,
     ReliabilityBin,
     YesOrNo,
@@ -26,7 +26,7 @@ from interestingness.stats.calibration import (
 )
 from interestingness.stats.correlation import kendall, spearman
 from interestingness.stats.decisions import decision_interval, decisions
-from interestingness.stats.rater_reliability import human_ceiling
+from interestingness.stats.rater_reliability import one_person
 from interestingness.stats.retrieval import average_precision, ndcg
 
 Floats = NDArray[np.float64]
@@ -93,7 +93,7 @@ def compare(
             for row in zip(curve.predicted, curve.observed, curve.weight, strict=True)
         ),
         consensus=_by_consensus(score, pairs, reference, used, resamples, seed),
-        ceiling=_ceiling(reference, pairs, used),
+        one_person=_one_person(reference, pairs, used),
         **counts,
         **ranks,
     )
@@ -186,16 +186,16 @@ def _by_consensus(
     )
 
 
-def _ceiling(reference: Reference, pairs: Pairs, used: Rows) -> Ceiling | None:
+def _one_person(reference: Reference, pairs: Pairs, used: Rows) -> OnePerson | None:
     """Compare one rater with the majority of the others, on the pairs of the accuracy."""
     votes = reference.votes
     if votes is None:
         return None
     there = votes[pairs[used].find(votes.key) >= 0]
-    value = finite(human_ceiling(there.key, there.rater, there.preference))
+    value = finite(one_person(there.key, there.rater, there.preference))
     if value is None:
         return None
-    return Ceiling(value, raters=len(np.unique(there.rater)), pairs=len(np.unique(there.key)))
+    return OnePerson(value, raters=len(np.unique(there.rater)), pairs=len(np.unique(there.key)))
 
 
 def _ranking(

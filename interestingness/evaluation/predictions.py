@@ -119,7 +119,7 @@ def flat_metrics(evaluation: Evaluation) -> dict[str, float]:
             "brier": result.brier,
             "average_precision": result.average_precision,
             "ndcg": result.ndcg,
-            "human_ceiling": result.ceiling.accuracy if result.ceiling else None,
+            "one_person": result.one_person.accuracy if result.one_person else None,
         }
         if (said := result.yes_or_no) is not None:
             values |= {

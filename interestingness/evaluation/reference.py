@@ -22,7 +22,7 @@ class Reference:
         reason: why it cannot be read, one sentence; "" where it can.
         image_scores: one number per image of the pairs' vocabulary, shape (images,), NaN where
             there is none; None if the source labels pairs only.
-        votes: the single human votes behind the labels, from which a human ceiling is computed;
+        votes: the single human votes behind the labels, which give the accuracy of one person;
             None where there are none.
         learnt: whether the model was trained on this source.
     """
@@ -54,7 +54,7 @@ class Reference:
             train: rows that the source may estimate its own parameters from; None takes it as it
                 is (fitted already, or without parameters).
             image_scores: instead of the source's own, shape (images,).
-            votes: single human votes, for the ceiling.
+            votes: single human votes, for the accuracy of one person.
             learnt: whether the model was trained on it.
 
         Raises:

@@ -18,8 +18,8 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Ceiling:
-    """How often one human rater agrees with the majority of the others on the compared pairs.
+class OnePerson:
+    """How often one person agrees with the majority of the others on the compared pairs.
 
     It is the accuracy of a typical single rater; a model that predicts the majority can exceed it.
     """
@@ -105,7 +105,7 @@ class ReferenceResult:
     yes_or_no: YesOrNo | None = None
     consensus: tuple[ConsensusLevel, ...] = ()
     reliability: tuple[ReliabilityBin, ...] = ()
-    ceiling: Ceiling | None = None
+    one_person: OnePerson | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -6,6 +6,7 @@ No other file uses Lightning's module API.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import lightning as L
@@ -16,8 +17,10 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from interestingness.data.batch import PairBatch
 from interestingness.errors import ConfigError, WeightsError
+from interestingness.learning.convergence import Convergence
 from interestingness.learning.metrics import GatheredScores, ImageScores, PairScores, pair_metrics
 from interestingness.learning.not_finite import SMALLER_STEPS, check_loss, check_weights
+from interestingness.learning.optimum import HeadProblem, Optimum
 from interestingness.learning.pair_losses import BradleyTerryLoss, PairLoss, l2_penalty
 from interestingness.learning.parameter_groups import ParameterGroups
 from interestingness.learning.schedule import StepSchedule
@@ -92,6 +95,8 @@ class PreferenceLearner(L.LightningModule):
         self.train_scores = PairScores()
         self.validation_scores = PairScores()
         self.test_scores = ImageScores()
+        self.objectives: list[float] = []
+        self._optimum: Optimum | None = None
 
     def forward(self, images: Tensor) -> Tensor:
         """Scores in logits, shape (images,), of images (U, 3, H, W) or features (U, dim)."""
@@ -119,6 +124,8 @@ class PreferenceLearner(L.LightningModule):
         """Loss of one batch; its gradient, averaged over processes, is that of the global batch."""
         if batch_index == 0:  # not after a resume in the middle of an epoch
             self.train_scores.reset()
+        if self._optimum is not None:
+            self._optimum.problem = partial(self._head_problem, batch)
         scores = self.scorer(batch.images)
         left, right = scores[batch.left], scores[batch.right]
         loss: Tensor = self.loss(left, right, batch.preference, batch.weight, batch.normalizer)
@@ -145,7 +152,9 @@ class PreferenceLearner(L.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Log loss and accuracy over the epoch, each batch with the weights it was trained with."""
-        self._log("train", self.train_scores)
+        self.objectives.append(self._log("train", self.train_scores))
+        if self._optimum is not None:
+            self.trainer.should_stop = True
 
     def on_validation_epoch_end(self) -> None:
         """Log loss and accuracy, each pair counted once."""
@@ -156,12 +165,25 @@ class PreferenceLearner(L.LightningModule):
         self.gathered_test_scores: GatheredScores = self.test_scores.compute()
         self.test_scores.reset()
 
-    def _log(self, part: str, metric: PairScores) -> None:
+    def convergence(self) -> Convergence:
+        """How the fit ended."""
+        solved = self._optimum
+        if solved is None:
+            return Convergence(self.objectives)
+        return Convergence(self.objectives, solved.gradient, solved.tolerance)
+
+    def _head_problem(self, batch: PairBatch) -> HeadProblem:
+        """The problem of the head on all training pairs; features are cached ones."""
+        features = self.scorer.scaler(batch.images)
+        return HeadProblem.of(self.scorer.head, self.loss, features, batch, self.l2)
+
+    def _log(self, part: str, metric: PairScores) -> float:
         scores = metric.compute()
         metric.reset()
         found = {**pair_metrics(scores), "objective": self._objective(scores)}
         # All processes have the same numbers; Lightning warns unless it may average them.
         self.log_dict({f"{part}/{name}": v for name, v in found.items()}, sync_dist=True)
+        return found["objective"]
 
     def _objective(self, scores: GatheredScores) -> float:
         """The run's own loss without L2 over the pairs with a preference; NaN without any."""
@@ -181,6 +203,7 @@ class PreferenceLearner(L.LightningModule):
             optimizer = self._make_optimizer(self._groups.of(self.scorer, self.loss))
             for group in optimizer.param_groups:
                 group["lr"] *= group["lr_scale"]
+        self._optimum = optimizer if isinstance(optimizer, Optimum) else None
         if self._make_scheduler is None:
             return optimizer
         if not isinstance(self._make_scheduler, StepSchedule):

@@ -26,17 +26,27 @@ class RunLogger(WandbLogger):
     ``WANDB_RUN_GROUP`` to its name, so that its runs are grouped.
     """
 
-    def __init__(self, *, save_dir: str, project: str, name: str | None = None, **options: Any):
+    def __init__(
+        self,
+        *,
+        save_dir: str,
+        project: str,
+        name: str | None = None,
+        pictures: bool,
+        **options: Any,
+    ) -> None:
         """Decide between online and offline; the W&B run starts with the first logged value.
 
         Args:
             save_dir: files go to ``wandb/`` below it.
             project: name of the W&B project.
+            pictures: whether thumbnails of images are sent, alone and in the page.
             name: of the run; in a sweep the job's short name is appended (``WANDB_JOB_NAME``).
             options: further arguments of ``wandb.init``, e.g. ``entity`` and ``tags``.
         """
         # W&B's helper process reports its own errors to W&B, even in offline runs.
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        self.pictures = pictures
         first = getattr(rank_zero_only, "rank", 0) == 0
         if first:
             Path(save_dir).mkdir(parents=True, exist_ok=True)
@@ -45,6 +55,12 @@ class RunLogger(WandbLogger):
                 print(
                     f" W&B: no key, so this run is logged offline below {save_dir}/wandb; "
                     "`wandb login`, then `wandb sync` sends it",
+                    flush=True,
+                )
+            elif pictures and sends():
+                print(
+                    f" W&B: thumbnails of the images in the report are sent to "
+                    f"{wandb.setup().settings.base_url}; logger.wandb.pictures=false sends none",
                     flush=True,
                 )
         job = os.environ.get("WANDB_JOB_NAME")
@@ -90,6 +106,12 @@ class RunLogger(WandbLogger):
         """End the run and wait until it is on disk, or online."""
         if self._experiment is not None:
             self._experiment.finish(exit_code=exit_code)
+
+
+def sends() -> bool:
+    """Check whether a run goes to the server at once: the user may have chosen another mode."""
+    mode = os.environ.get("WANDB_MODE") or wandb.setup().settings.mode
+    return mode in {"online", "shared"}
 
 
 def choose_mode() -> str | None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 
+from interestingness.number_text import Kind, write_number
 from interestingness.reports.charts.axes import unit
 from interestingness.stats.bootstrap import Interval
-from interestingness.studies.result import Cell, Column, Kind, Spread, Table
+from interestingness.studies.result import Cell, Column, Spread, Table
 
 NONE = "–"
 
@@ -34,7 +35,7 @@ def format_cell(cell: Cell, kind: Kind) -> str:
         return "yes" if value else "no"
     if isinstance(value, str):
         return value
-    return _WRITTEN[kind](value)
+    return write_number(value, kind)
 
 
 def cell_text(cell: Cell, kind: Kind) -> str:
@@ -65,6 +66,11 @@ def visible_columns(table: Table) -> list[Column]:
     return filled or list(table.columns)
 
 
+def filled(tables: Sequence[Table]) -> list[Table]:
+    """Select the tables with a row; others have nothing to show."""
+    return [table for table in tables if table.rows]
+
+
 def groups(rows: Sequence[Sequence[str]]) -> list[tuple[str, list[Sequence[str]]]]:
     """Group rows by the name in the first column, if it repeats itself.
 
@@ -82,38 +88,3 @@ def groups(rows: Sequence[Sequence[str]]) -> list[tuple[str, list[Sequence[str]]
     if len(rows) < 4 or 2 * len(found) > len(rows) or any(len(row) < 3 for row in rows):
         return [("", list(rows))]
     return [(name[0], [row[1:] for row in members]) for name, members in found]
-
-
-def _fixed(digits: int, *, factor: float = 1, sign: str = "-") -> Callable[[float], str]:
-    """Make a formatter with so many decimals, a true minus sign, and no negative zero."""
-
-    def write(value: float) -> str:
-        if math.isinf(value):
-            return "∞" if value > 0 else "−∞"
-        return f"{factor * value:{sign}z,.{digits}f}".replace("-", "−")
-
-    return write
-
-
-def _money(value: float) -> str:
-    """Format two decimals; two digits where these would be zero."""
-    return f"{value:.2g}" if 0 < abs(value) < 0.005 else _fixed(2)(value)
-
-
-def _time(value: float) -> str:
-    """Format one decimal; two digits below a second, none from a thousand on."""
-    if 0 < abs(value) < 1:
-        return f"{value:.2g}"
-    return _fixed(0 if abs(value) >= 1000 else 1)(value)
-
-
-_WRITTEN: dict[Kind, Callable[[float], str]] = {
-    "text": lambda value: f"{value:g}".replace("-", "−"),
-    "count": _fixed(0),
-    "percent": _fixed(1, factor=100),
-    "number": _fixed(2),
-    "fine": _fixed(3),
-    "signed": _fixed(2, sign="+"),
-    "seconds": _time,
-    "dollars": _money,
-}

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from interestingness.reports.cells import cell_text, groups, heading, visible_columns
+from interestingness.reports.cells import cell_text, filled, groups, heading, visible_columns
 from interestingness.reports.text import plain, plural
 from interestingness.studies.result import Column, StudyResult, Table
 
@@ -57,7 +57,7 @@ def print_used(
 def print_findings(result: StudyResult, *, page: Path, console: Console | None = None) -> None:
     """Print the first tables, the answer, and the path of the page as last line."""
     console = console or Console()
-    for table in result.tables[: result.printed]:
+    for table in filled(result.tables[: result.printed]):
         print_table(table, console=console)
     console.print(_text(result.answer, console))
     _print_simulation(result.simulated, console)
@@ -99,8 +99,8 @@ def print_table(table: Table, *, console: Console | None = None) -> None:
     console.print()
     console.print(_text(table.title, console, style="bold"))
     console.print(drawn)
-    if (more := len(table.rows) - LINES) > 0:
-        said = f"… and {plural(more, 'more row')} in {table.name}.csv"
+    if (more := max(len(table.rows), table.total) - len(body)) > 0:
+        said = f"… and {plural(more, 'more row')} in {table.file or f'{table.name}.csv'}"
         console.print(_text(said, console, style="dim"))
     if left_out := [c.title for c in columns if c not in [column for column, _ in kept]]:
         said = f"not shown here: {', '.join(left_out)}"

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from PIL import Image
 
-from interestingness.reports.page import render_figure
+from interestingness.reports.page import render_figure, render_page
 from interestingness.reports.table_files import arrow
 from interestingness.reports.text import plain
 from interestingness.studies.result import Gallery, ShownPair, StudyResult
@@ -40,6 +40,8 @@ def log_report(
 ) -> None:
     """Send final numbers to loggers, and the whole report to W&B, whose run is finished.
 
+    A W&B logger whose ``pictures`` is false gets no picture, and a page without pictures.
+
     The CSV of training curves would get a hundred columns of one number each; ``metrics.json`` has
     them all.
 
@@ -61,13 +63,20 @@ def log_report(
         if isinstance(logger, WandbLogger):
             if settings:
                 logger.log_hyperparams(dict(settings))
-            _show(logger, result, page, picture)
+            if getattr(logger, "pictures", True):
+                _show(logger, result, page.read_text(encoding="utf-8"), picture)
+            else:
+                _show(logger, result, render_page(result, picture=nothing, settings={}), nothing)
             if predictions is not None:
                 _log_table(logger, "predictions", pq.read_table(predictions))
             logger.experiment.finish()  # another run in this process would continue this W&B run
 
 
-def _show(logger: WandbLogger, result: StudyResult, page: Path, picture: Picture) -> None:
+def nothing(_: str) -> None:
+    """Return no picture, for any image."""
+
+
+def _show(logger: WandbLogger, result: StudyResult, page: str, picture: Picture) -> None:
     import wandb
 
     run = logger.experiment
@@ -77,7 +86,7 @@ def _show(logger: WandbLogger, result: StudyResult, page: Path, picture: Picture
         f"figures/{figure.name}": wandb.Html(render_figure(figure, picture=picture), inject=False)
         for figure in result.figures
     }
-    shown["page"] = wandb.Html(page.read_text(encoding="utf-8"), inject=False)
+    shown["page"] = wandb.Html(page, inject=False)
     run.log(shown)
     for gallery in result.galleries:
         for kind, members in (

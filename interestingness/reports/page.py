@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from interestingness.reports.cells import cell_text, groups, heading, visible_columns
-from interestingness.reports.charts.draw import draw, is_wide
+from interestingness.reports.cells import cell_text, filled, groups, heading, visible_columns
+from interestingness.reports.charts.draw import draw, is_empty, is_wide
 from interestingness.reports.table_files import write_table_files
 from interestingness.reports.templating import environment, flatten, stylesheet, write_html
 from interestingness.reports.thumbnails import LIMIT, Thumbnails
@@ -20,6 +20,8 @@ ROWS = 150
 """Rows of one table that the page shows; its files have all."""
 OPEN_ROWS = 25
 """Rows of a table that are shown without scrolling, and after the first table without a click."""
+LETTERS = 130
+"""Width of the page: a wider table scrolls sideways."""
 IMAGES, PAIRS, PICTURES = 48, 30, 500
 """Images and pairs of one gallery, and pictures of all galleries, that are shown."""
 BYTES = 2_400_000
@@ -40,7 +42,8 @@ class _TableView:
         groups: names and cells of their rows.
         more: rows that only the files have.
         folded: whether it is opened by a click.
-        tall: whether its rows scroll in a box of their own.
+        tall: whether its rows scroll in a box of their own: many rows of few columns, since a box
+            must not scroll both down and sideways.
     """
 
     table: Table
@@ -111,7 +114,7 @@ def render_page(
         settings: the config, listed at the foot.
         table_files: whether each table has files to link to.
     """
-    galleries, pictures = _galleries(result.galleries)
+    galleries, pictures = _galleries([g for g in result.galleries if g.images or g.pairs])
     limit = max(1_500, min(LIMIT, BYTES // max(1, pictures)))
     small = Thumbnails(picture, limit=ON_MAP_BYTES, side=ON_MAP_SIDE)
     listed = list(flatten(settings))
@@ -122,10 +125,11 @@ def render_page(
             css=stylesheet("base.css", "page.css", "charts.css"),
             result=result,
             table_files=table_files,
-            tables=[_view(table, first=i == 0) for i, table in enumerate(result.tables)],
+            tables=[_view(table, first=i == 0) for i, table in enumerate(filled(result.tables))],
             figures=[
                 (figure, draw(_cut(figure), thumbnail=small), is_wide(figure))
                 for figure in result.figures
+                if not is_empty(figure)
             ],
             galleries=galleries,
             thumbnail=Thumbnails(picture, limit=limit),
@@ -162,8 +166,17 @@ def _view(table: Table, *, first: bool) -> _TableView:
         groups=parts,
         more=max(0, len(table.rows) - ROWS),
         folded=not first and len(table.rows) > OPEN_ROWS,
-        tall=len(table.rows) > OPEN_ROWS,
+        tall=len(table.rows) > OPEN_ROWS and _letters(columns, body) <= LETTERS,
     )
+
+
+def _letters(columns: Sequence[Column], body: Sequence[Sequence[str]]) -> int:
+    """Estimate the width of a table in letters; long texts are folded."""
+    found = 3 * len(columns)
+    for i, column in enumerate(columns):
+        texts = [*heading(column).split(), *(row[i] for row in body)]
+        found += max(min(len(text), 40) for text in texts)
+    return found
 
 
 def _breadth(texts: Sequence[str]) -> str:

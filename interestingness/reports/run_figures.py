@@ -54,8 +54,8 @@ def accuracy_chart(evaluation: Evaluation) -> IntervalChart:
     able = [r for r in evaluation.references if r.compared]
     main = evaluation.main_result
     lines = {} if main is None else {"chance": main.chance}
-    if main is not None and main.ceiling:
-        lines["one person"] = main.ceiling.accuracy
+    if main is not None and main.one_person:
+        lines["one person"] = main.one_person.accuracy
     rows = [(row_name(r), i) for r in able if (i := interval_of(r.accuracy)) is not None]
     caption = f"Accuracy on held-out pairs. {INTERVALS}"
     return IntervalChart("accuracy", "Accuracy by reference", caption, rows, lines)

@@ -23,6 +23,7 @@ from interestingness.studies.result import (
     StudyResult,
     Table,
 )
+from interestingness.studies.table_columns import percent_text
 
 REASONS = 3
 """Reasons of people, and of models, shown for one pair."""
@@ -70,7 +71,7 @@ def _headline(evaluation: Evaluation) -> tuple[str, str] | None:
     main = evaluation.main_result
     if main is None:
         return None
-    return f"{format_cell(main.accuracy.value, 'percent')} %", f"accuracy against {main.name}"
+    return percent_text(main.accuracy.value), f"accuracy against {main.name}"
 
 
 def _answer(evaluation: Evaluation) -> str:
@@ -81,11 +82,11 @@ def _answer(evaluation: Evaluation) -> str:
     if main is None:
         said = [f"{tested}; no reference can be compared with."]
     else:
-        accuracy = format_cell(interval_of(main.accuracy), "percent")
-        beside = f"chance is {format_cell(main.chance, 'percent')} %"
-        if main.ceiling:
-            beside += f", one person reaches {format_cell(main.ceiling.accuracy, 'percent')} %"
-        said = [f"Accuracy against {main.name} is {accuracy} %; {beside}. {tested}."]
+        accuracy = percent_text(interval_of(main.accuracy))
+        beside = f"chance is {percent_text(main.chance)}"
+        if main.one_person:
+            beside += f", one person reaches {percent_text(main.one_person.accuracy)}"
+        said = [f"Accuracy against {main.name} is {accuracy}; {beside}. {tested}."]
     learnt = [r.name for r in evaluation.references if r.learnt]
     others = [r.name for r in able if not r.learnt]
     if learnt:
@@ -109,7 +110,7 @@ def _reference_table(evaluation: Evaluation) -> Table:
             "images": r.images,
             "accuracy": interval_of(r.accuracy),
             "spearman": r.spearman,
-            "ceiling": r.ceiling.accuracy if r.ceiling else None,
+            "one_person": r.one_person.accuracy if r.one_person else None,
             "kendall": r.kendall,
             "ece": r.ece,
             "brier": r.brier,
@@ -128,7 +129,12 @@ def _reference_table(evaluation: Evaluation) -> Table:
         Column("images", "images", "count"),
         Column("accuracy", "accuracy", "percent", f"on these pairs. {INTERVALS}"),
         Column("spearman", "Spearman", "number", "of the model's and the reference's order"),
-        Column("ceiling", "ceiling", "percent", "one human rater against most of the others"),
+        Column(
+            "one_person",
+            "one person",
+            "percent",
+            "a person's votes against the majority of the others'; a model may be above",
+        ),
         Column("kendall", "Kendall", "number", "the same order by tau"),
         Column("ece", "ECE", "fine", "expected calibration error of the predicted preference"),
         Column("brier", "Brier", "fine", "mean squared error of the predicted preference"),
@@ -199,9 +205,7 @@ def _mistakes(evaluation: Evaluation, reasons: Mapping[str, Sequence[Reason]]) -
     main = str(evaluation.main)
 
     def shown(m: Mistake) -> ShownPair:
-        text = (
-            "" if m.consensus is None else f"{format_cell(m.consensus, 'percent')} % of votes agree"
-        )
+        text = "" if m.consensus is None else f"{percent_text(m.consensus)} of votes agree"
         return ShownPair(
             Shown(m.left, format_cell(m.left_score, "number")),
             Shown(m.right, format_cell(m.right_score, "number")),

@@ -20,11 +20,15 @@ OPTIONS: dict[str, dict[str, str]] = {
 }
 """By choice: an option's old name and its new one."""
 
-MOVED = {
-    f"study={name}": f"python benchmarks/{name}.py, in a clone of the repository"
-    for name in ("debiasing", "engagement", "pair_choice")
+CHOICES = {
+    "model=frozen_clip_linear": "model=paper_recipe",
+    "model=frozen_linear_l2": "model=linear, which is the default",
+    **{
+        f"study={name}": f"it reads no data, so it is benchmarks/{name}.py of the repository now"
+        for name in ("debiasing", "engagement", "pair_choice")
+    },
 }
-"""Choices that are no more, and what does the same; these are simulations, which read no data."""
+"""Choices that are no more, and what does the same."""
 
 CLASSES: dict[str, str] = {
     "interestingness.annotators.scorers.": "interestingness.scoring.",
@@ -44,11 +48,11 @@ def refuse_renamed(words: Sequence[str]) -> None:
     typed = dict(word.lstrip("+").partition("=")[::2] for word in words)
     choices = [f"{group}={name}" for group in typed for name in typed[group].split(",")]
     for choice in choices:
-        if choice in MOVED:
+        if choice in CHOICES:
             raise ConfigError(
-                f"{choice}: this simulation is no longer a study: it reads no data",
-                expected="a study: docs/configuration.md lists them",
-                todo=MOVED[choice],
+                f"{choice}: there is no such choice any more",
+                expected="one that docs/configuration.md lists",
+                todo=CHOICES[choice],
             )
         for old, new in OPTIONS.get(choice, {}).items():
             if old in typed:

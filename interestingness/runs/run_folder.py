@@ -13,6 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from typing_extensions import override
 
 from interestingness.disk import disk_error
+from interestingness.errors import ConfigError, InterestingnessError
+from interestingness.runs.registry import METRICS
 
 
 class TriedFirst(Callback):
@@ -22,6 +24,7 @@ class TriedFirst(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the folder of a run before it is made."""
         HydraConfig.instance().set_config(config)  # the folder's name may contain it
+        _exit_with(refuse_taken(config))
         try_writing(config, "hydra.run.dir")
 
     @override
@@ -29,6 +32,40 @@ class TriedFirst(Callback):
         """Check the folder of a sweep before it is made."""
         HydraConfig.instance().set_config(config)
         try_writing(config, "hydra.sweep.dir")
+
+
+def refuse_taken(config: DictConfig) -> ConfigError | None:
+    """Return the error for a name outside of ``runs/``, or of a run that this one does not resume.
+
+    Args:
+        config: with Hydra's own.
+    """
+    name, folder = config.get("name"), Path(str(OmegaConf.select(config, "hydra.run.dir")))
+    given = any(o.startswith("hydra.run.dir=") for o in config.hydra.overrides.hydra)
+    if name is None or given:
+        return None
+    if Path(str(name)).is_absolute() or ".." in Path(str(name)).parts:
+        return ConfigError(
+            f"name={name}",
+            expected="the name of a folder below runs/",
+            todo="hydra.run.dir=… names any folder",
+        )
+    resumed = Path(str(config.get("resume") or "/")).expanduser().resolve()
+    done = any((folder / file).exists() for file in (METRICS, "checkpoints/last.ckpt"))
+    if not done or folder.resolve() in (resumed, *resumed.parents):
+        return None  # new, or failed before there was anything to lose
+    return ConfigError(
+        f"name={name}: {folder} has a run already",
+        expected="the name of a new run",
+        todo="another name" + (f", or resume={folder} to go on" if "resume" in config else ""),
+    )
+
+
+def _exit_with(error: InterestingnessError | None) -> None:
+    """Print an error and exit: Hydra makes a warning of any other exception."""
+    if error is not None:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code)
 
 
 def try_writing(config: DictConfig, key: str) -> None:
@@ -51,5 +88,4 @@ def try_writing(config: DictConfig, key: str) -> None:
         told = disk_error(error)
         if told is None:
             raise
-        print(f"error: {told}", file=sys.stderr)
-        raise SystemExit(told.exit_code) from None
+        _exit_with(told)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, sparse
+from scipy import sparse
 from scipy.special import expit, log_expit, logsumexp, ndtri
 
 from interestingness.errors import LabelError
@@ -233,6 +233,8 @@ class _Fit:
         start = np.concatenate([[0.0], np.zeros(self.groups)])
         low, high = np.log(_TAU_RANGE)
         bounds = [(low, high), *([(-25.0, 25.0)] * self.groups)]
+        from scipy import optimize  # a quarter of a second, which few runs need
+
         found = optimize.minimize(
             self.loss,
             start,

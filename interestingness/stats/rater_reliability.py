@@ -1,4 +1,4 @@
-"""Agreement of raters with each other (the human ceiling) and with themselves."""
+"""Agreement of raters with each other (what one person reaches) and with themselves."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from interestingness.schema import Array
 from interestingness.stats.columns import columns, weighted_mean
 
 
-def human_ceiling(
+def one_person(
     pair: ArrayLike, rater: ArrayLike, preference: ArrayLike, *, weight: ArrayLike | None = None
 ) -> float:
-    """Accuracy of one rater against the majority of the others, averaged over the votes.
+    """Accuracy of one person against the majority of the others, averaged over the votes.
 
     For a vote ``v`` (left or right) of rater ``r`` on pair ``p`` let ``M`` be the majority side of
     the votes on ``p`` by raters other than ``r``, a tie vote counting half for each side:
 
-        ceiling = Σ_v w_v (1[v = M] + ½·1[M is a tie]) / Σ_v w_v
+        accuracy = Σ_v w_v (1[v = M] + ½·1[M is a tie]) / Σ_v w_v
 
     over all decided votes on pairs with another rater's vote. A tie of the others counts one half.
     It is the accuracy of a typical *single* rater; a model that predicts the majority well can
@@ -43,7 +43,7 @@ def agrees_with_others(pair: ArrayLike, rater: ArrayLike, preference: ArrayLike)
     """Per vote 1 if it equals the majority of the other raters' votes on its pair, else 0.
 
     Args:
-        pair, rater, preference: as for ``human_ceiling``.
+        pair, rater, preference: as for ``one_person``.
 
     Returns:
         Shape (votes,); 0.5 if the others are tied; NaN for a tie, an unusable answer, or a pair

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from interestingness.errors import DataError
 from interestingness.labels.votes import simulation_of
+from interestingness.number_text import percent
 from interestingness.schema import Pairs
 from interestingness.studies.agreement import agreement_map, agreement_table
 from interestingness.studies.audit_tables import (
@@ -23,7 +24,7 @@ from interestingness.studies.audit_tables import (
 from interestingness.studies.panel import PEOPLE, Ballots, split_by_voter
 from interestingness.studies.result import Figure, StudyResult, Table
 from interestingness.studies.study import Material, Study
-from interestingness.studies.table_columns import INTERVAL_NOTE
+from interestingness.studies.table_columns import INTERVAL_NOTE, percent_text
 from interestingness.studies.vote_ranking import ranking_chart, ranking_gallery, ranking_table
 
 MOST_BIASED = 3
@@ -152,17 +153,17 @@ def _answer(main: Ballots, voters: Sequence[Ballots]) -> str:
         mean = float(main.consensus[several].mean())
         parts.append(
             f"On {_counted(int(several.sum()), 'pair')} with two or more votes of {main.name}, "
-            f"{100 * mean:.0f} % of a pair's votes are on its majority side."
+            f"{percent(mean, digits=0)} of a pair's votes are on its majority side."
         )
     elif (main.number > 1).any():
         parts.append("Every pair has votes of one rater: nothing can be said of agreement.")
     else:
         parts.append("Every pair has one vote: nothing can be said of agreement.")
-    ceiling = main.interval(main.hits)
-    if not np.isnan(ceiling.estimate):
+    one = main.interval(main.hits)
+    if not np.isnan(one.estimate):
+        who = "One person" if main.name == PEOPLE else f"One rater of {main.name}"
         parts.append(
-            f"One rater chooses the majority of the others in {100 * ceiling.estimate:.1f} % "
-            f"[{100 * ceiling.low:.1f}, {100 * ceiling.high:.1f}] of votes."
+            f"{who} chooses the majority of the others in {percent_text(one)} of the votes."
         )
     found = [(voter, voter.second_chosen()) for voter in voters]
     biased = [(v, s) for v, s in found if not np.isnan(s.low) and not s.low <= 0.5 <= s.high]
@@ -171,7 +172,9 @@ def _answer(main: Ballots, voters: Sequence[Ballots]) -> str:
         place = "second" if second.estimate > 0.5 else "first"
         share = max(second.estimate, 1 - second.estimate)
         who = voter.name.capitalize() if voter.name == PEOPLE else voter.name
-        parts.append(f"{who}: {100 * share:.0f} % of choices are for the image shown {place}.")
+        parts.append(
+            f"{who}: {percent(share, digits=0)} of choices are for the image shown {place}."
+        )
     return " ".join(parts)
 
 
@@ -182,7 +185,7 @@ def _warnings(main: Ballots) -> list[str]:
     if main.raters == 1:
         found.append(f"There is one rater among {name}: no agreement between raters.")
     elif np.isnan(main.hits).all():
-        found.append(f"No pair has votes of two raters among {name}: no agreement, no ceiling.")
+        found.append(f"No pair has votes of two raters among {name}: no agreement.")
     if not main.knows_order:
         found.append(
             f"The votes of {name} do not say which image was shown first: no position bias."

@@ -42,7 +42,7 @@ def voter_table(voters: Sequence[Ballots]) -> Table:
             VOTES,
             Column("with_others", "agrees with the others", "percent",
                    "share of votes that are the majority of the other raters' votes on their pair "
-                   "(a tie of the others counts half): the human ceiling, where the raters are "
+                   "(a tie of the others counts half): one person, where the raters are "
                    "people"),
             Column("consensus", "consensus", "percent",
                    "mean share of a pair's votes on its majority side, of pairs with two or more"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from interestingness.errors import DataError
+from interestingness.number_text import percent, points
 from interestingness.schema import Pairs
 from interestingness.stats.effects import (
     ChoiceEffects,
@@ -111,7 +112,7 @@ def attribute_table(explained: Explained, names: Names) -> Table:
     if lead is not None:
         notes.insert(0, (
             f"By image: {lead.images:,} images; all attributes together explain "
-            f"{lead.explained.estimate:.1%} of the variance of the lead, part of which is the "
+            f"{percent(lead.explained.estimate)} of the variance of the lead, part of which is the "
             "noise of training; intervals of 95 % over resampled images and repeated training."
         ))  # fmt: skip
     return Table("attributes", "Measured attributes", columns, rows, notes)
@@ -155,8 +156,8 @@ def effects_answer(explained: Explained, names: Names) -> str:
         p = holm(explained.choices.p)
         found = zip(explained.measured.names, explained.choices.difference, p, strict=True)
         named = [(name, 100 * one.estimate) for name, one, its in found if its < NAMED]
-        more = [f"{name} ({points:+.1f})" for name, points in named if points > 0]
-        less = [f"{name} (−{-points:.1f})" for name, points in named if points < 0]
+        more = [f"{name} ({points(p)})" for name, p in named if p > 0]
+        less = [f"{name} ({points(p)})" for name, p in named if p < 0]
         said += (
             f" In choices, {source} weighs {', '.join(more) or 'no attribute'} more than "
             f"{reference}, and {', '.join(less) or 'none'} less (choices of 100 for a standard "
@@ -165,5 +166,6 @@ def effects_answer(explained: Explained, names: Names) -> str:
         )
     if explained.lead is not None:
         share = explained.lead.explained.estimate
-        said += f" All measured attributes explain {share:.1%} of the variance of the lead in rank."
+        said += f" All measured attributes explain {percent(share)} of the variance of the lead in"
+        said += " rank."
     return said

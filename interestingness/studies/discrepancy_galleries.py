@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from interestingness.labels.votes import VoteSource
+from interestingness.number_text import percent
 from interestingness.stats.clusters import typical
 from interestingness.studies.discrepancy_clusters import decided
 from interestingness.studies.discrepancy_views import Seen
@@ -60,7 +61,7 @@ def lead_galleries(seen: Seen) -> list[Gallery]:
 def _shown(row: int, seen: Seen) -> Shown:
     ranks = (seen.sides.reference_rank[row], seen.sides.source_rank[row])
     told = [
-        f"{name} {100 * rank:.0f} %"
+        f"{name} {percent(rank, digits=0)}"
         for name, rank in zip(seen.names, ranks, strict=True)
         if not np.isnan(rank)
     ]
@@ -82,7 +83,7 @@ def disagreed_pairs(seen: Seen) -> list[Gallery]:
     shown = []
     for row in rows.tolist():
         said = [
-            f"{name} {'left' if p > 0.5 else 'right'} ({max(p, 1 - p):.0%})"
+            f"{name} {'left' if p > 0.5 else 'right'} ({percent(max(p, 1 - p), digits=0)})"
             for name, p in zip(seen.names, (sides.reference[row], sides.source[row]), strict=True)
         ]
         left, right = (Shown(str(ids[side[row]])) for side in (pairs.left, pairs.right))

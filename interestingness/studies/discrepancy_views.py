@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
+from interestingness.number_text import percent
 from interestingness.schema import Array
 from interestingness.stats.clusters import typical
 from interestingness.studies.discrepancy_clusters import ClusterFacts, Sides, decided
@@ -156,7 +157,7 @@ def answer(seen: Seen) -> str:
     sides, (reference, source) = seen.sides, seen.names
     rows = decided(sides)
     same = ((sides.reference > 0.5) == (sides.source > 0.5))[rows]
-    share = f"{same.mean():.1%}" if rows.any() else "none"
+    share = f"{percent(same.mean())}" if rows.any() else "none"
     told = [
         f"{text} {count}"
         for text in ("both like", "both dislike", f"{source} more", f"{reference} more")

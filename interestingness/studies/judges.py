@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -10,13 +10,16 @@ import pyarrow.compute as pc
 
 from interestingness.errors import ConfigError, DataError
 from interestingness.labels.aggregation import aggregate
+from interestingness.schema import Array
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.agreement import agreement_map, agreement_table
+from interestingness.studies.leaders import leaders
 from interestingness.studies.panel import (
     PEOPLE,
     Ballots,
     agreement_of,
     annotate_command,
+    closer,
     question_rows,
     read_ballots,
 )
@@ -89,9 +92,10 @@ class Judges(Study):
                 expected="votes of at least one model",
                 todo=f"{annotate_command(material, 'annotator=gpt4o')} obtains them",
             )
-        rows = [_row(judge, people, material) for judge in models]
+        decided: dict[tuple[str, str], Array] = {}
+        rows = [_row(judge, people, material, decided) for judge in models]
         if people is not None and len(models) > 1:
-            rows.append(_panel_row(models, people))
+            rows.append(_panel_row(models, people, decided))
         figures = _chart(rows, people)
         tables = [_table(rows, people)]
         sides = {voter.name: voter.side for voter in voters}
@@ -107,7 +111,7 @@ class Judges(Study):
         return StudyResult(
             name="judges",
             title="Judges side by side",
-            answer=_answer(rows, people, self.least_decided),
+            answer=_answer(rows, people, self.least_decided, decided),
             used=[
                 material.data_used,
                 ("votes of", ", ".join(voter.name for voter in voters)),
@@ -120,7 +124,12 @@ class Judges(Study):
         )
 
 
-def _row(judge: Ballots, people: Ballots | None, material: Material) -> dict[str, Cell]:
+def _row(
+    judge: Ballots,
+    people: Ballots | None,
+    material: Material,
+    decided: dict[tuple[str, str], Array],
+) -> dict[str, Cell]:
     table = question_rows(material)
     reasons = check_reasons(
         table.filter(pc.equal(table["rater_id"], judge.name)),
@@ -136,7 +145,7 @@ def _row(judge: Ballots, people: Ballots | None, material: Material) -> dict[str
     for rule in RULES:
         if rule != "majority" and not judge.knows_order:
             continue
-        own = aggregate(rule, judge.votes, judge.pairs).preference
+        own = decided[judge.name, rule] = aggregate(rule, judge.votes, judge.pairs).preference
         row[f"{rule}_kept"] = float((~np.isnan(own) & (own != 0.5)).mean())
         if people is not None:
             found, pairs = agreement_of(own, people.side, judge.pairs)
@@ -147,12 +156,15 @@ def _row(judge: Ballots, people: Ballots | None, material: Material) -> dict[str
     return row
 
 
-def _panel_row(models: Sequence[Ballots], people: Ballots) -> dict[str, Cell]:
+def _panel_row(
+    models: Sequence[Ballots], people: Ballots, decided: dict[tuple[str, str], Array]
+) -> dict[str, Cell]:
     """Make the row of the panel: the side that most models choose, one vote each."""
     sides = np.stack([judge.side for judge in models])
     known = ~np.isnan(sides)
     lead = np.where(known, sides - 0.5, 0.0).sum(axis=0)
     own = np.where(known.any(axis=0), 0.5 + 0.5 * np.sign(lead), np.nan)
+    decided[PANEL, "majority"] = own
     found, pairs = agreement_of(own, people.side, people.pairs)
     return {
         "judge": PANEL,
@@ -245,7 +257,12 @@ def _shown_pair(row: int, people: Ballots, models: Sequence[Ballots], table: pa.
     )
 
 
-def _answer(rows: list[dict[str, Cell]], people: Ballots | None, least: float) -> str:
+def _answer(
+    rows: list[dict[str, Cell]],
+    people: Ballots | None,
+    least: float,
+    decided: Mapping[tuple[str, str], Array],
+) -> str:
     """Name the judge and rule closest to people, of those that decide enough pairs."""
     if people is None:
         return f"{len(rows)} models voted; there are no people to hold them against."
@@ -257,10 +274,15 @@ def _answer(rows: list[dict[str, Cell]], people: Ballots | None, least: float) -
     enough = [(row, rule) for row, rule in compared if row[f"{rule}_kept"] >= least]  # type: ignore[operator]
     if not enough:
         return f"No model decides {100 * least:g} % of the pairs, too few to name the closest."
-    row, rule = max(enough, key=lambda found: found[0][found[1]].estimate)  # type: ignore[union-attr]
-    return (
-        f"Closest to people is {row['judge']} by the rule “{rule.replace('_', '-')}”: "
-        f"{percent_text(row[rule])} of the "  # type: ignore[arg-type]
-        f"{row[f'{rule}_common']:,} pairs that both decide. Only judges that decide at least "
-        f"{100 * least:g} % of all pairs are compared."
+    sides = [decided[str(row["judge"]), rule] for row, rule in enough]
+    found = leaders(
+        [row[rule].estimate for row, rule in enough],  # type: ignore[union-attr]
+        lambda i, j: closer(sides[i], sides[j], people.side, people.pairs),
     )
+    said = found.told(
+        "agreement with people",
+        [f"{row['judge']} by the rule “{rule.replace('_', '-')}”" for row, rule in enough],
+        [f"{percent_text(row[rule])} of {row[f'{rule}_common']:,} pairs" for row, rule in enough],  # type: ignore[arg-type]
+        "over images",
+    )
+    return f"{said} Only judges that decide at least {100 * least:g} % of all pairs are compared."

@@ -27,6 +27,7 @@ class Parts:
     Attributes:
         mixed: whether the source is a mix.
         scored: whether it scores images.
+        usable: which pairs have features on both sides, shape (pairs,).
     """
 
     def __init__(self, material: Material, source: LabelSource, usable: NDArray[np.bool_]) -> None:
@@ -37,7 +38,7 @@ class Parts:
             source: whose labels grow.
             usable: which pairs have features on both sides, shape (pairs,).
         """
-        self._material, self._source, self._usable = material, source, usable
+        self._material, self._source, self.usable = material, source, usable
         self.mixed = isinstance(source, MixSource)
         self.scored = not self.mixed and source.image_scores() is not None
         self._orders: dict[int, Rows] = {}
@@ -57,6 +58,19 @@ class Parts:
             rng = np.random.default_rng((self._material.seed, number))
             self._orders[number] = rng.permutation(found)
         return self._orders[number]
+
+    def collected(self) -> float:
+        """Count the votes (of scores: images) behind the source on all pairs, tested ones too."""
+        pairs = self._material.pairs
+        if self.scored:
+            scores = self._source.image_scores()
+            assert scores is not None
+            return float((~np.isnan(scores[pairs.images_used()])).sum())
+        voice = self._source.human if isinstance(self._source, MixSource) else self._source
+        labels = voice.labels(pairs)
+        if isinstance(self._source, MixSource):
+            return float(labels.weight[labels.known].sum())
+        return float(labels.facts.get("votes", int(labels.known.sum())))
 
     def labels(self, number: int, size: int) -> tuple[Pairs, Labels, float]:
         """Return training pairs, labels from the first ``size`` of the order, and votes used."""
@@ -88,4 +102,4 @@ class Parts:
         return made[~held_out]
 
     def _train(self, number: int) -> Rows:
-        return np.flatnonzero(self.split(number).train & self._usable)
+        return np.flatnonzero(self.split(number).train & self.usable)

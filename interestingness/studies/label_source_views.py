@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from interestingness.labels.aggregation import ROUNDING
 from interestingness.labels.source import Labels
+from interestingness.number_text import percent
 from interestingness.schema import Array, Pairs
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.paired_splits import PairedDifference, corrected_paired_t, holm
+from interestingness.studies.leaders import Verdict, leaders
 from interestingness.studies.panel import Mask, agreement_of
 from interestingness.studies.result import (
     Cell,
@@ -30,7 +32,7 @@ from interestingness.studies.table_columns import (
     write_p,
 )
 
-CEILING = (
+ONE_PERSON = (
     "One person: for each vote v on a test pair that the reference decides, with M the majority of "
     "the other people's votes on the pair, the mean of [v = M] + ½·[M is a tie]. A model that "
     "predicts the majority may exceed it."
@@ -66,7 +68,7 @@ def accuracy_table(heads: SourceHeads, reference: str) -> Table:
             row |= {"minus_own": _interval(found), "p": write_p(found.p)}
             notes.append(_other_splits(heads, f, k, own, j))
         rows.append(row | {"note": "; ".join(filter(None, notes))})
-    rows.append({"fit": "–", "source": "one person", **_by_reference(heads, heads.ceiling)})
+    rows.append({"fit": "–", "source": "one person", **_by_reference(heads, heads.one_person)})
     chance: dict[str, Cell] = {f"by_{name}": 0.5 for name in heads.references}
     rows.append({"fit": "–", "source": "chance", **chance})
     return Table(
@@ -90,7 +92,7 @@ def accuracy_table(heads: SourceHeads, reference: str) -> Table:
             NOTE,
         ],
         rows,
-        [_count_tested(heads, reference), _spread_note(heads), CEILING, *_test_note(heads)],
+        [_count_tested(heads, reference), _spread_note(heads), ONE_PERSON, *_test_note(heads)],
     )  # fmt: skip
 
 
@@ -286,7 +288,7 @@ def figures(heads: SourceHeads, reference: str) -> list[Figure]:
         "What each source teaches",
         f"Accuracy on held-out pairs, against {reference}{over}.",
         rows,
-        {"chance": 0.5, "one person": Spread.of(heads.ceiling[j]).mean},
+        {"chance": 0.5, "one person": Spread.of(heads.one_person[j]).mean},
     )
     if len(heads.sources) > 1:
         captions = f"Mean accuracy on held-out pairs, {FITS[0]}.", f"Mean r_S, {FITS[0]}."
@@ -310,12 +312,7 @@ def answer(heads: SourceHeads, reference: str) -> str:
     for f, fit in enumerate(FITS):
         chosen = [k for k in ranked[f] if heads.sources[k] not in heads.planted]
         if chosen:
-            reached = percent_text(Spread.of(heads.accuracy[f, chosen[0], j]))
-            said.append(
-                f"By the {fit} a linear head learns most from {heads.sources[chosen[0]]}: "
-                f"{reached}."
-            )
-            said += _not_below(heads, f, chosen, j)
+            said.append(_best(heads, f, chosen, j, fit))
     truth = [k for k in ranked[0] if heads.sources[k] in heads.planted]
     if truth:
         said.append(
@@ -324,9 +321,9 @@ def answer(heads: SourceHeads, reference: str) -> str:
         )
     if len(heads.no_split) == 1:
         said.append("One split allows no test.")
-    ceiling = Spread.of(heads.ceiling[j])
-    if ceiling.repeats:
-        said.append(f"One person reaches {percent_text(ceiling.mean)} against the others.")
+    one_person = Spread.of(heads.one_person[j])
+    if one_person.repeats:
+        said.append(f"One person reaches {percent_text(one_person.mean)} against the others.")
     return " ".join(said)
 
 
@@ -336,16 +333,19 @@ def _ranked(heads: SourceHeads, f: int, j: int) -> list[int]:
     return sorted((k for k, s in enumerate(spreads) if s.repeats), key=lambda k: -spreads[k].mean)
 
 
-def _not_below(heads: SourceHeads, f: int, ranked: list[int], j: int) -> list[str]:
-    """Select sources that the tests cannot tell from the best; none where there is no test."""
-    tests = {k: _difference(heads, f, ranked[0], k, j) for k in ranked[1:]}
-    tests = {k: test for k, test in tests.items() if test.splits > 1}
-    if not tests:
-        return []
-    close = [heads.sources[k] for k, test in tests.items() if not test.p < 0.05]
-    if close:
-        return [f"Not measurably worse: {', '.join(close)}."]
-    return ["Every other source that could be tested is worse (p < .05 each)."]
+def _best(heads: SourceHeads, f: int, ranked: list[int], j: int, fit: str) -> str:
+    """Name the source that a head learns most from, if the tests name one."""
+
+    def verdict(one: int, other: int) -> Verdict:
+        test = _difference(heads, f, ranked[one], ranked[other], j)
+        return "untested" if test.splits < 2 else "below" if test.p < 0.05 else "close"
+
+    spreads = [Spread.of(heads.accuracy[f, k, j]) for k in ranked]
+    found = leaders([spread.mean for spread in spreads], verdict)
+    names = [heads.sources[k] for k in ranked]
+    return found.told(
+        f"accuracy by the {fit}", names, [percent_text(s) for s in spreads], "over splits"
+    )
 
 
 def _spread_note(heads: SourceHeads) -> str:
@@ -365,7 +365,7 @@ def _other_splits(heads: SourceHeads, f: int, k: int, own: int, j: int) -> str:
         return ""
     return (
         f"means cover different splits; on the {both.sum()} where both have a model "
-        f"{100 * one[both].mean():.1f} % against {100 * other[both].mean():.1f} %"
+        f"{percent(one[both].mean())} against {percent(other[both].mean())}"
     )
 
 

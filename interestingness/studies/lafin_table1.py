@@ -13,6 +13,7 @@ from interestingness.data.splits import PairSplit
 from interestingness.errors import ConfigError, LabelError
 from interestingness.learning.fusion_fit import Examples, FusionRecipe, fit_fusion
 from interestingness.models.fusion import widths_of
+from interestingness.number_text import percent, points
 from interestingness.schema import Array
 from interestingness.stats.agreement import correct
 from interestingness.stats.decisions import decision_interval, decisions
@@ -301,16 +302,16 @@ def _verdict(rows: Sequence[Combination], found: Array, measure: int, ratio: flo
         found[whole, measure], found[best, measure], test_per_train=ratio, most=1.0
     )
     return (
-        f"{task}: all modalities together {means[whole]:.1%}, the best single one "
-        f"({rows[best].names[0]}) {means[best]:.1%}; {_sure(lead)}"
+        f"{task}: all modalities together {percent(means[whole])}, the highest single one "
+        f"({rows[best].names[0]}) {percent(means[best])}; {_sure(lead)}"
     )
 
 
 def _sure(lead: PairedDifference) -> str:
-    said = f"{100 * lead.mean:+.1f} points"
+    said = f"{points(100 * lead.mean)} points"
     if np.isnan(lead.low):
         return f"{said}; one split says nothing about how sure that is."
-    ends = f"{said} [{100 * lead.low:+.1f}, {100 * lead.high:+.1f}] over {lead.splits} splits"
+    ends = f"{said} [{points(100 * lead.low)}, {points(100 * lead.high)}] over {lead.splits} splits"
     if lead.low > 0:
         return f"fusion beats every single modality, {ends}."
     return f"fusion does not beat it beyond chance, {ends}."

@@ -11,7 +11,9 @@ import pyarrow.compute as pc
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.labels.votes import VoteSource
 from interestingness.stats.bootstrap import Interval
-from interestingness.studies.panel import Ballots, agreement_of
+from interestingness.stats.paired_splits import corrected_paired_t
+from interestingness.studies.leaders import Verdict, leaders
+from interestingness.studies.panel import Ballots, agreement_of, closer
 from interestingness.studies.reason_check import check_reasons
 from interestingness.studies.result import (
     Cell,
@@ -82,17 +84,17 @@ class Leaderboard(Study):
             for at, (name, source) in enumerate(sources.items())
         ]
         rows.sort(key=_worth)
-        ceiling = None
+        one_person = None
         if _of_people(reference):
             people = _ballots(material, reference, self.reference)
-            ceiling = people.interval(np.where(truth.decided[people.row], people.hits, np.nan))
+            one_person = people.interval(np.where(truth.decided[people.row], people.hits, np.nan))
         return StudyResult(
             name="leaderboard",
             title="Label sources side by side",
-            answer=self._answer(rows, ceiling, students),
+            answer=self._answer(rows, one_person, students, material),
             used=_used(material, students, self.reference),
             tables=[_table(rows, self.reference), *_counts(rows)],
-            figures=_figures(rows, self.reference, ceiling),
+            figures=_figures(rows, self.reference, one_person),
             notes=_notes(material, self.reference),
             simulated=material.simulated,
         )
@@ -149,19 +151,20 @@ class Leaderboard(Study):
         return found
 
     def _answer(
-        self, rows: list[dict[str, Cell]], ceiling: Interval | None, students: SourceHeads | None
+        self,
+        rows: list[dict[str, Cell]],
+        one_person: Interval | None,
+        students: SourceHeads | None,
+        material: Material,
     ) -> str:
         """Name the best source by its student and by agreement, of those that one could choose."""
         taught = [r for r in rows if not np.isnan(_mean(r)) and not r["planted"]]
         parts = []
-        if taught:
-            parts.append(
-                f"The student of {taught[0]['source']} is the best: "
-                f"{percent_text(_mean(taught[0]))} of held-out pairs as {self.reference}."
-            )
+        if taught and students is not None:
+            parts.append(_best_student(taught, students, "student"))
             rest = [r for r in taught if r["source"] != self.reference]
-            if taught[0]["source"] == self.reference and rest:
-                parts.append(f"Next is {rest[0]['source']} with {percent_text(_mean(rest[0]))}.")
+            if taught[0]["source"] == self.reference and len(rest) > 1:
+                parts.append(_best_student(rest, students, "student of another source"))
         truth = [r for r in rows if r["planted"] and not np.isnan(_mean(r))]
         if truth:
             parts.append(
@@ -171,18 +174,44 @@ class Leaderboard(Study):
         others = [r for r in rows if r["source"] != self.reference and not r["people"]]
         compared = [r for r in others if has_estimate(r["agreement"]) and not r["planted"]]
         if compared:
-            closest = max(compared, key=lambda r: r["agreement"].estimate)  # type: ignore[union-attr]
-            parts.append(
-                f"Closest to {self.reference} in its labels is {closest['source']}: "
-                f"{percent_text(closest['agreement'])} of {closest['common']:,} common pairs."  # type: ignore[arg-type]
+            sources = material.need_sources()
+            sides = [material.labels(sources[str(r["source"])]).preference for r in compared]
+            held = material.labels(material.references.there[self.reference]).preference
+            found = leaders(
+                [r["agreement"].estimate for r in compared],  # type: ignore[union-attr]
+                lambda i, j: closer(sides[i], sides[j], held, material.pairs),
             )
-        if ceiling is not None and has_estimate(ceiling):
             parts.append(
-                f"One person agrees with the majority of the others in {percent_text(ceiling)}."
+                found.told(
+                    f"agreement of labels with {self.reference}",
+                    [str(r["source"]) for r in compared],
+                    [f"{percent_text(r['agreement'])} of {r['common']:,} pairs" for r in compared],  # type: ignore[arg-type]
+                    "over images",
+                )
+            )
+        if one_person is not None and has_estimate(one_person):
+            parts.append(
+                f"One person agrees with the majority of the others in {percent_text(one_person)}."
             )
         if students is not None and all(students.no_split):
             parts.append(f"No student could be trained: {students.no_split[0]}.")
         return " ".join(parts) or f"No source has anything in common with {self.reference}."
+
+
+def _best_student(rows: list[dict[str, Cell]], students: SourceHeads, of: str) -> str:
+    """Name the best student, or say that a paired test over splits names none."""
+    names = [str(row["source"]) for row in rows]
+    reached = {name: students.accuracy[0, students.sources.index(name), 0] for name in names}
+
+    def verdict(i: int, j: int) -> Verdict:
+        found = corrected_paired_t(
+            reached[names[i]], reached[names[j]], test_per_train=students.test_per_train
+        )
+        return "untested" if found.splits < 2 else "below" if found.p < 0.05 else "close"
+
+    found = leaders([_mean(row) for row in rows], verdict)
+    values = [percent_text(row["student"]) for row in rows]  # type: ignore[arg-type]
+    return found.told(f"accuracy of a {of}", names, values, "over splits")
 
 
 def _of_people(source: LabelSource) -> bool:
@@ -325,8 +354,10 @@ def _used(
     return found
 
 
-def _figures(rows: list[dict[str, Cell]], reference: str, ceiling: Interval | None) -> list[Figure]:
-    lines = {"chance": 0.5} | ({} if ceiling is None else {"one person": ceiling.estimate})
+def _figures(
+    rows: list[dict[str, Cell]], reference: str, one_person: Interval | None
+) -> list[Figure]:
+    lines = {"chance": 0.5} | ({} if one_person is None else {"one person": one_person.estimate})
     return [
         *interval_charts(
             "students",

@@ -14,6 +14,7 @@ from interestingness.labels.votes import VoteSource
 from interestingness.learning.linear_solver.choice import GRID
 from interestingness.learning.linear_solver.fit import fit_linear
 from interestingness.models.scaling import FeatureScaler
+from interestingness.number_text import write_number
 from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import accuracy
 from interestingness.stats.power_law import Doubling, doubling
@@ -28,16 +29,24 @@ from interestingness.studies.result import (
     StudyResult,
     Table,
 )
-from interestingness.studies.study import Material, Study
+from interestingness.studies.study import Material, Study, StudyInterrupted
 
 REACHED = (
     Column("source", "source"),
     Column("pairs", "pairs", "count", "labelled training pairs; of a mix human ones"),
     Column("votes", "votes", "count", "behind them; of scores and rates the images"),
-    Column("dollars", "dollars", "dollars", "for these votes, where a price is known"),
+    Column(
+        "collected",
+        "to collect",
+        "count",
+        "votes to collect so that so many train: pairs that test, or straddle the parts of the "
+        "split, need votes too",
+    ),
+    Column("dollars", "dollars", "dollars", "for what is to collect, where a price is known"),
     Column("accuracy", "accuracy", "percent", "mean ± SD over splits"),
 )
 """Columns of what a source reached with so many votes."""
+COLLECT = "What is to collect: pairs that test need votes too."
 FEWEST_POINTS = 4
 """Sizes that a curve is fitted to, at least."""
 
@@ -50,6 +59,7 @@ class Points:
         pairs: labelled training pairs (of a mix: pairs with human votes), mean over the splits,
             shape (sizes,).
         votes: behind them, mean over the splits, shape (sizes,).
+        collected: votes that a person must collect so that so many train, shape (sizes,).
         dollars: their cost, NaN where a price is unknown, shape (sizes,).
         accuracy: NaN where nothing could be learnt, shape (splits, sizes).
         unit: what is counted as votes.
@@ -57,6 +67,7 @@ class Points:
 
     pairs: Array
     votes: Array
+    collected: Array
     dollars: Array
     accuracy: Array
     unit: str = "votes"
@@ -66,6 +77,7 @@ class Points:
         return {
             "pairs": round(float(self.pairs[at])),
             "votes": float(self.votes[at]),
+            "collected": float(self.collected[at]),
             "dollars": float(self.dollars[at]),
             "accuracy": Spread.of(self.accuracy[:, at]),
         }
@@ -120,6 +132,7 @@ class LearningCurve(Study):
 
         Raises:
             LabelError: if the reference or every source has nothing to read here.
+            StudyInterrupted: with the sources and splits that were done.
         """
         reference = material.references.named(self.reference, "study.reference")
         preference = material.labels(reference).preference
@@ -128,32 +141,59 @@ class LearningCurve(Study):
         usable = present[pairs.left] & present[pairs.right]
         found: dict[str, Points] = {}
         lacking: dict[str, str] = {}
-        told = material.progress("learning curves")
-        for i, (name, source) in enumerate(chosen.items()):
-            parts = Parts(material, source, usable)
-            sizes = self._sizes(parts, self.splits)
-            if isinstance(sizes, str):
-                lacking[name] = sizes
-                continue
-            reached = np.empty((self.splits, len(sizes)))
-            votes, number_of_pairs = np.empty_like(reached), np.empty_like(reached)
-            for number in range(self.splits):
-                test = np.flatnonzero(parts.split(number).test & usable)
-                self._need_decided(preference[test])
-                for j, size in enumerate(sizes):
-                    learnt, labels, votes[number, j] = parts.labels(number, size)
-                    number_of_pairs[number, j] = size if parts.mixed else len(learnt)
-                    score = _scores(material, learnt, labels, seed=material.seed + number)
-                    margin = score[pairs.left[test]] - score[pairs.right[test]]
-                    reached[number, j] = (
-                        np.nan if np.isnan(margin).all() else accuracy(margin, preference[test])
-                    )
-                told(i * self.splits + number + 1, len(chosen) * self.splits)
-            mean = votes.mean(axis=0)
-            dollars = self._dollars(name, source, mean)
-            unit = "scored images" if parts.scored else "votes"
-            found[name] = Points(number_of_pairs.mean(axis=0), mean, dollars, reached, unit)
+        told = material.progress("learning curves, Ctrl-C keeps what is done:")
+        try:
+            for i, (name, source) in enumerate(chosen.items()):
+                parts = Parts(material, source, usable)
+                sizes = self._sizes(parts, self.splits)
+                if isinstance(sizes, str):
+                    lacking[name] = sizes
+                    continue
+                rows: list[Array] = []
+                try:
+                    for number in range(self.splits):
+                        rows.append(self._split(material, parts, sizes, number, preference))
+                        told(i * self.splits + number + 1, len(chosen) * self.splits)
+                finally:
+                    if len(rows) > 1:
+                        found[name] = self._points(name, source, parts, np.stack(rows))
+        except KeyboardInterrupt:
+            if not found:
+                raise
+            note = self._interrupted(found, [n for n in chosen if n not in {*found, *lacking}])
+            result = self._result(material, found, lacking, f"Interrupted: {note}.")
+            raise StudyInterrupted(result, note) from None
         return self._result(material, found, lacking)
+
+    def _split(
+        self, material: Material, parts: Parts, sizes: Sequence[int], number: int, preference: Array
+    ) -> Array:
+        """Return pairs, votes and accuracy at each size on one split, shape (3, sizes)."""
+        pairs = material.pairs
+        test = np.flatnonzero(parts.split(number).test & parts.usable)
+        self._need_decided(preference[test])
+        found = np.full((3, len(sizes)), np.nan)
+        for j, size in enumerate(sizes):
+            learnt, labels, votes = parts.labels(number, size)
+            score = _scores(material, learnt, labels, seed=material.seed + number)
+            margin = score[pairs.left[test]] - score[pairs.right[test]]
+            found[:2, j] = size if parts.mixed else len(learnt), votes
+            if not np.isnan(margin).all():
+                found[2, j] = accuracy(margin, preference[test])
+        return found
+
+    def _points(self, name: str, source: LabelSource, parts: Parts, rows: Array) -> Points:
+        """Average pairs and votes over the splits, shape (splits, 3, sizes), and price them."""
+        pairs, votes, _ = rows.mean(axis=0)
+        collected = votes * parts.collected() / votes[-1]
+        dollars = self._dollars(name, source, collected)
+        unit = "scored images" if parts.scored else "votes"
+        return Points(pairs, votes, collected, dollars, rows[:, 2], unit)
+
+    def _interrupted(self, found: Mapping[str, Points], missing: Sequence[str]) -> str:
+        name, points = list(found.items())[-1]
+        said = f"{name} on {len(points.accuracy)} of {self.splits} splits"
+        return said + (f"; not reached: {', '.join(missing)}" if missing else "")
 
     def _need_decided(self, preference: Array) -> None:
         if not (~np.isnan(preference) & (preference != 0.5)).any():
@@ -199,7 +239,11 @@ class LearningCurve(Study):
         return self.prices.get(name, np.nan if stated is None else stated)
 
     def _result(
-        self, material: Material, found: Mapping[str, Points], lacking: Mapping[str, str]
+        self,
+        material: Material,
+        found: Mapping[str, Points],
+        lacking: Mapping[str, str],
+        *notes: str,
     ) -> StudyResult:
         ahead = {name: self._ahead(points, material.seed) for name, points in found.items()}
         rows = [
@@ -225,6 +269,7 @@ class LearningCurve(Study):
             tables=[self._advice(rows), _everything(found)],
             figures=_figures(found, self.reference),
             notes=[
+                *notes,
                 "A part of a source is its first n labelled training pairs in a random order, "
                 "drawn anew in every split. The test pairs are those of the split, whatever n.",
                 "Of a source that scores images, n counts images, and random pairs of these are "
@@ -234,6 +279,8 @@ class LearningCurve(Study):
                 "L2 is chosen inside each part by inner validation; features are standardised.",
                 "Intervals resample the splits. Splits share images, so they are too narrow to "
                 "speak of other data sets.",
+                "To collect: all votes of the source times the part of its training votes that is "
+                "learnt from.",
                 *_silent(material.sources.absent),
             ],
             simulated=material.simulated,
@@ -266,15 +313,13 @@ class LearningCurve(Study):
 
     def _told(self, points: Points, ahead: Doubling) -> str:
         """Give advice in words, or say that it is open if the interval holds both answers."""
-        gain = ahead.gain
-        # a fitted curve never falls, so its interval need not either
-        low, high = 100 * max(gain.low, 0.0), 100 * max(gain.high, 0.0)
+        low, high = 100 * ahead.gain.low, 100 * ahead.gain.high
         # a mix has paid for its models already: only the votes that are added cost more
-        each = np.diff(points.dollars[[0, -1]])[0] / np.diff(points.votes[[0, -1]])[0]
-        price = float(each * points.votes[-1])
-        cost = "" if np.isnan(price) else f" for ${price:,.2f} more"
-        brings = f"{2 * points.votes[-1]:,.0f} {points.unit}{cost} would bring "
-        brings += f"{low:.1f} to {high:.1f} points"
+        each = np.diff(points.dollars[[0, -1]])[0] / np.diff(points.collected[[0, -1]])[0]
+        more = points.collected[-1]
+        cost = "" if np.isnan(each) else f" for ${write_number(each * more, 'dollars')}"
+        brings = f"{write_number(more, 'count')} more {points.unit}{cost} would bring "
+        brings += f"{write_number(low, 'signed')} to {write_number(high, 'signed')} points"
         reached = mean_interval(points.accuracy[:, -1], fewest=2)
         if not reached.low > 0.5:
             return "no sign of learning: the accuracy cannot be told from chance."
@@ -333,7 +378,7 @@ def _figures(found: Mapping[str, Points], reference: str) -> list[Curves]:
         Curves(
             f"accuracy_by_{unit}",
             f"Accuracy against {unit}",
-            f"On held-out pairs, against {reference}. Bands: ± SD over splits.",
+            f"On held-out pairs, against {reference}. Bands: ± SD over splits. {COLLECT}",
             unit,
             "accuracy",
             curves,
@@ -350,7 +395,7 @@ def _curves(found: Mapping[str, Points], unit: str) -> list[Curve]:
     """Draw a line for each source with points above 0."""
     curves = []
     for name, points in found.items():
-        x = points.votes if unit == "votes" else points.dollars
+        x = points.collected if unit == "votes" else points.dollars
         spreads = [Spread.of(column) for column in points.accuracy.T]
         mean, sd = (np.array([getattr(s, part) for s in spreads]) for part in ("mean", "sd"))
         some = ~np.isnan(mean) & (x > 0)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from interestingness.errors import LabelError
+from interestingness.number_text import percent
 from interestingness.schema import Array
 from interestingness.studies.result import Bars, Cell, Column, StudyResult, Table
 from interestingness.studies.study import Material, Study
@@ -169,7 +170,7 @@ def _notes(tables: Tables) -> list[str]:
     return [
         f"Tags that contain “explor” are {facts['leaking_tags']}: {facts['tags_that_leak']:,} of "
         f"{facts['distinct_tags_that_leak']:,} kinds, on "
-        f"{facts['share_of_interesting_images_with_one']:.1%} of the interesting images and "
-        f"{facts['share_of_other_images_with_one']:.1%} of the others. "
+        f"{percent(facts['share_of_interesting_images_with_one'])} of the interesting images and "
+        f"{percent(facts['share_of_other_images_with_one'])} of the others. "
         f"{facts['titles_that_leak']:,} titles contain it too, and stay."
     ]

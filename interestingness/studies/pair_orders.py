@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from interestingness.labels.aggregation import check_threshold
+from interestingness.number_text import percent
 from interestingness.schema import Array
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.agreement import agreement_map
@@ -255,7 +256,7 @@ def _answer(sets: PairSets) -> str:
     for model in models[:2]:
         bias = model.position_bias()
         parts.append(
-            f"{model.name} keeps its winner in {100 * bias.position_consistency:.0f} % of "
+            f"{model.name} keeps its winner in {percent(bias.position_consistency, digits=0)} of "
             f"{bias.pairs:,} pairs when the images are exchanged; else it answers “second” "
             f"both times in {bias.second_twice:,} and “first” in {bias.first_twice:,}."
         )
@@ -275,8 +276,8 @@ def _answer(sets: PairSets) -> str:
     total = agreed + int(sets.dissent[name].sum())
     return (
         f"No model answered a pair in both orders. {name.capitalize()} agree among themselves on "
-        f"{agreed:,} of {total:,} pairs with two or more votes ({100 * agreed / max(total, 1):.1f} "
-        "%)."
+        f"{agreed:,} of {total:,} pairs with two or more votes "
+        f"({percent(agreed / max(total, 1))})."
     )
 
 

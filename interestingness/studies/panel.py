@@ -23,6 +23,7 @@ from interestingness.stats.krippendorff import Answers
 from interestingness.stats.position_bias import PositionBias, order_winners, position_bias
 from interestingness.stats.rater_reliability import agrees_with_others, repetition_stability
 from interestingness.stats.shares import quick_share
+from interestingness.studies.leaders import Verdict
 from interestingness.studies.study import Material
 from interestingness.tables.tables import Votes
 
@@ -277,6 +278,27 @@ def agreement_of(p: Array, q: Array, pairs: Pairs) -> tuple[Interval, int]:
     same = ((p > 0.5) == (q > 0.5))[both].astype(np.float64)
     found = quick_share(same, pairs.left[both], pairs.right[both], level=LEVEL)
     return found, int(both.sum())
+
+
+def closer(p: Array, q: Array, reference: Array, pairs: Pairs) -> Verdict:
+    """Test whether one source agrees more with a reference than another, on pairs that all decide.
+
+    Args:
+        p, q: preferences of the two sources, shape (pairs,).
+        reference: what both are held against, shape (pairs,).
+        pairs: what they are about.
+
+    Returns:
+        "below" if q agrees less (95 % interval of the difference, over images).
+    """
+    sides = np.stack([p, q, reference])
+    both = (~np.isnan(sides) & (sides != 0.5)).all(axis=0)
+    if not both.any():
+        return "untested"
+    one, other, truth = sides[:, both] > 0.5
+    lead = ((one == truth).astype(np.float64) - (other == truth) + 1) / 2
+    found = quick_share(lead, pairs.left[both], pairs.right[both], level=LEVEL)
+    return "below" if found.low > 0.5 else "close"
 
 
 def split_by_voter(table: pa.Table, everyone: Ballots) -> tuple[list[Ballots], list[str]]:

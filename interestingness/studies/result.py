@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from interestingness.number_text import Kind
 from interestingness.stats.bootstrap import Interval
 
 
@@ -39,10 +39,6 @@ class Spread:
 Cell = str | int | float | bool | Interval | Spread | None
 """None and NaN are shown as "–"; a row says in words why, e.g. in a column ``note``."""
 
-Kind = Literal["text", "count", "percent", "number", "fine", "signed", "seconds", "dollars"]
-"""How a column's numbers are written. ``percent`` takes shares in [0, 1]; ``number`` has two
-decimals, ``fine`` three, ``signed`` two with its sign."""
-
 
 @dataclass(frozen=True)
 class Column:
@@ -71,6 +67,8 @@ class Table:
         columns: in order; a column in which no row has a cell is left out when shown.
         rows: cells by column name; what is absent is None.
         notes: sentences below it: definitions, formulas, which pairs were used.
+        file: where all rows are, if not in the table's own files.
+        total: how many that is, where it is more than ``rows``.
     """
 
     name: str
@@ -78,6 +76,8 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Mapping[str, Cell]]
     notes: Sequence[str] = ()
+    file: str = ""
+    total: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ class IntervalChart:
 
     Attributes:
         rows: label and estimate with interval or spread.
-        lines: vertical lines to compare with, by label (chance, human ceiling).
+        lines: vertical lines to compare with, by label (chance, one person).
         kind: of the axis.
     """
 
@@ -184,10 +184,11 @@ Figure = IntervalChart | HeatMap | Curves | Scatter | Bars
 
 @dataclass(frozen=True)
 class Shown:
-    """One picture of a gallery: image id and a short caption."""
+    """One picture of a gallery: image id, a short caption, and where its file is, if known."""
 
     image_id: str
     caption: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class SourceHeads:
         l2: strength of the ridge, NaN without a head, shape (K, S).
         rank_correlation: Spearman between the scores of two heads of a fit over the images of the
             test pairs, shape (F, K, K, S).
-        ceiling: accuracy of one person against the others on the reference's decided test pairs,
+        one_person: accuracy of one person against the others on the reference's decided test pairs,
             NaN where the reference is not votes of people, shape (R, S).
         decided: test pairs on which the reference is decided, shape (R, S).
         train_pairs: labelled training pairs, shape (K, S).
@@ -78,7 +78,7 @@ class SourceHeads:
     missing: NDArray[np.object_]
     l2: Array
     rank_correlation: Array
-    ceiling: Array
+    one_person: Array
     decided: NDArray[np.int64]
     train_pairs: NDArray[np.int64]
     test_pairs: NDArray[np.int64]
@@ -179,7 +179,7 @@ def fit_heads(
         for j, preference in enumerate(preferences):
             known = ~np.isnan(preference[test]) & (preference[test] != 0.5)
             heads.decided[j, number] = known.sum()
-            heads.ceiling[j, number] = _ceiling(people[j], test[known], len(pairs))
+            heads.one_person[j, number] = _one_person(people[j], test[known], len(pairs))
         told(number + 1, count)
     told.close()
     values = {name: getattr(heads, name) for name in SourceHeads.__dataclass_fields__}
@@ -274,10 +274,10 @@ def _people(reference: LabelSource, pairs: Pairs) -> tuple[NDArray[np.int64], Ar
     return row[known], hits[known]
 
 
-def _ceiling(
+def _one_person(
     people: tuple[NDArray[np.int64], Array] | None, rows: NDArray[np.int64], pairs: int
 ) -> float:
-    """Average over the votes on these pairs; see ``stats.rater_reliability.human_ceiling``."""
+    """Average over the votes on these pairs; see ``stats.rater_reliability.one_person``."""
     if people is None:
         return float("nan")
     asked = np.zeros(pairs, dtype=bool)

@@ -170,6 +170,15 @@ class Material:
         return ProgressLine(what)
 
 
+class StudyInterrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM in a study that has part of its result; it is shown before the end."""
+
+    def __init__(self, result: StudyResult, done: str) -> None:
+        """Keep the result, and what was done of it, in words."""
+        super().__init__(f"a part of the results is written ({done})")
+        self.result = result
+
+
 class Study(ABC):
     """Many fits or many votes → one result. Settings are arguments of the constructor.
 
@@ -182,6 +191,7 @@ class Study(ABC):
         """Run the study.
 
         Raises:
+            StudyInterrupted: with a part of the result, where a study can give one.
             InterestingnessError: if the material cannot answer the study's question at all. What
                 only some rows lack is stated in the table.
         """

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from interestingness.number_text import percent, percent_interval, write_number
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.panel import Ballots
 from interestingness.studies.result import Cell, Column, Figure, IntervalChart, Spread, Table
@@ -91,12 +92,12 @@ def percent_text(cell: Interval | Spread | float | None) -> str:
         return "–"
     if isinstance(cell, Spread):
         if cell.repeats < 2:
-            return f"{100 * cell.mean:.1f} % on 1 split"
-        return f"{100 * cell.mean:.1f} ± {100 * cell.sd:.1f} % over {cell.repeats} splits"
+            return f"{percent(cell.mean)} on 1 split"
+        mean, sd = write_number(cell.mean, "percent"), percent(cell.sd)
+        return f"{mean} ± {sd} over {cell.repeats} splits"
     if isinstance(cell, Interval):
-        ends = "" if isnan(cell.low) else f" [{100 * cell.low:.1f}, {100 * cell.high:.1f}]"
-        return "–" if isnan(cell.estimate) else f"{100 * cell.estimate:.1f} %{ends}"
-    return "–" if isnan(cell) else f"{100 * cell:.1f} %"
+        return percent_interval(cell.estimate, cell.low, cell.high)
+    return percent(cell)
 
 
 def describe_range(numbers: NDArray[np.int64]) -> str:

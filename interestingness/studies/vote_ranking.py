@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from interestingness.number_text import percent
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.bradley_terry import BradleyTerry, bradley_terry
 from interestingness.studies.panel import LEVEL, Ballots
@@ -114,31 +117,41 @@ def _counts(ballots: Ballots) -> tuple[np.ndarray, np.ndarray]:
     return compared, won
 
 
+def _largest(table: Table) -> tuple[list[Mapping[str, Cell]], str]:
+    """Select the rows of the largest group, and say in words that it is one of several."""
+    rows = [row for row in table.rows if row["group"] in (None, 1)]
+    if len(rows) == len(table.rows):
+        return rows, ""
+    groups = len({row["group"] for row in table.rows})
+    return rows, f"Group 1 only, {len(rows):,} of {len(table.rows):,} images in {groups:,} groups."
+
+
 def ranking_gallery(table: Table, ends: int = 6) -> list[Gallery]:
     """Show the pictures at both ends of the largest group's ranking."""
-    rows = [row for row in table.rows if row["group"] in (None, 1)]
+    rows, note = _largest(table)
     if len(rows) < 2 * ends:
         return []
     found = []
     for title, part in (("Highest by the votes", rows[:ends]), ("Lowest", rows[-ends:])):
-        shown = [
-            Shown(str(row["image"]), f"{row['votes']} votes, {100 * float(row['won']):.0f} % won")  # type: ignore[arg-type]
-            for row in part
-        ]
-        found.append(Gallery(title, images=shown))
+        shown = [Shown(str(row["image"]), f"{row['votes']} votes, {_won(row)} won") for row in part]
+        found.append(Gallery(title, note, images=shown))
     return found
+
+
+def _won(row: Mapping[str, Cell]) -> str:
+    return percent(float(row["won"]), digits=0)  # type: ignore[arg-type]
 
 
 def ranking_chart(table: Table, ends: int = 12) -> list[Figure]:
     """Draw the highest and the lowest images of the largest group, with their intervals."""
-    rows = [row for row in table.rows if row["group"] in (None, 1)]
+    rows, note = _largest(table)
     chosen = rows if len(rows) <= 2 * ends else [*rows[:ends], *rows[-ends:]]
     which = "" if len(chosen) == len(rows) else f" The {ends} highest and the {ends} lowest."
     return [
         IntervalChart(
             "ranking",
             "Ranking",
-            f"Bradley–Terry utilities in logits with 95 % intervals.{which}",
+            f"Bradley–Terry utilities in logits with 95 % intervals.{which} {note}".rstrip(),
             [(str(row["image"]), row["utility"]) for row in chosen],  # type: ignore[misc]
             {"mean": 0.0},
             "signed",

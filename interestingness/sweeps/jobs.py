@@ -158,6 +158,7 @@ def run(
     timeout_s: float | None,
     environment: Mapping[str, str],
     ended: Callable[[SweepJob], None],
+    going: Callable[[Sequence[SweepJob]], None] = lambda _: None,
 ) -> bool:
     """Run jobs to their ends; one that fails or is killed does not stop the others.
 
@@ -167,6 +168,7 @@ def run(
         timeout_s: seconds after which a job is stopped and counts as failed; None for no limit.
         environment: of the processes; each has its name in ``WANDB_JOB_NAME`` besides.
         ended: called after each job that ended.
+        going: called many times a second with the jobs that run.
 
     Returns:
         Whether Ctrl-C or SIGTERM ended it: processes are stopped then, and all unfinished jobs
@@ -181,6 +183,7 @@ def run(
             for job in [job for job in running if job.poll(timeout_s)]:
                 running.remove(job)
                 ended(job)
+            going(running)
             time.sleep(_POLL_S)
         stop(running, received)
     for job in running + waiting:

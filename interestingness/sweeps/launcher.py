@@ -17,6 +17,8 @@ from typing_extensions import override
 
 from interestingness.disk import disk_error
 from interestingness.errors import InterestingnessError
+from interestingness.number_text import percent
+from interestingness.progress import ProgressLine
 from interestingness.runs import registry
 from interestingness.runs.job import job_command, job_environment, run_folder
 from interestingness.sweeps import jobs, names
@@ -50,6 +52,7 @@ class Sweep(Callback):
         self.config, self.at_once, self.timeout_s = config, at_once, timeout_s
         self.folder = Path(str(config.hydra.sweep.dir))
         self.jobs: list[SweepJob] = []
+        self._line = ProgressLine()
         context.callbacks.callbacks.append(self)
 
     def launch(self, overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
@@ -84,6 +87,7 @@ class Sweep(Callback):
                     {"WANDB_RUN_GROUP": self.folder.name, **os.environ}, processes=self.at_once
                 ),
                 ended=self.ended,
+                going=self.going,
             )
             table.write(self.jobs, self.folder)
         except OSError as error:
@@ -114,19 +118,27 @@ class Sweep(Callback):
         """Write the table and print a line on what ended and what remains."""
         from interestingness.sweeps import table
 
+        self._line.close()
         with contextlib.suppress(OSError):  # others still run; at the end it is an error
             table.write(self.jobs, self.folder)
         open_ = {SweepStatus.WAITING, SweepStatus.RUNNING}
         left = sum(other.status in open_ for other in self.jobs)
         line = f"[{len(self.jobs) - left}/{len(self.jobs)}] {job.number} {job.name}  {job.status}"
         if (accuracy := result(job)) is not None:
-            line += f"  {100 * accuracy:.1f} %"
+            line += f"  {percent(accuracy)}"
         if job.error:
             line += f"  {job.error.splitlines()[0]}"
         took = [j.seconds for j in self.jobs if j.status is SweepStatus.FINISHED and j.seconds]
         if left and took:
             line += f"; about {sum(took) / len(took) * left / self.at_once:.0f} s left"
         print(line, flush=True)
+
+    def going(self, running: Sequence[SweepJob]) -> None:
+        """Show how far the running jobs are, by the last lines of their logs."""
+        if not self._line.due():
+            return
+        said = [(job, jobs.last_lines(job.log, most=1).strip()) for job in running]
+        self._line.write("; ".join(f"{job.number} {job.name}: {line}" for job, line in said))
 
     @override
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:

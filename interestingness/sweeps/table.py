@@ -20,10 +20,12 @@ from interestingness.reports.console import print_table
 from interestingness.reports.table_files import arrow, markdown
 from interestingness.runs import registry
 from interestingness.stats.bootstrap import Interval
-from interestingness.studies.result import Column, Table
+from interestingness.studies.result import Cell, Column, Spread, Table
 from interestingness.sweeps.jobs import SweepJob, SweepStatus
 
 STEM = "sweep"
+REPEATS = ("seed", "split.seed", "split.test", "dataset.seed", "label_source.seed")
+"""Options whose values repeat the same experiment."""
 
 
 def tested(job: SweepJob) -> dict[str, Any]:
@@ -108,6 +110,37 @@ def table_of(jobs: Sequence[SweepJob], folder: Path) -> Table:
     return Table(STEM, f"Sweep {folder.name}: {summary(jobs)}", columns, rows, notes)
 
 
+def means_of(jobs: Sequence[SweepJob]) -> Table | None:
+    """Build one row per combination of options that are no repetition; None if nothing repeats.
+
+    Columns: one per such option, jobs, and each reference's mean ± SD over seeds, splits and folds.
+    """
+    done = [(job, tested(job)) for job in jobs if job.results is not None]
+    repeated = [key for key in REPEATS if len({job.choices.get(key) for job, _ in done}) > 1]
+    groups: dict[tuple[tuple[str, str], ...], list[dict[str, Any]]] = {}
+    for job, cells in done:
+        kept = tuple((key, value) for key, value in job.choices.items() if key not in REPEATS)
+        groups.setdefault(kept, []).append(cells)
+    if not repeated or max(map(len, groups.values()), default=0) < 2:
+        return None
+    names = dict.fromkeys(
+        name for _, cells in done for name, cell in cells.items() if isinstance(cell, Interval)
+    )
+    rows: list[dict[str, Cell]] = [
+        {
+            **dict(kept),
+            "jobs": len(members),
+            **{n: Spread.of([m[n].estimate for m in members if n in m]) for n in names},
+        }
+        for kept, members in groups.items()
+    ]
+    options = dict.fromkeys(key for kept in groups for key, _ in kept)
+    columns = [Column(name, name) for name in options] + [Column("jobs", "jobs", "count")]
+    columns += [Column(name, name.removeprefix("accuracy."), "percent") for name in names]
+    note = "SD between jobs; splits share images, so it is no interval of the mean"
+    return Table("sweep_means", f"Mean ± SD over {', '.join(repeated)}", columns, rows, [note])
+
+
 def readable(table: Table, *left_out: str) -> Table:
     """Build the table for people; errors are listed below it."""
     hidden = {"error", "simulated", *left_out}
@@ -124,6 +157,8 @@ def write(jobs: Sequence[SweepJob], folder: Path) -> None:
     """
     table = table_of(jobs, folder)
     page = [markdown(readable(table, "name"))]
+    if (means := means_of(jobs)) is not None:
+        page.append(markdown(means))
     for job in failed(jobs):
         page.append(
             f"### {job.number} {job.name} failed\n\n```\n{job.error}\n```\n\nLog: `{job.log}`"
@@ -141,6 +176,8 @@ def show(jobs: Sequence[SweepJob], folder: Path) -> None:
     print_table(readable(table, "name", "run"))
     for note in table.notes:
         print(note)
+    if (means := means_of(jobs)) is not None:
+        print_table(means)
     for job in failed(jobs):
         print(f"{job.number} {job.name} failed:\n{job.error}\n  log: {job.log}")
     print(f"{summary(jobs)}; {folder / STEM}.md", flush=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from copy import copy
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -14,27 +15,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from interestingness.errors import DataError
+from interestingness.tables.spellings import match_spellings, merge_spellings
 from interestingness.tables.user_tables import TextTable
-
-SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".webp",
-        ".gif",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".heic",
-        ".heif",
-        ".avif",
-    ]
-)
-"""What image files end with, in lower case."""
 
 COLUMNS = ("image", "image_id", "file", "filename", "file_name", "path")
 """Under these names a column that names images is looked for, best first."""
@@ -47,7 +29,7 @@ class ImageNames:
 
     A name is the file's path below the image folder. A path that begins with the folder itself
     (``photos/a.jpg`` for ``dataset.images=photos``), backslashes and a bare file name that only one
-    image has are understood as well; letter case and extension must be right.
+    image has are understood as well. ``reading`` adds the other spellings of one table.
     """
 
     def __init__(self, image_ids: Sequence[str], root: Path) -> None:
@@ -59,17 +41,66 @@ class ImageNames:
         """
         self.image_ids = list(image_ids)
         self.root = root
+        self._doubt: Mapping[str, str] = {}
+        self._spelled: Mapping[str, int] = {}
         self._row = {name: row for row, name in enumerate(self.image_ids)}
         self._bare: dict[str, int] = {}
         for row, name in enumerate(self.image_ids):
             bare = name.rpartition("/")[2]
             self._bare[bare] = -1 if bare in self._bare else row
 
+    @classmethod
+    def of_tables(
+        cls, rows: Sequence[tuple[pa.Array, pa.Array]], fixed: Collection[str] = ()
+    ) -> tuple[ImageNames, tuple[str, ...]]:
+        """Make the names of images of which nothing is known but tables of pairs.
+
+        Args:
+            rows: the columns left and right of each table.
+            fixed: images of prepared data sets, which keep their ids.
+        """
+        apart: list[tuple[str, str]] = []
+        for left, right in rows:
+            both = pa.table({"left": left, "right": right}).drop_null()
+            both = both.group_by(["left", "right"]).aggregate([])
+            apart += zip(both["left"].to_pylist(), both["right"].to_pylist(), strict=True)
+        names = {cell for two in rows for side in two for cell in pc.unique(side).to_pylist()}
+        merged = merge_spellings(names - {None}, apart=apart, fixed=fixed)
+        made = cls(sorted(set(merged.image.values())), Path.cwd())
+        made._spelled = {name: made._row[image] for name, image in merged.image.items()}
+        return made, merged.notes
+
+    def reading(self, *columns: pa.Array) -> tuple[ImageNames, tuple[str, ...]]:
+        """Learn how a table spells images; see ``match_spellings``.
+
+        Args:
+            columns: its columns that name images.
+
+        Returns:
+            Names that understand it, and notes for the user on what was guessed.
+        """
+        if self._spelled:
+            return self, ()
+        names = {cell for column in columns for cell in pc.unique(column).to_pylist() if cell}
+        row = {name: self.row(name) for name in sorted(names)}
+        lost = [name for name, at in row.items() if at < 0]
+        read = copy(self)
+        read._spelled = row
+        notes: tuple[str, ...] = ()
+        if lost:
+            settled = [name for name, at in row.items() if at >= 0]
+            matched = match_spellings(lost, self.image_ids, self.root.as_posix(), settled)
+            read._spelled, read._doubt = row | dict(matched.row), matched.doubt
+            notes = matched.notes
+        return read, notes
+
     def __len__(self) -> int:
         return len(self.image_ids)
 
     def row(self, name: str) -> int:
         """Return the row of the image, or -1."""
+        if name in self._spelled:
+            return self._spelled[name]
         name = unicodedata.normalize("NFC", name)
         if name in self._row:
             return self._row[name]
@@ -86,6 +117,10 @@ class ImageNames:
         """Return rows of many images, -1 where a name is empty or unknown."""
         found = [-1 if name is None else self.row(name) for name in names]
         return np.asarray(found, dtype=np.int64)
+
+    def doubt(self, name: str) -> str | None:
+        """Say why a name was not taken for an image that it might mean."""
+        return self._doubt.get(name)
 
     def guess(self, name: str) -> str | None:
         """Suggest an image with other letter case, another extension or a similar name."""
@@ -165,9 +200,15 @@ class KeyedNames:
         found = [self._row_of.get(_plain_number(n), -1) if n else -1 for n in names]
         return np.asarray(found, dtype=np.int64)
 
-    def guess(self, name: str) -> str | None:
+    def reading(self, *columns: pa.Array) -> tuple[KeyedNames, tuple[str, ...]]:
         """Keys are not guessed."""
-        return None
+        return self, ()
+
+    def doubt(self, name: str) -> None:
+        """Keys are not guessed."""
+
+    def guess(self, name: str) -> None:
+        """Keys are not guessed."""
 
 
 def _plain_number(key: str) -> str:
@@ -224,8 +265,10 @@ def missing_images(
 
 
 def _described(names: ImageNames | KeyedNames, name: str) -> str:
-    guess = names.guess(name)
-    return f"{name!r}" + (f" (did you mean {guess!r}?)" if guess else "")
+    doubt = names.doubt(name)
+    guess = None if doubt else names.guess(name)
+    told = doubt or (f"did you mean {guess!r}?" if guess else "")
+    return f"{name!r}" + (f" ({told})" if told else "")
 
 
 def _expected(names: ImageNames | KeyedNames) -> str:

@@ -7,23 +7,19 @@ The JSON export holds tasks with ``data`` and ``annotations``, whose results of 
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 import pyarrow as pa
 
 from interestingness.errors import DataError
-from interestingness.tables.image_names import SUFFIXES
+from interestingness.tables.spellings import SUFFIXES, spelling
 from interestingness.tables.user_tables import TextTable
 
-_UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")
-"""What Label Studio puts before the name of an uploaded file."""
-_COLUMNS = ("left", "right", "choice", "first", "rater", "reason", "time", "provenance")
+_COLUMNS = ("left", "right", "choice", "first", "rater", "reason", "time", "provenance", "vote_id")
 
 
 def label_studio_tasks(path: Path) -> list[Mapping[str, Any]] | None:
@@ -118,6 +114,7 @@ def _rows(
             "rater": _rater(annotation.get("completed_by")),
             "reason": " ".join(str(text).strip() for text in texts) or None,
             "time": annotation.get("created_at"),
+            "vote_id": None if annotation.get("id") is None else str(annotation["id"]),
             "provenance": f"Label Studio, task {task.get('id')}, annotation {annotation.get('id')}",
         }
 
@@ -149,26 +146,8 @@ def _images(
             expected="two images, e.g. image1 (left) and image2 (right)",
             todo="say which they are: dataset.columns.left=image1 dataset.columns.right=image2",
         )
-    return file_name(data[keys[0]]), file_name(data[keys[1]])
+    return data[keys[0]], data[keys[1]]
 
 
 def _is_image(value: object) -> bool:
-    return isinstance(value, str) and Path(file_name(value)).suffix.lower() in SUFFIXES
-
-
-def file_name(address: str) -> str:
-    """Return the image file of one of Label Studio's addresses.
-
-    ``/data/local-files/?d=photos/a.jpg`` is ``photos/a.jpg``, ``/data/upload/3/1a2b3c4d-a.jpg`` is
-    ``a.jpg``, of ``s3://bucket/photos/a.jpg`` and ``https://…`` it is the last part, and anything
-    else is itself.
-    """
-    parts = urlsplit(address)
-    local = parse_qs(parts.query).get("d")
-    if local:
-        return local[0]
-    if parts.path.startswith("/data/upload/"):
-        return _UPLOAD.sub("", unquote(parts.path).rpartition("/")[2])
-    if len(parts.scheme) > 1:
-        return unquote(parts.path).rpartition("/")[2]
-    return address
+    return isinstance(value, str) and Path(spelling(value).parts[-1]).suffix.lower() in SUFFIXES

@@ -58,6 +58,9 @@ def read_scores(
         )
     scores = _finite(table, scored)
     names = ImageNames(tables.image_ids.tolist(), tables.images_folder)
+    names, notes = names.reading(table.columns[image])
+    for note in notes:
+        log.warning("%s: %s", path, note)
     rows = rows_of(names, table.columns[image])
     known = rows >= 0
     if not known.any():

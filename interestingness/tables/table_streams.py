@@ -15,6 +15,7 @@ import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from interestingness.errors import DataError
+from interestingness.number_text import percent
 from interestingness.tables.csv_text import Dialect, first_row, sniff, utf16_of
 from interestingness.tables.number_cells import as_numbers
 from interestingness.tables.user_tables import GZIP, MISSING, existing_file
@@ -75,7 +76,7 @@ class TableStream:
             raise DataError(
                 f"{self.path}: {self.counts['rows_skipped']} rows have not "
                 f"{len(self.header)} cells, as the header has; {rows} rows do",
-                expected=f"at most {MAX_BAD_SHARE:.0%} of such rows",
+                expected=f"at most {percent(MAX_BAD_SHARE, digits=0)} of such rows",
                 todo="download the file again",
             )
 

@@ -304,7 +304,7 @@ class Tables:
 
     @cached_property
     def _votes(self) -> dict[tuple[str, tuple[str, ...], str], Votes]:
-        """Cache votes by question and raters: labels, ceiling and references share them."""
+        """Cache votes by question and raters: labels, references and comparisons share them."""
         return {}
 
     def _read_votes(self, question: str, raters: tuple[str, ...], kind: str) -> Votes:

@@ -39,11 +39,12 @@ class Batches:
         looks: int | None = None,
         **options: Any,
     ) -> Summary:
-        """Ask in batches; after some ``looks`` at them somebody wants to stop."""
+        """Ask in batches; stopped after some ``looks``, or when all are handed in."""
         stop, seen = Stop(), count(1)
 
         def progress(_: CallCounts) -> None:
-            if next(seen) == looks:
+            handed_in = {state for state, _ in self.parts()} == {"created"}
+            if next(seen) == looks or (handed_in and not wait):
                 stop.ask(Exit.INTERRUPTED, "test")
 
         async def go() -> Summary:
@@ -52,7 +53,7 @@ class Batches:
                 asking = make_asking(ledger, build, stop=stop, **told)
                 async with Transport(self.base_url, Secret(self.key), connections=4) as carrier:
                     provider = BatchProvider(carrier.client)
-                    return await run_batches(asking, tasks, provider, self.limits, wait=wait)
+                    return await run_batches(asking, tasks, provider, self.limits)
 
         return asyncio.run(go())
 

@@ -67,7 +67,7 @@ def test_a_server_without_keys_needs_none() -> None:
         "https://[::1",
         "https://x:99999/v1",
         "https://user:word@x/v1",
-        "https://x/v1?key=word",
+        *(f"https://x/v1?a=1&{n}=word" for n in ("key", "api-key", "token", "sig", "code")),
         "https://x/v1#word",
     ],
 )
@@ -75,6 +75,13 @@ def test_an_address_is_an_address(base_url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         host_of(base_url)
     assert "word" not in caught.value.found.replace("password", "")
+
+
+@pytest.mark.parametrize(
+    "query", ["?api-version=2024-10-21", "?api-version=preview&deployment=x", "?"]
+)
+def test_an_address_may_have_a_query(query: str) -> None:
+    assert host_of(f"https://judge.test/openai/v1{query}") == "judge.test"
 
 
 def test_this_machine_is_known_by_all_its_names() -> None:

@@ -109,8 +109,6 @@ def test_a_pilot_takes_voted_pairs_first_and_a_larger_one_holds_a_smaller(tmp_pa
     assert len(small) == 6 and len(large) == 20
     assert {t.key for t in small} < {t.key for t in large}
     assert len(pick_pilot_tasks(some, 999, voted)) == 40
-    with pytest.raises(ConfigError):
-        pick_pilot_tasks(some, 0, voted)
     sources = {n: ImageSource.read(n, p) for n, p in photographs(tmp_path, 5).items()}
     images = image_tasks(backend(), rounds("image"), sources, sources).tasks
     assert len(pick_pilot_tasks(images, 2, [])) == 2

@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from material import SIMULATED, backend, in_session
+from material import SIMULATED, backend, in_session, photographs, ring, rounds
 
+from interestingness.annotators.engine.breaker import BUSY_IN_A_ROW
+from interestingness.annotators.listing import check_listing
 from interestingness.annotators.preflight import (
     Canary,
     Fitness,
     PreflightError,
-    check_listing,
 )
 from interestingness.annotators.prompting import Template
+from interestingness.annotators.sent_images import ImageSource
 from interestingness.annotators.session import Session
 from interestingness.annotators.simulated import SimulatedJudge, SimulatedSender
+from interestingness.annotators.tasks import pair_tasks
 from interestingness.annotators.types import Failure, Reply, Request
 
 TODAY = date(2026, 11, 24)
@@ -165,19 +168,130 @@ def test_a_lost_answer_is_no_unusable_one(tmp_path: Path) -> None:
         assert server.asked == asked, "no other way of asking is tried, nothing is bought again"
 
 
-@pytest.mark.parametrize("outages", [1, 99])
+@pytest.mark.parametrize(
+    "outage",
+    [
+        Reply(503, b'{"error": {"message": "Loading model"}}'),
+        Reply(502, b"bad gateway"),
+        Reply(200, b'{"error": {"code": 502, "message": "upstream"}}'),
+        Reply(200, b"<html>maintenance</html>"),
+    ],
+)
+@pytest.mark.parametrize("outages", [1, 999])
 def test_an_outage_is_waited_for_and_leaves_the_ladder_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outages: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outage: Reply, outages: int
 ) -> None:
-    monkeypatch.setattr("interestingness.annotators.session.backoff", lambda n, rng: 0.0)
-    left = [Reply(503, b'{"error": {"message": "overloaded"}}')] * outages
+    for module in ("session", "engine.pacing"):
+        monkeypatch.setattr(f"interestingness.annotators.{module}.backoff", lambda n, rng: 0.0)
+    left = [outage] * outages
     server = Server(lambda request, body: left.pop() if left else body)
     if outages == 1:
         assert preflight(tmp_path, server).structured == "json_schema"
         return
-    with pytest.raises(PreflightError, match=r"503 .*overloaded") as error:
+    with pytest.raises(PreflightError) as error:
         preflight(tmp_path, server)
-    assert (error.value.exit_code, server.asked) == (75, 3)
+    waits = BUSY_IN_A_ROW if outage.status == 503 else 3
+    assert (error.value.exit_code, server.asked) == (75, waits)
+
+
+def refusing(*options: str, sentence: str = "Unsupported parameter: '{}'") -> Any:
+    """Refuse requests that have one of these fields, one at a time, in the provider's words."""
+
+    def edit(request: Any, body: Any) -> Any:
+        for name in options:
+            if name in request:
+                said = {"message": sentence.format(name), "param": name, "code": "unsupported"}
+                return Reply(400, json.dumps({"error": said}).encode())
+        return body
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("options", "calls"),
+    [
+        (["max_tokens"], 1),
+        (["temperature"], 1),
+        (["logprobs"], 1),
+        (["top_logprobs"], 1),
+        (["seed"], 1),
+        (["max_tokens", "temperature", "logprobs"], 3),
+    ],
+)
+def test_an_option_that_the_server_refuses_by_name_is_left_out_and_said(
+    tmp_path: Path, options: list[str], calls: int
+) -> None:
+    server = Server(refusing(*options))
+    more: dict[str, Any] = {
+        "cap_name": "max_tokens",
+        "parameters": {"temperature": 0, "seed": 1, "logprobs": True, "top_logprobs": 5},
+    }
+    found = preflight(tmp_path, server, **more)
+    assert found.structured == "json_schema" and server.asked == calls + 3
+    assert not set(options) & {found.backend.cap_name, *found.backend.parameters}
+    assert found.probabilities is not any("logprobs" in name for name in options)
+    for name in options:
+        assert any(f"Unsupported parameter: '{name}'" in note for note in found.notes)
+    again = preflight(tmp_path, server, **more)
+    assert again == found
+    assert server.asked == calls + 3 + calls, "refusals cost nothing, answers are not bought again"
+
+
+@pytest.mark.parametrize("code", [400, 415, 422])
+def test_the_server_s_own_sentence_is_shown_once(tmp_path: Path, code: int) -> None:
+    said = json.dumps({"error": {"message": "this model takes no images"}}).encode()
+    with pytest.raises(PreflightError) as error:
+        preflight(tmp_path, Server(lambda request, body: Reply(code, said)))
+    assert error.value.found.count("this model takes no images") == 1
+
+
+def test_what_was_left_out_is_left_out_of_all_requests(tmp_path: Path) -> None:
+    sent: list[Any] = []
+
+    def edit(request: Any, body: Any) -> Any:
+        sent.append(request)
+        return refusing("temperature")(request, body)
+
+    judge = backend(parameters={"temperature": 0})
+    canary = Canary.of(judge, Template.load("pair-1"), today=TODAY)
+    sources = {n: ImageSource.read(n, p) for n, p in photographs(tmp_path / "p", 3).items()}
+    ways = rounds()
+    tasks = pair_tasks(judge, ways, ring(list(sources)), sources).tasks
+
+    async def ask(session: Session) -> int:
+        fit = await session.preflight(canary, today=TODAY)
+        await session.ask(tasks, fit)
+        return session.ledger.need(tasks).labelled
+
+    prompts = [way.prompt for way in ways]
+    material = {"prompts": prompts, "sources": sources, "measured": [canary.prompt]}
+    assert in_session(tmp_path / "l.sqlite", judge, Server(edit), ask, **material) == 6
+    assert ["temperature" in request for request in sent] == [True] + [False] * (3 + 6)
+
+
+@pytest.mark.parametrize("thinking", [None, 380])
+def test_a_cap_that_thinking_uses_up_is_told_with_a_larger_one(
+    tmp_path: Path, thinking: int | None
+) -> None:
+    def edit(request: Any, body: Any) -> Any:
+        cap = request["max_completion_tokens"]
+        body["choices"][0] |= {"finish_reason": "length", "message": {"content": ""}}
+        details = {"completion_tokens_details": {"reasoning_tokens": thinking}}
+        body["usage"] |= {"completion_tokens": cap, **details}
+        return body
+
+    with pytest.raises(PreflightError) as error:
+        preflight(tmp_path, Server(edit), structured=["prompt"])
+    assert "++annotator.cap=1600" in error.value.todo  # twice 200 tokens were not enough
+    assert ("380 of them thinking" in error.value.found) is (thinking is not None)
+
+
+def test_an_answer_that_nearly_fills_the_cap_is_noted(tmp_path: Path) -> None:
+    def edit(request: Any, body: Any) -> Any:
+        usage = {**body["usage"], "completion_tokens": min(150, request["max_completion_tokens"])}
+        return {**body, "usage": usage}
+
+    assert any("annotator.cap=600" in note for note in preflight(tmp_path, Server(edit)).notes)
 
 
 def test_a_redirect_is_not_a_matter_of_the_budget(tmp_path: Path) -> None:
@@ -192,12 +306,36 @@ def listing(**model: Any) -> Reply:
     return Reply(200, json.dumps(data).encode())
 
 
-def test_the_model_must_be_there_and_stay() -> None:
-    with pytest.raises(PreflightError, match="has no model 'gone-simulated'; it has other"):
-        check_listing(backend(model="gone-simulated"), listing(), today=TODAY)
-    assert check_listing(backend(), listing(), today=TODAY) == []
-    assert "does not list" in check_listing(backend(), Reply(404, b""), today=TODAY)[0]
-    assert "does not list" in check_listing(backend(), Reply(200, b"<html>"), today=TODAY)[0]
+@pytest.mark.parametrize(
+    ("listed", "notes"),
+    [
+        (listing(), 0),
+        (Reply(200, b'["simulated-judge"]'), 0),
+        (Reply(200, b'{"models": [{"name": "simulated-judge"}]}'), 0),
+        (Reply(200, b'{"data": [{"id": "models/simulated-judge"}]}'), 1),
+        (Reply(200, b'{"data": [{"id": "gpt-4o"}, {"id": "gpt-4o-mini"}]}'), 1),
+        (Reply(200, b'{"data": []}'), 1),
+        (Reply(404, b""), 1),
+        (Reply(503, b"loading"), 1),
+        (Reply(200, b"<html>"), 1),
+    ],
+)
+def test_a_model_that_is_not_listed_is_noted_and_asked_all_the_same(
+    tmp_path: Path, listed: Reply, notes: int
+) -> None:
+    server = Server(models=listed)
+    assert len(preflight(tmp_path, server).notes) == notes
+    assert server.asked == 3
+
+
+def test_a_model_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    gone = Reply(404, b'{"error": {"message": "no model of that name", "code": "model_not_found"}}')
+    others = Reply(200, b'{"data": [{"id": "qwen3-vl"}]}')
+    server = Server(lambda request, body: gone, models=others)
+    with pytest.raises(PreflightError) as error:
+        preflight(tmp_path, server)
+    assert "no model of that name" in error.value.found and "qwen3-vl" in error.value.found
+    assert server.asked == 1
 
 
 @pytest.mark.parametrize(

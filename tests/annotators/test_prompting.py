@@ -61,7 +61,7 @@ def test_braces_in_a_users_words_are_left_alone() -> None:
         ("kind = 'pair'\nchoices = ['a', 'b']\ncaptions = ['', '']\nask = 'x'", "choices of kind"),
         ("kind = 'image'\nchoices = ['yes', 'no']\ncaptions = []\nask = 'x'", "each of 1 images"),
         ("kind = 'cupl'\ncaptions = []\nask = '  '", "ask is missing"),
-        ("kind = 'cupl'\ncaptions = []\nask = 'a {thing}'", "{thing} stands for nothing"),
+        ("kind = 'cupl'\ncaptions = []\nask = 'a {thing}'", "{thing} is no field of a prompt"),
         ("kind = 'cupl'\ncaptions = []\nask = 'a'\ntemperature = 1", "temperature is no key"),
         ("kind = ", "not TOML"),
     ],

@@ -19,7 +19,7 @@ from interestingness.annotators.simulated import SimulatedJudge, SimulatedSender
 from interestingness.annotators.tasks import pair_tasks
 from interestingness.annotators.types import Task
 
-FIT = Fitness("json_schema", None, None, True)
+FIT = Fitness(backend(), "json_schema", None, None, True)
 TODAY = datetime.now(UTC).date()
 TOMORROW = TODAY + timedelta(days=1)
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import open_dict
 
 from interestingness.assembly.checks import check, plain
-from interestingness.assembly.model_keys import added_options, unread_options
+from interestingness.assembly.model_keys import added_options, shows_config, unread_options
 from interestingness.cli import conf_folder
 from interestingness.errors import ConfigError
 
@@ -51,7 +52,7 @@ def typed(*overrides: str, door: str = "train") -> None:
         ([FINE, "+model.raters=[a]"], "no option 'raters'; there are augment, backbone, compile"),
         ([FINE, "model.tuning=null"], "model.tuning=null: expected a tuning (last_blocks"),
         (["+model/tuning=lora"], "model.tuning: expected a model whose backbone learns"),
-        ([FINE, "~model/tuning"], "model=frozen_clip_linear data=shards"),
+        ([FINE, "~model/tuning"], "model=paper_recipe data=shards"),
         ([FUSION, "model.features=a.npz"], "model.features=a.npz: expected no backbone beside"),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, list) else "",
@@ -88,6 +89,24 @@ def test_a_checkpoint_has_a_model_of_its_own(word: str) -> None:
 def test_commands_without_a_model() -> None:
     with pytest.raises(ConfigError, match="no option 'nonsense'; there are backbone"):
         typed("scorer=aesthetic", "+model.nonsense=1", door="score")
+
+
+@pytest.mark.parametrize(
+    ("config", "command"),
+    [
+        ("annotate", "interestingness annotate"),
+        ("score", "interestingness score"),
+        ("evaluate", "python evaluate.py"),
+        ("train", "python train.py"),
+    ],
+)
+def test_the_advice_names_the_command_that_runs(config: str, command: str) -> None:
+    with initialize_config_dir(str(conf_folder().resolve()), version_base="1.3"):
+        cfg = compose("annotate", return_hydra_config=True)
+    with open_dict(cfg):
+        cfg.hydra.job.config_name = config
+    HydraConfig.instance().set_config(cfg)
+    assert shows_config() == f"{command} --cfg job"
 
 
 OWN = {"head": {"_target_": "x"}, "width": 3, "more": {"a": 1, "b": 2}}

@@ -18,9 +18,12 @@ from interestingness.labels.source import LabelSource
 FUSION, FINE = "model=tag_fusion", "model=finetuned_clip"
 L2_VALUES = ("maybe", "-1", "nan", "inf", "true", "null", "[1]")
 
+ADAM = ["optimizer=adam"]
 WRONG = [
-    *(([], f"optimizer.lr={v}") for v in ("abc", "null", "[1]", "-1", "0", "nan", "inf")),
-    ([], "+optimizer.weight_decay=-3"),
+    *((ADAM, f"optimizer.lr={v}") for v in ("abc", "null", "[1]", "-1", "0", "nan", "inf")),
+    (ADAM, "+optimizer.weight_decay=-3"),
+    *(([], f"optimizer.tolerance={v}") for v in ("0", "-1", "abc")),
+    ([], "+optimizer.iterations=0"),
     (["optimizer=lbfgs"], "optimizer.max_iter=x"),
     (["scheduler=warmup_cosine"], "scheduler.floor=inf"),
     *(([], f"data.workers={v}") for v in ("abc", "-1", "null", "true")),
@@ -62,7 +65,7 @@ WRONG = [
 ]
 
 RIGHT = [
-    ["+optimizer.betas=[0.9,0.99]", "optimizer.lr=1"],
+    [*ADAM, "+optimizer.betas=[0.9,0.99]", "optimizer.lr=1"],
     ["+trainer.limit_train_batches=0.5", "trainer.precision=bf16-mixed"],
     ["+trainer.profiler=simple", "+trainer.max_time=00:01:00:00"],
     ["+trainer.strategy=ddp", "trainer.devices=[0,1]"],
@@ -106,7 +109,7 @@ def test_a_wrong_value_is_one_error_that_names_it(options: list[str], wrong: str
 )
 def test_what_is_expected_is_said_without_names_of_types(wrong: str, expected: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        checked(wrong)
+        checked(*ADAM, wrong)
     assert raised.value.found.splitlines()[1].strip() == f"{wrong}: expected {expected}"
 
 

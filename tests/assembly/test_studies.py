@@ -113,8 +113,9 @@ def typed(*words: str, folder: Path, cache: Path) -> subprocess.CompletedProcess
 
 def test_a_study_that_does_not_exist_lists_those_that_do(tmp_path: Path, cache: Path) -> None:
     done = typed("study=adit", folder=tmp_path, cache=cache)
-    assert done.returncode != 0
-    assert "Could not find 'study/adit'" in done.stderr and "\taudit" in done.stderr
+    assert done.returncode == 2
+    assert "error: study=adit" in done.stderr and "leaderboard" in done.stderr
+    assert done.stderr.rstrip().endswith("what to do: study=audit")
 
 
 def test_the_config_is_shown_without_any_work(tmp_path: Path, cache: Path) -> None:

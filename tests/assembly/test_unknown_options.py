@@ -35,7 +35,12 @@ def explained(*words: str, config: str = "train") -> ConfigError:
         (["sed=3"], "seed=3"),
         (["images=photos"], "dataset.images=photos"),  # it is in another group
         (["batch_size=3", "seed=1"], "data.batch_size=3"),
-        (["optimizer.weight_decay=3"], "+optimizer.weight_decay=3"),  # a default of the code
+        (["optimizer=adam", "optimizer.weight_decay=3"], "+optimizer.weight_decay=3"),
+        (["optimizer.lr=0.01"], "optimizer=adam optimizer.lr=0.01"),  # of another choice
+        (
+            ["trainer.timeout_s=3"],
+            "`--help` lists the options, `--cfg job` shows the composed config",
+        ),
         (["~loger"], "~logger"),
         (["+seed=1"], "no plus: seed=1"),
         (["trainer=ddp2"], "trainer=ddp"),

@@ -53,20 +53,33 @@ def test_the_page_is_below_runs_unless_said(
     assert "Audit of votes" in page.read_text()
 
 
-def test_identical_rows_count_once_unless_a_sample_tells_them_apart(
+def test_equal_rows_all_count_and_copies_of_a_vote_are_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "votes.csv"
     path.write_text("left,right,choice,rater\n" + "a,b,left,r1\n" * 10)
     cli.main(["audit", str(path), "--out", str(tmp_path / "out")])
-    assert "1 usable of 1" in capsys.readouterr().out
-    page = (tmp_path / "out" / "page.html").read_text()
-    assert "9 rows are identical to another and count once" in page
-    rows = "".join(f"a,b,left,r1,{n}\n" for n in range(10))
-    path.write_text("left,right,choice,rater,sample\n" + rows)
-    cli.main(["audit", str(path), "--out", str(tmp_path / "again")])
     assert "10 usable of 10" in capsys.readouterr().out
-    assert "identical to another" not in (tmp_path / "again" / "page.html").read_text()
+    page = (tmp_path / "out" / "page.html").read_text()
+    assert "9 rows say what another row says" in page
+    path.write_text("left,right,choice,rater,vote_id\n" + "a,b,left,r1,7\n" * 10)
+    cli.main(["audit", str(path), "--out", str(tmp_path / "again")])
+    assert "1 usable of 1" in capsys.readouterr().out
+    assert "9 rows repeat a vote" in (tmp_path / "again" / "page.html").read_text()
+
+
+def test_spellings_of_several_files_are_one_image(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for rater, start in (("ann", "C:\\Users\\ann\\s\\"), ("bob", "/Users/bob/s/"), ("cy", "./")):
+        rows = "".join(f"{start}{k}.jpg,{start}{k + 1}.jpg,left\n" for k in range(4))
+        (tmp_path / f"{rater}.csv").write_text("left,right,choice\n" + rows)
+    files = [str(tmp_path / f"{rater}.csv") for rater in ("ann", "bob", "cy")]
+    cli.main(["audit", *files, "--out", str(tmp_path / "out")])
+    assert "4 of 5 images" in capsys.readouterr().out
+    (row,) = pq.read_table(tmp_path / "out" / "judges.parquet").to_pylist()
+    assert row["alpha"] == 1 and row["raters"] == 3
+    assert "C:/Users/ann/s/" in (tmp_path / "out" / "page.html").read_text()
 
 
 def test_errors_are_a_few_lines_and_status_two(

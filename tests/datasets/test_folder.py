@@ -436,3 +436,24 @@ def test_columns_that_mean_nothing_are_named(
     tables = prepare(votes=votes)
     assert "columns not used: ratter" in caplog.text
     assert tables.manifest.facts["votes"]["columns not used"] == ["ratter"]
+
+
+@pytest.mark.parametrize(
+    "start", ["C:\\Users\\ann\\study\\", "/Users/bob/study/", "study/", "file:///home/cy/s/"]
+)
+def test_a_foreign_common_prefix_is_recognised_and_said(
+    start: str, prepare: Prepare, write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = f"{start}a.jpg,{start}trip/d.jpg,left\n{start}B.jpg,{start}c.png,right\n"
+    tables = prepare(votes=write("votes.csv", "left,right,choice\n" + rows))
+    ids = {tables.pairs.pair(row).left for row in range(2)}
+    assert ids == {"a.jpg", "b.JPG"}
+    assert any("is taken for" in note for note in tables.manifest.facts["votes"]["notes"])
+    assert "is taken for" in caplog.text
+
+
+def test_equal_rows_train_as_votes_and_copies_do_not(prepare: Prepare, write: Write) -> None:
+    head, row = "left,right,choice,rater,vote_id\n", "a.jpg,b.JPG,left,ann,{}\n"
+    twice = prepare(votes=write("twice.csv", head + row.format("") * 2))
+    once = prepare(votes=write("once.csv", head + row.format(5) * 2))
+    assert (twice.vote_table.num_rows, once.vote_table.num_rows) == (2, 1)

@@ -94,13 +94,13 @@ TABLES: list[tuple[str, str, tuple[str, ...]]] = [
     ("pairs", "left\na.jpg\n", ("no column 'right'",)),
     (
         "scores",
-        "image,stars\na.jpg,3\nA.JPG,4\nc.jpg,1\nD.jpg,5\nzzz,2\n",
+        "image,stars\na.jpg,3\nA.jpx,4\nc.jpg,1\nD.jpx,5\nzzz,2\n",
         (
             "4 of 5 rows",
             "4 images",
-            "'A.JPG' (did you mean 'a.jpg'?)",
+            "'A.jpx' (did you mean 'a.jpg'?)",
             "'c.jpg' (did you mean 'c.png'?)",
-            "'D.jpg' (did you mean 'trip/d.jpg'?), …",
+            "'D.jpx' (did you mean 'trip/d.jpg'?), …",
             "dataset.on_missing=skip",
         ),
     ),
@@ -212,7 +212,8 @@ def test_two_spellings_of_one_name(prepare: Prepare, photos: Path) -> None:
     Image.new("RGB", (5, 5)).save(photos / "Zu\u0308rich 1.jpg")
     if len(list(photos.glob("Z*"))) == 1:
         pytest.skip("this file system keeps one spelling")
-    assert "two Unicode spellings" in message(prepare)
+    names = prepare().image_ids.tolist()
+    assert len(names) == 7 and {"Zürich 1.jpg", "Zu\u0308rich 1.jpg"} < set(names)
 
 
 def test_a_name_that_is_not_utf8(prepare: Prepare, photos: Path) -> None:
@@ -220,7 +221,7 @@ def test_a_name_that_is_not_utf8(prepare: Prepare, photos: Path) -> None:
         (photos / b"caf\xe9.jpg".decode("utf-8", "surrogateescape")).write_bytes(b"x")
     except OSError:
         pytest.skip("this file system refuses such names")
-    assert "is not UTF-8" in message(prepare)
+    assert len(prepare().image_ids) == 6
 
 
 @pytest.mark.parametrize(

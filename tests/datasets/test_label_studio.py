@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from interestingness.datasets.vote_tables import read_vote_files
 from interestingness.errors import DataError
-from interestingness.tables.label_studio import file_name
 from interestingness.tables.tables import Tables
 
 NAMES = ["a.jpg", "b.JPG", "c.png", "Zürich 1.jpg", "trip/d.jpg", "trip/e.webp"]
@@ -60,22 +60,6 @@ def test_audited_without_images(export: Path) -> None:
     assert len(found.pairs) == 6 and found.table.num_rows == 14
 
 
-@pytest.mark.parametrize(
-    "address, name",
-    [
-        ("/data/local-files/?d=photos/a%20b.jpg", "photos/a b.jpg"),
-        ("/data/upload/12/0a1b2c3d-Z%C3%BCrich.jpg", "Zürich.jpg"),
-        ("/data/upload/12/plain.jpg", "plain.jpg"),
-        ("s3://bucket/x/a.jpg", "a.jpg"),
-        ("https://h.org/x/a.jpg?size=1", "a.jpg"),
-        ("trip/a.jpg", "trip/a.jpg"),
-        ("C:\\photos\\a.jpg", "C:\\photos\\a.jpg"),
-    ],
-)
-def test_addresses(address: str, name: str) -> None:
-    assert file_name(address) == name
-
-
 def _without_result(tasks: list[dict[str, Any]]) -> Any:
     for task in tasks:
         for annotation in task["annotations"]:
@@ -112,3 +96,39 @@ def test_another_export(
     with pytest.raises(DataError) as error:
         prepare(images=photos, votes=export)
     assert said in str(error.value) and error.value.expected and error.value.todo
+
+
+@pytest.mark.parametrize(
+    ("names", "votes"),
+    [
+        (["day1/1.jpg", "day1/2.jpg", "day2/1.jpg", "day2/2.jpg"], 2),
+        (["day1/1.jpg", "day1/2.jpg"], 1),  # votes about day2 are not about day1
+    ],
+)
+def test_the_longest_suffix_decides(
+    names: list[str], votes: int, tmp_path: Path, prepare: Callable[..., Tables]
+) -> None:
+    for name in names:
+        path = tmp_path / "days" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 6)).save(path)
+    tasks = [
+        {
+            "id": day,
+            "data": {f"image{k}": f"s3://b/day{day}/{k}.jpg" for k in (1, 2)},
+            "annotations": [
+                {"id": day, "result": [{"type": "pairwise", "value": {"selected": "left"}}]}
+            ],
+        }
+        for day in (1, 2)
+    ]
+    export = tmp_path / "days.json"
+    export.write_text(json.dumps(tasks))
+    tables = prepare(images=tmp_path / "days", votes=export, on_missing="skip")
+    assert tables.vote_table.num_rows == votes
+    assert {tables.pairs.pair(row).left for row in range(len(tables.pairs))} == {
+        f"day{day}/1.jpg" for day in range(1, votes + 1)
+    }
+    if votes == 1:
+        with pytest.raises(DataError, match="day2/1"):
+            prepare(images=tmp_path / "days", votes=export)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -118,6 +119,49 @@ def test_questions(tmp_path: Path) -> None:
 def test_bad_files_are_one_clear_error(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read(file(tmp_path, "v.csv", text))
+
+
+HEAD = "left,right,choice,rater,time,vote_id\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "kept"),
+    [
+        ("a,b,left,ann,,\n" * 3, 3),  # a rater's repeats
+        ("a,b,left,,,\n" * 3, 3),  # three people without a name who agree
+        ("a,b,left,ann,,1\n" * 3, 1),
+        ("a,b,left,ann,,1\na,b,left,ann,,2\n", 2),
+        ("a,b,left,ann,2025-03-01T10:00:00,\n" * 3, 1),
+        ("a,b,left,,2025-03-01T10:00:00,\n" * 3, 3),  # a time, but nobody's
+        ("a,b,left,ann,2025-03-01,\n" * 3, 3),  # a day is no time
+        ("a,b,left,ann,2025-03-01T10:00,\n" * 2 + "a,c,left,ann,2025-03-01T10:00,\n", 3),  # session
+        ("a,b,left,ann,2025-03-01T10:00:00,1\na,b,left,ann,2025-03-01T10:00:00,2\n", 2),
+        ("a,b,left,ann,2025-03-01T10:00:00,\na,b,right,ann,2025-03-01T10:00:00,\n", 2),
+        ("a,b,left,ann,2025-03-01T10:00:00,\nb,a,left,ann,2025-03-01T10:00:00,\n", 2),
+    ],
+)
+def test_only_copies_of_a_vote_are_left_out(tmp_path: Path, rows: str, kept: int) -> None:
+    found = read(file(tmp_path, "v.csv", HEAD + rows))
+    assert found.table.num_rows == kept
+    lost = rows.count("\n") - kept
+    assert any(f"{lost} rows repeat a vote" in note for note in found.notes) == (lost > 0)
+
+
+def test_a_column_of_the_export_does_not_hide_a_copy(tmp_path: Path) -> None:
+    rows = "a,b,left,ann,7,1\na,b,left,ann,7,2\n"
+    path = file(tmp_path, "v.csv", "left,right,choice,rater,annotation_id,page\n" + rows)
+    assert read(path).table.num_rows == 1
+
+
+def test_label_studio_addresses_with_one_file_name_are_two_images(tmp_path: Path) -> None:
+    def task(number: int, day: str) -> dict[str, object]:
+        value = {"type": "pairwise", "value": {"selected": "left"}}
+        images = {f"image{k}": f"s3://b/{day}/IMG_{k}.jpg" for k in (1, 2)}
+        return {"id": number, "data": images, "annotations": [{"id": number, "result": [value]}]}
+
+    path = file(tmp_path, "e.json", json.dumps([task(1, "day1"), task(2, "day2")]))
+    found = read(path)
+    assert len(found.pairs) == 2 and len(found.pairs.image_ids) == 4
 
 
 def test_a_folder_that_is_no_data_set(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ class Shop:
         data = ["dataset.images=20", "dataset.image_size=32"]
         judge = ["annotator=local", "annotator.model=simulated-judge"]
         judge += [f"annotator.base_url={server.base_url}", "ledger=answers.sqlite"]
+        judge += ["annotator.price.prompt=0.01"]  # what is free would be asked again after a kill
         self.words = [sys.executable, "-m", "interestingness", "annotate", *data, *judge]
 
     def start(self, *more: str) -> subprocess.Popen[str]:

@@ -58,6 +58,7 @@ def test_nothing_heavy_is_imported(
     assert list(tmp_path.iterdir()) == []  # and nothing was written
 
 
+SMALL = ["dataset.images=60", "model.backbone.weights=random", "trainer.max_epochs=3"]
 UNUSED = {"wandb", "pandas", "scipy.stats", "skimage", "sklearn", "timm", "open_clip"}
 
 
@@ -84,6 +85,32 @@ def test_a_default_run_imports_only_what_it_uses(repository: Path, tmp_path: Pat
     modules = set(json.loads(done.stdout.splitlines()[-1]))
     assert {"torch", "lightning", "torchmetrics"} <= modules
     assert not modules & UNUSED
+
+
+def test_a_job_that_is_skipped_imports_no_torch(
+    trained, repository: Path, tmp_path: Path, cache: Path
+) -> None:
+    run = trained()
+    watch = WATCH.replace('{m.split(".")[0] for m in sys.modules}', "sys.modules")
+
+    def again(*more: str) -> tuple[str, set[str]]:
+        given = [*SMALL, "trainer.accelerator=cpu", f"paths.cache={cache}", "skip_finished=true"]
+        given += [f"paths.runs={tmp_path}", *more]
+        done = subprocess.run(
+            [sys.executable, "-c", watch, str(repository / "train.py"), *given],
+            cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True, text=True, timeout=200,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        said, _, modules = done.stdout.rstrip().rpartition("\n")
+        return said, set(json.loads(modules))
+
+    said, modules = again()
+    assert f"is finished: {run}" in said
+    assert not modules & {"torch", "lightning", "torchmetrics", "scipy.optimize", "wandb"}
+    # What the finished run did not have is checked as always: other labels are another run.
+    said, modules = again("label_source=views", "trainer.max_epochs=1")
+    assert "is finished" not in said and "torch" in modules
 
 
 def test_an_unknown_command_says_what_there_is() -> None:

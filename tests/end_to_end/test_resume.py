@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 OFTEN = [
+    "model=paper_recipe",
     *("split=lafin_64_16_20", "dataset.degree=10", "data.batch_size=7", "trainer.max_epochs=4"),
     *("+callbacks.checkpoint.every_n_train_steps=3", "+callbacks.checkpoint.save_top_k=-1"),
     "callbacks.checkpoint.filename='s{step:03d}'",

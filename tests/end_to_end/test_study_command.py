@@ -97,7 +97,7 @@ def test_a_study_refuses_what_only_training_has(repository: Path, tmp_path: Path
     options = ["study=leaderboard", "experiment=oasis_beauty"]
     code, lines, _ = told(repository, tmp_path, "evaluate.py", *options)
     assert code == 2 and len(lines) == 3
-    assert "study=leaderboard with optimizer, scheduler, label_source" in lines[0]
+    assert "study=leaderboard with label_source, which only a training run has" in lines[0]
     assert "+label_source@sources.mine=NAME" in lines[2]
 
 

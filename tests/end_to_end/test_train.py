@@ -184,8 +184,11 @@ def test_a_run_that_goes_on_knows_its_best_epoch(trained, composed, tmp_path: Pa
 @pytest.mark.parametrize(
     ("overrides", "text"),
     [
-        (["optimizer.lr=-1"], "Invalid learning rate"),
-        (["optimizer=adamw", "optimizer.weight_decay=-1"], "Invalid weight_decay"),
+        (["optimizer.lr=-1"], "optimizer.lr=-1: expected a positive number"),
+        (
+            ["optimizer=adamw", "optimizer.weight_decay=-1"],
+            "optimizer.weight_decay=-1: expected a number, 0 or more",
+        ),
         (["trainer.precision=foo"], "precision"),
         (["trainer.accumulate_grad_batches=0"], "accumulate_grad_batches=0"),
         (["trainer.gradient_clip_val=-1"], "gradient_clip_val=-1"),

@@ -288,20 +288,22 @@ def votes_of(pairs: Pairs, answers: list[list[float]]) -> Votes:
     )
 
 
-def test_human_ceiling_is_over_the_judged_pairs_only() -> None:
+def test_one_person_is_over_the_judged_pairs_only() -> None:
     pairs, _, _ = Pairs.from_ids(["a", "a", "b"], ["b", "c", "c"])
     votes = votes_of(pairs, [[1, 1, 0], [1, 1, 0], [1, 0, 1]])
     labels = Labels.of(np.array([1.0, 1.0, 0.0]))
     score = np.array([2.0, 1.0, 0.0])
     reference = {"human": Reference.of(labels, pairs, votes=votes)}
     first, both = (evaluate(score, pairs, rows, reference).references[0] for rows in ([0], [0, 1]))
-    assert first.ceiling is not None and first.ceiling.accuracy == 1
+    assert first.one_person is not None and first.one_person.accuracy == 1
     # pair 1: two raters meet one vote each way, a coin; the third meets two against it
-    assert both.ceiling is not None and both.ceiling.accuracy == pytest.approx((3 + 0.5 + 0.5) / 6)
-    assert (both.ceiling.raters, both.ceiling.pairs) == (3, 2)
+    assert both.one_person is not None and both.one_person.accuracy == pytest.approx(
+        (3 + 0.5 + 0.5) / 6
+    )
+    assert (both.one_person.raters, both.one_person.pairs) == (3, 2)
 
     alone = {"human": Reference.of(labels, pairs, votes=votes_of(pairs, [[1, 1, 0]]))}
-    assert evaluate(score, pairs, [0, 1], alone).references[0].ceiling is None
+    assert evaluate(score, pairs, [0, 1], alone).references[0].one_person is None
 
 
 def test_mistakes_are_the_most_confident_first_against_the_main_reference() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import wandb
@@ -35,7 +36,7 @@ from interestingness.reports.media import log_report
 from interestingness.studies.result import Column, Gallery, Shown, StudyResult, Table
 
 run = Path(sys.argv[1])
-logger = RunLogger(save_dir=str(run), project="p", name="synthetic human seed 0")
+logger = RunLogger(save_dir=str(run), project="p", name="synthetic human seed 0", pictures=True)
 csv = CSVLogger(save_dir=str(run), name="", version="log")
 for each in (logger, csv):
     each.log_hyperparams({"model": {"scaling": "none"}, "seed": 0})
@@ -119,7 +120,7 @@ def test_other_ranks_begin_no_run(
 ) -> None:
     monkeypatch.setattr(wandb, "init", None)  # a call would raise
     monkeypatch.setattr(rank_zero_only, "rank", 1)
-    logger = wandb_logging.RunLogger(save_dir=str(tmp_path / "run"), project="p")
+    logger = wandb_logging.RunLogger(save_dir=str(tmp_path / "run"), project="p", pictures=True)
     logger.log_hyperparams({"seed": 0})
     nothing = StudyResult("run", "", "", [], [])
     log_report(
@@ -128,6 +129,29 @@ def test_other_ranks_begin_no_run(
     logger.finalize("failed")
     assert not (tmp_path / "run").exists()
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize(
+    ("key", "mode", "pictures", "told"),
+    [
+        (KEY, "online", True, True),
+        (KEY, "shared", True, True),
+        (KEY, "online", False, False),
+        (KEY, "offline", True, False),
+        (KEY, "disabled", True, False),
+        (None, "online", True, False),  # then it is offline, which is said
+    ],
+)
+def test_pictures_that_will_be_sent_are_announced(
+    key: str | None, mode: str, pictures: bool, told: bool, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    settings = SimpleNamespace(mode=mode, base_url=WANDB, api_key=key)
+    monkeypatch.setattr(wandb, "setup", lambda: SimpleNamespace(settings=settings))
+    wandb_logging.RunLogger(save_dir=str(tmp_path), project="p", pictures=pictures)
+    said = capsys.readouterr().out
+    assert ("logger.wandb.pictures=false" in said) is told
+    assert (WANDB in said) is told
 
 
 @pytest.mark.usefixtures("nobody")
@@ -178,7 +202,7 @@ def test_a_refused_key_is_a_clear_error(
     monkeypatch.setattr(wandb, "init", refuse)
     monkeypatch.setattr(wandb, "run", None)
     monkeypatch.setenv("WANDB_API_KEY", "short")
-    logger = wandb_logging.RunLogger(save_dir=str(tmp_path), project="p")
+    logger = wandb_logging.RunLogger(save_dir=str(tmp_path), project="p", pictures=True)
     with pytest.raises(ConfigError, match=r"40\+ characters[\s\S]*WANDB_MODE=offline"):
         _ = logger.experiment
 

@@ -35,19 +35,21 @@ result = StudyResult(
 picture = lambda name: None if name == "gone.jpg" else Image.new("RGB", (64, 48))
 page = write_report(run, result, picture=picture, settings={})
 loggers = [
-    RunLogger(save_dir=str(run), project="p", name="toy synthetic seed 0"),
+    RunLogger(
+        save_dir=str(run), project="p", name="toy synthetic seed 0", pictures=sys.argv[2] == "yes"
+    ),
     CSVLogger(save_dir=str(run), name="", version="log"),
 ]
 log_report(loggers, result, page=page, picture=picture, settings={"seed": 0})
 """
 
 
-def test_a_study_is_whole_on_disk(tmp_path: Path) -> None:
-    run = tmp_path / "run"
+def logged(run: Path, home: Path, pictures: str) -> Path:
+    """The folder of an offline W&B run."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
-    environment |= {"WANDB_MODE": "offline", "HOME": str(tmp_path / "home")}
+    environment |= {"WANDB_MODE": "offline", "HOME": str(home)}
     done = subprocess.run(
-        [sys.executable, "-c", RUN, str(run)],
+        [sys.executable, "-c", RUN, str(run), pictures],
         env=environment,
         capture_output=True,
         text=True,
@@ -55,6 +57,24 @@ def test_a_study_is_whole_on_disk(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     (folder,) = (run / "wandb").glob("offline-run-*")
+    return folder
+
+
+def test_without_pictures_the_rest_is_sent(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    folder = logged(run, tmp_path / "home", "no")
+    media = folder / "files" / "media"
+    assert not list(media.rglob("*.png"))
+    pages = {p.name.split("_")[0]: p.read_text("utf-8") for p in media.rglob("*.html")}
+    assert set(pages) == {"page", "scores"} and "Two of three agree." in pages["page"]
+    assert "data:image" not in pages["page"]
+    assert "data:image" in (run / "page.html").read_text("utf-8")  # on disk they stay
+    assert list(media.rglob("sources_*.table.json"))
+
+
+def test_a_study_is_whole_on_disk(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    folder = logged(run, tmp_path / "home", "yes")
     media = folder / "files" / "media"
     (table,) = media.rglob("sources_*.table.json")
     assert json.loads(table.read_text()) == {

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from interestingness.reports.page import render_page
+from interestingness.studies.result import Bars, Column, StudyResult, Table
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
@@ -42,6 +43,9 @@ addEventListener("load", () => setTimeout(() => {{
         e.scrollLeft = 9999;
         return [e.clientWidth, e.scrollWidth, before, name()];
       }}),
+      // boxes that must be moved both down and sideways
+      both: [...page.querySelectorAll(".scroll")].filter(
+        e => e.scrollHeight > e.clientHeight + 2 && e.scrollWidth > e.clientWidth + 2).length,
     }};
   }});
   document.body.replaceChildren(
@@ -173,6 +177,27 @@ def test_a_study_in_a_browser(
     for width, _, before, after in wider:
         assert width <= 390
         assert after == pytest.approx(before, abs=2.5)  # … whose names stay when they are moved
+
+
+def long_table(columns: int) -> StudyResult:
+    """Sixty rows of numbers, and an empty table and chart."""
+    given = [Column("name", "name")] + [Column(f"c{i}", f"column {i}") for i in range(columns)]
+    cells = {c.name: "0.123 [0.100, 0.200]" for c in given}
+    rows = [{**cells, "name": f"row {i}"} for i in range(60)]
+    tables = [Table("long", "Long", given, rows), Table("none", "Nothing", given, [])]
+    return StudyResult("toy", "Toy", "So it is.", [], tables, [Bars("empty", "Empty", "", [], [])])
+
+
+def test_no_box_scrolls_down_and_sideways(browser: str, tmp_path: Path) -> None:
+    narrow, wide = (
+        render_page(long_table(n), picture=lambda _: None, settings={}) for n in (2, 20)
+    )
+    both = wide.replace('class="scroll"', 'class="scroll" style="max-height:300px"')
+    frames = probe(browser, tmp_path, {390: [narrow, wide], 1280: [narrow, wide, both]})
+    assert [frame["both"] for frame in frames] == [0, 0, 0, 0, 1]  # the probe can see it
+    assert "Nothing" not in narrow and "Empty" not in narrow
+    # a narrow table has a box of its own on a desktop, in which its head stays
+    assert 'class="scroll tall"' in narrow and 'class="scroll tall"' not in wide
 
 
 @pytest.mark.parametrize("kind", ["make_study", "make_run"])

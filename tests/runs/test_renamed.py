@@ -39,7 +39,7 @@ def test_the_tables_name_what_there_is() -> None:
             there = text if option != "image_clusters" else base
             assert f"\n{new.rpartition('.')[2]}:" in there
             assert f"\n{old.rpartition('.')[2]}:" not in there
-    for choice in renamed.MOVED:
+    for choice in renamed.CHOICES:
         with pytest.raises(ConfigError):
             refuse_renamed([choice])
         group, _, option = choice.partition("=")

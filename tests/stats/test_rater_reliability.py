@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from interestingness.stats.rater_reliability import human_ceiling, repetition_stability
+from interestingness.stats.rater_reliability import one_person, repetition_stability
 
 
-def slow_ceiling(pair, rater, answer):
+def slow_one_person(pair, rater, answer):
     right = []
     for p, r, a in zip(pair, rater, answer, strict=True):
         if np.isnan(a) or a == 0.5:
@@ -24,25 +24,25 @@ def slow_ceiling(pair, rater, answer):
 
 def test_by_hand():
     # three raters, two against one: the two see a tie of the others, the one is wrong
-    assert human_ceiling([0, 0, 0], [0, 1, 2], [1.0, 1.0, 0.0]) == pytest.approx((0.5 + 0.5) / 3)
-    assert human_ceiling([0, 0, 0], [0, 1, 2], [1.0, 1.0, 1.0]) == 1.0
+    assert one_person([0, 0, 0], [0, 1, 2], [1.0, 1.0, 0.0]) == pytest.approx((0.5 + 0.5) / 3)
+    assert one_person([0, 0, 0], [0, 1, 2], [1.0, 1.0, 1.0]) == 1.0
 
 
 def test_it_is_the_loop_over_votes():
     rng = np.random.default_rng(0)
     pair, rater = rng.integers(0, 30, 200), rng.integers(0, 8, 200)
     answer = rng.choice([0, 0.5, 1, 1, np.nan], 200)
-    assert human_ceiling(pair, rater, answer) == pytest.approx(slow_ceiling(pair, rater, answer))
+    assert one_person(pair, rater, answer) == pytest.approx(slow_one_person(pair, rater, answer))
 
 
 def test_a_rater_s_repeats_do_not_confirm_each_other():
-    assert np.isnan(human_ceiling([0, 0], [4, 4], [1.0, 1.0]))
-    assert human_ceiling([0, 0, 0], [4, 4, 5], [1.0, 1.0, 0.0]) == 0.0
+    assert np.isnan(one_person([0, 0], [4, 4], [1.0, 1.0]))
+    assert one_person([0, 0, 0], [4, 4, 5], [1.0, 1.0, 0.0]) == 0.0
 
 
 def test_weights_are_those_of_the_vote_left_out():
     pair, rater, answer = [0, 0, 0, 1, 1], [0, 1, 2, 0, 1], [1.0, 1.0, 0.0, 1.0, 1.0]
-    found = human_ceiling(pair, rater, answer, weight=[2, 2, 2, 1, 1])
+    found = one_person(pair, rater, answer, weight=[2, 2, 2, 1, 1])
     assert found == pytest.approx((2 * 1.0 + 2) / 8)
 
 
@@ -56,7 +56,7 @@ def test_raters_of_known_accuracy():
     four = np.array([1 * q**4 + 4 * q**3 * (1 - q), 6 * q**2 * (1 - q) ** 2])
     wrong = 1 - four.sum()
     expected = q * four[0] + (1 - q) * wrong + four[1] / 2
-    found = human_ceiling(
+    found = one_person(
         np.tile(np.arange(pairs), 5), np.repeat(np.arange(5), pairs), answer.reshape(-1)
     )
     assert found == pytest.approx(expected, abs=0.004)
@@ -65,7 +65,7 @@ def test_raters_of_known_accuracy():
 @pytest.mark.parametrize("answer", [[], [1.0], [np.nan], [0.5]])
 def test_nothing_to_compare(answer):
     zeros = np.zeros(len(answer))
-    assert np.isnan(human_ceiling(zeros, zeros, answer))
+    assert np.isnan(one_person(zeros, zeros, answer))
     share, cells = repetition_stability(zeros, zeros, zeros, answer)
     assert np.isnan(share) and cells == 0
 

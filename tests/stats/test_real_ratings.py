@@ -10,7 +10,7 @@ import pytest
 
 from interestingness.stats.bradley_terry import bradley_terry
 from interestingness.stats.correlation import spearman
-from interestingness.stats.rater_reliability import human_ceiling
+from interestingness.stats.rater_reliability import one_person
 
 
 @pytest.fixture(scope="module")
@@ -52,4 +52,4 @@ def test_one_person_against_the_others_is_near_one_person_against_the_mean(ratin
     untied = answer != 0.5
     # about 190 others vote on a pair, so that their majority is nearly the side of the mean
     against_mean = ((mean[left] > mean[right])[pair] == (answer > 0.5))[untied].mean()
-    assert human_ceiling(pair, rater, answer) == pytest.approx(against_mean, abs=0.01)
+    assert one_person(pair, rater, answer) == pytest.approx(against_mean, abs=0.01)

@@ -130,7 +130,12 @@ def test_groups_that_no_vote_connects_are_ranked_apart(handmade: Callable[..., M
         vote(left="b", right="c", choice="left", rater="x"),
         vote(left="y", right="z", choice="right", rater="x"),
     ]
-    ranking = table(Audit().run(handmade(votes=votes)), "ranking")
+    result = Audit().run(handmade(votes=votes))
+    ranking = table(result, "ranking")
+    # the chart has the largest group only, and says so
+    (chart,) = (f for f in result.figures if f.name == "ranking")
+    assert isinstance(chart, IntervalChart) and [name for name, _ in chart.rows] == ["a", "b", "c"]
+    assert "Group 1 only, 3 of 5 images in 2 groups" in chart.caption
     assert [(r["group"], r["rank"], r["image"]) for r in ranking.rows] == [
         (1, 1, "a"),
         (1, 2, "b"),
@@ -139,6 +144,9 @@ def test_groups_that_no_vote_connects_are_ranked_apart(handmade: Callable[..., M
         (2, 2, "y"),
     ]
     assert "2 groups" in ranking.notes[0]
+    whole = Audit().run(handmade(votes=votes[:2]))
+    (chart,) = (f for f in whole.figures if f.name == "ranking")
+    assert "Group" not in chart.caption
 
 
 def test_all_ties_and_one_vote_a_pair_are_said(handmade: Callable[..., Material]) -> None:

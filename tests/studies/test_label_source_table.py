@@ -16,7 +16,7 @@ from interestingness.data.splits import by_image, by_pair
 from interestingness.errors import ConfigError, DataError, LabelError
 from interestingness.labels.scores import ScoreSource
 from interestingness.labels.votes import VoteSource
-from interestingness.stats.rater_reliability import human_ceiling
+from interestingness.stats.rater_reliability import one_person
 from interestingness.studies.label_source_table import LabelSourceTable
 from interestingness.studies.result import Cell, Spread, StudyResult
 from interestingness.studies.source_heads import FITS, RECIPE, RIDGE
@@ -128,9 +128,9 @@ def test_one_person_is_the_ceiling_on_the_test_pairs(synthetic_material: Materia
     split = synthetic_material.split(0, synthetic_material.tables)
     decided = split.test & source.labels(pairs).decided
     asked = decided[pairs.find(votes.key)]
-    expected = human_ceiling(votes.key[asked], votes.rater[asked], votes.preference[asked])
-    assert heads.ceiling[heads.references.index("human"), 0] == pytest.approx(expected)
-    assert np.isnan(heads.ceiling[heads.references.index("gpt4o")]).all()
+    expected = one_person(votes.key[asked], votes.rater[asked], votes.preference[asked])
+    assert heads.one_person[heads.references.index("human"), 0] == pytest.approx(expected)
+    assert np.isnan(heads.one_person[heads.references.index("gpt4o")]).all()
 
 
 def test_which_pairs_train_and_test_is_obeyed_and_said(synthetic_material: Material) -> None:
@@ -271,7 +271,7 @@ def test_too_few_pairs_to_choose_l2_is_said(handmade: Callable[..., Material]) -
 
 def test_one_split_has_no_spread_and_no_test(synthetic_material: Material) -> None:
     found = study(splits=1).run(synthetic_material)
-    assert "on 1 split." in found.answer and "One split allows no test." in found.answer
+    assert "on 1 split; no test" in found.answer and "One split allows no test." in found.answer
     assert not any(wrong in found.answer for wrong in ("nan", "±", "measurably", "p <"))
     notes = " ".join(note for table in found.tables for note in table.notes)
     assert "one split allows no test" in notes and "±" not in notes and "Nadeau" not in notes
@@ -288,10 +288,8 @@ def test_the_answer_tells_the_best_of_each_fit_and_leaves_the_planted_truth_out(
     for f, fit in enumerate(FITS):
         reached = dict(zip(heads.sources, heads.accuracy[f, :, j].mean(axis=1), strict=True))
         del reached["true_utility"]
-        best = max(reached, key=lambda name: reached[name])
-        assert (
-            f"the {fit} a linear head learns most from {best}: {100 * reached[best]:.1f}" in answer
-        )
+        first = max(reached, key=lambda name: reached[name])
+        assert f"accuracy by the {fit} is that of {first}, {100 * reached[first]:.1f}" in answer
     assert "surely" not in answer and answer.count("true_utility") == 1
     assert "The planted truth (true_utility), which nobody could choose, would give" in answer
 

@@ -80,7 +80,7 @@ def test_what_is_planted_comes_out(material: Material) -> None:
     for row in rows.values():
         values = [row[name] for name in ("train", "validation", "precision", "recall", "pairs")]
         assert all(isinstance(v, Spread) and (np.isnan(v.mean) or 0 <= v.mean <= 1) for v in values)
-    assert "the best single one (image)" in result.answer and "Pairs: " in result.answer
+    assert "the highest single one (image)" in result.answer and "Pairs: " in result.answer
     assert re.search(r"does not beat it beyond chance, \S+ points \[\S+, \S+\]", result.answer)
     assert result.simulated
 
@@ -152,4 +152,4 @@ def test_no_lead_is_larger_than_100_points() -> None:
     rows = [Combination(("image",)), Combination(("tags",)), Combination(("image", "tags"))]
     found = np.zeros((3, 6, 2))
     found[0], found[2] = [0.1, 0.2], [0.9, 0.4]
-    assert "[-100.0, +100.0] over 2 splits" in _verdict(rows, found, 2, 1.0)
+    assert "[−100.0, +100.0] over 2 splits" in _verdict(rows, found, 2, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.mix import MixSource
 from interestingness.labels.scores import ScoreSource
 from interestingness.labels.votes import VoteSource
+from interestingness.stats.bootstrap import Interval
 from interestingness.studies.label_parts import Parts
 from interestingness.studies.learning_curve import LearningCurve, Points
 from interestingness.studies.result import Spread, StudyResult
-from interestingness.studies.study import Material, Sources
+from interestingness.studies.study import Material, Sources, StudyInterrupted
 from interestingness.tables.tables import Tables
 
 PRICE = 0.05
@@ -58,12 +60,21 @@ def test_every_source_has_a_curve_and_advice(result: StudyResult) -> None:
     ]
 
 
-def test_votes_are_counted_and_priced(result: StudyResult) -> None:
+def test_votes_are_counted_and_what_must_be_collected_is_priced(
+    result: StudyResult, synthetic_tables: Tables
+) -> None:
     rows = {(r["source"], r["pairs"]): r for r in result.tables[1].rows}
     human = rows["human", 10]
     # five people on every pair
     assert human["votes"] == pytest.approx(50)
-    assert human["dollars"] == pytest.approx(50 * PRICE)
+    # half of the images test, so that a quarter of the pairs train: all must be asked about
+    everything = [r for r in result.tables[1].rows if r["source"] == "human"]
+    whole = 5 * len(synthetic_tables.pairs)
+    assert everything[-1]["collected"] == pytest.approx(whole)
+    assert float(everything[-1]["votes"]) < whole / 3  # type: ignore[arg-type]
+    share = 50 / float(everything[-1]["votes"])  # type: ignore[arg-type]
+    assert human["collected"] == pytest.approx(whole * share)
+    assert human["dollars"] == pytest.approx(whole * share * PRICE)
     # a score has images instead of votes, and no price
     score = next(r for r in result.tables[1].rows if r["source"] == "true_utility")
     # random pairs of ten images, six an image as in the data set
@@ -116,7 +127,8 @@ def test_a_mix_counts_human_votes_and_pays_for_its_models(
     first, last = found.tables[1].rows[0], found.tables[1].rows[-1]
     assert first["pairs"] == 10 and first["votes"] == pytest.approx(50)
     whole = model.labels(synthetic_tables.pairs).facts["votes"]
-    assert first["dollars"] == pytest.approx(50 * PRICE + 0.001 * whole)
+    assert first["collected"] == pytest.approx(50 * float(last["collected"]) / float(last["votes"]))  # type: ignore[arg-type]
+    assert first["dollars"] == pytest.approx(float(first["collected"]) * PRICE + 0.001 * whole)  # type: ignore[arg-type]
     assert float(last["votes"]) > 100  # type: ignore[arg-type]
     # the source itself is left as it was
     assert mix.human_pairs is None
@@ -126,15 +138,15 @@ def planted(exponent: float, noise: float, seed: int = 0) -> Points:
     rng = np.random.default_rng(seed)
     pairs = np.geomspace(20, 2000, 8).round().astype(int)
     accuracy = 0.8 - 0.9 * pairs**-exponent + noise * rng.normal(size=(20, 8))
-    return Points(pairs, 5.0 * pairs, np.full(8, np.nan), accuracy)
+    return Points(pairs, 5.0 * pairs, 20.0 * pairs, np.full(8, np.nan), accuracy)
 
 
 @pytest.mark.parametrize(
     ("exponent", "noise", "said"),
     [
-        (0.9, 0.002, "stop: 20,000 votes would bring"),
-        (0.3, 0.002, "go on: 20,000 votes would bring"),
-        (0.6, 0.06, "cannot tell: 20,000 votes would bring"),
+        (0.9, 0.002, "stop: 40,000 more votes would bring"),
+        (0.3, 0.002, "go on: 40,000 more votes would bring"),
+        (0.6, 0.06, "cannot tell: 40,000 more votes would bring"),
     ],
 )
 def test_advice_follows_the_planted_curve(
@@ -149,7 +161,7 @@ def test_advice_follows_the_planted_curve(
 def test_chance_is_no_learning(repository: Path) -> None:
     points = planted(0.3, 0.002)
     coin = np.where(np.arange(20)[:, None] % 2 == 0, 0.51, 0.49) * np.ones((20, 8))
-    points = Points(points.pairs, points.votes, points.dollars, coin)
+    points = Points(points.pairs, points.votes, points.collected, points.dollars, coin)
     asked = study(repository)
     ahead = asked._ahead(points, seed=0)
     assert ahead is not None
@@ -159,11 +171,66 @@ def test_chance_is_no_learning(repository: Path) -> None:
 def test_the_price_of_going_on_is_named(repository: Path) -> None:
     points = planted(0.3, 0.002)
     # 120 dollars of models that are paid for already
-    points = Points(points.pairs, points.votes, 120 + 0.05 * points.votes, points.accuracy)
+    price = 120 + 0.05 * points.collected
+    points = Points(points.pairs, points.votes, points.collected, price, points.accuracy)
     asked = study(repository)
     ahead = asked._ahead(points, seed=0)
     assert ahead is not None
-    assert "for $500.00 more" in asked._told(points, ahead)
+    assert "40,000 more votes for $2,000.00" in asked._told(points, ahead)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (-0.0046, 0.0169, "−0.46 to +1.69 points"),
+        (0.001, 0.002, "+0.10 to +0.20 points"),
+        (-0.03, -0.01, "−3.00 to −1.00 points"),
+    ],
+)
+def test_the_words_have_the_interval_of_the_table(
+    repository: Path, low: float, high: float, said: str
+) -> None:
+    asked, points = study(repository), planted(0.3, 0.002)
+    ahead = asked._ahead(points, seed=0)
+    assert ahead is not None
+    gain = replace(ahead.gain, low=low, high=high)
+    assert said in asked._told(points, replace(ahead, gain=gain))
+    cell = asked._row("x", points, replace(ahead, gain=gain))["gain"]
+    assert isinstance(cell, Interval)
+    assert (cell.low, cell.high) == pytest.approx((100 * low, 100 * high))
+
+
+@pytest.mark.parametrize(("after", "rows"), [(5, ["human", "true_utility"]), (4, ["human"])])
+def test_ctrl_c_keeps_the_sources_and_splits_that_are_done(
+    repository: Path, synthetic_material: Material, monkeypatch, after: int, rows: list[str]
+) -> None:
+    """Three splits of each source: in the fifth, the second source has one split less than two."""
+    done = iter(range(100))
+
+    def told(*_: Any) -> None:
+        if next(done) == after - 1:
+            raise KeyboardInterrupt
+
+    synthetic_material.progress = lambda _: told  # type: ignore[method-assign, assignment, return-value]
+    with pytest.raises(StudyInterrupted) as stopped:
+        study(repository, sources=["human", "true_utility", "gpt4o"]).run(synthetic_material)
+    result = stopped.value.result
+    assert [row["source"] for row in result.tables[0].rows if "accuracy" in row] == (
+        sorted(rows, key=lambda name: name != "true_utility") if len(rows) > 1 else rows
+    )
+    assert "Interrupted" in result.notes[0] and "gpt4o" in result.notes[0]
+
+
+def test_ctrl_c_before_anything_is_done_is_plain(
+    repository: Path, synthetic_material: Material
+) -> None:
+    def told(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    synthetic_material.progress = lambda _: told  # type: ignore[method-assign, assignment, return-value]
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        study(repository, sources=["human"]).run(synthetic_material)
+    assert not isinstance(stopped.value, StudyInterrupted)
 
 
 def test_sources_that_cannot_learn_are_rows_with_the_reason(

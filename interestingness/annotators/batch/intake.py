@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import TypeVar
 
 from interestingness.annotators.batch.lines import BatchLine, read_lines
@@ -15,8 +17,6 @@ from interestingness.annotators.types import Answer, Reject
 
 T = TypeVar("T")
 CHUNK = 500
-KEPT_OF_A_LINE = 4000
-"""Characters of a line that cannot be read, for the ledger's events."""
 
 NEVER_RUN = frozenset({"expired", "cancelled", "failed"})
 """States of a batch in which a request without an answer was not carried out, nor charged."""
@@ -24,7 +24,7 @@ NEVER_RUN = frozenset({"expired", "cancelled", "failed"})
 
 async def take_in(
     ledger: Ledger, part: BatchPart, contents: Iterable[bytes], *, status: str
-) -> dict[str, int]:
+) -> Counter[str]:
     """Store the replies of an ended batch, and settle requests without one.
 
     It is safe to repeat: the first answer to an attempt stays, another one becomes an event.
@@ -40,32 +40,27 @@ async def take_in(
         Numbers of requests ``answered`` with status 200, ``refused`` with a reply, ``not_run``, and
         ``missing``: no line has them; and of lines with ``unknown`` ids or ``unreadable``.
     """
-    names = ("answered", "refused", "not_run", "unknown", "unreadable", "missing")
-    counts = dict.fromkeys(names, 0)
+    counts: Counter[str] = Counter()
     states = dict(part.attempts)
-    spoken: set[str] = set()
+    without_line = {name for name, state in states.items() if state == "open"}
 
-    async def take(line: BatchLine) -> None:
+    async def take(line: BatchLine) -> str:
         if line.attempt_id is None:
-            kind, seen = "unreadable", line.raw[:KEPT_OF_A_LINE].decode("utf-8", "replace")
-            about = {"shard": part.name, "why": line.error, "line": seen}
-            ledger.event("unreadable_in_batch", about)
-        elif line.attempt_id not in states:
-            kind = "unknown"
+            ledger.event("unreadable_in_batch", {"shard": part.name, "why": line.error})
+            return "unreadable"
+        if line.attempt_id not in states:
             ledger.event("unknown_in_batch", {"shard": part.name, "id": line.attempt_id[:100]})
-        else:
-            spoken.add(line.attempt_id)
-            kind = await _settle(ledger, line.attempt_id, line)
-        counts[kind] += 1
+            return "unknown"
+        without_line.discard(line.attempt_id)
+        return await _settle(ledger, line.attempt_id, line)
 
     for chunk in in_chunks(line for content in contents for line in read_lines(content)):
-        await asyncio.gather(*map(take, chunk))
+        counts.update(await asyncio.gather(*map(take, chunk)))
     settle = ledger.free if status in NEVER_RUN else ledger.doubt
     note = f"no answer in a batch that is {status}"
-    missing = [name for name, state in states.items() if name not in spoken and state == "open"]
-    counts["missing"] = len(missing)
-    for names_of_chunk in in_chunks(missing):
-        await asyncio.gather(*(settle(name, note) for name in names_of_chunk))
+    counts["missing"] = len(without_line)
+    for names in in_chunks(sorted(without_line)):
+        await asyncio.gather(*(settle(name, note) for name in names))
     return counts
 
 
@@ -107,11 +102,6 @@ async def read_stored(asking: Asking) -> dict[str, str]:
 
 def in_chunks(items: Iterable[T]) -> Iterator[list[T]]:
     """Split items into lists that are committed together."""
-    chunk: list[T] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
+    rest = iter(items)
+    while chunk := list(islice(rest, CHUNK)):
         yield chunk

@@ -2,25 +2,27 @@
 
 A part of the ledger is one file of requests. Its states; each step is safe to repeat:
 
-    reserved → uploaded → created → ended → done
+    reserved → uploaded → created → done
         ↘ abandoned (nothing was submitted: everything is given back)
         ↘ failed (the provider took nothing: everything is given back)
 
 The state of a part is in the ledger before the next step begins. After a crash a batch is searched
-for by its metadata before it is made.
+for by its metadata before it is made. Ledgers of earlier versions have ``ended`` and
+``ingested``, which are polled again like ``created``, and ``built``, which is given back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from interestingness.annotators.batch.intake import NEVER_RUN, in_chunks, read_stored, take_in
 from interestingness.annotators.batch.lines import PREFIX, request_line
 from interestingness.annotators.batch.provider import (
+    Batch,
     BatchError,
     BatchProvider,
     BatchRefusedError,
@@ -39,7 +41,7 @@ OVERHEAD = 200
 CREATE_TRIES = 3
 
 FINISHED = frozenset({"done", "abandoned", "failed"})
-ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+ENDED = frozenset({"completed"}) | NEVER_RUN
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,7 @@ class BatchLimits:
 
 
 async def run_batches(
-    asking: Asking,
-    tasks: Iterable[Task],
-    provider: BatchProvider,
-    limits: BatchLimits | None = None,
-    *,
-    wait: bool = True,
+    asking: Asking, tasks: Iterable[Task], provider: BatchProvider, limits: BatchLimits
 ) -> Summary:
     """Ask what the ledger does not have yet, through the provider's batch API.
 
@@ -77,21 +74,18 @@ async def run_batches(
         tasks: those that are done, or under way in a batch, are left out.
         provider: its batch API.
         limits: sizes and waiting times.
-        wait: False submits the batches and does not wait for them.
 
     Returns:
         Counts, exit status and reason.
     """
-    run = BatchRun(asking, list(tasks), provider, limits or BatchLimits())
+    run = BatchRun(asking, list(tasks), provider, limits)
     await asking.renew()
+    given_up = asking.ledger.need(run.tasks).rejected
     try:
-        await run.ask_all(wait=wait)
+        await run.ask_all()
     except BatchError as error:
         asking.stop.ask(Exit(error.exit_code), str(error))
-    waiting = len(run.unfinished())
-    if waiting and not asking.stop.wanted:
-        asking.stop.ask(Exit.LATER, f"batches under way: {waiting}; run again to take them in")
-    return asking.end()
+    return asking.end(asking.ledger.need(run.tasks).rejected - given_up)
 
 
 class BatchRun:
@@ -106,43 +100,38 @@ class BatchRun:
         self.changes: dict[str, str] = {}  # retry_with of the reject before, by key
         self.not_before: dict[str, float] = {}  # monotonic; until then a part is not stepped
 
-    def unfinished(self) -> list[BatchPart]:
-        """List parts that are not done."""
-        return [part for part in self.ledger.parts() if part.state not in FINISHED]
-
-    async def ask_all(self, *, wait: bool) -> None:
+    async def ask_all(self) -> None:
         """Resume, submit, wait, store; repeat for what came back without an answer."""
         for _ in range(ROUNDS):
-            await self._step_all(until_created=True)
+            await self._step_all(wait=False)  # what a crash left, before new parts are reserved
             handed_in = await self._hand_in()
-            await self._step_all(until_created=not wait)
-            if not handed_in or not wait or self.stop.wanted:
+            await self._step_all(wait=True)
+            if not handed_in or self.stop.wanted:
                 return
         left = len((await asyncio.to_thread(self.ledger.need, self.tasks)).todo)
         if left:
             self.stop.ask(Exit.LATER, f"tasks without an answer: {left} (in {ROUNDS} batches)")
 
-    async def _step_all(self, *, until_created: bool) -> None:
-        """Step all parts until they are done (or only wait for the provider)."""
+    def _unfinished(self) -> list[BatchPart]:
+        return [part for part in self.ledger.parts() if part.state not in FINISHED]
+
+    async def _step_all(self, *, wait: bool) -> None:
+        """Step all parts until they are done, or until only waiting for the provider is left."""
         while not self.stop.wanted:
             moved = False
-            for part in self.unfinished():
+            for part in self._unfinished():
                 if not self.stop.wanted and time.monotonic() >= self.not_before.get(part.name, 0.0):
                     moved |= await self._step(part)
             self.changes.update(await read_stored(self.asking))
             self.asking.progress(self.asking.tally)
-            waiting = self.unfinished()
-            only_polling = all(part.state == "created" for part in waiting)
-            if not waiting or (until_created and only_polling and not moved):
+            states = {part.state for part in self._unfinished()}
+            if not states or (not wait and not moved and states == {"created"}):
                 return
             if not moved:
                 await self.stop.sleep(min(self.limits.poll_s, self.limits.full_s, 5.0))
 
     async def _step(self, part: BatchPart) -> bool:
-        """Take the next step of a part, if it can be taken now.
-
-        Returns:
-            Whether anything changed.
+        """Take the next step of a part, if it can be taken now; return whether anything changed.
 
         Raises:
             BatchRefusedError: the provider took nothing; the part failed and its attempts are free.
@@ -150,11 +139,9 @@ class BatchRun:
         """
         if part.state == "uploaded":
             return await self._create(part)
-        if part.state == "created":
-            return await self._poll(part)
-        if part.state in {"ended", "ingested"}:
-            return await self._take_in(part)
-        # a crash came before it was submitted ("built" and "refused" are of older versions)
+        if part.batch_id is not None:
+            return await self._poll(part, part.batch_id)
+        # a crash came before it was submitted
         await self._give_back(part, "abandoned", "its batch was never handed in")
         return True
 
@@ -177,7 +164,6 @@ class BatchRun:
         while (group := await asyncio.to_thread(next, groups, None)) and not self.stop.wanted:
             items = [(task, prices.reserve(task, self.changes.get(task.key))) for task, _ in group]
             name, outcomes = await self.ledger.reserve_part(items, price_id=prices.price_id)
-            denied = next((o for o in outcomes if isinstance(o, Denied)), None)
             if name is not None:
                 lines = [
                     request_line(outcome.id, request)
@@ -187,10 +173,12 @@ class BatchRun:
                 await self._upload(name, PREFIX + group[0][1].path, b"".join(lines))
                 tally.sent += len(lines)
                 handed_in = True
+            denied = next((o for o in outcomes if isinstance(o, Denied)), None)
             if denied is not None and denied.reason == "budget":
-                self.asking.say(f"the budget is reached: {denied.detail}")
+                told = f"the budget is reached: {denied.detail}"
+                self.asking.say(told)
                 if name is None:
-                    self.stop.ask(Exit.CONFIG, f"the budget is reached: {denied.detail}")
+                    self.stop.ask(Exit.CONFIG, told)
                 break
             if denied is not None and denied.reason == "stopped":
                 self.stop.ask(Exit.IO, denied.detail)
@@ -222,13 +210,11 @@ class BatchRun:
         try:
             file_id = await self.provider.upload(f"{name}.jsonl", content)
         except BatchError as error:
-            part = next(part for part in self.unfinished() if part.name == name)
+            part = next(part for part in self._unfinished() if part.name == name)
             state = "failed" if isinstance(error, BatchRefusedError) else "abandoned"
             await self._give_back(part, state, error.found)
             raise
-        await self.ledger.move_part(
-            name, "uploaded", file_id=file_id, facts={"endpoint": endpoint, "bytes": len(content)}
-        )
+        await self.ledger.move_part(name, "uploaded", file_id=file_id, facts={"endpoint": endpoint})
 
     async def _create(self, part: BatchPart) -> bool:
         """uploaded → created; search for it before making it, and after a lost answer."""
@@ -248,16 +234,16 @@ class BatchRun:
                 batch = await self.provider.create(
                     part.name, part.file_id, str(part.facts["endpoint"])
                 )
+            except QueueFullError as full:
+                await self.ledger.move_part(part.name, "uploaded", facts={"asked": asked})
+                self._wait(part, full.found)
+                return False
             except BatchRefusedError as error:
                 if asked <= len(dead):
                     await self._give_back(part, "failed", error.found)
                     raise
                 # the answer to an earlier try was lost, and that one may exist
                 raise BatchError(error.found, exit_code=Exit(error.exit_code)) from None
-            except QueueFullError as full:
-                await self.ledger.move_part(part.name, "uploaded", facts={"asked": asked})
-                self._wait(part, full.found)
-                return False
         if batch is None:
             return False  # the answer was lost; the next step searches for it
         await self.ledger.move_part(part.name, "created", batch_id=batch.id)
@@ -269,57 +255,48 @@ class BatchRun:
 
     # ---- storing ------------------------------------------------------------------------------
 
-    async def _poll(self, part: BatchPart) -> bool:
-        """created → ended, or back to uploaded if the provider's queue was full."""
-        assert part.batch_id is not None
-        batch = await self.provider.look_up(part.batch_id)
+    async def _poll(self, part: BatchPart, batch_id: str) -> bool:
+        """created → done, or back to uploaded if the provider's queue was full."""
+        batch = await self.provider.look_up(batch_id)
         if batch.status not in ENDED:
             self.not_before[part.name] = time.monotonic() + self.limits.poll_s
             return False
         problems = batch.errors.data or [] if batch.errors is not None else []
         if batch.status == "failed" and any(p.code == "token_limit_exceeded" for p in problems):
-            dead = [*part.facts.get("dead", []), part.batch_id]
+            dead = [*part.facts.get("dead", []), batch_id]
             await self.ledger.move_part(part.name, "uploaded", facts={"dead": dead})
             self._wait(part, "too many tokens are waiting")
             return True
-        counts = batch.request_counts
-        facts: dict[str, Any] = {
-            "status": batch.status,
-            "output": batch.output_file_id or None,
-            "errors": batch.error_file_id or None,
-            "completed": getattr(counts, "completed", None),
-            "why": "; ".join(f"{p.code} {p.message or ''}".strip() for p in problems)[:500],
-        }
-        await self.ledger.move_part(part.name, "ended", facts=facts)
+        why = "; ".join(f"{p.code} {p.message or ''}".strip() for p in problems)[:500]
+        await self._take_in(part, batch, why)
         return True
 
-    async def _take_in(self, part: BatchPart) -> bool:
-        """ended → done; compare the provider's counts with ours."""
-        status = str(part.facts["status"])
-        files = [str(name) for what in ("output", "errors") if (name := part.facts.get(what))]
+    async def _take_in(self, part: BatchPart, batch: Batch, why: str) -> None:
+        """Store what an ended batch brought; compare the provider's counts with ours."""
+        files = [name for name in (batch.output_file_id, batch.error_file_id) if name]
         contents = [await self.provider.download(name) for name in files]
-        counts = await take_in(self.ledger, part, contents, status=status)
-        if status not in NEVER_RUN:
+        counts = await take_in(self.ledger, part, contents, status=batch.status)
+        if batch.status not in NEVER_RUN:
             self.asking.tally.in_doubt += counts["missing"]
-        wrong = _differences(part, counts)
+        wrong = _differences(batch, counts)
         if wrong:
             self.ledger.event("batch_differs", {"shard": part.name, "wrong": wrong})
-            self.asking.say(f"batch {part.batch_id}: {'; '.join(wrong)}")
-        await self.ledger.move_part(part.name, "done", facts={**counts, "differs": wrong})
-        if status == "failed" and not counts["answered"]:
+            self.asking.say(f"batch {batch.id}: {'; '.join(wrong)}")
+        facts: dict[str, Any] = {"status": batch.status, "why": why, **counts, "differs": wrong}
+        await self.ledger.move_part(part.name, "done", facts=facts)
+        if batch.status == "failed" and not counts["answered"]:
             raise BatchError(
-                f"batch {part.batch_id} failed: {part.facts.get('why')}",
+                f"batch {batch.id} failed: {why}",
                 expected="requests that the provider accepts",
                 todo="correct the options; nothing was charged, and everything is asked again",
                 exit_code=Exit.CONFIG,
             )
-        return True
 
 
-def _differences(part: BatchPart, counts: dict[str, int]) -> list[str]:
+def _differences(batch: Batch, counts: Mapping[str, int]) -> list[str]:
     """Describe where the provider's counts differ from ours."""
-    theirs, ours = part.facts.get("completed"), counts["answered"]
-    missing = counts["missing"] if part.facts["status"] == "completed" else 0
+    theirs, ours = getattr(batch.request_counts, "completed", None), counts["answered"]
+    missing = counts["missing"] if batch.status == "completed" else 0
     told = (
         (counts["unknown"], f"{counts['unknown']} answers with ids that are not ours"),
         (counts["unreadable"], f"{counts['unreadable']} lines that cannot be read"),

@@ -12,6 +12,9 @@ from interestingness.annotators.types import Reply, Request
 PREFIX = "/v1"
 """Batch files name endpoints with it, whatever the base URL is."""
 
+SHOWN = 4000
+"""Bytes that are kept of a line that cannot be read."""
+
 
 @dataclass(frozen=True)
 class BatchLine:
@@ -21,13 +24,11 @@ class BatchLine:
         attempt_id: the ``custom_id``; None where the line cannot be read.
         reply: if the request was carried out.
         error: why there is no reply: the provider's code, or what is wrong with the line.
-        raw: the line, if it cannot be read.
     """
 
     attempt_id: str | None
     reply: Reply | None
     error: str = ""
-    raw: bytes = b""
 
 
 def request_line(attempt_id: str, request: Request) -> bytes:
@@ -50,12 +51,12 @@ def read_lines(content: bytes) -> Iterator[BatchLine]:
         try:
             found = json.loads(raw)
         except (ValueError, RecursionError):
-            yield BatchLine(None, None, "not JSON, or cut short", raw)
-            continue
+            found = None
         if isinstance(found, dict) and isinstance(found.get("custom_id"), str):
             yield _read_line(found)
         else:
-            yield BatchLine(None, None, "no custom_id", raw)
+            seen = raw[:SHOWN].decode("utf-8", "replace")
+            yield BatchLine(None, None, f"no JSON with a custom_id: {seen}")
 
 
 def _read_line(found: dict[str, Any]) -> BatchLine:

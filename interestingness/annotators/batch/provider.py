@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import openai
-from openai.types import Batch, FileObject
+from openai.types import Batch as Batch  # other modules have no openai
+from openai.types import FileObject
 
-from interestingness.annotators.engine.replies import ReplyClass, classify
+from interestingness.annotators.engine.replies import classify
 from interestingness.annotators.engine.run_state import Exit
 from interestingness.annotators.redaction import redacted
 from interestingness.annotators.types import Reply
@@ -44,6 +45,8 @@ class QueueFullError(BatchError):
 class BatchProvider:
     """Calls that may be repeated, and one that may not: making a batch.
 
+    Every failure of a call is a `BatchError`.
+
     Attributes:
         client: `transport.Transport.client`, which repeats nothing by itself.
     """
@@ -55,24 +58,9 @@ class BatchProvider:
         return self.client.with_options(max_retries=REPEATS)
 
     async def upload(self, name: str, content: bytes) -> str:
-        """Upload a file of requests; a second copy costs nothing.
-
-        Returns:
-            Its id.
-
-        Raises:
-            BatchRefusedError: the provider refuses.
-            BatchError: it does not answer.
-        """
-        what = "upload of the requests"
+        """Upload a file of requests and return its id; a second copy costs nothing."""
         call = self._patient.files.create(file=(name, content), purpose="batch", timeout=FILE_S)
-        try:
-            return _checked(await call, FileObject).id
-        except (openai.OpenAIError, ValueError) as error:
-            found = _classed(error)
-            if found is not None and found.action in {"stop", "reject"}:
-                raise _refused(what, found) from None
-            raise _failure(what, error) from None
+        return _checked(await _called("upload of the requests", call), FileObject).id
 
     async def create(self, part: str, file_id: str, endpoint: Any) -> Batch | None:
         """Make a batch, once.
@@ -84,27 +72,20 @@ class BatchProvider:
 
         Returns:
             The batch; None if the answer was lost, so that it may or may not exist.
-
-        Raises:
-            QueueFullError: the queue is full.
-            BatchRefusedError: the provider refuses.
         """
+        call = self.client.batches.create(
+            completion_window="24h",
+            endpoint=endpoint,
+            input_file_id=file_id,
+            metadata={"shard": part},
+            timeout=CALL_S,
+        )
         try:
-            made = await self.client.batches.create(
-                completion_window="24h",
-                endpoint=endpoint,
-                input_file_id=file_id,
-                metadata={"shard": part},
-                timeout=CALL_S,
-            )
-            return _checked(made, Batch)
-        except (openai.OpenAIError, ValueError) as error:
-            found = _classed(error)
-            if found is None or found.action in {"again", "doubt"}:
-                return None
-            if found.action == "later" or "token_limit_exceeded" in found.signature:
-                raise QueueFullError(found.detail) from None
-            raise _refused("the provider makes no batch", found) from None
+            return _checked(await _called("the provider makes no batch", call), Batch)
+        except (BatchRefusedError, QueueFullError):
+            raise
+        except BatchError:
+            return None
 
     async def find(self, part: str, dead: Collection[str]) -> Batch | None:
         """Find the oldest batch with this part in its metadata, so that none is made twice.
@@ -128,19 +109,19 @@ class BatchProvider:
     async def look_up(self, batch_id: str) -> Batch:
         """Fetch the state of a batch."""
         call = self._patient.batches.retrieve(batch_id, timeout=CALL_S)
-        return _checked(await _told(f"batch {batch_id}", call), Batch)
+        return _checked(await _called(f"batch {batch_id}", call, made=True), Batch)
 
     async def download(self, file_id: str) -> bytes:
         """Fetch the content of a file."""
         call = self._patient.files.content(file_id, timeout=FILE_S)
-        return (await _told(f"file {file_id}", call)).content
+        return (await _called(f"file {file_id}", call, made=True)).content
 
 
-async def _told(what: str, call: Awaitable[T]) -> T:
+async def _called(what: str, call: Awaitable[T], *, made: bool = False) -> T:
     try:
         return await call
     except (openai.OpenAIError, ValueError) as error:
-        raise _failure(what, error) from None
+        raise _failure(what, error, made=made) from None
 
 
 def _checked(found: Any, kind: type[T]) -> T:
@@ -150,29 +131,25 @@ def _checked(found: Any, kind: type[T]) -> T:
     return found
 
 
-def _classed(error: Exception) -> ReplyClass | None:
-    """Classify a reply that is an error; None if there was no reply."""
+def _failure(what: str, error: Exception, *, made: bool = False) -> BatchError:
+    """Make the error of a failed call; ``made``: what it asks about was made by an earlier one."""
     if not isinstance(error, openai.APIStatusError):
-        return None
-    headers = {name.lower(): value for name, value in error.response.headers.items()}
-    return classify(Reply(error.status_code, error.response.content, headers))
-
-
-def _refused(what: str, found: ReplyClass) -> BatchRefusedError:
-    return BatchRefusedError(f"{what}: {found.detail}", exit_code=found.exit_code or Exit.CONFIG)
-
-
-def _failure(what: str, error: Exception) -> BatchError:
-    found = _classed(error)
-    if found is None:
         cause = error.__cause__ or error
         detail = redacted(f"{type(cause).__name__}: {cause}", longest=300)
         return BatchError(f"{what}: {detail}", todo="run the same command again later")
-    if found.kind == "not_found":
+    headers = {name.lower(): value for name, value in error.response.headers.items()}
+    found = classify(Reply(error.status_code, error.response.content, headers))
+    if found.kind == "not_found" and made:
         return BatchError(
             f"{what} is not known to this key: {found.detail}",
             expected="a key of the project that the batch was made with",
             todo="set that project's key and run again; nothing was changed or bought",
             exit_code=Exit.KEY,
         )
-    return BatchError(f"{what}: {found.detail}", exit_code=found.exit_code or Exit.LATER)
+    if found.action == "later" or "token_limit_exceeded" in found.signature:
+        return QueueFullError(found.detail)
+    if found.action in {"stop", "reject"}:
+        return BatchRefusedError(
+            f"{what}: {found.detail}", exit_code=found.exit_code or Exit.CONFIG
+        )
+    return BatchError(f"{what}: {found.detail}")

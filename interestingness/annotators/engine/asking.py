@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from interestingness.annotators.engine.envelopes import unwrap
 from interestingness.annotators.engine.run_state import CallCounts, Exit, Stop, Summary
 from interestingness.annotators.ledger.store import Ledger
-from interestingness.annotators.types import Failure, Parsed, Reply, Request, Task, Usage
+from interestingness.annotators.types import Failure, Parsed, Reject, Reply, Request, Task, Usage
 
 BuildRequest: TypeAlias = Callable[[Task, str | None], Request]
 """Makes the bytes of a task just before they are sent; runs in a thread. The second argument is the
@@ -97,23 +98,19 @@ class Asking:
             reserve_uusd: counted as spent where the reply does not state its tokens.
         """
         parsed = self.parse(task, reply)
-        verdict, usage, model, fingerprint = parsed
-        cost = self.prices.cost(usage) if usage is not None else None
-        if reply.status >= 300:
+        cost = self.prices.cost(parsed.usage) if parsed.usage is not None else None
+        if unwrap(reply).status >= 300:
             cost = 0
         await self.ledger.parsed(
-            attempt_id,
-            verdict,
-            parser_version=self.parser_version,
-            cost_uusd=cost,
-            usage=usage,
-            served_model=model,
-            fingerprint=fingerprint,
+            attempt_id, parsed, parser_version=self.parser_version, cost_uusd=cost
         )
+        if isinstance(parsed.verdict, Reject) and parsed.verdict.kind == "length" and parsed.usage:
+            used = parsed.usage.completion_tokens or 0
+            self.tally.cut_off_at = max(self.tally.cut_off_at, used)
         self.tally.unpriced += cost is None
         self.tally.spent_uusd += reserve_uusd if cost is None else cost
-        if model is not None:
-            self._check_model(model)
+        if parsed.model is not None:
+            self._check_model(parsed.model)
         return parsed
 
     def _check_model(self, model: str) -> None:
@@ -129,6 +126,14 @@ class Asking:
             )
         models[model] = models.get(model, 0) + 1
 
-    def end(self) -> Summary:
-        """Summarise how the run ended."""
+    def end(self, given_up: int) -> Summary:
+        """Summarise how the run ended; ``given_up`` tasks got no usable answer."""
+        if given_up > 0:
+            kinds = ", ".join(f"{number} {kind}" for kind, number in self.tally.rejected.items())
+            reason = f"tasks without a usable answer: {given_up} ({kinds})"
+            self.stop.ask(Exit.GIVEN_UP, reason + self._cap_advice())
         return Summary(self.tally, self.stop.exit_code or Exit.DONE, self.stop.reason)
+
+    def _cap_advice(self) -> str:
+        used = self.tally.cut_off_at
+        return f"; an answer was cut off after {used} tokens: annotator.cap={4 * used}" * bool(used)

@@ -9,13 +9,9 @@ from interestingness.annotators.engine.run_state import Exit
 FIRST_CALLS = 5
 UNWELL_IN_A_ROW = 20
 DOUBTS_IN_A_ROW = 5
-NO_ANSWERS_IN_A_ROW = 5
 UNUSABLE_IN_A_ROW = 20
 REFUSED_TASKS = 3
 BUSY_IN_A_ROW = 50
-
-NO_ANSWER = frozenset({"html", "error_object", "failed"})
-"""Kinds of rejects in which no model spoke at all."""
 
 Ending = tuple[Exit, str] | None
 
@@ -52,9 +48,7 @@ class Breaker:
         number = self._count("unwell")
         self._first.append(signature)
         if not self.proven and self._first == [signature] * FIRST_CALLS:
-            why = "the service is down, or its address is wrong"
-            if answered:
-                why = "probably a wrong option"
+            why = "the server fails on each of them" if answered else "the server is not reached"
             return Exit.LATER, f"the first {FIRST_CALLS} calls failed alike; {why}: {detail}"
         if number >= UNWELL_IN_A_ROW:
             return Exit.LATER, f"{number} calls in a row failed, the last with: {detail}"
@@ -75,14 +69,9 @@ class Breaker:
             return Exit.LATER, f"{number} times in a row the server was too busy: {detail}"
         return None
 
-    def unusable(self, kind: str, detail: str) -> Ending:
+    def unusable(self, detail: str) -> Ending:
         """Record a reply without a usable answer."""
         unusable = self._count("unusable")
-        silent = self._count("no answer")
-        if kind not in NO_ANSWER:
-            silent = self._in_a_row["no answer"] = 0
-        if silent >= NO_ANSWERS_IN_A_ROW:
-            return Exit.LATER, f"{silent} replies in a row were no answers: {detail}"
         if unusable >= UNUSABLE_IN_A_ROW:
             return Exit.CONFIG, f"{unusable} answers in a row could not be used: {detail}"
         return None

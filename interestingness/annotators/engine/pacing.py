@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from interestingness.annotators.engine.run_state import Stop
-from interestingness.http_waits import backoff, read_duration, read_wait
+from interestingness.http_waits import backoff, read_duration
 
 JITTER = 0.25
 """After a pause each waiter adds up to this share of it, so that they do not all leave at once."""
@@ -113,12 +113,12 @@ class Pacer:
         probing = self._failed_in_a_row >= FAILURES_UNTIL_PROBING
         return 1 if probing else max(int(self.width), 1)
 
-    def busy(self, ticket: int, headers: Mapping[str, str]) -> tuple[float, bool]:
-        """Record a 429: pause all workers and let fewer requests through.
+    def busy(self, ticket: int, wait_s: float | None) -> tuple[float, bool]:
+        """Record a busy server: pause all workers and let fewer requests through.
 
         Args:
             ticket: of the request that got it.
-            headers: of the reply.
+            wait_s: as the reply asks; None if it names no wait.
 
         Returns:
             Seconds of the pause, and whether this is news: several requests that left together
@@ -126,7 +126,7 @@ class Pacer:
         """
         news = ticket == self._epoch
         self._busy_in_a_row += news
-        wait = read_wait(headers)
+        wait = wait_s
         if wait is None:
             wait = backoff(max(self._busy_in_a_row, 1), self._rng)
         self._pause(wait)
@@ -136,19 +136,19 @@ class Pacer:
         self._wake()
         return wait, news
 
-    def failed(self, ticket: int, headers: Mapping[str, str]) -> tuple[float, bool]:
+    def failed(self, ticket: int, wait_s: float | None = None) -> tuple[float, bool]:
         """Record that the server failed, was not reached, or an answer was lost.
 
         From the third in a row on there is a longer pause each time, and one request at a time.
 
         Args:
             ticket: of the request.
-            headers: of the reply, if there was one; a wait that they name is for everybody.
+            wait_s: as the reply asks, if there was one; it is for all workers.
 
         Returns:
             Seconds of the pause that the server asks for, and whether this is news.
         """
-        wait = read_wait(headers) or 0.0
+        wait = wait_s or 0.0
         self._pause(wait)
         if ticket != self._epoch:
             return wait, False

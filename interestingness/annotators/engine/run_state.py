@@ -22,6 +22,7 @@ class Exit(IntEnum):
     QUOTA = 76  # the provider's quota or credit is used up
     KEY = 77  # the key is refused
     CONFIG = 78  # the budget is reached, or the server refuses what it is sent
+    GIVEN_UP = 79  # everything was asked, and some tasks were given up: their answers are no use
     INTERRUPTED = 130
 
 
@@ -113,6 +114,8 @@ class CallCounts:
         spent_uusd: booked in this run, in millionths of a dollar; what is in doubt is not in it.
         models: names of the models that answered, with the number of answers.
         outage: what the last reply said if the server was away or unwell, else empty.
+        problem: what the server said when it last refused or failed a request.
+        cut_off_at: most tokens of an answer that reached the cap; 0: none did.
     """
 
     total: int = 0
@@ -129,6 +132,8 @@ class CallCounts:
     spent_uusd: int = 0
     models: dict[str, int] = field(default_factory=dict)
     outage: str = ""
+    problem: str = ""
+    cut_off_at: int = 0
     began: float = field(default_factory=time.monotonic)
 
     @property

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from interestingness.annotators.engine.asking import Asking, Sender
 from interestingness.annotators.engine.breaker import Breaker, Ending
 from interestingness.annotators.engine.pacing import Pacer
-from interestingness.annotators.engine.replies import OUTAGES, ReplyClass, classify
+from interestingness.annotators.engine.replies import ReplyClass, classify
 from interestingness.annotators.engine.run_state import Exit, Summary
 from interestingness.annotators.types import (
     Answer,
@@ -33,6 +33,8 @@ from interestingness.errors import InterestingnessError
 from interestingness.http_waits import backoff
 
 SAY_PAUSES_FROM_S = 600.0
+KEPT_OF_A_FAILURE = 4000
+"""Bytes of a failure inside HTTP 200 that the ledger keeps as an event."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ async def run_tasks(
     if unreachable := asking.tally.unreachable:
         tries = f"{limits.retries + 1} tries each"
         asking.stop.ask(Exit.LATER, f"tasks without an answer: {unreachable} ({tries})")
-    return asking.end()
+    return asking.end(sum(asking.tally.rejected.values()))
 
 
 class _Run:
@@ -103,6 +105,7 @@ class _Run:
         self.breaker = Breaker()
         self.pacer = Pacer(limits.concurrency, asking.stop, rng=rng)
         self.error: Exception | None = None
+        self.told_waiting = False
 
     async def work_off(self, queue: Iterator[Task]) -> None:
         """Take tasks until there are none, or the run should end."""
@@ -147,8 +150,8 @@ class _Run:
         """Make one attempt.
 
         Returns:
-            ``settled``; ``again`` after a failure that cost nothing; ``later`` after a 429 or a
-            pause; or the reject of an unusable answer.
+            ``settled``; ``again`` after a failure that cost nothing; ``later`` if the server is
+            busy, or after a pause; or the reject of an unusable answer.
         """
         try:
             request = await asyncio.to_thread(self.asking.build, task, retry_with)
@@ -198,27 +201,29 @@ class _Run:
         return "settled"
 
     async def _no_reply(self, call: _Call, failure: Failure) -> str:
-        _, news = self.pacer.failed(call.ticket, {})
+        _, news = self.pacer.failed(call.ticket)
         self.tally.outage = failure.detail if failure.kind == "free" else ""
-        if failure.kind == "stop":
-            self.stop.ask(Exit(failure.exit_code or Exit.LATER), failure.detail)
         if failure.kind == "doubt":
             return await self._in_doubt(call, failure.detail, news)
         return await self._unwell(call, failure.detail, failure.detail, news, answered=False)
 
     async def _replied(self, call: _Call, reply: Reply, found: ReplyClass) -> str | Reject:
-        self.tally.outage = found.detail if reply.status in OUTAGES else ""
+        self.tally.outage = found.detail if found.outage else ""
+        self.tally.problem = found.detail
         if found.action == "parse":
             return await self._read(call, reply)
         if found.action == "later":
-            pause, news = self.pacer.busy(call.ticket, reply.headers)
+            pause, news = self.pacer.busy(call.ticket, found.wait_s)
             self._tell_pause(pause, news, found)
             self.tally.busy += 1
             self._end_if(self.breaker.busy(found.detail) if news else None)
             await self.ledger.free(call.attempt.id, found.detail)
             return "later"
+        if reply.status == 200:  # nothing is charged, and the bytes are not stored as a reply
+            shown = reply.body[:KEPT_OF_A_FAILURE].decode("utf-8", "replace")
+            self.ledger.event("failure_inside_200", {"attempt": call.attempt.id, "body": shown})
         if found.action in {"again", "doubt"}:
-            pause, news = self.pacer.failed(call.ticket, reply.headers)
+            pause, news = self.pacer.failed(call.ticket, found.wait_s)
             self._tell_pause(pause, news, found)
             if found.action == "doubt":
                 return await self._in_doubt(call, found.detail, news)
@@ -231,12 +236,15 @@ class _Run:
         return "settled"
 
     def _tell_pause(self, pause: float, news: bool, found: ReplyClass) -> None:
-        """Report long pauses; end the run for very long ones."""
+        """Report long pauses and a server that is not ready; end the run for very long ones."""
         if pause > self.limits.longest_pause_s:
             wanted = f"the server wants a pause of {pause:.0f} s: {found.detail}"
             self.stop.ask(Exit.LATER, wanted)
         elif news and pause >= SAY_PAUSES_FROM_S:
             self.asking.say(f"the server wants a pause of {pause / 60:.0f} minutes; waiting")
+        elif found.action == "later" and found.status != 429 and not self.told_waiting:
+            self.told_waiting = True
+            self.asking.say(f"the server is not ready: {found.detail}; waiting until it is")
 
     async def _unwell(
         self, call: _Call, detail: str, signature: str, news: bool, *, answered: bool = True
@@ -257,7 +265,7 @@ class _Run:
         """Handle a 4xx: the task's fault if others were answered, else probably an option's."""
         self.tally.reject(found.kind)
         self._end_if(self.breaker.refused(found.signature, call.task.key, found.detail))
-        if self.breaker.proven and reply.status != 404:
+        if self.breaker.proven and found.status != 404:
             await self.ledger.received(call.attempt.id, reply)
             await self.asking.read(call.task, call.attempt.id, reply)
         else:
@@ -280,7 +288,7 @@ class _Run:
             self.tally.refused += 1
             self.breaker.good()
             return "settled"
-        self._end_if(self.breaker.unusable(verdict.kind, verdict.detail or verdict.kind))
+        self._end_if(self.breaker.unusable(verdict.detail or verdict.kind))
         return verdict
 
     def _end_if(self, ending: Ending) -> None:

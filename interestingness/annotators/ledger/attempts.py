@@ -18,19 +18,16 @@ from interestingness.annotators.ledger.money import dollars, enough
 from interestingness.annotators.redaction import kept_headers, redacted, redacted_json
 from interestingness.annotators.types import (
     JSON,
-    Answer,
     Attempt,
     Denied,
     Reply,
     Task,
-    Usage,
-    Verdict,
     canonical_json,
     task_key,
 )
 
 TRIES = 3
-"""So many rejected answers and a task is given up."""
+"""Number of rejected answers after which a task is given up."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,10 @@ class Rules:
     cap_uusd: int | None
     policy: Literal["hold", "rebuy"]
     prices: frozenset[str]
+
+
+NO_RUN = Rules(0, None, "hold", frozenset())
+"""For changes outside a run."""
 
 
 class Later(Denied):
@@ -155,8 +156,12 @@ def reserve(
 
 
 def may_rebuy(rules: Rules, live: sqlite3.Row) -> bool:
-    """Check whether an attempt in doubt since an earlier run may be bought again, once a run."""
-    return live["state"] == "in_doubt" and rules.policy == "rebuy" and live["run"] != rules.run
+    """Check whether an attempt in doubt since an earlier run may be asked again, once a run.
+
+    One whose reserve is 0 cannot have cost anything, so that no policy has to allow it.
+    """
+    allowed = rules.policy == "rebuy" or live["reserve_uusd"] == 0
+    return live["state"] == "in_doubt" and allowed and live["run"] != rules.run
 
 
 def _over_budget(db: sqlite3.Connection, rules: Rules, reserve_uusd: int) -> Denied | None:
@@ -185,7 +190,7 @@ def received(db: sqlite3.Connection, rules: Rules, attempt_id: str, reply: Reply
     Raises:
         LedgerError: there is no such attempt.
     """
-    row = _known(db, attempt_id)
+    row = known(db, attempt_id)
     body = zlib.compress(reply.body)
     if row["state"] not in {"open", "in_doubt"}:
         data = {"status": reply.status, "request_id": reply.request_id, "state": row["state"]}
@@ -216,103 +221,23 @@ def received(db: sqlite3.Connection, rules: Rules, attempt_id: str, reply: Reply
     return True
 
 
-def parsed(
-    db: sqlite3.Connection,
-    rules: Rules,
-    attempt_id: str,
-    verdict: Verdict,
-    *,
-    parser_version: str,
-    cost_uusd: int | None,
-    usage: Usage | None,
-    served_model: str | None,
-    fingerprint: str | None,
-) -> bool:
-    """Store label or reject and the true cost. False if it was parsed before.
-
-    Raises:
-        LedgerError: there is no such attempt, or it has no reply yet.
-    """
-    row = _known(db, attempt_id)
-    if row["state"] == "judged":
-        event(db, rules, "judged_again", attempt_id, {"parser": parser_version})
-        return False
-    if row["state"] != "received":
-        raise LedgerError(
-            f"attempt {attempt_id} is {row['state']}: there is no reply to parse",
-            expected="received before parsed",
-            todo="call received with the reply first",
-        )
-    charge = row["reserve_uusd"]
-    if cost_uusd is None or cost_uusd < 0:
-        event(db, rules, "cost_not_told", attempt_id, {"charge_uusd": charge})
-    else:
-        if cost_uusd > charge:
-            excess = {"reserve_uusd": charge, "charge_uusd": cost_uusd}
-            event(db, rules, "cost_over_reserve", attempt_id, excess)
-        charge = int(cost_uusd)
-    change(
-        db,
-        attempt_id,
-        state="judged",
-        charge_uusd=charge,
-        prompt_tokens=usage.prompt_tokens if usage else None,
-        completion_tokens=usage.completion_tokens if usage else None,
-        served_model=served_model,
-        fingerprint=fingerprint,
-    )
-    add_verdict(db, row["key"], attempt_id, verdict, parser_version)
-    return True
-
-
-def add_verdict(
-    db: sqlite3.Connection, key: str, attempt_id: str, verdict: Verdict, parser_version: str
-) -> None:
-    """Add a verdict, which can be rebuilt; a key keeps its first attempt's label."""
-    if isinstance(verdict, Answer):
-        db.execute(
-            "INSERT INTO label VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
-            (
-                key,
-                attempt_id,
-                verdict.choice,
-                verdict.p_first,
-                _storable(verdict.reason),
-                canonical_json(verdict.extra),
-                parser_version,
-            ),
-        )
-    else:
-        insert(
-            db,
-            "reject",
-            attempt=attempt_id,
-            key=key,
-            kind=verdict.kind,
-            detail=redacted(_storable(verdict.detail)),
-            terminal=int(verdict.terminal),
-            retry_with=verdict.retry_with,
-            parser=parser_version,
-        )
-
-
 def free(db: sqlite3.Connection, rules: Rules, attempt_id: str, detail: str) -> bool:
     """Mark as certainly not charged: nothing counts against the budget."""
-    state = _known(db, attempt_id)["state"]
+    state = known(db, attempt_id)["state"]
     if state not in {"open", "in_doubt"}:
         event(db, rules, "free_ignored", attempt_id, {"state": state, "detail": detail})
         return False
-    change(db, attempt_id, state="failed_free", charge_uusd=0, detail=redacted(_storable(detail)))
+    change(db, attempt_id, state="failed_free", charge_uusd=0, detail=redacted(storable(detail)))
     return True
 
 
 def doubt(db: sqlite3.Connection, rules: Rules, attempt_id: str, detail: str) -> bool:
     """Mark as sent without an answer: the reserve stays charged, nothing is sent again."""
-    state = _known(db, attempt_id)["state"]
+    state = known(db, attempt_id)["state"]
     if state != "open":
         event(db, rules, "doubt_ignored", attempt_id, {"state": state, "detail": detail})
         return False
-    change(db, attempt_id, state="in_doubt", detail=redacted(_storable(detail)))
+    change(db, attempt_id, state="in_doubt", detail=redacted(storable(detail)))
     return True
 
 
@@ -359,12 +284,12 @@ def event(
     )
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """A text that SQLite takes: lone surrogates, which are no Unicode, are written as \\udXXX."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _known(db: sqlite3.Connection, attempt_id: str) -> sqlite3.Row:
+def known(db: sqlite3.Connection, attempt_id: str) -> sqlite3.Row:
     row: sqlite3.Row | None = db.execute(
         "SELECT * FROM attempt WHERE id = ?", (attempt_id,)
     ).fetchone()

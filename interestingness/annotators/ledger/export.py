@@ -1,8 +1,7 @@
-"""Answers as tables: votes and judgments as in ``docs/data_format.md``, with their provenance.
+"""Make tables of the answers: votes and judgments as in ``docs/data_format.md``, with provenance.
 
-A task without a label that will not be asked again (refused, or rejected too often) is a row with
-an empty choice, because who refuses what is a finding. What is in doubt or still to be asked is no
-row.
+Each finished task is a row. One that was refused, or rejected too often, has an empty choice,
+because refusals are a result too. Tasks in doubt or still to be asked are left out.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from interestingness.schema import DEFAULT_QUESTION
 
 KINDS = ("votes", "judgments", "texts")
 CHECKS = frozenset({"canary", "canary_cap", "sentinel"})
-"""Kinds of tasks that check the model and leave no row in any table."""
+"""Kinds of tasks that check the model; their answers are in no table."""
 
 PROVENANCE: dict[str, pa.DataType] = {
     "provenance": pa.string(),
@@ -44,7 +43,7 @@ PROVENANCE: dict[str, pa.DataType] = {
     "parser": pa.string(),
     "run": pa.int64(),
 }
-"""Columns beside those of the table: how the answer came to be."""
+"""Columns of provenance, in every table."""
 
 WHO: dict[str, pa.DataType] = {
     "rater_id": pa.string(),
@@ -76,7 +75,7 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
 
 
 def table(db: sqlite3.Connection, kind: str, tasks: Sequence[Task] | None = None) -> pa.Table:
-    """Answers of one kind, ordered by what they are about, so that equal ledgers give equal tables.
+    """Make a table, ordered by its own columns, so that equal ledgers give equal tables.
 
     Args:
         db: an open ledger.
@@ -116,7 +115,7 @@ _ORDER = ("rater_id", "question", "persona", "pair_id", "image_id", "kind", "fir
 
 
 def _final(db: sqlite3.Connection) -> dict[str, sqlite3.Row]:
-    """The answer that stands for each finished key: its label, else its last reject."""
+    """Return the final answer of each finished key: its label, else its last reject."""
     found = db.execute(
         "SELECT * FROM answer WHERE key IN (SELECT key FROM standing"
         f" WHERE standing IN ('labelled', 'refused') OR rejects >= {TRIES})"

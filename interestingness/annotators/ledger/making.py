@@ -65,11 +65,10 @@ def upgrade(path: Path) -> None:
             )
         known = {row["id"] for row in db.execute("SELECT id FROM attempt")}
         taken = [entry for entry in _spilled(path) if entry[1] in known]
-        rules = attempts.Rules(0, None, "hold", frozenset())
         for file, attempt_id, reply in taken:
-            first = attempts.received(db, rules, attempt_id, reply)
+            first = attempts.received(db, attempts.NO_RUN, attempt_id, reply)
             attempts.event(
-                db, rules, "spill_taken", attempt_id, {"file": file.name, "first": first}
+                db, attempts.NO_RUN, "spill_taken", attempt_id, {"file": file.name, "first": first}
             )
         db.execute("COMMIT")
     leftovers = [path.with_name(path.name + ending) for ending in (".ballast", "-journal")]

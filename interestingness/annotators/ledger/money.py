@@ -8,7 +8,6 @@ from decimal import Decimal, InvalidOperation
 from interestingness.errors import ConfigError
 
 UUSD = 1_000_000
-PER = 1_000_000  # prices are quoted for a million tokens
 
 
 def uusd(dollars: str | int | float | Decimal) -> int:
@@ -39,21 +38,3 @@ def dollars(amount: int) -> str:
 def enough(amount: int) -> str:
     """Return a ``budget=`` in dollars for an amount: to the micro-dollar, never below it."""
     return f"{Decimal(amount) / UUSD:.6f}"
-
-
-def token_cost(
-    prompt_tokens: int,
-    completion_tokens: int,
-    *,
-    input_uusd: int,
-    output_uusd: int,
-) -> int:
-    """Compute the cost of one answer in micro-dollars, rounded up.
-
-    Args:
-        prompt_tokens, completion_tokens: as counted by the server; not negative.
-        input_uusd, output_uusd: price of a million tokens, in micro-dollars.
-    """
-    if prompt_tokens < 0 or completion_tokens < 0:
-        raise ValueError(f"negative tokens: {prompt_tokens}, {completion_tokens}")
-    return -(-(prompt_tokens * input_uusd + completion_tokens * output_uusd) // PER)

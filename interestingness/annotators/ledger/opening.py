@@ -22,6 +22,11 @@ from interestingness.annotators.ledger.making import upgrade
 from interestingness.annotators.ledger.writer import unwritable
 
 APPLICATION, VERSION = 1229870418, 2
+MAGIC = b"SQLite format 3\0"
+_WANTED = {
+    "expected": "a file that `interestingness annotate` made",
+    "todo": "check the name; if it was a ledger, its beginning is lost: put a copy back",
+}
 BUSY_S = 60.0
 WAL_PAGES = 256
 """The write-ahead log is moved into the file at every megabyte."""
@@ -71,11 +76,8 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         LedgerStorageError: damaged, or the disk is full or failing.
     """
     if not path.is_file():
-        raise LedgerError(
-            f"{path}: there is no ledger",
-            expected="a file that `interestingness annotate` made",
-            todo="check the name",
-        )
+        raise LedgerError(f"{path}: there is no ledger", **_WANTED)
+    _check_header(path)
     mode = "mode=rw"
     if read_only and not os.access(path, os.W_OK):
         # SQLite needs a file beside a ledger that others may write; at rest nobody does
@@ -113,11 +115,20 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     return db
 
 
+def _check_header(path: Path) -> None:
+    with path.open("rb") as file:
+        begins = file.read(len(MAGIC))
+    if not begins:
+        raise damaged(path, "it is empty")
+    if begins != MAGIC:
+        raise LedgerError(f"{path}: not a ledger (it does not begin like one)", **_WANTED)
+
+
 def _check(db: sqlite3.Connection, path: Path) -> None:
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION:
-        raise damaged(path, "it is no ledger, or its first page is lost")
+        raise LedgerError(f"{path}: a database of another program, not a ledger", **_WANTED)
     if not 1 <= version <= VERSION:
         raise LedgerError(
             f"{path}: a ledger of version {version}",

@@ -112,6 +112,7 @@ def status(db: sqlite3.Connection) -> list[str]:
     unsure = number(
         "SELECT coalesce(sum(charge_uusd), 0) FROM attempt"
         " WHERE state IN ('open', 'in_doubt', 'written_off')"
+        " AND id NOT IN (SELECT attempt FROM reply)"
     )
     free = number("SELECT coalesce(sum(reserve_uusd), 0) FROM attempt WHERE state = 'failed_free'")
     untold = number("SELECT count(*) FROM event WHERE kind = 'cost_not_told'")

@@ -9,12 +9,15 @@
 --     open         committed, on its way     the reserve
 --     received     reply stored, not parsed  the reserve
 --     judged       label or reject made      the true cost; the reserve if usage was not told
---     failed_free  certainly not charged     0
+--     failed_free  certainly not charged, or 0
+--                  the server failed
 --     in_doubt     sent, no answer: nobody   the reserve
 --                  knows whether it was paid
---     written_off  in doubt, bought again    the reserve, for ever
+--     written_off  in doubt, bought again:   the reserve, for ever
+--                  or given up, reopened     what its answer was charged
 --
 --     open → received → judged      open → failed_free      open → in_doubt → received | written_off
+--     received | judged → failed_free (an outage inside HTTP 200)      judged → written_off (reopened)
 --
 -- Whoever opens the file for writing holds a lock, so an `open` attempt found then belongs to a dead
 -- process: it becomes in_doubt, unless it is in a batch (attempt.shard), which outlives processes.

@@ -17,7 +17,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from interestingness.annotators.ledger import attempts, batches, making, opening, queries, verify
+from interestingness.annotators.ledger import (
+    attempts,
+    batches,
+    making,
+    opening,
+    queries,
+    verdicts,
+    verify,
+)
 from interestingness.annotators.ledger.errors import LedgerError, LedgerStorageError
 from interestingness.annotators.ledger.writer import Writer, unwritable
 from interestingness.annotators.types import (
@@ -25,10 +33,9 @@ from interestingness.annotators.types import (
     Attempt,
     Denied,
     Need,
+    Parsed,
     Reply,
     Task,
-    Usage,
-    Verdict,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +44,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SPARE = 24 << 20
 PAUSES_S = (0.02, 0.05, 0.1, 0.25)
-"""Between two questions whether the budget has room again; the last one is repeated."""
+"""Seconds between checks whether the budget has room again; the last one is repeated."""
 PATIENCE_S = 10.0
 
 
@@ -268,26 +275,20 @@ class Ledger:
     async def parsed(
         self,
         attempt_id: str,
-        verdict: Verdict,
+        found: Parsed,
         *,
         parser_version: str,
         cost_uusd: int | None = None,
-        usage: Usage | None = None,
-        served_model: str | None = None,
-        fingerprint: str | None = None,
     ) -> bool:
         """Store the label or reject and the true cost; the reserve stands where that is None."""
         return await self._committed(
-            lambda db: attempts.parsed(
+            lambda db: verdicts.parsed(
                 db,
                 self.rules,
                 attempt_id,
-                verdict,
+                found,
                 parser_version=parser_version,
                 cost_uusd=cost_uusd,
-                usage=usage,
-                served_model=served_model,
-                fingerprint=fingerprint,
             )
         )
 

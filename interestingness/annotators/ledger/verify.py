@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from interestingness.annotators.ledger import queries
-from interestingness.annotators.ledger.attempts import add_verdict
 from interestingness.annotators.ledger.errors import LedgerStorageError
-from interestingness.annotators.types import Reply, Task, Verdict
+from interestingness.annotators.ledger.verdicts import add_verdict, settle_verdict
+from interestingness.annotators.types import Parsed, Reply, Task, Verdict
 
-Parse: TypeAlias = Callable[[Task, Reply], tuple[Verdict, Any, Any, Any]]
+Parse: TypeAlias = Callable[[Task, Reply], Parsed]
 
 RULES = {
     "an attempt is judged or received without a reply": (
@@ -21,22 +21,23 @@ RULES = {
     ),
     "a reply belongs to an attempt that knows nothing of it": (
         "SELECT attempt FROM reply JOIN attempt ON attempt.id = reply.attempt"
-        " WHERE state NOT IN ('received', 'judged')"
+        " WHERE state IN ('open', 'in_doubt')"
     ),
     "a judged attempt has neither label nor reject": (
         "SELECT id FROM attempt WHERE state = 'judged' AND id NOT IN (SELECT attempt FROM reject)"
         " AND key NOT IN (SELECT key FROM label)"
     ),
     "an attempt counts less than its state says": (
-        "SELECT id FROM attempt WHERE state IN ('open', 'received', 'in_doubt', 'written_off')"
-        " AND charge_uusd < reserve_uusd"
+        "SELECT id FROM attempt WHERE charge_uusd < reserve_uusd AND"
+        " (state IN ('open', 'received', 'in_doubt') OR state = 'written_off'"
+        " AND id NOT IN (SELECT attempt FROM reply))"
     ),
     "the purse does not hold what the attempts were charged": (
         "SELECT charged_uusd FROM purse"
         " WHERE charged_uusd != (SELECT coalesce(sum(charge_uusd), 0) FROM attempt)"
     ),
 }
-"""What must select nothing, by what it means if it does."""
+"""Queries that return rows only if something is wrong, by what is wrong."""
 
 
 def problems(db: sqlite3.Connection, parse: Parse, parser_version: str) -> Iterator[str]:
@@ -74,7 +75,8 @@ def _other_labels(db: sqlite3.Connection, parse: Parse, parser_version: str) -> 
         query = "SELECT sql FROM sqlite_master WHERE name IN ('label', 'reject')"
         for row in db.execute(query):
             again.execute(row[0])
-        _parse_all(db, again, parse, parser_version)
+        for key, attempt_id, verdict in _verdicts(db, parse):
+            add_verdict(again, key, attempt_id, verdict, parser_version)
         for table in ("label", "reject"):
             query = f"SELECT * FROM {table}"
             here = {tuple(row) for row in db.execute(query)}
@@ -93,19 +95,16 @@ def of_other_parsers(db: sqlite3.Connection, parser_version: str) -> int:
 
 
 def rebuild(db: sqlite3.Connection, parse: Parse, parser_version: str) -> int:
-    """Drop labels and rejects and make them again from the replies; how many. Costs nothing."""
+    """Make labels and rejects again from the replies, at no cost; return how many were parsed."""
     db.execute("DELETE FROM label")
     db.execute("DELETE FROM reject")
-    return _parse_all(db, db, parse, parser_version)
+    settled = [settle_verdict(db, *found, parser_version) for found in _verdicts(db, parse)]
+    return len(settled)
 
 
-def _parse_all(
-    source: sqlite3.Connection, target: sqlite3.Connection, parse: Parse, parser_version: str
-) -> int:
-    # in the order of the replies, because the first label of a key stays
-    found = queries.answered(source, "judged")
-    for attempt_id, task in found:
-        reply = queries.reply(source, attempt_id)
+def _verdicts(db: sqlite3.Connection, parse: Parse) -> Iterator[tuple[str, str, Verdict]]:
+    """Parse stored replies again, in their order, because the first label of a key stays."""
+    for attempt_id, task in queries.answered(db, "judged"):
+        reply = queries.reply(db, attempt_id)
         assert reply is not None
-        add_verdict(target, task.key, attempt_id, parse(task, reply)[0], parser_version)
-    return len(found)
+        yield task.key, attempt_id, parse(task, reply).verdict

@@ -38,7 +38,7 @@ STORAGE = frozenset(
         sqlite3.SQLITE_READONLY,
     }
 )
-"""Primary result codes that speak of the disk and not of the work."""
+"""SQLite's primary result codes for errors of the disk or the file."""
 
 
 class Writer:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from interestingness.tables.image_names import SUFFIXES
+from interestingness.tables.spellings import SUFFIXES
 
 _PLAIN = re.compile(r"[A-Za-z0-9_\-][A-Za-z0-9_\-.]{0,99}")
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from interestingness.datasets.download.addresses import host_of
 from interestingness.errors import DataError
+from interestingness.number_text import percent
 
 Kind = Literal[
     "downloaded", "already there",
@@ -202,7 +203,8 @@ def report(outcomes: Sequence[DownloadOutcome], *, examples: int = 3) -> str:
     kept = [o for o in outcomes if o.kept]
     size = sum(o.bytes for o in kept)
     share = len(kept) / max(len(outcomes), 1)
-    lines = [f"{len(kept):,} of {len(outcomes):,} images are there ({share:.1%}, {_size(size)})"]
+    there = f"{len(kept):,} of {len(outcomes):,} images are there"
+    lines = [f"{there} ({percent(share)}, {_size(size)})"]
     for name, count in counts(outcomes).items():
         kind: Kind = next(k for k in MEANING if k == name)
         lines.append(f"  {count:>9,}  {kind}: {MEANING[kind]}")

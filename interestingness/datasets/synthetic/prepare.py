@@ -11,10 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from interestingness.datasets.preparing import Progress, prepare_once
-from interestingness.datasets.synthetic.draw import draw
 from interestingness.datasets.synthetic.graph import check_regular
-from interestingness.datasets.synthetic.scenes import synthetic_scenes
-from interestingness.datasets.synthetic.simulate import SIMULATION, image_id, simulated_tables
 from interestingness.errors import DataError
 from interestingness.tables.tables import Manifest, Tables
 
@@ -101,6 +98,11 @@ def _check(images: int, degree: int, seed: int, image_size: int) -> None:
 def _generate(
     folder: Path, facts: dict[str, Any], progress: Progress | None
 ) -> tuple[Manifest, dict[str, pa.Table]]:
+    # A data set that was made before needs none of these.
+    from interestingness.datasets.synthetic.draw import draw
+    from interestingness.datasets.synthetic.scenes import synthetic_scenes
+    from interestingness.datasets.synthetic.simulate import SIMULATION, image_id, simulated_tables
+
     images, seed = facts["images"], facts["seed"]
     tables = simulated_tables(images, facts["degree"], seed)
     (folder / "images").mkdir(parents=True)

@@ -16,7 +16,11 @@ from interestingness.learning.linear_solver.problems import unit_of
 from interestingness.learning.linear_solver.threads import in_threads
 from interestingness.schema import Array, Pairs
 
-GRID = tuple(float(v) for v in np.logspace(-4, 1, 11))
+GRID = tuple(float(v) for v in np.logspace(-4, 2, 13))
+ENOUGH = 2000
+"""Pairs for which one division into folds is enough; few pairs are divided several times."""
+MOST = 5
+"""Divisions at most."""
 TOLERANCE = 0.05
 """Of the inner fits: only their held-out losses are used, so that they may be rough."""
 
@@ -85,6 +89,9 @@ def choose_each(
 ) -> L2Choice:
     """Choose the L2 strength of every label source; no image (or group) is in two folds.
 
+    Only pairs within a fold validate. Fewer than ``ENOUGH`` pairs are divided several times, since
+    the choice by a few held-out pairs is noisy.
+
     Args:
         features: scaled as they will be for training, one row per image, shape (images, dim).
         pairs: training pairs only.
@@ -95,13 +102,18 @@ def choose_each(
         strengths: candidates.
         folds: number of inner folds.
     """
-    fold = _folds(len(pairs.image_ids) if groups is None else groups, seed, folds)
+    units = len(pairs.image_ids) if groups is None else groups
+    divisions = min(MOST, max(1, ENOUGH // max(len(pairs), 1)))
+    fold_of = _divisions(units, seed, folds, divisions)
     chosen = PairFeatures(features, pairs, shared=True)
     mass = np.where(np.isnan(preference), 0.0, weight)
     sources = mass.shape[1]
-    losses, held_mass = np.zeros((folds, len(strengths), sources)), np.zeros((folds, sources))
+    losses = np.zeros((divisions * folds, len(strengths), sources))
+    held_mass = np.zeros((divisions * folds, sources))
 
-    def validate(k: int) -> None:
+    def validate(number: int) -> None:
+        division, k = divmod(number, folds)
+        fold = fold_of[division]
         inside = np.flatnonzero((fold[pairs.left] == k) & (fold[pairs.right] == k))
         outside = np.flatnonzero((fold[pairs.left] != k) & (fold[pairs.right] != k))
         columns = np.flatnonzero((mass[outside] > 0).any(0) & (mass[inside] > 0).any(0))
@@ -111,10 +123,10 @@ def choose_each(
         target = np.where(held > 0, preference[np.ix_(inside, columns)], 0.5)
         margins = _margins_of_path(chosen, outside, inside, preference, weight, columns, strengths)
         each = np.logaddexp(0.0, margins) - target * margins
-        losses[k][:, columns] = (held * each).sum(axis=1)
-        held_mass[k, columns] = held.sum(axis=0)
+        losses[number][:, columns] = (held * each).sum(axis=1)
+        held_mass[number, columns] = held.sum(axis=0)
 
-    in_threads(validate, folds)
+    in_threads(validate, divisions * folds)
     total = held_mass.sum(axis=0)
     mean = np.where(total > 0, losses.sum(axis=0) / np.where(total > 0, total, 1.0), np.nan)
     order = np.argsort(strengths)[::-1]
@@ -149,10 +161,13 @@ def _margins_of_path(
     return out
 
 
-def _folds(images: int | NDArray[np.object_], seed: int, folds: int) -> NDArray[np.int64]:
-    """Fold of every image; a group stays within one fold where groups are given."""
+def _divisions(
+    images: int | NDArray[np.object_], seed: int, folds: int, divisions: int
+) -> list[NDArray[np.int64]]:
+    """Fold of every image in each division; a group stays within one fold where there are any."""
     unit = (
         np.arange(images) if isinstance(images, int) else np.unique(images, return_inverse=True)[1]
     )
     rng = np.random.default_rng(seed)
-    return rng.permutation(np.arange(unit.max() + 1) % folds)[unit]
+    even = np.arange(unit.max() + 1) % folds
+    return [rng.permutation(even)[unit] for _ in range(divisions)]

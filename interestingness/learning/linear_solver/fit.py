@@ -31,6 +31,7 @@ from interestingness.learning.linear_solver.threads import in_threads
 from interestingness.schema import Array, Pairs
 
 NOT_CONVERGED = "the fit did not converge"
+EXACT = 1e-4
 TOO_FEW = "too few training pairs to choose L2 by inner validation"
 
 
@@ -79,7 +80,8 @@ def fit_linear(
         seed: of the inner folds of "auto".
         strengths: candidates of "auto".
         otherwise: strength of a source with too few pairs for "auto"; None fits no model for it.
-        tolerance: greatest distance from the optimum as a share of the weights' length.
+        tolerance: greatest distance from the optimum as a share of the weights' length. Below
+            ``EXACT`` everything is computed in float64.
 
     Returns:
         Weights. A source without labels in a split, with nothing but ties, without a strength, or
@@ -100,13 +102,15 @@ def fit_linear(
         strength = np.broadcast_to(np.asarray(l2, dtype=float), shape)
     unknown = np.isnan(strength) & auto
     check_problems(preference, weight, strength[~unknown])
-    chosen = PairFeatures(features, pairs, shared=len(splits) > 1)
+    exact = tolerance < EXACT
+    chosen = PairFeatures(features, pairs, shared=len(splits) > 1, exact=exact)
+    dtype = chosen.matrix.dtype
     fitted = np.full((*shape, features.shape[1]), np.nan, dtype=np.float32)
     bound = np.full(shape, np.nan)
     missing = np.array([why_missing(preference[rows], weight[rows]) for rows in splits])
     missing[(missing == "") & unknown] = TOO_FEW
     units = [
-        unit_of(number, columns, rows, preference, weight, strength[number])
+        unit_of(number, columns, rows, preference, weight, strength[number], dtype)
         for number, rows in enumerate(splits)
         for columns in alike(strength[number], np.flatnonzero(missing[number] == ""))
     ]

@@ -22,6 +22,9 @@ because the Cholesky factorisation might fail otherwise. The optimum does not de
 SLACK = 1e-5
 """Share of the Gram matrix's mean diagonal; it changes the weights' cosine by less than 1e-7."""
 
+PART = 4096
+"""Pairs whose feature differences exist at one time."""
+
 Solver = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
@@ -94,23 +97,46 @@ class DualForm(Form):
 
 
 class PrimalForm(Form):
-    """The weights themselves; the matrix is D, (B, pairs, dim)."""
+    """The weights themselves; the matrix is that of the images' features, (1, images, dim).
+
+    A margin is the difference of two scores, so that the pairs' own differences are never stored.
+    """
+
+    def __init__(self, matrix: Tensor, left: Tensor, right: Tensor) -> None:
+        """Keep the features, and the two rows of each pair, shape (pairs,)."""
+        super().__init__(matrix)
+        self.left, self.right = left, right
+
+    def margins(self, x: Tensor) -> Tensor:
+        scores = self.matrix @ x
+        return scores[:, self.left] - scores[:, self.right]
 
     def pull(self, slope: Tensor) -> Tensor:
-        return self.matrix.mT @ slope
+        return self.matrix.mT @ self._by_image(slope, 0, slope.shape[1])
 
     def inner(self, x: Tensor, y: Tensor, y_margins: Tensor) -> Tensor:
         return (x * y).sum(1, keepdim=True)
 
     def preconditioner(self, curvature: Tensor, strength: Tensor) -> Solver:
-        hessian = self.matrix.mT @ (curvature[..., None] * self.matrix)
-        factor, _ = _cholesky(hessian, strength)
+        # Dᵀ C D is Xᵀ L X for the Laplacian L of the graph of pairs, which takes part after part.
+        product = torch.zeros_like(self.matrix)
+        for first in range(0, len(self.left), PART):
+            part = slice(first, first + PART)
+            apart = self.matrix[:, self.left[part]] - self.matrix[:, self.right[part]]
+            product += self._by_image(curvature[:, part, None] * apart, first, apart.shape[1])
+        factor, _ = _cholesky(self.matrix.mT @ product, strength)
 
         def solve(q: Tensor) -> tuple[Tensor, Tensor]:
             found = _solve(factor, q)
-            return found, self.matrix @ found
+            return found, self.margins(found)
 
         return solve
+
+    def _by_image(self, values: Tensor, first: int, count: int) -> Tensor:
+        """Sums over each image's pairs, as the left image minus as the right one."""
+        left, right = (side[first : first + count] for side in (self.left, self.right))
+        out = values.new_zeros(1, self.matrix.shape[1], values.shape[2])
+        return out.index_add_(1, left, values).index_add_(1, right, values, alpha=-1)
 
 
 def _cholesky(matrix: Tensor, strength: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,22 +21,33 @@ SHARED_PAIRS = 4096
 class PairFeatures:
     """Centred features of the images in use, and the two rows of each pair."""
 
-    def __init__(self, features: NDArray[np.floating], pairs: Pairs, *, shared: bool) -> None:
+    def __init__(
+        self,
+        features: NDArray[np.floating],
+        pairs: Pairs,
+        *,
+        shared: bool,
+        exact: bool = False,
+    ) -> None:
         """Centre the features: a common mean cancels in differences but costs precision.
 
         Args:
             features: one row per image of ``pairs.image_ids``, shape (images, dim).
             pairs: all pairs of all splits.
             shared: True if several splits use these pairs.
+            exact: compute in float64, and never in the dual form, which shifts the optimum a
+                little.
 
         Raises:
             DataError: if a feature of an image in use is not finite.
         """
         used = pairs.images_used()
-        matrix = np.array(features[used], dtype=np.float32)
+        matrix: NDArray[np.floating] = np.array(
+            features[used], dtype=np.float64 if exact else np.float32
+        )
         finite = np.isfinite(matrix).all()
         if finite and len(used):
-            matrix -= matrix.mean(axis=0, dtype=np.float64).astype(np.float32)
+            matrix = matrix - matrix.mean(axis=0, dtype=np.float64).astype(matrix.dtype)
         if not finite:
             raise DataError(
                 "features with NaN or infinite values",
@@ -49,12 +60,15 @@ class PairFeatures:
         self.left = torch.from_numpy(place[pairs.left])
         self.right = torch.from_numpy(place[pairs.right])
         self._gram: Tensor | None = None
-        if shared and len(pairs) <= SHARED_PAIRS:
+        self._exact = exact
+        if shared and not exact and len(pairs) <= SHARED_PAIRS:
             every = self.matrix[self.left] - self.matrix[self.right]
             self._gram = every @ every.T
 
     def few(self, rows: Tensor) -> bool:
         """Whether the dual form is cheaper: few pairs compared with images and dimensions."""
+        if self._exact:
+            return False
         return len(rows) <= 2 * min(int(self._there(rows).sum()), self.matrix.shape[1])
 
     def form(self, rows: Tensor) -> tuple[Form, Callable[[Tensor], Tensor]]:
@@ -75,19 +89,20 @@ class PairFeatures:
         return DualForm(stacked)
 
     def primal(self, rows: Tensor) -> tuple[PrimalForm, Tensor | None]:
-        """Differences of a set of pairs, and a basis (dim, size) from coordinates to weights.
+        """The features of a set of pairs, and a basis (dim, size) from coordinates to weights.
 
         Weights lie in the span of the training images. With fewer images than dimensions there is
         one coordinate an image; otherwise coordinates are the weights and the basis is None.
         """
         left, right = self.left[rows], self.right[rows]
         there = self._there(rows)
-        if int(there.sum()) >= self.matrix.shape[1]:
-            return PrimalForm((self.matrix[left] - self.matrix[right])[None]), None
         place = there.cumsum(0) - 1
-        basis, triangle = torch.linalg.qr(self.matrix[there].T)
-        own = triangle.T[place[left]] - triangle.T[place[right]]
-        return PrimalForm(own[None]), basis
+        own = self.matrix[there]
+        basis = None
+        if len(own) < self.matrix.shape[1]:
+            basis, triangle = torch.linalg.qr(own.T)
+            own = triangle.T
+        return PrimalForm(own[None], place[left], place[right]), basis
 
     def weights(self, rows: Tensor, coefficients: Tensor) -> Tensor:
         """Weights ``Dᵀa`` of coefficients (pairs, K), shape (dim, K)."""

@@ -45,6 +45,7 @@ def unit_of(
     preference: Array,
     weight: Array,
     l2: Array,
+    dtype: torch.dtype = torch.float32,
 ) -> Unit:
     """Set up the problems of some sources over the pairs of a split that any of them labels.
 
@@ -54,15 +55,14 @@ def unit_of(
         rows: training pairs.
         preference, weight: of all pairs, shape (pairs, sources).
         l2: strength of each source relative to its *mean* loss, shape (sources,).
+        dtype: of the problems.
     """
     target, mass = preference[np.ix_(rows, columns)], weight[np.ix_(rows, columns)]
     mass = np.where(np.isnan(target), 0.0, mass)
     used = (mass > 0).any(axis=1)
     target = np.where(mass > 0, target, 0.5)
     strength = (l2[columns] * mass.sum(axis=0))[None]
-    parts = (
-        torch.from_numpy(a.astype(np.float32))[None] for a in (target[used], mass[used], strength)
-    )
+    parts = (torch.from_numpy(a)[None].to(dtype) for a in (target[used], mass[used], strength))
     return Unit(number, columns, torch.from_numpy(rows[used].astype(np.int64)), Problems(*parts))
 
 

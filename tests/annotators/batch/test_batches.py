@@ -52,8 +52,7 @@ def test_a_run_that_does_not_wait_is_taken_up_by_the_next(
     batches: Batches, bench: Bench, provider: Provider
 ) -> None:
     summary = batches.run(pairs(10), wait=False)
-    assert summary.exit_code == Exit.LATER
-    assert "batches under way: 1" in summary.reason
+    assert summary.exit_code == Exit.INTERRUPTED
     assert bench.states() == {"open": 10}
     assert batches.run(pairs(10)).exit_code == Exit.DONE
     assert len(provider.batches) == 1
@@ -67,7 +66,7 @@ class Crash(BaseException):
     """The process is gone; nothing of ours may catch it."""
 
 
-STEPS = ["_upload", "_create", "_poll", "_take_in"]
+STEPS = ["_upload", "_create", "_take_in"]
 
 
 def crashing(monkeypatch: pytest.MonkeyPatch, where: str, before_the_ledger_knows: bool) -> None:
@@ -439,6 +438,41 @@ def test_answers_that_are_no_use_go_into_another_batch(
     assert caps == [20, 40]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error": {"code": 502, "message": "upstream"}}',
+        b'{"error": {"code": 503, "message": "loading"}}',
+        b'""',
+        completion(finish="error"),
+    ],
+)
+def test_an_outage_inside_an_output_file_is_free_and_asked_again(
+    batches: Batches, bench: Bench, provider: Provider, body: bytes
+) -> None:
+    bodies = iter([body, completion()])
+
+    def ending(ids: list[str]) -> tuple[str, bytes | None, bytes | None]:
+        return "completed", answer_line(ids[0], next(bodies)), None
+
+    provider.ending = ending
+    assert batches.run(pairs(1)).exit_code == Exit.DONE
+    assert bench.states() == {"failed_free": 1, "judged": 1}
+    assert bench.charged() == 110
+
+
+def test_tasks_that_are_given_up_in_batches_are_in_the_exit_status(
+    batches: Batches, bench: Bench, provider: Provider
+) -> None:
+    def ending(ids: list[str]) -> tuple[str, bytes | None, bytes | None]:
+        return "completed", b"".join(answer_line(i, completion("no")) for i in ids), None
+
+    provider.ending = ending
+    assert batches.run(pairs(2)).exit_code == Exit.GIVEN_UP
+    assert bench.rejects() == ["invalid_json"] * 6
+    assert batches.run(pairs(2)).exit_code == Exit.DONE
+
+
 def test_stopping_leaves_the_batches_to_the_provider(
     batches: Batches, bench: Bench, provider: Provider
 ) -> None:
@@ -468,4 +502,4 @@ def test_lines_of_answers() -> None:
     lines = list(read_lines(content))
     assert [line.attempt_id for line in lines] == ["a-1", None, None, "a-2", None]
     assert (lines[3].reply, lines[3].error) == (None, "batch_expired")
-    assert lines[1].raw == b"\xff"
+    assert lines[1].error.endswith("\ufffd")

@@ -51,7 +51,7 @@ def test_a_closed_pacer_lets_nobody_out_early_and_not_all_at_once() -> None:
         ticket = await through(pacer)
         back(pacer)
         began = asyncio.get_running_loop().time()
-        pacer.busy(ticket, {"retry-after-ms": "400"})
+        pacer.busy(ticket, 0.4)
         left = []
 
         async def one() -> None:
@@ -74,7 +74,7 @@ def test_who_has_reserved_when_it_closes_is_sent_back() -> None:
         waiting = asyncio.create_task(pacer.place())
         await asyncio.sleep(0.01)
         assert not waiting.done()
-        pacer.busy(tickets[0], {"retry-after": "60"})
+        pacer.busy(tickets[0], 60.0)
         assert await waiting is None
 
     asyncio.run(run())
@@ -84,12 +84,12 @@ def test_requests_that_left_together_narrow_it_once() -> None:
     async def run() -> list[float]:
         pacer = Pacer(64, Stop(), rng=random.Random(0))
         tickets = [await through(pacer) for _ in range(64)]
-        news = [pacer.busy(ticket, {"retry-after": "0"})[1] for ticket in tickets]
+        news = [pacer.busy(ticket, 0.0)[1] for ticket in tickets]
         assert news == [True] + [False] * 63
         widths = [pacer.width]
         for _ in range(64):
             back(pacer)
-        pacer.busy(await through(pacer), {"retry-after": "0"})
+        pacer.busy(await through(pacer), 0.0)
         widths.append(pacer.width)
         for _ in range(10_000):
             pacer.succeeded({}, 0)
@@ -103,7 +103,7 @@ def test_after_some_failures_one_goes_ahead_until_it_is_over() -> None:
         now = 0.0
         pacer = Pacer(8, Stop(), rng=random.Random(0), clock=lambda: now)
         tickets = [await through(pacer) for _ in range(8)]
-        news = [pacer.failed(ticket, {})[1] for ticket in tickets]
+        news = [pacer.failed(ticket)[1] for ticket in tickets]
         assert news == [True] * FAILURES_UNTIL_PROBING + [False] * (8 - FAILURES_UNTIL_PROBING)
         for _ in range(8):
             back(pacer)

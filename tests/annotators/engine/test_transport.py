@@ -76,6 +76,36 @@ def test_only_known_headers_leave(server: ScriptedServer, monkeypatch: pytest.Mo
     }
 
 
+@pytest.mark.parametrize("key_header", ["Authorization", "api-key"])
+@pytest.mark.parametrize(
+    ("query", "path"),
+    [
+        ("", "/v1/chat/completions"),
+        ("?", "/v1/chat/completions"),
+        ("/?api-version=2024-10-21", "/v1/chat/completions?api-version=2024-10-21"),
+        ("?api-version=2024-10-21", "/v1/chat/completions?api-version=2024-10-21"),
+        ("?a=1&b=x%20y", "/v1/chat/completions?a=1&b=x%20y"),
+    ],
+)
+def test_the_query_of_the_address_goes_with_each_request(
+    server: ScriptedServer, query: str, path: str, key_header: str
+) -> None:
+    async def run() -> None:
+        whole = server.base_url + query
+        async with Transport(whole, Secret(KEY), connections=1, key_header=key_header) as carrier:
+            await carrier.send(ASK, attempt_id="a", deadline_s=5.0)
+            await carrier.get("/models", deadline_s=5.0)
+
+    asyncio.run(run())
+    posted, got = server.journal
+    assert posted.path.replace("+", "%20") == path
+    assert got.path.replace("+", "%20") == path.replace("chat/completions", "models")
+    sent = {"authorization": f"Bearer {KEY}"} if key_header != "api-key" else {"api-key": KEY}
+    for seen in (posted, got):
+        keys = {n: v for n, v in seen.headers.items() if n in {"authorization", "api-key"}}
+        assert keys == sent
+
+
 def test_without_a_key_no_authorization_is_sent(server: ScriptedServer) -> None:
     async def run() -> None:
         async with Transport(server.base_url, None, connections=1) as transport:

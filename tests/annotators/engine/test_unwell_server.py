@@ -17,7 +17,7 @@ from interestingness.annotators.engine.run_state import Exit, Stop
 def test_passing_failures_are_retried_and_cost_nothing(
     bench: Bench, server: ScriptedServer
 ) -> None:
-    server.follow([error(status) for status in (500, 503, 529, 408)])
+    server.follow([error(status) for status in (500, 502, 520, 408)])
     summary = bench.run(server.base_url, pairs(8), concurrency=2)
     assert (summary.exit_code, summary.tally.labelled) == (Exit.DONE, 8)
     assert summary.tally.failed == 4
@@ -106,6 +106,63 @@ def test_a_clock_that_is_set_changes_no_wait(
     assert 1.0 <= waited < 60.0
     assert summary.tally.seconds < 60.0
     bench.check(server)
+
+
+@pytest.mark.parametrize(
+    "not_ready",
+    [
+        error(503, "unavailable_error", "Loading model"),
+        error(503, None, "x", retry_after="0"),
+        error(529, "overloaded_error"),
+        Answer(500, b'{"error": "Model x is currently loading", "estimated_time": 0.01}'),
+        Answer(body=b'{"error": {"code": 503, "message": "no instance ready"}}'),
+    ],
+)
+def test_a_server_that_is_not_ready_is_waited_for_and_said_once(
+    bench: Bench, server: ScriptedServer, not_ready: Action
+) -> None:
+    server.follow([not_ready] * 6)  # more than the first calls that may fail alike
+    summary = bench.run(server.base_url, pairs(3), concurrency=1)
+    assert (summary.exit_code, summary.tally.labelled, summary.tally.busy) == (Exit.DONE, 3, 6)
+    assert len(bench.said) == 1
+    assert bench.charged() == 3 * 110
+    bench.check(server)
+
+
+OUTAGES = [
+    b"",
+    b"<html>log in first</html>",
+    completion()[:-40],
+    completion(finish="error"),
+    completion(choices=[]),
+    b'{"error": {"code": 502, "message": "upstream"}}',
+    b'event: error\ndata: {"error": {"message": "overloaded"}}\n\n',
+]
+
+
+@pytest.mark.parametrize("body", OUTAGES)
+def test_an_outage_inside_200_uses_nothing_up(
+    bench: Bench, server: ScriptedServer, body: bytes
+) -> None:
+    """More of them than there are tries for an answer, and the task is still asked."""
+    server.follow([Answer(body=body)] * 4)
+    summary = bench.run(server.base_url, pairs(1))
+    assert (summary.exit_code, summary.tally.labelled, summary.tally.failed) == (Exit.DONE, 1, 4)
+    assert bench.states() == {"failed_free": 4, "judged": 1}
+    assert (bench.charged(), bench.rejects()) == (110, [])
+    bench.check(server)
+
+
+def test_an_outage_inside_200_that_stays_ends_the_run_and_takes_nothing(
+    bench: Bench, server: ScriptedServer
+) -> None:
+    """Row 16: a captive portal answers 200 to everything."""
+    server.script = lambda seen: Answer(body=b"<html>log in</html>", type="text/html")
+    summary = bench.run(server.base_url, pairs(50), concurrency=1)
+    assert (summary.exit_code, len(server.journal)) == (Exit.LATER, 5)
+    assert bench.charged() == 0
+    server.follow([])
+    assert bench.run(server.base_url, pairs(50)).tally.labelled == 50
 
 
 def test_a_very_long_pause_is_for_another_day(bench: Bench, server: ScriptedServer) -> None:

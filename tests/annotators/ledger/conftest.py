@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from interestingness.annotators.ledger.store import Ledger
-from interestingness.annotators.types import Answer, Reject, Reply, Task, Usage
+from interestingness.annotators.types import Answer, Parsed, Reject, Reply, Task, Usage
 
 PRICES = {"p": {"input": 1, "output": 2}}
 
@@ -38,21 +38,20 @@ class Kit:
 
     @staticmethod
     def reply(what: str = "first", status: int = 200, salt: int = 0) -> Reply:
-        body = json.dumps({"what": what, "salt": salt}).encode()
+        # with choices, so that the shipped parser takes it for an answer, though for no usable one
+        body = json.dumps({"what": what, "salt": salt, "choices": [{}]}).encode()
         return Reply(status, body, {"Date": "x", "Authorization": "Bearer abc"}, f"r{salt}", 0.5)
 
     @staticmethod
-    def parse(task: Task, reply: Reply) -> tuple[Answer | Reject, Usage | None, str, None]:
+    def parse(task: Task, reply: Reply) -> Parsed:
         what = json.loads(reply.body)["what"]
         usage = Usage(10, 5)
         if what in {"first", "second"}:
-            return (
-                Answer(what, 0.75 if what == "first" else 0.25, "because"),
-                usage,
-                "judge-1",
-                None,
-            )
-        return Reject(what, "no label", terminal=what == "refused"), usage, "judge-1", None
+            answer = Answer(what, 0.75 if what == "first" else 0.25, "because")
+            return Parsed(answer, usage, "judge-1")
+        if what == "outage":
+            return Parsed(Reject(what, outage=True))
+        return Parsed(Reject(what, "no label", terminal=what == "refused"), usage, "judge-1")
 
     @staticmethod
     def crash(ledger: Ledger) -> None:
@@ -71,11 +70,9 @@ class Kit:
         verdict, usage, model, _ = self.parse(task, reply)
         await ledger.parsed(
             attempt.id,  # type: ignore[union-attr]
-            verdict,
+            Parsed(verdict, usage, model),
             parser_version=self.parser_version,
             cost_uusd=cost,
-            usage=usage,
-            served_model=model,
         )
         return attempt.id  # type: ignore[union-attr]
 

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from interestingness.annotators.ledger.verify import problems
-from interestingness.annotators.types import Answer, Task
+from interestingness.annotators.types import Answer, Parsed, Task
 
 PRELUDE = """
     import asyncio, os, signal, sys
-    from interestingness.annotators.ledger import attempts
+    from interestingness.annotators.ledger import attempts, verdicts
     from interestingness.annotators.ledger.store import Ledger
-    from interestingness.annotators.types import Answer, Reply, Task
+    from interestingness.annotators.types import Answer, Parsed, Reply, Task
 
     def die():
         os.kill(os.getpid(), signal.SIGKILL)
@@ -83,8 +83,9 @@ POINTS = {
         async def story(ledger):
             attempt = await reserve(ledger)
             await ledger.received(attempt.id, Reply(200, b"{}"))
-            attempts.add_verdict = lambda *_: die()
-            await ledger.parsed(attempt.id, Answer("first"), parser_version="1", cost_uusd=1)
+            verdicts.add_verdict = lambda *_: die()
+            found = Parsed(Answer("first"))
+            await ledger.parsed(attempt.id, found, parser_version="1", cost_uusd=1)
         """,
         "received",
         1,
@@ -94,7 +95,8 @@ POINTS = {
         async def story(ledger):
             attempt = await reserve(ledger)
             await ledger.received(attempt.id, Reply(200, b"{}"))
-            await ledger.parsed(attempt.id, Answer("first"), parser_version="1", cost_uusd=1)
+            found = Parsed(Answer("first"))
+            await ledger.parsed(attempt.id, found, parser_version="1", cost_uusd=1)
             die()
         """,
         "judged",
@@ -115,7 +117,7 @@ def script(body: str) -> str:
 
 
 def problems_of(db: sqlite3.Connection) -> list[str]:
-    return list(problems(db, lambda *_: (Answer("first"), None, None, None), "1"))
+    return list(problems(db, lambda *_: Parsed(Answer("first")), "1"))
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -15,9 +15,10 @@ import pytest
 
 from interestingness.annotators.ledger.errors import LedgerError
 from interestingness.annotators.ledger.verify import problems
-from interestingness.annotators.types import Answer, Task
+from interestingness.annotators.types import Answer, Parsed, Task
 from interestingness.commands import ledger as commands
 from interestingness.commands.options import parse
+from interestingness.errors import ConfigError
 from interestingness.schema import pair_id
 from interestingness.tables.table_format import check_table, read_table
 
@@ -64,7 +65,7 @@ def bought(kit: Any) -> Any:
         ):
             attempt = await ledger.reserve(task, reserve_uusd=5, price_id="p")
             await ledger.received(attempt.id, kit.reply())
-            await ledger.parsed(attempt.id, label, parser_version="test-1", cost_uusd=1)
+            await ledger.parsed(attempt.id, Parsed(label), parser_version="test-1", cost_uusd=1)
 
     with kit.open() as ledger:
         asyncio.run(story(ledger))
@@ -111,6 +112,18 @@ def test_judgments_and_texts(bought: Any, tmp_path: Path) -> None:
         assert (row["image_id"], row["answer"], row["probability"]) == ("a", False, 0.2)
         (row,) = ledger.table("texts").to_pylist()
         assert (row["kind"], row["text"], row["reason"]) == ("description", "A duck.", None)
+
+
+@pytest.mark.parametrize("table", ["judgments", "texts"])
+def test_a_table_that_the_ledger_lacks_is_an_error_that_names_those_it_has(
+    kit: Any, tmp_path: Path, table: str
+) -> None:
+    with kit.open() as ledger:
+        asyncio.run(kit.buy(ledger, kit.task(0)))
+    out = tmp_path / "out.csv"
+    with pytest.raises(LedgerError) as error:
+        run(["export", str(kit.path), "--out", str(out), "--table", table])
+    assert "--table votes" in error.value.expected and not out.exists()
 
 
 def test_copies_of_an_image_share_the_answer(bought: Any) -> None:
@@ -194,9 +207,9 @@ def test_wrong_commands_name_what_is_wrong(bought: Any, arguments: list[str], na
     ],
 )
 def test_words_that_are_no_options(words: list[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(ConfigError) as error:
         run(words)
-    assert ended.value.code == 2
+    assert error.value.exit_code == 2
 
 
 def test_export_over_the_ledger_itself_is_refused(bought: Any) -> None:

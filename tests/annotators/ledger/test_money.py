@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interestingness.annotators.ledger.money import dollars, token_cost, uusd
+from interestingness.annotators.ledger.money import dollars, uusd
+from interestingness.annotators.prices import Price
 from interestingness.errors import ConfigError
 
 
@@ -39,10 +40,5 @@ def test_dollars_as_text(amount: int, text: str) -> None:
 @given(*[st.integers(0, 10**7)] * 4)
 def test_cost_is_the_exact_sum_rounded_up(a: int, b: int, price: int, other: int) -> None:
     exact = Fraction(a * price + b * other, 1_000_000)
-    cost = token_cost(a, b, input_uusd=price, output_uusd=other)
+    cost = Price(price / 1_000_000, other / 1_000_000).cost(a, b)
     assert exact <= cost < exact + 1
-
-
-def test_negative_tokens_have_no_cost() -> None:
-    with pytest.raises(ValueError, match="negative"):
-        token_cost(-1, 0, input_uusd=1, output_uusd=1)

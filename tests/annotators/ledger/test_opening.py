@@ -50,13 +50,32 @@ def check(kit: Any) -> None:
         assert list(problems(db, kit.parse, kit.parser_version)) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"no database at all, but some text" * 200])
-def test_what_is_no_ledger_is_refused_and_left_alone(kit: Any, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "exit_code"),
+    [
+        (b"", 74),  # a ledger whose bytes were lost
+        (b"left,right,choice\na.jpg,b.jpg,left\n", 2),
+        (b"PK\x03\x04" + bytes(200), 2),
+        (b"SQLite format 3", 2),
+        (b"SQLite format 3\0" + b"x" * 4096, 74),
+    ],
+)
+def test_what_is_no_ledger_is_refused_and_left_alone(
+    kit: Any, content: bytes, exit_code: int
+) -> None:
     kit.path.write_bytes(content)
-    with pytest.raises(LedgerStorageError) as error:
+    with pytest.raises(LedgerError) as error:
         kit.open()
-    assert error.value.exit_code == 74
+    assert error.value.exit_code == exit_code
     assert kit.path.read_bytes() == content
+
+
+def test_a_database_of_another_program_is_no_ledger(kit: Any) -> None:
+    with closing(sqlite3.connect(kit.path)) as db:
+        db.execute("CREATE TABLE votes (left, right)")
+    with pytest.raises(LedgerError) as error:
+        kit.open(read_only=True)
+    assert error.value.exit_code == 2
 
 
 def test_a_damaged_page_is_noticed(kit: Any) -> None:

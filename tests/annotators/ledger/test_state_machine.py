@@ -31,15 +31,16 @@ from hypothesis.stateful import (
 )
 
 from interestingness.annotators.ledger.attempts import TRIES
+from interestingness.annotators.ledger.verdicts import reopen
 from interestingness.annotators.ledger.verify import problems, rebuild
-from interestingness.annotators.types import Attempt, Denied
+from interestingness.annotators.types import Attempt, Denied, Parsed
 
 CAP = 300
 KEYS = 4
 RESERVES = st.sampled_from([0, 1, 50, 99, 100, 101])
 SLOW_START = 6
 """Steps between two openings: otherwise most steps would be openings."""
-ANSWERS = st.sampled_from(["first", "second", "refused", "invalid_json"])
+ANSWERS = st.sampled_from(["first", "second", "refused", "invalid_json", "outage"])
 LIVE = {"open", "received", "in_doubt"}
 
 
@@ -142,7 +143,8 @@ class LedgerMachine(RuleBasedStateMachine):
         doubtful = bool(live) and live[0]["state"] == "in_doubt"
         if len(verdicts) >= TRIES and not doubtful:
             return "done"
-        again = doubtful and self.policy == "rebuy" and live[0]["run"] != self.run_number
+        may = doubtful and (self.policy == "rebuy" or live[0]["reserve"] == 0)
+        again = may and live[0]["run"] != self.run_number
         if live and not again:
             return {"open": "open", "received": "unparsed", "in_doubt": "held"}[live[0]["state"]]
         return "attempt" if self.charged() + reserve <= CAP else "budget"
@@ -151,7 +153,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for old in self.model[number]:
             if old["state"] == "in_doubt":
                 # I5
-                assert self.policy == "rebuy"
+                assert self.policy == "rebuy" or old["reserve"] == 0
                 old["state"] = "written_off"
         self.model[number].append(
             {
@@ -206,15 +208,17 @@ class LedgerMachine(RuleBasedStateMachine):
         self.do(
             self.ledger.parsed(
                 attempt["id"],
-                verdict,
+                Parsed(verdict, usage),
                 parser_version=self.kit.parser_version,
                 cost_uusd=cost if told else None,
-                usage=usage,
             )
         )
+        what = json.loads(reply.body)["what"]
+        if what == "outage":
+            attempt["state"], attempt["charge"] = "failed_free", 0
+            return
         attempt["state"] = "judged"
         attempt["charge"] = cost if told else attempt["reserve"]
-        what = json.loads(reply.body)["what"]
         attempt["verdict"] = "label" if what in {"first", "second"} else what
 
     @precondition(lambda self: any(self.model.values()))
@@ -229,6 +233,17 @@ class LedgerMachine(RuleBasedStateMachine):
         if done:
             attempt["state"] = "failed_free" if free else "in_doubt"
             attempt["charge"] = 0 if free else attempt["reserve"]
+
+    @rule()
+    def reopen(self) -> None:
+        """What was given up can be asked again; what it cost stays spent."""
+        self.ledger._write(reopen).result()
+        for attempts in self.model.values():
+            judged = [a for a in attempts if a["state"] == "judged"]
+            over = {"label", "refused"} & {a["verdict"] for a in judged}
+            if len(judged) >= TRIES and not over and not LIVE & {a["state"] for a in attempts}:
+                for attempt in judged:
+                    attempt["state"] = "written_off"
 
     @precondition(lambda self: self.steps >= SLOW_START)
     @rule(crash=st.booleans(), policy=st.sampled_from(["hold", "rebuy"]))

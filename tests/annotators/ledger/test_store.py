@@ -13,7 +13,7 @@ import pytest
 from interestingness.annotators.ledger import store
 from interestingness.annotators.ledger.errors import LedgerError
 from interestingness.annotators.ledger.store import Ledger
-from interestingness.annotators.types import Answer, Attempt, Denied, Reject, Task
+from interestingness.annotators.types import Answer, Attempt, Denied, Parsed, Reject, Task
 
 
 def rows_of(ledger: Ledger, query: str) -> list[tuple[Any, ...]]:
@@ -42,7 +42,7 @@ def test_a_paid_answer_from_reservation_to_label(kit: Any) -> None:
         assert [(name, t) for name, t, _ in ledger.unparsed()] == [(attempt.id, task)]
         verdict, usage, model, _ = kit.parse(task, reply)
         assert await ledger.parsed(
-            attempt.id, verdict, parser_version="1", cost_uusd=37, usage=usage, served_model=model
+            attempt.id, Parsed(verdict, usage, model), parser_version="1", cost_uusd=37
         )
         assert (ledger.spent_uusd, ledger.reserved_uusd) == (37, 0)
         assert rows_of(ledger, "SELECT key, choice, p_first FROM label") == [
@@ -128,7 +128,7 @@ def test_the_cap_is_exact_with_64_at_once(kit: Any) -> None:
         spends.append(rows_of(ledger, "SELECT sum(charge_uusd) FROM attempt")[0][0])
         await asyncio.sleep(0.001)
         await ledger.received(attempt.id, kit.reply())
-        await ledger.parsed(attempt.id, Answer("first"), parser_version="1", cost_uusd=30)
+        await ledger.parsed(attempt.id, Parsed(Answer("first")), parser_version="1", cost_uusd=30)
         spends.append(rows_of(ledger, "SELECT sum(charge_uusd) FROM attempt")[0][0])
         return "bought"
 
@@ -214,7 +214,7 @@ def test_the_first_reply_stands_and_later_ones_are_kept(kit: Any) -> None:
     async def story(ledger: Ledger) -> None:
         attempt_id = await kit.buy(ledger, kit.task(0))
         assert not await ledger.received(attempt_id, kit.reply("second", salt=7))
-        assert not await ledger.parsed(attempt_id, Answer("second"), parser_version="1")
+        assert not await ledger.parsed(attempt_id, Parsed(Answer("second")), parser_version="1")
         assert rows_of(ledger, "SELECT choice FROM label") == [("first",)]
         assert rows_of(ledger, "SELECT kind, body IS NULL FROM event") == [
             ("late_reply", 0),
@@ -255,6 +255,28 @@ def test_in_doubt_is_held_and_bought_again_only_when_told(kit: Any) -> None:
             ("written_off",),
             ("judged",),
         ]
+
+
+@pytest.mark.parametrize("end", ["crash", "close", "doubt"])
+@pytest.mark.parametrize(("reserve", "held"), [(0, 0), (1, 1)])
+def test_what_cannot_have_cost_anything_is_asked_again_by_the_next_run(
+    kit: Any, end: str, reserve: int, held: int
+) -> None:
+    async def lose(ledger: Ledger) -> None:
+        attempt = await ledger.reserve(kit.task(0), reserve_uusd=reserve, price_id="p")
+        if end == "doubt":
+            await ledger.doubt(attempt.id, "reset")  # type: ignore[union-attr]
+            assert ledger.need([kit.task(0)]).held == 1, "not within the run in which it was lost"
+
+    ledger = kit.open()
+    asyncio.run(lose(ledger))
+    (kit.crash if end == "crash" else Ledger.close)(ledger)
+    with kit.open() as ledger:
+        need = ledger.need([kit.task(0)])
+        assert (need.held, len(need.todo)) == (held, 1 - held)
+        if not held:
+            asyncio.run(kit.buy(ledger, kit.task(0)))
+            assert ledger.need([kit.task(0)]).labelled == 1
 
 
 def test_a_cancelled_reservation_is_given_back(kit: Any) -> None:
@@ -340,8 +362,8 @@ def test_images_are_made_once_whatever_the_encoder_becomes(kit: Any) -> None:
 
 
 def test_a_new_parser_reads_the_stored_answers_again(kit: Any) -> None:
-    def kinder(task: Task, reply: Any) -> tuple[Answer, None, None, None]:
-        return Answer("second", None, "read by the new one"), None, None, None
+    def kinder(task: Task, reply: Any) -> Parsed:
+        return Parsed(Answer("second", None, "read by the new one"))
 
     with kit.open() as ledger:
         asyncio.run(kit.buy(ledger, kit.task(0), "first"))
@@ -372,7 +394,7 @@ def test_no_key_reaches_the_file(kit: Any, monkeypatch: pytest.MonkeyPatch) -> N
             else:
                 await ledger.received(attempt.id, kit.reply())  # type: ignore[union-attr]
                 reject = Reject("error", texts)
-                await ledger.parsed(attempt.id, reject, parser_version="1")  # type: ignore[union-attr]
+                await ledger.parsed(attempt.id, Parsed(reject), parser_version="1")  # type: ignore[union-attr]
         ledger.event("note", {"seen": [texts]})
 
     with kit.open(run={"prices": {"p": 1}, "argv": [texts]}) as ledger:
@@ -388,7 +410,7 @@ def test_strange_texts_are_stored(kit: Any) -> None:
         attempt = await ledger.reserve(kit.task(0), reserve_uusd=10, price_id="p")
         await ledger.received(attempt.id, kit.reply())  # type: ignore[union-attr]
         label = Answer("first", None, "lone \ud800, nul \x00, ‮", {"text": "\udfff"})
-        await ledger.parsed(attempt.id, label, parser_version="1")  # type: ignore[union-attr]
+        await ledger.parsed(attempt.id, Parsed(label), parser_version="1")  # type: ignore[union-attr]
         assert rows_of(ledger, "SELECT reason FROM label") == [("lone \\ud800, nul \x00, ‮",)]
 
     with kit.open() as ledger:

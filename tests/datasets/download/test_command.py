@@ -38,7 +38,7 @@ def test_report_of_losses_and_licences(
     out = tmp_path / "images"
     assert download(parse("download", [str(table), "ImageURL", "--out", str(out), *QUICK])) == 0
     said = capsys.readouterr().out
-    assert "11 of 16 images are there (68.8%" in said
+    assert "11 of 16 images are there (68.8 %" in said
     assert "4  gone: the host says that there is no such image" in said and "HTTP 404" in said
     assert "… and 1 more" in said and "1  address: no public http(s) address" in said
     assert "3  CC BY (of 7)" in said and "3  none stated (of 3)" in said

@@ -36,7 +36,11 @@ def tasks(names: Sequence[str]) -> list[dict[str, Any]]:
         if k == 0:
             annotations.append(_annotation(300, 3, "left", None) | {"was_cancelled": True})
             annotations.append(_annotation(301, 3, "none", None))
-        data = {"image1": address.format(name), "image2": address.format(other), "title": "which?"}
+        one, two = (
+            address.format(image.rpartition("/")[2] if "upload" in address else image)
+            for image in (name, other)
+        )
+        data = {"image1": one, "image2": two, "title": "which?"}
         found.append({"id": k + 1, "data": data, "annotations": annotations, "predictions": []})
     return found
 
