@@ -92,7 +92,7 @@ def _groups_of(given: Options, names: Sequence[str]) -> Rows | None:
             expected="the table of groups, and its column",
             todo="--groups categories.csv --within category",
         )
-    folder = list_images(given.images)[0] if given.images else Path()
+    folder = list_images(given.images).root if given.images else Path()
     table = read_user_table(given.groups)
     columns = read_image_columns(
         table, ImageNames(names, folder), mapping={}, on_missing="skip", with_scores=False
