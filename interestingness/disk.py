@@ -63,6 +63,23 @@ def appear(path: Path, write: Callable[[Path], object]) -> Path:
     return path
 
 
+def try_to_write(path: Path) -> None:
+    """Try whether a file can be written here, before work is done whose result it shall hold.
+
+    Raises:
+        OSError: if it cannot; the error names ``path``.
+    """
+    # No folder is made for work that may yet fail.
+    folder = next(above for above in path.absolute().parents if above.exists())
+    part = folder / f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    with naming(path):
+        try:
+            part.write_bytes(b"?")
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink()
+
+
 def sha256_of(path: Path) -> str:
     """Return the hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as stream:

@@ -17,6 +17,7 @@ from interestingness.annotators.ledger.export import CHECKS
 from interestingness.annotators.prices import Meter, Price
 from interestingness.annotators.prompting import Prompt
 from interestingness.annotators.sent_images import Transcode
+from interestingness.data.images import MAX_PIXELS
 from interestingness.errors import ConfigError
 
 STRUCTURED = ("json_schema", "json_object_schema", "guided_json", "json_object", "prompt")
@@ -70,6 +71,7 @@ class Backend:
             server has none.
         max_side: longest side of an image that is sent, in pixels.
         quality: JPEG quality of images that are sent.
+        max_pixels: what an image may cost to decode.
         shutdown: date at which the provider switches the model off, as it announced it.
         label_source: option that reads the votes.
         simulated: arguments of a simulated judge; None for a real model.
@@ -97,6 +99,7 @@ class Backend:
     batch: Mapping[str, Any] | None = None
     max_side: int = 512
     quality: int = 90
+    max_pixels: int = MAX_PIXELS
     shutdown: str | None = None
     label_source: str | None = None
     simulated: Mapping[str, Any] | None = None
@@ -166,7 +169,7 @@ class Backend:
     @cached_property
     def transcode(self) -> Transcode:
         """Return the rule by which images are encoded for sending."""
-        return Transcode(self.max_side, self.quality)
+        return Transcode(self.max_side, self.quality, self.max_pixels)
 
     @property
     def price_list(self) -> Price:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from interestingness.data.images import decode_image, read_bytes
+from interestingness.data.images import MAX_PIXELS, Skips, decode_image, read_bytes
 from interestingness.errors import ConfigError, DataError, ImageError
 from interestingness.tables.tables import Tables
 
@@ -35,10 +35,12 @@ class Transcode:
     Attributes:
         max_side: longest side in pixels; smaller images stay as large as they are.
         quality: of the JPEG, 1 to 95.
+        max_pixels: what an image may cost to decode; no part of the rule.
     """
 
     max_side: int = 512
     quality: int = 90
+    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
         if self.max_side < 16 or not 1 <= self.quality <= 95:
@@ -59,7 +61,7 @@ class Transcode:
         Raises:
             ImageError: see ``data.images.decode_image``: empty, truncated, animated, too large, …
         """
-        image = decode_image(data, where=where)
+        image = decode_image(data, where=where, max_pixels=self.max_pixels)
         if min(image.size) < 1:
             raise ImageError(f"{where}: no pixels", expected="a picture", todo="remove the file")
         scale = self.max_side / max(image.size)
@@ -180,12 +182,13 @@ class Images:
             DataError: if more than ``max_bad_share`` of the images are unreadable.
         """
         bad, total = len(self.unreadable), len(self.unreadable) + len(self.sources)
-        if bad > max_bad_share * total or not self.sources:
-            shown = "\n".join(f"    {n}: {why}" for n, why in list(self.unreadable.items())[:5])
+        skips = Skips(max_share=max_bad_share, reasons=self.unreadable)
+        skips.check(total, what="images cannot be sent")
+        if bad == total:
             raise DataError(
-                f"{bad} of {total} images cannot be sent:\n{shown}",
-                expected=f"at most {max_bad_share:.3g} of them",
-                todo="repair or remove these files, or allow a larger share (max_bad_share)",
+                f"none of {total} images can be sent:\n{skips.listing(5)}",
+                expected="at least one image",
+                todo="obtain the files again, or name another data set",
             )
 
 

@@ -19,6 +19,7 @@ from interestingness.assembly.parts import (
     has_zero,
     make_backbone,
     make_head,
+    skips_of,
     usable_rows,
     whole_batch,
 )
@@ -89,7 +90,7 @@ def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -
             expected="images: cached features are those of a frozen backbone",
             todo="data=shards, or model=linear",
         )
-    skips = Skips(max_share=cfg.data.max_bad_share)
+    skips = skips_of(cfg)
     notes: list[str] = []
     backbone, embedding, features, present = image_features(
         cfg, prepared.tables, skips, notes, team=team, progress=progress

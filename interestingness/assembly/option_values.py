@@ -27,6 +27,7 @@ PLACES: dict[str, Any] = {
     "seed": Seed,
     "trust": Sequence[str],
     "max_bad_share": Share,
+    "max_pixels": Count,
     # training and evaluation
     "resume": str | None,
     "skip_finished": bool,
@@ -38,6 +39,7 @@ PLACES: dict[str, Any] = {
     "data.batch_size": Count,
     "data.workers": Literal["auto"] | Size,
     "data.max_bad_share": Share,
+    "data.max_pixels": Count,
     "data.shards": str | None,
     "data.copy": bool,
     "data.pairs_per_shard": Count,

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from interestingness.assembly.prepare import RunTables
 from interestingness.data.datamodule import PairDataModule
-from interestingness.data.images import Skips
+from interestingness.data.images import MAX_PIXELS, Skips
 from interestingness.errors import ConfigError, DataError
 from interestingness.learning.pair_losses import PairLoss
 from interestingness.models.backbone import Backbone, check_domain
@@ -82,6 +82,14 @@ def few_steps(cfg: DictConfig, pairs: int) -> list[str]:
         f"data.batch_size={cfg.data.batch_size} is more than the {pairs} training pairs: one step "
         f"an epoch, {cfg.trainer.max_epochs} in all"
     ]
+
+
+def skips_of(cfg: DictConfig) -> Skips:
+    """Make the limits on unreadable images from ``data.*`` of a run, or from a command's own."""
+    group = "data" if "data" in cfg else ""
+    node = cfg.data if group else cfg
+    most = node.get("max_pixels", MAX_PIXELS)  # which records of older runs lack
+    return Skips(max_share=node.max_bad_share, max_pixels=most, group=f"{group}." if group else "")
 
 
 def make_backbone(cfg: DictConfig, tables: Tables, notes: list[str]) -> Backbone:

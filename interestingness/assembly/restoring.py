@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from interestingness.assembly.checks import check, plain
 from interestingness.assembly.model import image_features
 from interestingness.assembly.opening import trusted_packages
-from interestingness.assembly.parts import Model, usable_rows
+from interestingness.assembly.parts import Model, skips_of, usable_rows
 from interestingness.assembly.prepare import RunTables
 from interestingness.data.datamodule import PairDataModule
 from interestingness.data.images import Skips
@@ -24,6 +24,7 @@ from interestingness.models.backbone import Backbone
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.exchange import restore
 from interestingness.models.scorer import build_scorer
+from interestingness.models.weights import find_weights
 from interestingness.runs.team import ALONE, Team
 
 WORDS = "model.words.path=…"
@@ -54,7 +55,7 @@ def restored_scores(
         WeightsError: if the features are not those that the scorer was trained on.
     """
     own = checkpoint[CHECKPOINT_KEY]
-    skips, notes = Skips(max_share=cfg.data.max_bad_share), [f"scored by {file}"]
+    skips, notes = skips_of(cfg), [f"scored by {file}"]
     scorer = build_scorer(own["scorer"])
     state = {
         n.removeprefix("scorer."): v
@@ -155,6 +156,9 @@ def merge(record: Mapping[str, Any], cfg: DictConfig) -> DictConfig:
         merged["trainer"] = asked["trainer"]
     if asked.get("weights"):
         merged["model"]["backbone"]["weights"] = asked["weights"]
+    elif (merged["model"].get("backbone") or {}).get("weights") and asked.get("ckpt"):
+        node = merged["model"]["backbone"]
+        node["weights"] = find_weights(node["weights"], Path(str(asked["ckpt"])).expanduser())
     if asked.get("features"):
         merged["model"]["features"] = asked["features"]
     if asked.get("words"):

@@ -66,7 +66,11 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
         read_references,
         report,
     )
+    from interestingness.models.weights import find_weights
 
+    backbone = record["model"].get("backbone") or {}
+    if "weights" in backbone:  # found from any folder later
+        backbone["weights"] = find_weights(backbone["weights"], Path(cfg.paths.run))
     accuracy = None
     with recorded(cfg, team, key, record, prepared):
         seed(cfg)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from numpy.typing import NDArray
 
@@ -27,6 +28,7 @@ from interestingness.models.exchange import (
 )
 from interestingness.models.published_heads import HEADS_ON_CLIP, published_head
 from interestingness.models.scorer import Scorer, build_scorer
+from interestingness.models.weights import BACKBONE, find_weights
 from interestingness.plugins import plugin_packages
 from interestingness.runs.checkpoints import load_checkpoint
 from interestingness.scoring.clip_linear import score_images
@@ -169,7 +171,7 @@ def _of_checkpoint(name: str, file: Path, weights: str | None) -> NamedScorer:
     restore(scorer, kept, where=str(file))
     card = ScorerCard(
         name=Path(name).name,
-        question=str(record.get("question", "")),
+        question=_learnt(record),
         learnt_from=str(record.get("label_source", {}).get("name", "a label source")),
         unit="logits",
         licence="" if backbone is None else f"{backbone.licence} (backbone)",
@@ -177,6 +179,12 @@ def _of_checkpoint(name: str, file: Path, weights: str | None) -> NamedScorer:
         has_zero=_has_zero(record.get("loss") or {}),
     )
     return NamedScorer(card, scorer.eval())
+
+
+def _learnt(record: Mapping[str, Any]) -> str:
+    """Say what a higher score means: the score that was learnt, or the question of the votes."""
+    source = record.get("label_source") or {}
+    return str(source.get("column") or source.get("question") or record.get("question", ""))
 
 
 def _has_zero(loss: Mapping[str, Any]) -> bool:
@@ -203,5 +211,22 @@ def _of_folder(name: str, folder: Path, weights: str | None) -> NamedScorer:
 def _backbone(node: dict[str, Any], weights: str | None, where: Path) -> Backbone:
     """Build the backbone of a checkpoint's or a folder's config, which may be third-party."""
     check({"model": {"backbone": node}}, trusted=plugin_packages())
-    backbone: Backbone = instantiate({**node, "weights": weights or node.get("weights")})
+    found = weights or find_weights(node.get("weights"), where)
+    try:
+        backbone: Backbone = instantiate({**node, "weights": found})
+    except WeightsError as error:
+        raise _other_option(error, where) from None
+    except InstantiationException as error:
+        if isinstance(error.__cause__, WeightsError):
+            raise _other_option(error.__cause__, where) from None
+        raise
     return backbone
+
+
+def _other_option(error: WeightsError, where: Path) -> WeightsError:
+    """Name the options that the commands on scorers have, not those of training."""
+    return WeightsError(
+        error.found.replace(f"{BACKBONE}=", f"{where}: weights "),
+        expected="the weights that the scorer was trained with, where they were or beside it",
+        todo="name their file: --weights FILE (scorer.weights=FILE for `interestingness score`)",
+    )

@@ -12,12 +12,18 @@ import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from interestingness.assembly.parts import Model, few_steps, make_backbone, make_head, usable_rows
+from interestingness.assembly.parts import (
+    Model,
+    few_steps,
+    make_backbone,
+    make_head,
+    skips_of,
+    usable_rows,
+)
 from interestingness.assembly.prepare import RunTables
 from interestingness.data.augmentation import enough_for
 from interestingness.data.batch import PairBatch
 from interestingness.data.datamodule import PairDataModule
-from interestingness.data.images import Skips
 from interestingness.data.loader import BatchSource
 from interestingness.data.part import Part
 from interestingness.data.shards.copying import copy_shards
@@ -71,7 +77,7 @@ def build_on_shards(
     scorer = Scorer(backbone, FeatureScaler(cfg.model.scaling, backbone.dim), head)
     augment = instantiate(cfg.model.augment) if cfg.model.get("augment") else None
     enough = enough_for(augment, backbone.transform.short) if cfg.data.get("reduce") else None
-    labels, skips = prepared.labels, Skips(max_share=cfg.data.max_bad_share)
+    labels, skips = prepared.labels, skips_of(cfg)
     preference = np.where(labels.known, labels.preference, 0.5)
     weight = np.where(labels.known, labels.weight, 0.0)
 
@@ -88,12 +94,13 @@ def build_on_shards(
             seed=cfg.seed if name == "train" else None,
             augment=augment if name == "train" else None,
             enough=enough,
+            max_pixels=skips.max_pixels,
         )
         loader = PairLoader(
             stream,
             workers=workers,
             pin_memory=device_for(cfg.trainer.get("accelerator")) == "cuda",
-            max_bad_share=cfg.data.max_bad_share,
+            skips=skips_of(cfg),
         )
 
         def batches(epoch: int, start: int) -> Iterator[PairBatch]:
@@ -145,7 +152,7 @@ def shards_root(
         pairs_per_shard=cfg.data.pairs_per_shard,
         max_side=cfg.data.max_side,
         progress=progress,
-        max_bad_share=cfg.data.max_bad_share,
+        skips=skips_of(cfg),
     )
     return str(root)
 

@@ -13,11 +13,11 @@ from interestingness.assembly.checks import effective
 from interestingness.assembly.model import features_of as described
 from interestingness.assembly.model import image_features
 from interestingness.assembly.opening import check_config, open_dataset
+from interestingness.assembly.parts import skips_of
 from interestingness.assembly.prepare import read_sources
 from interestingness.assembly.reporting import picture_of
 from interestingness.assembly.run_record import chosen, typed_overrides
 from interestingness.assembly.which_command import need_study
-from interestingness.data.images import Skips
 from interestingness.data.splits import PairSplit
 from interestingness.disk import writable_cache
 from interestingness.errors import ConfigError
@@ -93,7 +93,7 @@ def material_of(cfg: DictConfig) -> Material:
 
 def features_of(cfg: DictConfig, tables: Tables) -> ImageFeatures:
     """Return features of every image in a pair, from the cache, a file or the backbone."""
-    skips, notes = Skips(max_share=cfg.data.max_bad_share), []  # type: ignore[var-annotated]
+    skips, notes = skips_of(cfg), []  # type: ignore[var-annotated]
     backbone, embedding, values, present = image_features(
         cfg, tables, skips, notes, progress=ProgressLine("encoding images")
     )

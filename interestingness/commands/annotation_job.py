@@ -99,7 +99,7 @@ def plan_job(cfg: DictConfig) -> AnnotationJob:
         ConfigError: for options that cannot go together.
         DataError: for an unusable data set, or too many unreadable images.
     """
-    backend: Backend = instantiate(cfg.annotator, _convert_="all")
+    backend: Backend = instantiate(cfg.annotator, max_pixels=cfg.max_pixels, _convert_="all")
     _check_batches(backend, backend.meter(), cfg.mode)  # an unknown price fails here …
     if not cfg.dry_run and backend.base_url is not None:  # … and so does a missing key
         read_key(backend.key_env, base_url=backend.base_url, hosts=tuple(backend.hosts))

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from interestingness.annotators.parsing import clean
 from interestingness.annotators.votes import slug
 from interestingness.assembly.opening import check_config, open_dataset
+from interestingness.assembly.parts import skips_of
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.images import Skips
 from interestingness.datasets.image_texts import WRITTEN, written_descriptions
@@ -48,7 +49,7 @@ def caption(cfg: DictConfig) -> dict[str, Any]:
         DataError: if no image can be read.
     """
     check_config(cfg)
-    skips = Skips(max_share=cfg.max_bad_share)
+    skips = skips_of(cfg)
     line = ProgressLine("captioning")
     tables = open_dataset(cfg, line)
     captioner: CocaCaptioner = instantiate(cfg.captioner)

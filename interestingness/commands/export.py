@@ -64,11 +64,12 @@ def measured(card: ScorerCard, run: Path) -> ScorerCard:
     if not file.is_file():
         return card
     metrics = json.loads(file.read_text(encoding="utf-8"))
-    figures = {}
+    figures: dict[str, list[float | None]] = {}
     for reference in metrics["test"]["references"]:
         accuracy = reference["accuracy"]["value"]
         if accuracy is not None:
-            figures[f"accuracy against {reference['name']}"] = float(accuracy)
+            ends = (reference["accuracy"].get(end) for end in ("low", "high"))
+            figures[f"accuracy against {reference['name']}"] = [float(accuracy), *ends]
     return replace(
         card,
         figures=figures,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from interestingness.assembly.opening import check_config, open_dataset
-from interestingness.assembly.parts import make_backbone
+from interestingness.assembly.parts import make_backbone, skips_of
 from interestingness.data.feature_cache import FeatureCache
-from interestingness.data.images import Skips
 from interestingness.data.part import Part
 from interestingness.errors import ConfigError
 from interestingness.models.device import device_for
@@ -44,7 +44,7 @@ def extract(cfg: DictConfig) -> dict[str, Any]:
     backbone = make_backbone(cfg, tables, notes)
     print("\n".join([f"weights    {backbone.describe()}", *notes]), flush=True)
     used = tables.pairs.images_used()
-    skips = Skips(max_share=1.0)  # their limit is checked where features are used
+    skips = replace(skips_of(cfg), max_share=1.0)  # their limit is checked where features are used
     encoded = FeatureCache(Path(cfg.paths.cache) / "features").encode(
         [tables.image_path(int(row)) for row in used],
         backbone,

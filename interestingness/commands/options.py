@@ -206,6 +206,17 @@ def _rank(parser: argparse.ArgumentParser) -> None:
         help="score every Nth image from the Ith on (counted from 0), for arrays of jobs; writes "
         "scores.part-I-of-N.parquet and no sheet. Without it afterwards, all is put together",
     )
+    add(
+        "--copies",
+        action="store_true",
+        help="take images in folders that machines fill, too: thumbnails, previews, recycle bins",
+    )
+    add(
+        "--max-pixels",
+        type=int,
+        default=100_000_000,
+        help="larger images are unreadable; a JPEG is decoded reduced, and counts so (%(default)s)",
+    )
     add("--shown", type=int, default=48, help="pictures in a gallery (%(default)s)")
     add(
         "--near-duplicates",

@@ -72,8 +72,10 @@ def _asked(
     nothing = np.empty(0, np.int64)
     folder, names = None, []
     if images is not None:
-        folder, found = list_images(images)
-        names = [file.image_id for file in found]
+        listing = list_images(images)
+        folder, names = listing.root, [file.image_id for file in listing.files]
+        for sentence in listing.left_out.sentences(option="naming the folder itself"):
+            print(f"left out {sentence}")
     if files is None:
         return names, nothing, nothing, np.empty(0), np.empty(0)
     if not files.images_known:

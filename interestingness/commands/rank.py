@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
@@ -21,8 +25,9 @@ from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.images import Skips
 from interestingness.data.part import Part
 from interestingness.datasets.photographs import Photographs, find_photographs
+from interestingness.datasets.star_ratings import Sidecars
 from interestingness.datasets.star_sidecars import describe_counts, write_sidecar
-from interestingness.disk import writable_cache
+from interestingness.disk import try_to_write, writable_cache
 from interestingness.errors import ConfigError, DataError
 from interestingness.models.backbone import PHOTOGRAPHS, check_domain
 from interestingness.models.device import device_for
@@ -39,10 +44,18 @@ def rank(options: Options) -> None:
     """Score the files, write the table and the sheet, print the best."""
     if options.save_reference is not None:
         check_name(options.save_reference)
-    check_out(Path(options.out))
-    check_sheet(Path(options.sheet))
     part = Part.parse(options.part)
-    photographs = find_photographs(options.photos)
+    check_out(Path(options.out))
+    if part.count == 1:
+        check_sheet(Path(options.sheet))
+    found = find_photographs(options.photos, copies=options.copies)
+    photographs = replace(found, max_pixels=options.max_pixels)
+    skips = Skips(max_share=1.0, max_pixels=options.max_pixels, group="--")  # all are listed
+    left_out = found.left_out.sentences(option="--copies")
+    for sentence in left_out:
+        print(f"left out {sentence}")
+    for name, why in found.left_out.names.items():
+        print(f"note     {name} is called so here: {why}")
     named = make_scorer(options.scorer, head=options.head, weights=options.weights)
     cache = writable_cache(options.cache)
     features = FeatureCache(cache / "features", keep_open=True)
@@ -52,12 +65,11 @@ def rank(options: Options) -> None:
     print(f"licence  {card.licence}", flush=True)
     check_photographs(named)
     if part.count > 1:
-        score_part(photographs, images, part, Path(options.out))
+        score_part(photographs, images, part, Path(options.out), skips)
         return
     references = cache / "references"
     reference = read_reference(options.reference, references, named) if options.reference else None
     near = NearDuplicates(threshold=options.near_duplicates, window=options.window)
-    skips = Skips(max_share=1.0)  # every unreadable file is listed in the table
     scored = images.score(
         photographs,
         skips=skips,
@@ -81,7 +93,8 @@ def rank(options: Options) -> None:
         save_reference(references, options.save_reference, ranking, named)
     kept = len(photographs) - len(problems) - scored.encoded
     used = [
-        ("images", f"{len(photographs):,} below {photographs.root}"),
+        ("images", f"{len(photographs):,} below {photographs.shown_root}"),
+        *(("left out", sentence) for sentence in left_out),
         ("features", f"{scored.encoded:,} computed, {kept:,} from the cache or copies"),
         ("scorer", _described(named)),
         ("licence", card.licence),
@@ -91,12 +104,15 @@ def rank(options: Options) -> None:
             else []
         ),
     ]
-    result = ranking.sheet(used=used, shown=options.shown, file=str(options.out))
+    link = partial(link_to, photographs, Path(options.sheet))
+    result = ranking.sheet(used=used, shown=options.shown, file=str(options.out), link=link)
     page = write_report(Path(options.sheet), result, picture=photographs.image, settings={})
     print_report(result, page=page)
 
 
-def score_part(photographs: Photographs, images: ImageScorer, part: Part, out: Path) -> None:
+def score_part(
+    photographs: Photographs, images: ImageScorer, part: Part, out: Path, skips: Skips
+) -> None:
     """Score one part and write its table; features stay in the cache for the whole.
 
     Args:
@@ -104,9 +120,9 @@ def score_part(photographs: Photographs, images: ImageScorer, part: Part, out: P
         images: scores pictures.
         part: which to score.
         out: table of all; the part's is written beside it.
+        skips: collects unreadable files.
     """
     rows = part.of(len(photographs))
-    skips = Skips(max_share=1.0)
     scored = images.score(
         [photographs[row] for row in rows], skips=skips, progress=ProgressLine("scoring")
     )
@@ -119,10 +135,11 @@ def score_part(photographs: Photographs, images: ImageScorer, part: Part, out: P
 
 
 def check_sheet(folder: Path) -> None:
-    """Refuse to overwrite a page that is not ours.
+    """Refuse to overwrite a page that is not ours, and try whether one can be written.
 
     Raises:
-        ConfigError: if there is one.
+        ConfigError: if there is another page.
+        OSError: if nothing can be written there.
     """
     page = folder / PAGE
     if page.exists() and b"interestingness" not in page.read_bytes()[:100_000]:
@@ -131,6 +148,18 @@ def check_sheet(folder: Path) -> None:
             expected="a new folder, or an earlier contact sheet, which is replaced",
             todo="name another folder",
         )
+    try_to_write(page)
+
+
+def link_to(photographs: Photographs, sheet: Path, row: int) -> str:
+    """Return the address of a photograph's file, as seen from the sheet; "" inside a tar file.
+
+    It is relative, so that it holds where both are moved together, and names no folder above them.
+    """
+    path = photographs.path(row)
+    if path is None:
+        return ""
+    return quote(os.fsencode(os.path.relpath(path, os.path.abspath(sheet))))
 
 
 def write_stars(photographs: Photographs, ranking: Ranking) -> str:
@@ -139,6 +168,7 @@ def write_stars(photographs: Photographs, ranking: Ranking) -> str:
     A folder that cannot be written to is reported, and the others are written.
     """
     counts: Counter[str] = Counter()
+    sidecars = Sidecars()
     reference = ranking.reference
     among = ranking.scores if reference is None else reference.scores
     for row, given in enumerate(stars(percentile(ranking.scores, among)).tolist()):
@@ -146,7 +176,7 @@ def write_stars(photographs: Photographs, ranking: Ranking) -> str:
             continue
         path = photographs.path(row)
         try:
-            counts["no file" if path is None else write_sidecar(path, given)] += 1
+            counts["no file" if path is None else write_sidecar(path, given, sidecars)] += 1
         except OSError:
             counts["not written"] += 1
     return describe_counts(counts)

@@ -13,8 +13,8 @@ from omegaconf import DictConfig
 
 from interestingness.annotators.votes import slug
 from interestingness.assembly.opening import check_config, open_dataset
+from interestingness.assembly.parts import skips_of
 from interestingness.data.feature_cache import FeatureCache
-from interestingness.data.images import Skips
 from interestingness.errors import ConfigError, DataError
 from interestingness.models.device import device_for
 from interestingness.progress import ProgressLine
@@ -49,7 +49,7 @@ def score(cfg: DictConfig) -> dict[str, Any]:
         tables,
         FeatureCache(Path(cfg.paths.cache) / "features", keep_open=True),
         device_for(),
-        Skips(max_share=cfg.max_bad_share),
+        skips_of(cfg),
         line,
     )
     scores = scorer.scores(material)

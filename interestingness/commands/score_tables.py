@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from interestingness.assembly.scorers import NamedScorer
 from interestingness.data.images import Skips
 from interestingness.data.part import Part
-from interestingness.disk import appear
+from interestingness.disk import appear, try_to_write
 from interestingness.errors import ConfigError, DataError, WeightsError
 from interestingness.scoring.ranking import Ranking, ReferenceScores
 
@@ -27,10 +27,11 @@ NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 
 
 def check_out(out: Path) -> None:
-    """Refuse to overwrite a file that is not a table of scores: a photograph, labels.
+    """Refuse to overwrite a file that is not a table of scores; try whether it can be written.
 
     Raises:
-        ConfigError: for another ending, or such a file.
+        ConfigError: for another ending, or such a file: a photograph, labels.
+        OSError: if nothing can be written there.
     """
     if out.suffix.lower() not in {".parquet", ".csv"}:
         raise ConfigError(
@@ -44,6 +45,7 @@ def check_out(out: Path) -> None:
             expected="a new name, or a table of an earlier --out, which is replaced",
             todo="name another file",
         )
+    try_to_write(out)
 
 
 def _is_scores(file: Path) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from interestingness.assembly.opening import check_config, open_dataset
+from interestingness.assembly.parts import skips_of
 from interestingness.commands.options import Options
 from interestingness.data.shards.verify import verify_shards
 from interestingness.data.shards.writer import write_shards
@@ -30,7 +31,7 @@ def write(cfg: DictConfig) -> dict[str, Any]:
         pairs_per_shard=cfg.pairs_per_shard,
         max_side=cfg.max_side,
         progress=ProgressLine("pairs written"),
-        max_bad_share=cfg.max_bad_share,
+        skips=skips_of(cfg),
     )
     print(f"{manifest.pairs:,} pairs in {len(manifest.shards):,} shards: {out}")
     print(f"train on them: python train.py data=shards data.shards={out} …")

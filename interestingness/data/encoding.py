@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from interestingness.data.content import FileState, Key, content_key, file_state
-from interestingness.data.images import decode_image, read_bytes
+from interestingness.data.images import MAX_PIXELS, decode_image, read_bytes
 from interestingness.data.workers import worker_count
 from interestingness.errors import DataError, ImageError
 
@@ -116,6 +116,7 @@ def decode_all(
     transform: Transform,
     *,
     known: Container[Key] = (),
+    max_pixels: int = MAX_PIXELS,
     workers: int | str = "auto",
     ahead: int = 128,
 ) -> Generator[Decoded]:
@@ -128,6 +129,7 @@ def decode_all(
         pictures: what to read.
         transform: resizes and crops a picture.
         known: content keys that need no decoding.
+        max_pixels: what a picture may cost to decode.
         workers: number of threads; "auto" takes one per usable core, 16 at most.
         ahead: largest number of images in flight; limits memory.
     """
@@ -135,7 +137,7 @@ def decode_all(
         queue: deque[Future[Decoded]] = deque()
         try:
             for place, picture in enumerate(pictures):
-                queue.append(pool.submit(_decode, place, picture, transform, known))
+                queue.append(pool.submit(_decode, place, picture, transform, known, max_pixels))
                 if len(queue) >= ahead:
                     yield queue.popleft().result()
             while queue:
@@ -145,7 +147,9 @@ def decode_all(
                 future.cancel()
 
 
-def _decode(place: int, picture: Picture, transform: Transform, known: Container[Key]) -> Decoded:
+def _decode(
+    place: int, picture: Picture, transform: Transform, known: Container[Key], max_pixels: int
+) -> Decoded:
     before = file_state(picture.path) if picture.path else None
     result = Decoded(place, picture, read_ns=time.time_ns())
     try:
@@ -154,7 +158,8 @@ def _decode(place: int, picture: Picture, transform: Transform, known: Container
         if before is not None and file_state(picture.path) == before:  # type: ignore[arg-type]
             result.state = before
         if result.key not in known:
-            result.pixels = transform.pixels(decode_image(data, where=picture.name))
+            image = decode_image(data, where=picture.name, max_pixels=max_pixels)
+            result.pixels = transform.pixels(image)
     except ImageError as error:
         result.error = error
     return result

@@ -215,6 +215,7 @@ class FeatureCache:
             (_picture(paths[i]) for i in todo),
             encoder.transform,
             known=_Known(store),
+            max_pixels=skips.max_pixels,
             workers=options.workers,
             ahead=2 * batch_size,
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import threading
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -13,16 +15,41 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
+from interestingness.data.image_kinds import image_kind, without_metadata
 from interestingness.errors import ConfigError, DataError, ImageError
 
 MAX_PIXELS = 100_000_000
-FORMATS = ("PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
-"""What is opened besides JPEG and HEIC. PDF and EPS are left out: they start an interpreter."""
+"""Pixels that a picture may cost by default, see ``decode_image``."""
+REDUCTION = 8
+"""A JPEG that is decoded at 1/8 of its size takes about 1/8 of the time."""
+READERS: dict[str, type[ImageFile]] = {
+    # The plain class, not Image.open: a phone's multi-picture JPEG is read as its main picture.
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WEBP": WebPImageFile,
+    "GIF": GifImageFile,
+    "TIFF": TiffImageFile,
+    "BMP": BmpImageFile,
+    "PPM": PpmImageFile,
+    "JPEG2000": Jpeg2KImageFile,
+    "AVIF": AvifImageFile,
+}
+"""What is opened besides HEIC. PDF and EPS are left out: they start an interpreter."""
 
-_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
-_AVIF_BRANDS = {b"avif", b"avis"}
+_REDUCED_PAGE, _MASK_PAGE = 1, 4
+_SUBFILE, _OLD_SUBFILE = 254, 255
+_MOST_PAGES = 64
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -44,10 +71,15 @@ def decode_image(
     twice. Transparency becomes white; 16-bit samples keep their high byte; CMYK is converted
     without its colour profile, and no other colour profile is applied either.
 
+    A JPEG of more than ``MAX_PIXELS`` is decoded at 1/2, 1/4 or 1/8 of its size. Metadata never
+    decide whether a picture can be read. Of the pages of a TIFF that show one picture in several
+    sizes, the largest is taken.
+
     Args:
         data: the whole file.
         where: file name or image id, for messages.
-        max_pixels: width × height beyond which a picture is refused before it is decoded.
+        max_pixels: what a picture may cost before it is refused undecoded: its pixels, or, for a
+            JPEG that is decoded reduced, what the reduced one costs in memory and time.
         enough: pixels of the shorter side that suffice. A JPEG with twice as many or more is
             decoded at 1/2, 1/4 or 1/8 of its size, in a fraction of the time; None keeps all.
 
@@ -55,8 +87,8 @@ def decode_image(
         A fully decoded image of mode RGB.
 
     Raises:
-        ImageError: empty, truncated, animated, larger than ``max_pixels``, HEIC without the extra,
-            samples of unknown range (32-bit, floating point), or an unknown format.
+        ImageError: empty, truncated, animated, costlier than ``max_pixels``, HEIC without the
+            extra, samples of unknown range (32-bit, floating point), or an unknown format.
     """
     if not data:
         raise ImageError(
@@ -67,40 +99,64 @@ def decode_image(
     kind = image_kind(data)
     try:
         if kind == "JPEG":
-            # The plain class, not Image.open: a phone's multi-picture JPEG is read as its main
-            # picture, and neither size nor structure can raise a warning.
-            image: Image.Image = JpegImageFile(BytesIO(data))
-            _check_size(image, where, max_pixels)
-            if enough is not None:
-                image.draft(None, (enough, enough))
-            image.load()
-            return _upright_rgb(image)
-        # Pillow warns about odd files, mostly while it reads headers. `catch_warnings` is not safe
-        # between threads, hence the lock; the common formats decode outside of it.
-        with _quiet, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = _open_heic(data, where) if kind == "HEIC" else _open(data)
-            _check_size(image, where, max_pixels)
-            if kind != "HEIC" and getattr(image, "is_animated", False):
-                raise ImageError(
-                    f"{where}: an animation or a file of {getattr(image, 'n_frames', 2)} pages",
-                    expected="one still picture",
-                    todo="save the frame that is meant as a picture of its own",
-                )
+            pixels, exif = without_metadata(data)
+            jpeg = JpegImageFile(BytesIO(pixels))
+            _check_cost(jpeg.size, _reduced(jpeg, enough), where, max_pixels)
+            jpeg.load()
+            return _upright_rgb(jpeg, exif)
+        with quiet_pillow():
+            pixels, exif = without_metadata(data)
+            image = open_image(pixels, where=where)
+            if isinstance(image, TiffImageFile):
+                _turn_to_the_picture(image)
+            if getattr(image, "is_animated", False) and kind != "HEIC" and kind != "TIFF":
+                raise _several(where, getattr(image, "n_frames", 2))
+            _check_cost(image.size, image.width * image.height, where, max_pixels)
             if kind not in {"PNG", "WEBP"}:
                 image.load()
         image.load()
-        return _upright_rgb(_eight_bit(image, where))
+        exif = exif or image.info.get("exif", b"")
+        return _upright_rgb(_eight_bit(image, where), exif)
     except (ImageError, MemoryError):
         raise
-    except Image.DecompressionBombError as error:
-        raise _too_large(where, str(error), max_pixels) from None
+    except _SeveralPictures as pages:
+        raise _several(where, pages.count) from None
     except Exception as error:  # decoders raise any kind of exception for malformed bytes
         raise ImageError(
             f"{where}: {_reason(error, data, kind)}",
-            expected=f"a whole picture: JPEG, {', '.join(FORMATS)} or HEIC",
+            expected=f"a whole picture: {', '.join(READERS)} or HEIC",
             todo="obtain the file again or remove it",
         ) from None
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Let Pillow neither warn, mostly about odd headers, nor refuse sizes: our limit applies.
+
+    Both are settings of the process, hence the lock; the common formats decode outside of it.
+    """
+    with _quiet, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def open_image(data: bytes, *, where: str) -> Image.Image:
+    """Read the header of a picture, without its pixels.
+
+    Raises:
+        ImageError: for HEIC without the extra.
+        Exception: any, for bytes that are no picture.
+    """
+    kind = image_kind(data)
+    if kind == "HEIC":
+        return _open_heic(data, where)
+    if kind is None:
+        raise ValueError("no picture")
+    return READERS[kind](BytesIO(data))
 
 
 def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -133,7 +189,10 @@ class Skips:
     """Images that could not be read: counted, listed, never replaced by another image.
 
     Attributes:
-        max_share: largest share of unreadable images that ``check`` accepts, in [0, 1].
+        max_share: largest share of unreadable images that ``check`` accepts, in [0, 1]; unless it
+            is 0, one image is always accepted.
+        max_pixels: what a picture may cost to decode, see ``decode_image``.
+        group: what stands before these two options on the command line: "data.", "--", "".
         reasons: why each is unreadable, by image id, in the order of discovery.
 
     Raises:
@@ -141,6 +200,8 @@ class Skips:
     """
 
     max_share: float = 0.02
+    max_pixels: int = MAX_PIXELS
+    group: str = ""
     reasons: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -148,7 +209,7 @@ class Skips:
         good = isinstance(share, int | float) and not isinstance(share, bool) and 0 <= share <= 1
         if not good:
             raise ConfigError(
-                f"max_bad_share={share}",
+                f"{self.group}max_bad_share={share}",
                 expected="a share of the images, from 0 to 1",
                 todo="correct it; 0.02 is usual",
             )
@@ -169,22 +230,30 @@ class Skips:
     def __contains__(self, image_id: object) -> bool:
         return image_id in self.reasons
 
-    def check(self, total: int, *, what: str = "images") -> None:
+    def check(self, total: int, *, what: str = "images cannot be read") -> None:
         """Raise an error if too large a share is unreadable.
 
         Args:
             total: number of images that were tried, readable or not.
-            what: what was counted, for the message.
+            what: what was counted, and what is wrong with it.
 
         Raises:
             DataError: if more than ``max_share`` of ``total`` was skipped.
         """
-        if len(self) > self.max_share * total:
+        if len(self) > self.allowed(total):
+            larger = f"allow a larger share ({self.group}max_bad_share)"
+            if any("max_pixels" in reason for reason in self.reasons.values()):
+                larger += f" or larger pictures ({self.group}max_pixels)"
             raise DataError(
-                f"{len(self)} of {total} {what} cannot be read:\n{self.listing(5)}",
-                expected=f"at most {self.max_share:.3g} of them",
-                todo="repair or remove these files, or allow a larger share (max_bad_share)",
+                f"{len(self)} of {total} {what}:\n{self.listing(5)}",
+                expected=f"at most {self.allowed(total)} of them "
+                f"({self.group}max_bad_share={self.max_share:g})",
+                todo=f"repair or remove these files, or {larger}",
             )
+
+    def allowed(self, total: int) -> int:
+        """Return how many of this many may be unreadable."""
+        return max(int(self.max_share > 0), math.floor(self.max_share * total))
 
     def listing(self, limit: int | None = None) -> str:
         """Return a line per image and reason, at most ``limit`` of them; empty without any."""
@@ -192,30 +261,6 @@ class Skips:
         if limit is not None and len(lines) > limit:
             lines = [*lines[:limit], f"    … and {len(lines) - limit} more"]
         return "\n".join(lines)
-
-
-def image_kind(data: bytes) -> str | None:
-    """Detect the format from the first bytes: JPEG, PNG, WEBP, HEIC, …; None if unknown."""
-    if data[:3] == b"\xff\xd8\xff":
-        return "JPEG"
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return "PNG"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data[4:8] == b"ftyp":
-        size = min(int.from_bytes(data[:4], "big"), 256)
-        brands = {data[8:12], *(data[at : at + 4] for at in range(16, size, 4))}
-        if brands & _AVIF_BRANDS:
-            return "AVIF"
-        if brands & _HEIC_BRANDS or data[8:12] in {b"mif1", b"msf1"}:
-            return "HEIC"
-        return None
-    starts = {b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"BM": "BMP"}
-    return next((kind for start, kind in starts.items() if data.startswith(start)), None)
-
-
-def _open(data: bytes) -> Image.Image:
-    return Image.open(BytesIO(data), formats=FORMATS)
 
 
 def _open_heic(data: bytes, where: str) -> Image.Image:
@@ -231,18 +276,77 @@ def _open_heic(data: bytes, where: str) -> Image.Image:
     return image
 
 
-def _check_size(image: Image.Image, where: str, max_pixels: int) -> None:
-    width, height = image.size
-    if width * height > max_pixels:
-        raise _too_large(where, f"{width} × {height} pixels", max_pixels)
+class _SeveralPictures(Exception):
+    """A TIFF of pages that show different pictures."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.count = count
 
 
-def _too_large(where: str, found: str, max_pixels: int) -> ImageError:
+def _several(where: str, count: int) -> ImageError:
     return ImageError(
-        f"{where}: too large to decode safely ({found})",
-        expected=f"at most {max_pixels:,} pixels",
-        todo="make the picture smaller, or allow more pixels if it is to be trusted",
+        f"{where}: an animation or a file of {count} pages",
+        expected="one still picture",
+        todo="save the frame that is meant as a picture of its own",
     )
+
+
+def _turn_to_the_picture(image: TiffImageFile) -> None:
+    """Go to the one page that is no thumbnail, no mask and no smaller copy of another.
+
+    Cameras, scanners and editors mark these. Pages without a mark that have the shape of the
+    largest and at most half its width are taken for smaller copies, as in a pyramid.
+
+    Raises:
+        _SeveralPictures: if several remain.
+    """
+    pages: list[tuple[int, int, int]] = []
+    for number in range(_MOST_PAGES):
+        try:
+            image.seek(number)
+        except Exception:  # the end, or a damaged list of pages
+            break
+        tags = image.tag_v2
+        small = int(tags.get(_SUBFILE, 0)) & (_REDUCED_PAGE | _MASK_PAGE)
+        if not small and tags.get(_OLD_SUBFILE) != 2:
+            pages.append((image.width, image.height, number))
+    if not pages:
+        raise ValueError("no page of the file is a whole picture")
+    width, height, number = max(pages, key=lambda page: page[0] * page[1])
+    others = [page for page in pages if page[2] != number]
+    if not all(2 * w <= width and abs(w * height - h * width) <= 2 * width for w, h, _ in others):
+        raise _SeveralPictures(len(pages))
+    image.seek(number)
+
+
+def _reduced(jpeg: JpegImageFile, enough: int | None) -> int:
+    """Choose the size that a JPEG is decoded at; return what that costs, in pixels.
+
+    A progressive JPEG is held as coefficients before it is decoded, at whatever size: 2 bytes for
+    each of them, where a pixel takes 4.
+    """
+    width, height = jpeg.size
+    whole = width * height
+    divisor = next((d for d in (1, 2, 4) if whole <= MAX_PIXELS * d * d), REDUCTION)
+    most = whole if enough is None else enough
+    if divisor > 1 or enough is not None:
+        jpeg.draft(None, (min(width // divisor, most), min(height // divisor, most)))
+    held = 0
+    if jpeg.info.get("progressive"):
+        sampled = [across * down for _, across, down, _ in jpeg.layer]
+        held = whole * sum(sampled) // (2 * max(sampled))
+    return max(jpeg.width * jpeg.height, whole // REDUCTION, held)
+
+
+def _check_cost(size: tuple[int, int], cost: int, where: str, max_pixels: int) -> None:
+    if cost > max_pixels:
+        raise ImageError(
+            f"{where}: too large: {size[0]} × {size[1]} pixels cost as much as {cost:,}, and "
+            f"max_pixels is {max_pixels:,}",
+            expected=f"a picture that costs at most {max_pixels:,} pixels",
+            todo="raise max_pixels if the picture is to be trusted, or make it smaller",
+        )
 
 
 def _eight_bit(image: Image.Image, where: str) -> Image.Image:
@@ -253,11 +357,7 @@ def _eight_bit(image: Image.Image, where: str) -> Image.Image:
         clear = image.info.get("transparency")
         if isinstance(clear, int):
             grey[values == clear] = 255
-        exif = image.info.get("exif")
-        image = Image.fromarray(grey)
-        if exif:
-            image.info["exif"] = exif
-        return image
+        return Image.fromarray(grey)
     if image.mode in {"I", "F"}:
         raise ImageError(
             f"{where}: samples of 32 bits, whose range is not known",
@@ -274,8 +374,8 @@ def _bits(image: Image.Image) -> int:
     return int(bits[0] if isinstance(bits, tuple) else bits)
 
 
-def _upright_rgb(image: Image.Image) -> Image.Image:
-    method = _TRANSPOSE.get(orientation(image.info.get("exif")))
+def _upright_rgb(image: Image.Image, exif: bytes) -> Image.Image:
+    method = _TRANSPOSE.get(orientation(exif))
     if image.has_transparency_data:
         if image.mode not in {"RGBA", "LA"}:
             image = image.convert("RGBA")

@@ -25,7 +25,7 @@ from interestingness.datasets.folder_tables import (
     score_table,
     star_table,
 )
-from interestingness.datasets.image_files import ImageFile, list_images
+from interestingness.datasets.image_files import ImageFile, is_utf8, list_images
 from interestingness.datasets.image_tars import tar_files, unpacked
 from interestingness.datasets.pair_files import PairRows, read_pairs
 from interestingness.datasets.preparing import Progress, input_key, prepare_once
@@ -75,6 +75,7 @@ def prepare_folder(
     seed: int,
     equal_ratings: str = "drop",
     stars: bool | None = None,
+    copies: bool | None = None,
     name: str | None = None,
     progress: Progress | None = None,
 ) -> Tables:
@@ -109,6 +110,7 @@ def prepare_folder(
         equal_ratings: "drop" pairs that a rater rated alike, or make them a "tie".
         stars: whether the ratings that files carry (XMP, EXIF, sidecars) become the score "stars";
             without other tables, random pairs are then of rated images.
+        copies: whether to take images in folders that machines fill (thumbnails, recycle bins).
         name: shown in reports; None takes the folder's name.
         progress: called with the progress.
 
@@ -124,9 +126,16 @@ def prepare_folder(
     _at_least("votes_per_rater", 1 if votes_per_rater is None else votes_per_rater, 1)
     _at_least("seed", seed, 0)
     tars = tar_files(images)
-    folder, files = list_images(
-        unpacked(tars, Path(root).expanduser(), progress) if tars else images
+    listing = list_images(
+        unpacked(tars, Path(root).expanduser(), progress) if tars else images, copies=bool(copies)
     )
+    # The image table holds text, so that a path of other bytes cannot be in it.
+    folder, files = listing.root, tuple(file for file in listing.files if is_utf8(file.path))
+    for sentence in listing.left_out.sentences(option="dataset.copies=true"):
+        log.info("left out %s", sentence)
+    for file in listing.files:
+        if not is_utf8(file.path):
+            log.warning("left out %s: its name is not UTF-8", file.image_id)
     if len(files) < 2:
         raise DataError(
             f"dataset.images: one image only, {files[0].image_id}",

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import tarfile
-import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import overload
 
 from PIL import Image
 
 from interestingness.data.encoding import Picture
-from interestingness.data.images import decode_image, read_bytes
+from interestingness.data.image_kinds import HEAD
+from interestingness.data.images import MAX_PIXELS, decode_image, read_bytes
 from interestingness.data.shards.index import ShardIndex
 from interestingness.data.shards.layout import INDEX, MANIFEST, read_manifest
-from interestingness.datasets.image_files import list_images
+from interestingness.datasets.image_files import (
+    LeftOut,
+    can_decode,
+    distinct_names,
+    list_images,
+)
 from interestingness.errors import DataError, ImageError
 from interestingness.tables.spellings import SUFFIXES
+
+THUMBNAIL = 640
+"""Pixels of the shorter side of a picture that is shown; a page makes it smaller."""
+_TEXTS = frozenset((".json", ".txt"))
 
 Place = tuple[str] | tuple[str, int, int]
 """A file below the root; or a tar file below it, where a member's bytes begin, and how many."""
@@ -34,11 +44,20 @@ class Photographs(Sequence[Picture]):
         root: absolute folder that names are relative to.
         image_ids: distinct; path below the root, for members of tar files with the member's name.
         places: place of each.
+        left_out: what was found and not taken.
+        max_pixels: what a picture may cost to be shown.
     """
 
     root: Path
     image_ids: Sequence[str]
     places: Sequence[Place]
+    left_out: LeftOut = field(default_factory=LeftOut)
+    max_pixels: int = MAX_PIXELS
+
+    @property
+    def shown_root(self) -> str:
+        """Return the root as text, even where its name is not UTF-8."""
+        return os.fsencode(self.root).decode("utf-8", "backslashreplace")
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -70,17 +89,20 @@ class Photographs(Sequence[Picture]):
             return None
         picture = self[at]
         try:
-            return decode_image(picture.read(), where=picture.name)
+            return decode_image(
+                picture.read(), where=picture.name, max_pixels=self.max_pixels, enough=THUMBNAIL
+            )
         except ImageError:
             return None
 
 
-def find_photographs(given: Iterable[str | Path]) -> Photographs:
+def find_photographs(given: Iterable[str | Path], *, copies: bool = False) -> Photographs:
     """Find all pictures that are given, each once.
 
     Args:
         given: folders (with their subfolders), glob patterns, image files; tar files of images as
             img2dataset writes them, folders of those, and folders of pair shards.
+        copies: whether to take files in folders that machines fill.
 
     Raises:
         DataError: if there is nothing, no image, or a damaged tar file.
@@ -88,6 +110,8 @@ def find_photographs(given: Iterable[str | Path]) -> Photographs:
     files: dict[str, None] = {}
     tars: dict[str, None] = {}
     shards: list[Path] = []
+    single: list[str] = []
+    left_out = LeftOut()
     for text in (os.fspath(item) for item in given):
         path = Path(os.path.expanduser(text))  # noqa: PTH111  leaves ~nobody as it is
         if (path / MANIFEST).is_file() and (path / INDEX).is_file():
@@ -95,24 +119,31 @@ def find_photographs(given: Iterable[str | Path]) -> Photographs:
         elif found := _tars(path, text):
             tars.update(dict.fromkeys(os.path.abspath(tar) for tar in found))
             if path.is_dir():
-                files.update(dict.fromkeys(_loose(text)))
+                with contextlib.suppress(DataError):  # img2dataset's folders have no other images
+                    files.update(_images(text, copies, left_out))
+        elif path.is_file():
+            single.append(text)
         else:
-            files.update(dict.fromkeys(_images(text)))
+            files.update(_images(text, copies, left_out))
+    if single:
+        files.update(_images(single, copies, left_out))
     folders = [*map(os.path.dirname, [*files, *tars]), *map(str, shards)]
     if not folders:
         raise DataError("no photographs are named", todo="interestingness rank ~/Pictures")
     root = Path(os.path.commonpath(folders))
-    named = {_name(os.path.relpath(path, root)): (os.path.relpath(path, root),) for path in files}
-    places: dict[str, Place] = dict(named)
+    named = distinct_names(os.path.relpath(path, root) for path in files)
+    places: dict[str, Place] = {name: (path,) for name, path in named.items()}
     for tar in tars:
         short = os.path.relpath(tar, root)
         try:
-            for name, offset, size in members(Path(tar)):
-                places[f"{_name(short)}/{name}"] = (short, offset, size)
+            inside: dict[str, Place] = {
+                f"{short}/{name}": (short, at, size) for name, at, size in members(Path(tar))
+            }
         except DataError:
             if len(tars) + len(files) == 1:
                 raise
-            places[_name(short)] = (short,)  # listed as unreadable; the others are used
+            inside = {short: (short,)}  # listed as unreadable; the others are used
+        places |= {name: inside[path] for name, path in distinct_names(inside).items()}
     for folder in shards:
         places.update(_of_pairs(folder, root, prefix=len(folders) > 1))
     if not places:
@@ -122,7 +153,7 @@ def find_photographs(given: Iterable[str | Path]) -> Photographs:
             todo="name another tar file",
         )
     ids = sorted(places)
-    return Photographs(root, ids, [places[name] for name in ids])
+    return Photographs(root, ids, [places[name] for name in ids], left_out)
 
 
 def members(tar: Path) -> Iterator[tuple[str, int, int]]:
@@ -136,7 +167,7 @@ def members(tar: Path) -> Iterator[tuple[str, int, int]]:
             for info in archive:
                 archive.members = []  # type: ignore[attr-defined]  # tarfile remembers every header otherwise
                 hidden = Path(info.name).name.startswith(".")
-                if info.isfile() and not hidden and Path(info.name).suffix.lower() in SUFFIXES:
+                if info.isfile() and not hidden and _is_image(archive, info):
                     yield info.name, info.offset_data, info.size
     except (tarfile.TarError, OSError, EOFError) as error:
         raise DataError(
@@ -144,6 +175,18 @@ def members(tar: Path) -> Iterator[tuple[str, int, int]]:
             expected="a whole tar file, not compressed",
             todo="obtain it again, or unpack it and name the folder",
         ) from None
+
+
+def _is_image(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bool:
+    """Check whether a member is taken: by its ending, else by its bytes."""
+    suffix = Path(info.name).suffix.lower()
+    if suffix in SUFFIXES:
+        return True
+    stream = archive.extractfile(info)
+    if suffix in _TEXTS or stream is None:
+        return False
+    data = stream.read(HEAD)
+    return can_decode(data, suffix) and can_decode(data + stream.read(), suffix, whole=True)
 
 
 def _tars(path: Path, text: str) -> list[str]:
@@ -156,23 +199,15 @@ def _tars(path: Path, text: str) -> list[str]:
     return [str(path)] if path.suffix.lower() == ".tar" and path.is_file() else []
 
 
-def _loose(text: str) -> list[str]:
-    """Find image files beside the tar files of a folder; img2dataset's folders have none."""
+def _images(given: str | Sequence[str], copies: bool, left_out: LeftOut) -> dict[str, None]:
     try:
-        return list(_images(text))
-    except DataError:
-        return []
-
-
-def _images(text: str) -> Iterator[str]:
-    try:
-        root, files = list_images(text)
+        listing = list_images(given, copies=copies)
     except DataError as error:
         # The data sets use the same function, so its messages name their option.
         found = error.found.removeprefix("dataset.images: ")
         raise DataError(found, expected=error.expected, todo=error.todo) from None
-    for file in files:
-        yield str(root / file.path)
+    left_out.add(listing.left_out)
+    return {str(listing.root / file.path): None for file in listing.files}
 
 
 def _of_pairs(folder: Path, root: Path, *, prefix: bool) -> dict[str, Place]:
@@ -190,11 +225,6 @@ def _of_pairs(folder: Path, root: Path, *, prefix: bool) -> dict[str, Place]:
                     offset, size = map(int, block.spans[row, role])
                     places[image_id] = (str(Path(short, shard.name)), offset, size)
     return places
-
-
-def _name(relative: str) -> str:
-    """Convert a path to a name, the same for every Unicode form of the file system."""
-    return unicodedata.normalize("NFC", Path(relative).as_posix())
 
 
 def _file(path: Path, name: str) -> bytes:

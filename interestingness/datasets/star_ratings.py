@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import re
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -14,15 +17,26 @@ from defusedxml.ElementTree import ParseError, fromstring
 from numpy.typing import NDArray
 from PIL import Image
 
+from interestingness.data.image_kinds import header_is_whole, image_kind, without_metadata
+from interestingness.data.images import open_image, quiet_pillow
 from interestingness.datasets.preparing import Progress
+from interestingness.errors import ImageError
 
 XMP = "{http://ns.adobe.com/xap/1.0/}"
-"""Namespace of xmp:Rating and xmp:CreatorTool; MicrosoftPhoto:Rating counts otherwise (to 99)."""
+"""Namespace of xmp:Rating and xmp:CreatorTool."""
 DESCRIPTION = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Description"
-EXIF_RATING = 0x4746
+OTHER_SCALES = ("}rating", "}ratingpercent")
+"""Ratings by other programs, such as MicrosoftPhoto:Rating (to 99): seen, but not converted."""
+EXIF_RATING, EXIF_RATING_PERCENT = 0x4746, 0x4749
 OURS = "interestingness"
 """The creator tool of sidecars that ``rank --write-xmp`` wrote: a model's stars, not a person's."""
 REJECTED, MOST = -1, 5
+PACKET = re.compile(rb"<(x:xmpmeta|rdf:RDF)[\s>].*?</\1>", re.DOTALL)
+"""An XMP packet, which stands in files of every format uncompressed so that it can be found so."""
+START = 1 << 18
+"""Bytes that nearly always hold the metadata of a JPEG."""
+NO_METADATA = ("BMP", "PPM")
+"""Formats that cannot carry a rating."""
 
 
 @dataclass(frozen=True)
@@ -32,61 +46,179 @@ class Rating:
     Attributes:
         stars: 1 to 5, −1 for rejected; None where there is no rating (or 0, which means none).
         source: "sidecar", "xmp" or "exif", where the stars come from; else "" or why there are
-            none: "ours" (a sidecar of a model), "strange" (not a number from −1 to 5), "damaged".
+            none: "ours" (a sidecar of a model), "strange" (not a number from −1 to 5, or one on
+            another scale, such as MicrosoftPhoto:Rating), "damaged" (metadata that cannot be read).
     """
 
     stars: int | None
     source: str = ""
 
 
-def read_rating(photo: Path) -> Rating:
+class Sidecars:
+    """Finds sidecars: ``photo.jpg.xmp`` (darktable, digiKam), ``photo.xmp`` (Adobe).
+
+    Letter case and the form of Unicode make no difference, because programs and file systems change
+    both. A folder is listed once.
+    """
+
+    def __init__(self) -> None:
+        """Start without folders."""
+        self._folders: dict[Path, dict[str, list[str]]] = {}
+
+    def of(self, photo: Path) -> list[Path]:
+        """Return the sidecars of a photograph that exist, the more specific name first."""
+        folder = photo.parent
+        if folder not in self._folders:
+            self._folders[folder] = _xmp_files(folder)
+        there = self._folders[folder]
+        keys = dict.fromkeys((_key(f"{photo.name}.xmp"), _key(f"{photo.stem}.xmp")))
+        return [folder / name for key in keys for name in there.get(key, [])]
+
+
+def _xmp_files(folder: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+    except OSError:
+        names = []
+    for name in names:
+        if name.lower().endswith(".xmp"):
+            found.setdefault(_key(name), []).append(name)
+    return found
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def read_rating(photo: Path, sidecars: Sidecars | None = None) -> Rating:
     """Read the rating of one photograph: the sidecar before the file, XMP before EXIF."""
     problem = ""
-    for sidecar in sidecars(photo):
-        if sidecar.is_file():
-            found = rating_of_xmp(_bytes(sidecar), "sidecar")
-            if found.stars is not None:
-                return found
-            problem = problem or found.source
+    for sidecar in (sidecars or Sidecars()).of(photo):
+        found = rating_of_xmp(_bytes(sidecar), "sidecar")
+        if found.stars is not None:
+            return found
+        problem = problem or found.source
+    inside = rating_inside(photo)
+    return inside if inside.stars is not None else Rating(None, problem or inside.source)
+
+
+def rating_inside(photo: Path) -> Rating:
+    """Read the rating that a file itself carries, XMP before EXIF."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(photo) as image:
-                xmp = image.info.get("xmp")
-                found = rating_of_xmp(xmp, "xmp") if isinstance(xmp, bytes) else Rating(None)
-                if found.stars is not None:
-                    return found
-                exif = image.getexif().get(EXIF_RATING)
-    except Exception:  # decoders raise any kind of exception for a damaged file
-        return Rating(None, problem or "damaged")
-    own = _rating(str(exif), "exif") if exif is not None else Rating(None)
-    return own if own.stars is not None else Rating(None, problem or found.source or own.source)
+        with photo.open("rb") as file:
+            data = file.read(START)
+            if not header_is_whole(data):
+                data += file.read()
+    except OSError:
+        return Rating(None, "damaged")
+    xmp, exif, whole = metadata(data)
+    found = rating_of_xmp(xmp, "xmp") if xmp else Rating(None)
+    if found.stars is not None:
+        return found
+    own = _rating_of_exif(exif)
+    if own.stars is not None:
+        return own
+    return Rating(None, found.source or own.source or ("" if whole else "damaged"))
+
+
+def metadata(data: bytes) -> tuple[bytes, bytes, bool]:
+    """Find the XMP packet and the EXIF block of a picture, without decoding its pixels.
+
+    Args:
+        data: the whole file.
+
+    Returns:
+        Both, b"" for none; and whether all metadata could be read.
+    """
+    kind = image_kind(data)
+    xmp, exif, whole = b"", without_metadata(data)[1], kind in NO_METADATA
+    if kind is not None:
+        try:
+            with quiet_pillow():
+                image = open_image(data, where="")
+                found = image.info.get("xmp", b"")
+                xmp = found if isinstance(found, bytes) else str(found).encode()
+                exif = exif or image.info.get("exif", b"") or _tiff_exif(image)
+            whole = whole or kind != "JPEG2000"  # of which Pillow reads neither
+        except ImageError:  # HEIC without the extra
+            pass
+        except Exception:  # decoders raise any kind of exception for damaged metadata
+            pass
+    if not xmp and (packet := PACKET.search(data)):
+        xmp = packet[0]
+    return xmp, exif, whole
+
+
+def _tiff_exif(image: Image.Image) -> bytes:
+    """Copy the rating of a TIFF, whose tags are its EXIF."""
+    tags = getattr(image, "tag_v2", None) or {}
+    exif = Image.Exif()
+    for tag in (EXIF_RATING, EXIF_RATING_PERCENT):
+        if tag in tags:
+            exif[tag] = tags[tag]
+    return exif.tobytes() if len(exif) else b""
+
+
+def _rating_of_exif(data: bytes) -> Rating:
+    if not data:
+        return Rating(None)
+    exif = Image.Exif()
+    try:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            exif.load(data)
+            stars, percent = exif.get(EXIF_RATING), exif.get(EXIF_RATING_PERCENT)
+    except Exception:  # Pillow raises any kind of exception for a damaged block
+        return Rating(None, "damaged")
+    found = _rating(str(stars), "exif") if stars is not None else Rating(None)
+    if found.stars is None and not found.source:
+        return Rating(None, "strange" if percent else "damaged" if said else "")
+    return found
 
 
 def rating_of_xmp(data: bytes, source: str) -> Rating:
     """Parse the xmp:Rating of an XMP packet, an attribute or an element.
 
     Args:
-        data: XML; entities and document types are refused.
+        data: XML in UTF-8, UTF-16 or UTF-32; entities and document types are refused.
         source: source to put into the result.
     """
     try:
-        root = fromstring(data.strip(b"\0 \r\n\t"))
+        root = fromstring(_text(data))
     except (ParseError, DefusedXmlException, ValueError):
         return Rating(None, "damaged")
-    text = tool = None
+    text = tool = other = None
     for node in root.iter(DESCRIPTION):
         inner = {child.tag: child.text for child in node}
-        text = text or node.get(f"{XMP}Rating") or inner.get(f"{XMP}Rating")
-        tool = tool or node.get(f"{XMP}CreatorTool") or inner.get(f"{XMP}CreatorTool")
+        fields = {**inner, **node.attrib}
+        text = text or fields.get(f"{XMP}Rating")
+        tool = tool or fields.get(f"{XMP}CreatorTool")
+        other = other or any(name.lower().endswith(OTHER_SCALES) for name in fields)
     if source == "sidecar" and tool == OURS:
         return Rating(None, "ours")
-    return Rating(None) if text is None else _rating(text, source)
+    if text is None:
+        return Rating(None, "strange" if other else "")
+    return _rating(text, source)
 
 
-def sidecars(photo: Path) -> tuple[Path, Path]:
-    """Return possible sidecars: ``photo.jpg.xmp`` (darktable, digiKam), ``photo.xmp`` (Adobe)."""
-    return photo.with_name(f"{photo.name}.xmp"), photo.with_suffix(".xmp")
+def _text(data: bytes) -> str | bytes:
+    """Decode XML in 16 or 32 bits a character; leave the rest to the parser."""
+    marks = (
+        (codecs.BOM_UTF32_LE, "utf-32"),
+        (codecs.BOM_UTF32_BE, "utf-32"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+        ("<".encode("utf-32-le"), "utf-32-le"),
+        ("<".encode("utf-32-be"), "utf-32-be"),
+        ("<".encode("utf-16-le"), "utf-16-le"),
+        ("<".encode("utf-16-be"), "utf-16-be"),
+    )
+    coding = next((name for mark, name in marks if data.startswith(mark)), None)
+    if coding is None:
+        return data.removeprefix(codecs.BOM_UTF8).strip(b"\0 \r\n\t")
+    whole = len(data) - len(data) % (4 if "32" in coding else 2)
+    return data[:whole].decode(coding).strip("\0 \r\n\t\ufeff")
 
 
 def read_ratings(
@@ -105,8 +237,9 @@ def read_ratings(
         "strange": "strange_ratings",
         "damaged": "damaged_metadata",
     }
+    sidecars = Sidecars()
     for i, photo in enumerate(photos):
-        found = read_rating(photo)
+        found = read_rating(photo, sidecars)
         if found.stars is None:
             counts["without_stars"] += 1
             if found.source in names:
@@ -123,11 +256,11 @@ def read_ratings(
 def sidecar_states(photos: Sequence[Path]) -> list[list[str | int]]:
     """Return name, size and time of each sidecar: the prepared data set depends on them."""
     found: list[list[str | int]] = []
+    sidecars = Sidecars()
     for photo in photos:
-        for sidecar in sidecars(photo):
-            if sidecar.is_file():
-                status = sidecar.stat()
-                found.append([sidecar.name, status.st_size, status.st_mtime_ns])
+        for sidecar in sidecars.of(photo):
+            status = sidecar.stat()
+            found.append([sidecar.name, status.st_size, status.st_mtime_ns])
     return found
 
 

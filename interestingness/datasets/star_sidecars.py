@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from interestingness.datasets.star_ratings import OURS, rating_of_xmp, read_rating, sidecars
+from interestingness.datasets.star_ratings import OURS, Sidecars, rating_inside, rating_of_xmp
 from interestingness.disk import appearing
 
 PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -19,39 +19,48 @@ PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 """
 
 
-def write_sidecar(photo: Path, stars: int) -> str:
-    """Write ``photo.jpg.xmp``, unless a person has rated the photograph.
+def write_sidecar(photo: Path, stars: int, sidecars: Sidecars | None = None) -> str:
+    """Write ``photo.jpg.xmp``, unless a person has, or may have, rated the photograph.
 
     A sidecar of ours is replaced. If there is a person's sidecar, or the photograph itself has a
-    rating, nothing is written: the person's rating counts.
+    rating or metadata that cannot be read, nothing is written: the person's rating counts.
 
     Args:
         photo: never changed.
         stars: 1 to 5.
+        sidecars: of the photographs before this one, so that a folder is listed once.
 
     Returns:
-        "written", "has a sidecar" or "has a rating".
+        "written", or a key of ``OUTCOMES`` that says why not.
 
     Raises:
-        OSError: if the folder cannot be written to.
+        OSError: if the folder cannot be read or written to.
     """
-    for sidecar in sidecars(photo):
-        if sidecar.exists() and rating_of_xmp(sidecar.read_bytes(), "sidecar").source != "ours":
+    target = photo.with_name(f"{photo.name}.xmp")
+    there = (sidecars or Sidecars()).of(photo)
+    for sidecar in dict.fromkeys([*there, *([target] if target.exists() else [])]):
+        if rating_of_xmp(sidecar.read_bytes(), "sidecar").source != "ours":
             return "has a sidecar"
-    if read_rating(photo).stars is not None:
+    found = rating_inside(photo)
+    if found.stars is not None or found.source == "strange":
         return "has a rating"
-    with appearing(sidecars(photo)[0]) as part:
+    if found.source:
+        return "may have a rating"
+    with appearing(target) as part:
         part.write_text(PACKET.format(tool=OURS, stars=stars), encoding="utf-8")
     return "written"
 
 
+OUTCOMES = {
+    "written": "sidecars written",
+    "has a sidecar": "left alone because they have a sidecar",
+    "has a rating": "left alone because they carry a rating",
+    "may have a rating": "left alone because their metadata cannot be read and may hold a rating",
+    "no file": "in tar files, which get none",
+    "not written": "not written",
+}
+
+
 def describe_counts(counts: Counter[str]) -> str:
     """Summarise the results for all photographs in one line."""
-    names = {
-        "written": "sidecars written",
-        "has a sidecar": "left alone because they have a sidecar",
-        "has a rating": "left alone because they carry a rating",
-        "no file": "in tar files, which get none",
-        "not written": "not written",
-    }
-    return "; ".join(f"{counts[name]:,} {text}" for name, text in names.items() if counts[name])
+    return "; ".join(f"{counts[name]:,} {text}" for name, text in OUTCOMES.items() if counts[name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from interestingness.errors import WeightsError
 from interestingness.models.backbone import Backbone
 from interestingness.models.heads import LayersHead, LinearHead
 from interestingness.models.scorer import Scorer, build_scorer
+from interestingness.models.weights import names_a_file
 
 FORMAT = 1
 TENSORS, ABOUT = "scorer.safetensors", "scorer.json"
@@ -34,7 +35,7 @@ class ScorerCard:
         unit: of the score.
         licence: of the weights of head and backbone.
         backbone: config node from which the backbone is built again; empty if unknown.
-        figures: measurements on held-out pairs, by name.
+        figures: measurements on held-out pairs by name: value, and the ends of its interval.
         simulated: the sentence about simulated raters, else "".
         has_zero: True if a score above 0 means "yes" to the question for the image itself
             (``PairLoss.has_zero``); False if only differences have a meaning.
@@ -46,7 +47,7 @@ class ScorerCard:
     unit: str
     licence: str
     backbone: Mapping[str, Any] = field(default_factory=dict)
-    figures: Mapping[str, float] = field(default_factory=dict)
+    figures: Mapping[str, Sequence[float | None] | float] = field(default_factory=dict)
     simulated: str = ""
     has_zero: bool = False
 
@@ -61,11 +62,20 @@ def save_scorer(folder: str | Path, scorer: Scorer, card: ScorerCard) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     frozen = set(scorer.frozen_names())
     tensors = {n: t.contiguous() for n, t in scorer.state_dict().items() if n not in frozen}
-    about = {"format_version": FORMAT, "scorer": scorer.spec(), "card": asdict(card)}
+    about = {"format_version": FORMAT, "scorer": scorer.spec(), "card": _portable(card)}
     text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
     appear(folder / TENSORS, lambda path: save_file(tensors, path))
     appear(folder / ABOUT, lambda path: path.write_text(text, encoding="utf-8"))
     return folder
+
+
+def _portable(card: ScorerCard) -> dict[str, Any]:
+    """Leave out folders of this machine: weights are found by their name."""
+    about = asdict(card)
+    weights = about["backbone"].get("weights")
+    if names_a_file(weights):
+        about["backbone"]["weights"] = Path(str(weights)).name
+    return about
 
 
 def tuning_of(scorer: Scorer) -> dict[str, Any]:

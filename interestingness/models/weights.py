@@ -91,6 +91,31 @@ def resolve_weights(
     return Weights(path, 0, str(path))
 
 
+def find_weights(weights: str | None, beside: Path) -> str | None:
+    """Find a file of weights again: where it was, or beside the run or export that names it.
+
+    Args:
+        weights: as an option has it; what names no file stays as it is.
+        beside: a run, an export, or a file in one.
+
+    Returns:
+        The absolute path of the file; ``weights`` if there is none.
+    """
+    if not names_a_file(weights):
+        return weights
+    path = Path(str(weights)).expanduser()
+    folders = [beside, *beside.absolute().parents[:3]]
+    places = [path, *(folder / name for folder in folders for name in (path, path.name))]
+    found = next((place for place in places if place.exists()), None)
+    return weights if found is None else str(found.absolute())
+
+
+def names_a_file(weights: str | None) -> bool:
+    """Check whether the option names a file, not a hub, a seed or weights in this package."""
+    kind = str(weights or "").partition(":")[0]
+    return kind not in ("", "hub", "random", "embedded")
+
+
 def _file_in(folder: Path) -> Path:
     for name in PREFERRED:
         if (folder / name).is_file():

@@ -99,8 +99,8 @@ def print_table(table: Table, *, console: Console | None = None) -> None:
     console.print()
     console.print(_text(table.title, console, style="bold"))
     console.print(drawn)
-    if (more := len(table.rows) - LINES) > 0:
-        said = f"… and {plural(more, 'more row')} in {table.name}.csv"
+    if (more := max(len(table.rows), table.total) - len(body)) > 0:
+        said = f"… and {plural(more, 'more row')} in {table.file or f'{table.name}.csv'}"
         console.print(_text(said, console, style="dim"))
     if left_out := [c.title for c in columns if c not in [column for column, _ in kept]]:
         said = f"not shown here: {', '.join(left_out)}"

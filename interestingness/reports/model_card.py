@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +71,21 @@ def model_card(card: ScorerCard, embedding: EmbeddingContract, tuning: Mapping[s
             "`scorer.safetensors`; these weights and that file make the network."
         )
     if card.figures:
-        rows = [f"| {plain(name)} | {percent(value)} |" for name, value in card.figures.items()]
-        about += ["## Measured on held-out pairs", "\n".join(["| what | |", "|---|---|", *rows])]
+        rows = [f"| {plain(name)} | {_figure(value)} |" for name, value in card.figures.items()]
+        head = ["| what | with its interval of 95 % |", "|---|---|"]
+        about += ["## Measured on held-out pairs", "\n".join([*head, *rows])]
     about += ["## Licence", plain(card.licence) or "Of the head: as its owner says."]
     front = "---\nlibrary_name: interestingness\ntags:\n- image-scoring\n- learning-to-rank\n---"
     return "\n\n".join([front, *about]) + "\n"
+
+
+def _figure(value: Sequence[float | None] | float) -> str:
+    values = value if isinstance(value, Sequence) else [value]
+    known, low, high = (*values, None, None)[:3]
+    if known is None:
+        return "–"
+    interval = "" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{percent(known)}{interval}"
 
 
 def _tuned(tuning: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,8 @@ class Scored:
 
     Attributes:
         scores: in the unit of the head, NaN where a picture cannot be read, shape (pictures,).
-        near: number of the first earlier near-duplicate of each picture, −1 for none, shape
-            (pictures,).
+        near: number of the best picture that shows nearly the same as each, if that is better; −1
+            for none, shape (pictures,).
         encoded: distinct pictures that were encoded; the others were in the cache.
     """
 
@@ -103,13 +103,12 @@ class ImageScorer:
             DataError: if more pictures than ``skips`` allows cannot be read.
         """
         scores = np.full(len(pictures), np.nan)
-        alike = np.full(len(pictures), -1, dtype=np.int64)
         before = self.cache.encoded
         for start in range(0, len(pictures), PART):
             part = slice(start, min(start + PART, len(pictures)))
             told = _shifted(progress, start, len(pictures))
             # The share of unreadable files is checked over all files, not within a part.
-            bad = Skips(max_share=1.0)
+            bad = replace(skips, max_share=1.0, reasons={})
             rows, there = self.cache.features(
                 pictures[part],
                 self.backbone,
@@ -123,8 +122,9 @@ class ImageScorer:
             score = self._head.score(torch.from_numpy(np.array(rows, dtype=np.float64)))
             scores[part] = np.where(there, score.float().double().cpu().numpy(), np.nan)
             if near is not None:
-                alike[part] = near.add(rows)
+                near.add(rows, scores[part])
         skips.check(len(pictures))
+        alike = np.full(len(pictures), -1) if near is None else near.better
         return Scored(scores, alike, self.cache.encoded - before)
 
 

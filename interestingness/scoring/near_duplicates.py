@@ -12,11 +12,13 @@ BLOCK = 1024
 
 
 class NearDuplicates:
-    """Finds for each image the first earlier image that it nearly equals, batch by batch.
+    """Finds for each image the best image that it nearly equals, batch by batch.
 
-    Each image is compared with the ``window`` images before it, because photographs of one burst
-    are neighbours in a folder. So time and memory grow linearly with the number of images, and
-    folders up to that size are compared completely.
+    An image is left out of galleries if a better one shows nearly the same, so that the best of a
+    burst stands for it, whatever the files are called. Of equal scores the earlier one counts as
+    better. Each image is compared with the ``window`` images before it, because photographs of one
+    burst are neighbours in a folder. So time and memory grow linearly with the number of images,
+    and folders up to that size are compared completely.
     """
 
     def __init__(self, *, threshold: float = 0.97, window: int = 5000) -> None:
@@ -27,41 +29,59 @@ class NearDuplicates:
             window: images before it that an image is compared with, at least 1.
         """
         self.threshold, self.window = threshold, window
-        self._count = 0
+        self._better = np.empty(0, dtype=np.int64)
+        self._scores = np.empty(0, dtype=np.float64)
         self._recent: deque[tuple[int, NDArray[np.float32]]] = deque()
 
-    def add(self, features: NDArray[np.float32]) -> NDArray[np.int64]:
+    @property
+    def better(self) -> NDArray[np.int64]:
+        """Number of the best image that each resembles, if it is better; −1 where there is none.
+
+        Counted from the first that was ever added, shape (images,). Chains are not followed: where
+        a resembles b and b resembles c, a and c may be quite unlike.
+        """
+        own = np.arange(len(self._better))
+        return np.where(self._better == own, -1, self._better)
+
+    def add(self, features: NDArray[np.float32], scores: NDArray[np.float64]) -> None:
         """Compare the next images.
 
         Args:
             features: shape (images, dim); a row of zeros is an image without a feature.
-
-        Returns:
-            Number of the first image, counted from the first that was ever added, that each
-            resembles; −1 where there is none, shape (images,). Chains are not followed: a
-            resembles b and b resembles c makes no pair of a and c.
+            scores: NaN for none, shape (images,).
         """
-        parts = [features[i : i + BLOCK] for i in range(0, len(features), BLOCK)]
-        nothing = np.empty(0, dtype=np.int64)
-        return np.concatenate([nothing, *(self._block(_unit(part)) for part in parts)])
+        start = len(self._better)
+        own = np.arange(start, start + len(features))
+        self._better = np.concatenate([self._better, own])
+        self._scores = np.concatenate([self._scores, np.nan_to_num(scores, nan=-np.inf)])
+        for at in range(0, len(features), BLOCK):
+            self._block(start + at, _unit(features[at : at + BLOCK]))
 
-    def _block(self, mine: NDArray[np.float32]) -> NDArray[np.int64]:
-        start = self._count
+    def _block(self, start: int, mine: NDArray[np.float32]) -> None:
         rows = np.arange(start, start + len(mine))
-        first = np.full(len(mine), -1, dtype=np.int64)
         self._recent.append((start, mine))
-        # From the earliest block on, so that the first hit is the first image.
         for other, theirs in self._recent:
-            gap = rows[:, None] - np.arange(other, other + len(theirs))[None, :]
+            columns = np.arange(other, other + len(theirs))
+            gap = rows[:, None] - columns[None, :]
             alike = (mine @ theirs.T >= self.threshold) & (gap > 0) & (gap <= self.window)
-            hit = alike.any(axis=1) & (first < 0)
-            first[hit] = other + alike[hit].argmax(axis=1)
-        self._count += len(mine)
+            if alike.any():
+                self._improve(rows, columns, alike)
+                self._improve(columns, rows, alike.T)
         while self._recent and self._recent[0][0] + len(self._recent[0][1]) + self.window <= (
-            self._count
+            start + len(mine)
         ):
             self._recent.popleft()
-        return first
+
+    def _improve(
+        self, rows: NDArray[np.int64], others: NDArray[np.int64], alike: NDArray[np.bool_]
+    ) -> None:
+        """Let rows point to the best of the others that they resemble, if it is better still."""
+        scores = np.where(alike, self._scores[others][None, :], -np.inf)
+        best = others[scores.argmax(axis=1)]  # the first of equal ones
+        now = self._better[rows]
+        mine, new = self._scores[now], self._scores[best]
+        higher = (new > mine) | ((new == mine) & (best < now))
+        self._better[rows] = np.where(alike.any(axis=1) & higher, best, now)
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:

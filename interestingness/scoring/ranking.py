@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from interestingness.stats.standing import beats_median, percentile
 from interestingness.studies.result import Bars, Column, Gallery, Shown, StudyResult, Table
+
+Link = Callable[[int], str]
 
 BINS = 24
 LISTED = 150
@@ -41,7 +43,8 @@ class Ranking:
     Attributes:
         image_ids: shape (images,).
         scores: NaN where a file could not be read, shape (images,).
-        near: row of the first image that shows nearly the same, −1 for none, shape (images,).
+        near: row of the best image that shows nearly the same, if that is better than the image;
+            −1 for none, shape (images,).
         problems: why a file has no score, by image id.
         logits: whether scores are logits of a choice between two images.
         reference: scores of other images to compare with, if any.
@@ -58,6 +61,18 @@ class Ranking:
     def order(self) -> NDArray[np.int64]:
         """Rows from the highest score to the lowest, those without a score at the end."""
         return np.argsort(-self.scores, kind="stable")
+
+    @cached_property
+    def place(self) -> NDArray[np.int64]:
+        """Place of each row in the order, 1 for the highest score, shape (images,)."""
+        found = np.empty(len(self.scores), dtype=np.int64)
+        found[self.order] = np.arange(1, len(self.scores) + 1)
+        return found
+
+    @property
+    def scored(self) -> int:
+        """How many images have a score."""
+        return int((~np.isnan(self.scores)).sum())
 
     @cached_property
     def percentile(self) -> NDArray[np.float64]:
@@ -87,20 +102,23 @@ class Ranking:
             "problem": [self.problems.get(self.image_ids[i]) for i in rows.tolist()],
         }
 
-    def sheet(self, *, used: Sequence[tuple[str, str]], shown: int, file: str) -> StudyResult:
+    def sheet(
+        self, *, used: Sequence[tuple[str, str]], shown: int, file: str, link: Link = lambda _: ""
+    ) -> StudyResult:
         """The contact sheet.
 
         Args:
             used: what the scores come from, name and text.
             shown: pictures in each of the three galleries.
             file: where all scores are.
+            link: address of an image's file by its row, "" for none.
         """
         known = ~np.isnan(self.scores)
         copies = int((self.near >= 0).sum())
         lacking = int((~known).sum())
         answer = f"{int(known.sum()):,} images scored"
         if copies:
-            answer += f", {copies:,} of them nearly the same as an earlier one"
+            answer += f", {copies:,} of them nearly the same as a better one"
         answer += f"; {lacking:,} could not be read." if lacking else "."
         return StudyResult(
             name="ranking",
@@ -109,7 +127,7 @@ class Ranking:
             used=used,
             tables=[self._highest(file), *self._unreadable(file)],
             figures=[self._histogram()] if known.any() else [],
-            galleries=self._galleries(shown),
+            galleries=self._galleries(shown, link),
             notes=[
                 "A score orders images by the taste of those who labelled the training images. "
                 "It has no meaning outside of that."
@@ -118,9 +136,12 @@ class Ranking:
         )
 
     def _highest(self, file: str) -> Table:
-        scored = int((~np.isnan(self.scores)).sum())
+        scored = self.scored
         columns = self.columns(min(LISTED, scored))
         names = [name for name in columns if name != "problem"]
+        for name in ("percentile", "reference_percentile", "beats_median"):
+            # Cut, not rounded: an image is not above itself, nor certain to be preferred.
+            columns[name] = np.where(columns[name] < 1, np.floor(columns[name] * 1000) / 1000, 1)
         cells = zip(*(columns[name] for name in names), strict=True)
         rows = [dict(zip(names, row, strict=True)) for row in cells]
         other = self.reference
@@ -148,7 +169,8 @@ class Ranking:
         ]
         more = len(rows) < scored
         title = f"The highest {len(rows)} of {scored:,} images" if more else "All images"
-        return Table("images", title, spec, rows, notes=[f"Every image is in {file}."])
+        notes = [f"Every image is in {file}."]
+        return Table("images", title, spec, rows, notes=notes, file=file, total=scored)
 
     def _unreadable(self, file: str) -> list[Table]:
         """Files without a score, if there are any."""
@@ -160,7 +182,7 @@ class Ranking:
         spec = [Column("image_id", "File"), Column("problem", "Problem")]
         return [Table("unreadable", "Files without a score", spec, rows, notes)]
 
-    def _galleries(self, shown: int) -> list[Gallery]:
+    def _galleries(self, shown: int, link: Link) -> list[Gallery]:
         order = self.order
         order = order[~np.isnan(self.scores[order])]
         distinct = order[self.near[order] < 0]
@@ -170,18 +192,18 @@ class Ranking:
             parts.append(("Lowest", distinct[-min(shown, len(distinct) - shown) :]))
         if len(distinct) > 3 * shown:
             parts.insert(1, ("Middle", distinct[middle : middle + shown]))
-        note = "Images that nearly equal an earlier one are left out here."
+        note = "Images that nearly equal a better one are left out here."
         return [
             Gallery(
                 title,
                 note=note if (self.near >= 0).any() else "",
-                images=[Shown(self.image_ids[i], self._caption(i)) for i in rows.tolist()],
+                images=[Shown(self.image_ids[i], self._caption(i), link(i)) for i in rows.tolist()],
             )
             for title, rows in parts
         ]
 
     def _caption(self, row: int) -> str:
-        return f"{self.scores[row]:.2f}, above {100 * self.percentile[row]:.0f} %"
+        return f"{self.scores[row]:.2f}, place {self.place[row]:,} of {self.scored:,}"
 
     def _histogram(self) -> Bars:
         known = self.scores[~np.isnan(self.scores)]

@@ -67,6 +67,8 @@ class Table:
         columns: in order; a column in which no row has a cell is left out when shown.
         rows: cells by column name; what is absent is None.
         notes: sentences below it: definitions, formulas, which pairs were used.
+        file: where all rows are, if not in the table's own files.
+        total: how many that is, where it is more than ``rows``.
     """
 
     name: str
@@ -74,6 +76,8 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Mapping[str, Cell]]
     notes: Sequence[str] = ()
+    file: str = ""
+    total: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,10 +184,11 @@ Figure = IntervalChart | HeatMap | Curves | Scatter | Bars
 
 @dataclass(frozen=True)
 class Shown:
-    """One picture of a gallery: image id and a short caption."""
+    """One picture of a gallery: image id, a short caption, and where its file is, if known."""
 
     image_id: str
     caption: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)

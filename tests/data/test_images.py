@@ -14,15 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
-from interestingness.data.images import (
-    Skips,
-    decode_image,
-    image_kind,
-    orientation,
-    read_image,
-)
+from interestingness.data import images
+from interestingness.data.image_kinds import image_kind
+from interestingness.data.images import Skips, decode_image, orientation, read_image
 from interestingness.errors import ConfigError, DataError, ImageError
 
 
@@ -294,6 +290,128 @@ def test_pictures_that_pillow_only_warns_about_do_not_warn() -> None:
         decode_image(data, where="x", max_pixels=9_600 * 9_600 - 1)
 
 
+@pytest.mark.parametrize("size", [(11_648, 8_736), (50_000, 2_200), (40_000, 10_000)])
+def test_jpegs_of_more_than_100_million_pixels_decode_reduced(size: tuple[int, int]) -> None:
+    """Medium format, a panorama, and one that is refused by Pillow's own limit."""
+    data = encode(scene().resize((size[0] // 8, size[1] // 8)), "JPEG")
+    whole = bytearray(data)
+    at = data.index(b"\xff\xc0") + 5
+    whole[at : at + 4] = struct.pack(">HH", size[1], size[0])
+    jpeg = images.JpegImageFile(io.BytesIO(bytes(whole)))
+    cost = images._reduced(jpeg, None)
+    assert cost <= images.MAX_PIXELS and size[0] * size[1] > images.MAX_PIXELS
+    assert jpeg.size[0] * jpeg.size[1] <= images.MAX_PIXELS
+    assert size[0] / jpeg.size[0] == pytest.approx(2, rel=0.01)
+
+
+def test_a_reduced_jpeg_shows_the_same_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_PIXELS", 480 * 320 // 3)
+    image = decode_image(encode(scene(480, 320), "JPEG"), where="x")
+    assert image.size == (240, 160)
+    assert difference(image, scene(240, 160)) < 4
+
+
+def test_a_progressive_jpeg_costs_its_coefficients() -> None:
+    for sampling, share in ((0, 1.5), (2, 0.75)):
+        data = encode(scene(480, 320), "JPEG", progressive=True, subsampling=sampling)
+        jpeg = images.JpegImageFile(io.BytesIO(data))
+        assert images._reduced(jpeg, 10) == share * 480 * 320
+    plain = images.JpegImageFile(io.BytesIO(encode(scene(480, 320), "JPEG")))
+    assert images._reduced(plain, 10) == 480 * 320 // 8
+
+
+def test_the_limit_can_be_raised_beyond_that_of_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # it refuses twice as many
+    for format in LOSSLESS + LOSSY:
+        assert decode_image(encode(scene(), format), where="x", max_pixels=48 * 32).size == (48, 32)
+
+
+def pages(*sizes: tuple[int, int], tags: list[dict[int, int]] | None = None) -> bytes:
+    """A TIFF whose pages have these sizes and tags; the corners tell pages apart by size only."""
+    buffer, tags = io.BytesIO(), tags or [{} for _ in sizes]
+    with TiffImagePlugin.AppendingTiffWriter(buffer, True) as tiff:
+        for size, tag in zip(sizes, tags, strict=True):
+            info = TiffImagePlugin.ImageFileDirectory_v2()
+            for number, value in tag.items():
+                info[number] = value
+            scene(*size).save(tiff, "TIFF", tiffinfo=info)
+            tiff.newFrame()
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pages((48, 32), (12, 9), tags=[{}, {254: 1}]),  # as scanners mark a thumbnail
+        pages((12, 9), (48, 32), tags=[{254: 1}, {254: 0}]),  # first the thumbnail, as cameras do
+        pages((48, 32), (12, 9), tags=[{}, {255: 2}]),  # the older mark
+        pages((48, 32), (48, 32), tags=[{}, {254: 4}]),  # a mask
+        pages((48, 32), (24, 16), (12, 8)),  # a pyramid without marks
+    ],
+)
+def test_a_page_that_is_a_thumbnail_is_no_second_picture(data: bytes) -> None:
+    assert difference(decode_image(data, where="x"), scene()) == 0
+
+
+@pytest.mark.parametrize(
+    "data", [pages((48, 32), (48, 32)), pages((48, 32), (24, 24)), pages((48, 32), (40, 27))]
+)
+def test_pages_of_other_pictures_are_refused(data: bytes) -> None:
+    with pytest.raises(ImageError, match="2 pages"):
+        decode_image(data, where="x")
+
+
+def chunk(name: bytes, body: bytes, checksum: int | None = None) -> bytes:
+    total = zlib.crc32(name + body) if checksum is None else checksum
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", total)
+
+
+TURN = b"II*\0" + struct.pack("<IHHHIHH", 8, 1, 0x0112, 3, 1, 6, 0)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "turned"),
+    [
+        (chunk(b"tEXt", b"Comment\0" + b"x" * 3_000_000), False),
+        (chunk(b"zTXt", b"Raw\0\0" + zlib.compress(b"x" * 80_000_000)), False),
+        (chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + b"<x/>", checksum=1), False),
+        (chunk(b"iCCP", b"broken"), False),
+        (chunk(b"pHYs", b"\0"), False),
+        (chunk(b"prVt", b"of some program", checksum=7), False),
+        (chunk(b"eXIf", TURN, checksum=9), True),
+        (chunk(b"eXIf", b"II"), False),
+    ],
+)
+@pytest.mark.parametrize("late", [False, True])
+def test_metadata_of_a_png_never_decide_about_its_pixels(
+    metadata: bytes, turned: bool, late: bool
+) -> None:
+    good = encode(scene(), "PNG")
+    at = good.index(b"IEND") - 4 if late else 33
+    image = decode_image(good[:at] + metadata + good[at:], where="x")
+    expected = scene().transpose(Image.Transpose.ROTATE_270) if turned else scene()
+    assert difference(image, expected) == 0
+
+
+def test_a_wrong_checksum_of_pixels_is_damage() -> None:
+    good = bytearray(encode(scene(), "PNG"))
+    good[good.index(b"IDAT") + 10] ^= 1
+    with pytest.raises(ImageError, match="damaged PNG"):
+        decode_image(bytes(good), where="x")
+
+
+def test_damaged_metadata_of_other_formats_do_not_decide_either() -> None:
+    for format in ("JPEG", "WEBP"):
+        exif = Image.Exif()
+        exif[0x010E] = "a description to be damaged"
+        data = encode(scene(), format, exif=exif)
+        at = data.index(b"a description") - 30
+        for place in range(at, at + 30):
+            damaged = bytearray(data)
+            damaged[place] = 0xFF
+            assert decode_image(bytes(damaged), where="x").size in {(48, 32), (32, 48)}
+
+
 def heic(image: Image.Image, **options: Any) -> bytes:
     pillow_heif = pytest.importorskip("pillow_heif", reason="the heic extra is not installed")
     buffer = io.BytesIO()
@@ -370,6 +488,10 @@ def test_skips_are_counted_listed_and_limited() -> None:
     skips.check(100)
     with pytest.raises(DataError, match=r"2 of 99 images cannot be read:\n    a\.jpg: a\.jpg"):
         skips.check(99)
+    one = Skips(max_share=0.02, reasons={"a.jpg": "cut short"})
+    one.check(3)  # one bad file is never too many …
+    with pytest.raises(DataError, match=r"data\.max_bad_share=0"):  # … unless none is allowed
+        Skips(0, group="data.", reasons={"a.jpg": "too large: max_pixels is 9"}).check(100)
     for i in range(10):
         skips.add(f"c{i}", "gone")
     assert skips.listing(3).count("\n") == 3 and "9 more" in skips.listing(3)

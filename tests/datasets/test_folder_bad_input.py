@@ -212,7 +212,8 @@ def test_two_spellings_of_one_name(prepare: Prepare, photos: Path) -> None:
     Image.new("RGB", (5, 5)).save(photos / "Zu\u0308rich 1.jpg")
     if len(list(photos.glob("Z*"))) == 1:
         pytest.skip("this file system keeps one spelling")
-    assert "two Unicode spellings" in message(prepare)
+    names = prepare().image_ids.tolist()
+    assert len(names) == 7 and {"Zürich 1.jpg", "Zu\u0308rich 1.jpg"} < set(names)
 
 
 def test_a_name_that_is_not_utf8(prepare: Prepare, photos: Path) -> None:
@@ -220,7 +221,7 @@ def test_a_name_that_is_not_utf8(prepare: Prepare, photos: Path) -> None:
         (photos / b"caf\xe9.jpg".decode("utf-8", "surrogateescape")).write_bytes(b"x")
     except OSError:
         pytest.skip("this file system refuses such names")
-    assert "is not UTF-8" in message(prepare)
+    assert len(prepare().image_ids) == 6
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def test_what_is_no_rating() -> None:
         assert rating_of_xmp(attribute(text), "xmp") == Rating(None, "strange")
     assert rating_of_xmp(attribute("3.0"), "xmp") == Rating(3, "xmp")
     microsoft = attribute(4).replace(b'xmp:Rating="4"', b"")
-    assert rating_of_xmp(microsoft, "xmp") == Rating(None)
+    assert rating_of_xmp(microsoft, "xmp") == Rating(None, "strange")  # on a scale of its own
     bomb = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>' + attribute("&b;")
     for packet in (b"", b"<x>", b"\xff\xfe\x00", bomb):
         assert rating_of_xmp(packet, "xmp") == Rating(None, "damaged")
@@ -132,6 +133,88 @@ def test_a_sidecar_of_ours_never_replaces_a_persons_word(tmp_path: Path) -> None
     assert write_sidecar(plain, 1) == "has a sidecar"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["plain.jpg", "plain.xmp", "rated.jpg"]
     assert before == {path: path.read_bytes() for path in before}
+
+
+def heic(path: Path, **metadata: object) -> Path:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the heic extra is not installed")
+    pillow_heif.from_pillow(Image.new("RGB", (64, 64), "red")).save(path, **metadata)
+    return path
+
+
+def test_ratings_of_heic_are_read_and_stay(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x4746] = 4
+    by_exif = heic(tmp_path / "exif.heic", exif=exif.tobytes())
+    by_xmp = heic(tmp_path / "xmp.heic", xmp=attribute(2))
+    assert read_rating(by_exif) == Rating(4, "exif")
+    assert read_rating(by_xmp) == Rating(2, "xmp")
+    assert write_sidecar(by_exif, 1) == write_sidecar(by_xmp, 1) == "has a rating"
+    assert write_sidecar(heic(tmp_path / "plain.heic"), 1) == "written"
+
+
+def test_heic_without_the_extra_may_carry_a_rating(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, rated = heic(tmp_path / "a.heic"), heic(tmp_path / "b.heic", xmp=attribute(2))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    assert write_sidecar(plain, 1) == "may have a rating"
+    assert read_rating(rated) == Rating(2, "xmp")  # a packet is found in any file
+    assert not list(tmp_path.glob("*.xmp"))
+
+
+@pytest.mark.parametrize("name", ["A.JPG.XMP", "a.XMP", "a.jpg.Xmp", "A.xmp"])
+def test_sidecars_are_found_whatever_the_case(tmp_path: Path, name: str) -> None:
+    path = photo(tmp_path / "a.jpg")
+    (tmp_path / name).write_bytes(attribute(3))
+    assert read_rating(path) == Rating(3, "sidecar")
+    assert write_sidecar(path, 1) == "has a sidecar"
+
+
+@pytest.mark.parametrize(
+    "coding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "utf-32", "utf-32-be"]
+)
+def test_sidecars_in_other_encodings_are_read(coding: str) -> None:
+    text = f'<?xml version="1.0"?>\n{attribute(4).decode()}\n'
+    assert rating_of_xmp(text.encode(coding), "sidecar") == Rating(4, "sidecar")
+
+
+def test_metadata_that_cannot_be_read_may_carry_a_rating(tmp_path: Path) -> None:
+    damaged = photo(tmp_path / "xmp.jpg", xmp=b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><cut")
+    exif = Image.Exif()
+    exif[0x4746] = 4
+    cut = tmp_path / "exif.jpg"
+    Image.new("RGB", (8, 8)).save(cut, exif=exif.tobytes()[:-14])
+    jp2 = tmp_path / "a.jp2"
+    Image.new("RGB", (8, 8)).save(jp2)
+    none = tmp_path / "none.jpg"
+    none.write_text("no picture")
+    for path in (damaged, cut, jp2, none):
+        assert write_sidecar(path, 1) == "may have a rating", path
+    assert not list(tmp_path.glob("*.xmp"))
+
+
+def test_a_rating_on_another_scale_stays(tmp_path: Path) -> None:
+    windows = attribute(4).replace(b'xmp:Rating="4"', b"")
+    exif = Image.Exif()
+    exif[0x4749] = 75
+    Image.new("RGB", (8, 8)).save(tmp_path / "percent.jpg", exif=exif)
+    for path in (
+        photo(tmp_path / "windows.jpg", xmp=windows),
+        photo(tmp_path / "half.jpg", xmp=attribute("2.5")),
+        tmp_path / "percent.jpg",
+    ):
+        assert write_sidecar(path, 1) == "has a rating", path
+
+
+def test_metadata_of_pngs_are_read_wherever_they_stand(tmp_path: Path) -> None:
+    path = photo(tmp_path / "a.png", xmp=attribute(5))
+    data = path.read_bytes()
+    start = data.index(b"iTXt") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+    without = data[:start] + data[end:]
+    last = without.index(b"IEND") - 4
+    path.write_bytes(without[:last] + data[start:end] + without[last:])
+    assert read_rating(path) == Rating(5, "xmp")
 
 
 FOLDER = {

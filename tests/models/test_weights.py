@@ -1,5 +1,6 @@
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from interestingness.errors import WeightsError
 from interestingness.models.weights import (
     file_sha256,
+    find_weights,
     load_exactly,
     read_state,
     resolve_weights,
@@ -175,3 +177,26 @@ def test_seeded_leaves_the_run_s_random_state_alone():
     assert torch.equal(torch.rand(3), expected)
     with seeded(1):
         assert torch.equal(torch.rand(3), first)
+
+
+@pytest.mark.parametrize("word", ["hub", "random", "random:3", "embedded", None])
+def test_words_name_no_file(word: str | None, tmp_path: Path) -> None:
+    assert find_weights(word, tmp_path) == word
+
+
+def test_weights_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, run = tmp_path / "start", tmp_path / "runs" / "mine"
+    for file in (start / "weights" / "clip.pt", run / "checkpoints" / "last.ckpt"):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"x")
+    monkeypatch.chdir(start)
+    kept = find_weights("weights/clip.pt", run)
+    assert kept == str(start / "weights" / "clip.pt")
+    monkeypatch.chdir(tmp_path)
+    assert find_weights(kept, run) == kept
+    # An older run kept a relative path, and the file was put beside the run.
+    assert find_weights("weights/clip.pt", run) == "weights/clip.pt"
+    (run / "clip.pt").write_bytes(b"x")
+    for beside in (run, run / "checkpoints" / "last.ckpt"):
+        assert find_weights("weights/clip.pt", beside) == str(run / "clip.pt")
+        assert find_weights("/gone/clip.pt", beside) == str(run / "clip.pt")

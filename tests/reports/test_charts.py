@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from interestingness.reports.charts.draw import draw, is_wide
+from interestingness.reports.charts.intervals import label_places
 from interestingness.reports.charts.scatter import MOST_GROUPS, MOST_NAMES, MOST_POINTS
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.result import (
@@ -212,3 +213,35 @@ def test_what_needs_room_gets_it() -> None:
     curves = Curves("a", "", "", "", "", [curve] * 3)
     assert not is_wide(curves) and is_wide(replace(curves, curves=[curve] * 4))
     assert is_wide(EMPTY[3]) and not is_wide(EMPTY[0])
+
+
+@pytest.mark.parametrize(
+    ("xs", "names"),
+    [
+        ([50, 53], ["chance", "one person"]),
+        ([53, 50], ["chance", "one person"]),
+        ([2, 4], ["chance", "one person"]),
+        ([97, 99], ["chance", "one person"]),
+        ([10, 80], ["chance", "one person"]),
+        ([48, 50, 52], ["chance", "one person", "the best"]),
+    ],
+)
+def test_no_line_runs_through_a_name_and_no_name_through_another(
+    xs: list[float], names: list[str]
+) -> None:
+    widths = [2.2 * len(name) for name in names]
+    placed = label_places(xs, widths)
+    spans = []
+    for x, width, (_, anchor) in zip(xs, widths, placed, strict=True):
+        left = x - {"start": 0, "middle": width / 2, "end": width}[anchor]
+        spans.append((left, left + width))
+        assert left >= 0 and left + width <= 100
+    for i, (level, _) in enumerate(placed):
+        for j, (other, _) in enumerate(placed):
+            if i == j:
+                continue
+            if other <= level:
+                assert not spans[i][0] < xs[j] < spans[i][1]
+            if other == level:
+                assert spans[i][1] <= spans[j][0] or spans[j][1] <= spans[i][0]
+    assert max(level for level, _ in placed) < len(xs)

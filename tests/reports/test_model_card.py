@@ -47,3 +47,10 @@ def test_other_scores_mean_what_they_did(unit: str, said: str) -> None:
 )
 def test_a_fine_tuned_backbone_is_said(tuning: dict[str, Any], said: str) -> None:
     assert f"The backbone was fine-tuned: {said}." in model_card(CARD, EMBEDDING, tuning)
+
+
+def test_an_accuracy_comes_with_its_interval() -> None:
+    figures = {"a": [0.713, 0.652, 0.77], "b": [0.5, None, None], "of older exports": 0.6}
+    text = model_card(replace(CARD, figures=figures), EMBEDDING, {})
+    assert "| a | 71.3 % [65.2, 77.0] |" in text
+    assert "| b | 50.0 % |" in text and "| of older exports | 60.0 % |" in text

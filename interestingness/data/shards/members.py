@@ -9,7 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from interestingness.data.images import decode_image, image_kind, read_bytes
+from interestingness.data.image_kinds import image_kind
+from interestingness.data.images import MAX_PIXELS, decode_image, read_bytes
 from interestingness.data.shards.layout import IMAGE_EXTENSIONS
 from interestingness.errors import ShardError
 
@@ -50,13 +51,16 @@ class StoredImage:
         return data
 
 
-def prepare_image(path: Path, *, max_side: int | None, spool: Path) -> tuple[StoredImage, bytes]:
+def prepare_image(
+    path: Path, *, max_side: int | None, spool: Path, max_pixels: int = MAX_PIXELS
+) -> tuple[StoredImage, bytes]:
     """Check that an image decodes, and re-encode it if shards cannot keep its bytes.
 
     Args:
         path: the original file.
         max_side: longest side in pixels beyond which the image is made smaller; None for never.
         spool: file for re-encoded bytes, so that each image is re-encoded once.
+        max_pixels: what an image may cost to decode.
 
     Returns:
         How the image is stored, and its bytes.
@@ -65,7 +69,7 @@ def prepare_image(path: Path, *, max_side: int | None, spool: Path) -> tuple[Sto
         ImageError: if it cannot be read.
     """
     data = read_bytes(path)
-    image = decode_image(data, where=str(path))
+    image = decode_image(data, where=str(path), max_pixels=max_pixels)
     extension = IMAGE_EXTENSIONS.get(image_kind(data) or "")
     resized = max_side is not None and max(image.size) > max_side
     if extension is not None and not resized:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -255,7 +256,7 @@ class PairLoader(DataLoader[PairBatch]):
         *,
         workers: int = 0,
         pin_memory: bool = False,
-        max_bad_share: float = 0.02,
+        skips: Skips | None = None,
         **options: Any,
     ) -> None:
         """Wrap a stream.
@@ -264,8 +265,8 @@ class PairLoader(DataLoader[PairBatch]):
             stream: this process's batches.
             workers: processes that read and decode; 0 does it in this one.
             pin_memory: copy batches to page-locked memory.
-            max_bad_share: share of this process's pairs of an epoch that may be lost to unreadable
-                images, in [0, 1].
+            skips: the share of this process's pairs of an epoch that may be lost to unreadable
+                images; one image may be unreadable unless it is 0.
             options: further options of DataLoader (``prefetch_factor``, ``timeout``, …).
 
         Raises:
@@ -282,18 +283,17 @@ class PairLoader(DataLoader[PairBatch]):
             stream, batch_size=None, num_workers=workers, pin_memory=pin_memory, **options
         )
         self.stream = stream
-        self.max_bad_share = max_bad_share
-        self.skips = Skips(max_bad_share)
+        self.skips = Skips() if skips is None else skips
         self.pairs_lost = 0
 
     def __iter__(self) -> Iterator[PairBatch]:  # type: ignore[override]
         """Yield the batches of one epoch in order.
 
         Raises:
-            DataError: once more than ``max_bad_share`` of the pairs is lost.
+            DataError: once more pairs are lost than ``skips`` allows.
             ShardError: if a shard is damaged.
         """
-        self.skips, self.pairs_lost = Skips(self.max_bad_share), 0
+        self.skips, self.pairs_lost = replace(self.skips, reasons={}), 0
         for batch in super().__iter__():
             if isinstance(batch, InterestingnessError):
                 raise batch
@@ -306,10 +306,13 @@ class PairLoader(DataLoader[PairBatch]):
         self.pairs_lost += len({pair.row for pair in skipped})
         self.skips.update((pair.image_id, pair.reason) for pair in skipped)
         total = self.stream.pairs_of_rank
-        if self.pairs_lost > self.max_bad_share * total:
+        allowed = self.skips.allowed(total)
+        if self.pairs_lost > allowed and len(self.skips) > self.skips.allowed(0):
             raise DataError(
                 f"{self.stream.shards.root}: {self.pairs_lost} of {total} pairs are lost to "
                 f"{len(self.skips)} unreadable images:\n{self.skips.listing(5)}",
-                expected=f"at most {self.max_bad_share:.3g} of the pairs",
-                todo=f"run `interestingness shards verify {self.stream.shards.root}`",
+                expected=f"at most {allowed} of the pairs, or one image "
+                f"({self.skips.group}max_bad_share={self.skips.max_share:g})",
+                todo=f"run `interestingness shards verify {self.stream.shards.root}`, or allow a "
+                f"larger share ({self.skips.group}max_bad_share)",
             )

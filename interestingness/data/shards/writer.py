@@ -41,7 +41,7 @@ def write_shards(
     pairs_per_shard: int,
     max_side: int | None = None,
     progress: Progress | None = None,
-    max_bad_share: float = 0.02,
+    skips: Skips | None = None,
 ) -> ShardManifest:
     """Write every pair of a data set into tar shards, with an index and a manifest.
 
@@ -55,7 +55,8 @@ def write_shards(
         pairs_per_shard: pairs of a tar file; the last one may have fewer.
         max_side: longest side in pixels beyond which images are made smaller; None keeps them.
         progress: called with pairs done and pairs in all.
-        max_bad_share: share of unreadable images, in [0, 1], beyond which nothing is written.
+        skips: how many images may be unreadable before nothing is written, and what one may cost to
+            decode; it collects those that are.
 
     Returns:
         The manifest. Unreadable images and the pairs left out because of them are listed in it.
@@ -81,7 +82,8 @@ def write_shards(
         shutil.rmtree(partial, ignore_errors=True)  # left by a killed writer
         partial.mkdir()
         try:
-            job = _Job(tables, partial, pairs_per_shard, max_side, Skips(max_bad_share), progress)
+            skips = Skips() if skips is None else skips
+            job = _Job(tables, partial, pairs_per_shard, max_side, skips, progress)
             with naming(root):
                 manifest = job.run(source)
                 partial.replace(root)
@@ -169,7 +171,9 @@ class _Job:
         try:
             spool = self.folder / "spool" / f"{row}.jpg"
             path = self.tables.image_path(row)
-            self.stored[row], data = prepare_image(path, max_side=self.max_side, spool=spool)
+            self.stored[row], data = prepare_image(
+                path, max_side=self.max_side, spool=spool, max_pixels=self.skips.max_pixels
+            )
         except ImageError as error:
             self.skips.add(image_id, error)
             return None

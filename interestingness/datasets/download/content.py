@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from interestingness.data.images import decode_image, image_kind
+from interestingness.data.image_kinds import image_kind
+from interestingness.data.images import decode_image
 from interestingness.datasets.download.outcomes import Kind
 from interestingness.datasets.download.settings import DownloadSettings
 from interestingness.errors import DataError, ImageError

@@ -16,6 +16,10 @@ from interestingness.studies.result import IntervalChart, Kind, Spread
 
 ROW = 30
 """Least height of one line in pixels."""
+CHARACTER, APART, GAP = 2.2, 1.5, 4
+"""Width of a character and the least gap of two names, in per cent of a narrow lane; and of a name
+to its line, in pixels."""
+MOST_LEVELS = 5
 MOST_ROWS = 40
 """Lines that are shown without scrolling."""
 
@@ -81,28 +85,72 @@ def lane_picture(
 
 
 def lines_named(axis: Axis, lines: Mapping[str, float]) -> tuple[Markup, float]:
-    """Draw the names of the lines above the lanes, stacked where they are close.
+    """Draw the names of the lines above the lanes, so that no line runs through a name.
 
     Returns:
         The picture and its height in pixels.
     """
-    placed: list[list[float]] = []
-    parts, height = [], 4
-    for i, (name, value) in enumerate(lines.items()):
-        x = 100 * axis.at(value)
-        level = next((n for n, xs in enumerate(placed) if min(abs(x - o) for o in xs) > 30), None)
-        if level is None:
-            placed.append([])
-            level = len(placed) - 1
-        placed[level].append(x)
-        height = max(height, 18 * (level + 1) + 4)
-        parts.append((x, level, i, name))
+    xs = [100 * axis.at(value) for value in lines.values()]
+    placed = label_places(xs, [CHARACTER * len(name) for name in lines])
+    height = 4 + 18 * (1 + max((level for level, _ in placed), default=-1))
     marks = []
-    for x, level, i, name in parts:
+    for i, (name, x, (level, anchor)) in enumerate(zip(lines, xs, placed, strict=True)):
         y = 14 + 18 * level
-        marks.append(svg.line(f"compare c{_colour(i)}", x, y + 3, x, height))
-        marks.append(svg.text(x, y, name, anchor=svg.near_edge(x), kind="faint"))
+        shift = {"start": GAP, "end": -GAP}.get(anchor, 0)
+        # A name beside its line leaves room for the line itself.
+        marks.append(
+            svg.line(f"compare c{_colour(i)}", x, y + 3 if not shift else y - 9, x, height)
+        )
+        marks.append(svg.text(x, y, name, anchor=anchor, kind="faint", shift=shift))
     return svg.picture(marks, height=height, label="; ".join(lines), kind="lines"), height
+
+
+def label_places(xs: Sequence[float], widths: Sequence[float]) -> list[tuple[int, str]]:
+    """Choose level and anchor of the names of upright lines, on as few levels as possible.
+
+    A line runs from its name's level down. It must not cross another name, nor one name another.
+
+    Args:
+        xs: places of the lines, in per cent of the width.
+        widths: of the names, in the same unit.
+
+    Returns:
+        Level, 0 at the top, and "middle", "start" (right of its line) or "end" of each name. If
+        there is no room, names stand below each other.
+    """
+
+    def span(i: int, anchor: str) -> tuple[float, float]:
+        left = {"start": xs[i], "middle": xs[i] - widths[i] / 2, "end": xs[i] - widths[i]}[anchor]
+        return left, left + widths[i]
+
+    def fits(i: int, place: tuple[int, str], others: Sequence[tuple[int, str]]) -> bool:
+        low, high = span(i, place[1])
+        if low < 0 or high > 100:
+            return False
+        for j, (level, anchor) in enumerate(others):
+            left, right = span(j, anchor)
+            if level == place[0] and low < right + APART and left < high + APART:
+                return False
+            if level <= place[0] and low < xs[j] < high:
+                return False
+            if place[0] <= level and left < xs[i] < right:
+                return False
+        return True
+
+    def search(chosen: list[tuple[int, str]], levels: int) -> list[tuple[int, str]] | None:
+        if len(chosen) == len(xs):
+            return chosen
+        for anchor in ("middle", "end", "start"):
+            for level in range(levels):
+                place = (level, anchor)
+                if fits(len(chosen), place, chosen) and (found := search([*chosen, place], levels)):
+                    return found
+        return None
+
+    for levels in range(1, min(len(xs), MOST_LEVELS) + 1):
+        if found := search([], levels):
+            return found
+    return [(i, svg.near_edge(x)) for i, x in enumerate(xs)]
 
 
 def _colour(number: int) -> int:

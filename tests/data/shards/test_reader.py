@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from interestingness.data.images import Skips
 from interestingness.data.shards.index import SCHEMA
 from interestingness.data.shards.layout import read_manifest
 from interestingness.data.shards.reader import PairShards
@@ -192,7 +193,7 @@ def test_pairs_that_were_skipped_at_writing_may_be_lacking(
     make_tables: MakeTables, tmp_path: Path
 ) -> None:
     tables = make_tables(8, 28, replace={2: b"?"})
-    write_shards(tables, tmp_path / "s", pairs_per_shard=7, max_bad_share=0.5)
+    write_shards(tables, tmp_path / "s", pairs_per_shard=7, skips=Skips(0.5))
     shards = PairShards(tmp_path / "s")
     joined = shards.join(PairTargets.of(tables.pairs, np.full(28, 0.5)))
     assert joined.kept.all() and len(joined.kept) == 21

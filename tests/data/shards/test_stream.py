@@ -21,6 +21,7 @@ from PIL import Image
 from torch import Tensor
 
 from interestingness.data.batch import PairBatch
+from interestingness.data.images import Skips
 from interestingness.data.shards.reader import PairShards, _remove
 from interestingness.data.shards.remote import stream_members
 from interestingness.data.shards.stream import PairLoader, PairShardStream
@@ -236,7 +237,7 @@ def test_an_unreadable_image_costs_its_pair_and_is_counted(
     stream = PairShardStream(
         PairShards(root), batch_size=5, transform=transform, targets=targets_for(tables.pairs, 31)
     )
-    loader = PairLoader(stream, workers=workers, max_bad_share=0.2)
+    loader = PairLoader(stream, workers=workers, skips=Skips(0.2))
     for _ in range(2):  # counts are an epoch's, not a run's
         batches = list(loader)
         rows = [row for batch in batches for row in batch.row.tolist()]
@@ -263,14 +264,14 @@ def test_too_many_unreadable_images_stop_the_run(
     loader = PairLoader(
         PairShardStream(PairShards(root), batch_size=5, transform=transform), workers=workers
     )
-    with pytest.raises(DataError, match=r"of 30 pairs are lost to 1 unreadable images:\n    image"):
+    with pytest.raises(DataError, match=r"of 30 pairs are lost to 2 unreadable images:\n    image"):
         list(loader)
 
 
 def test_a_batch_of_unreadable_pairs_is_a_placeholder(root: Path, transform: Transform) -> None:
     spoil(root, 4)
     stream = PairShardStream(PairShards(root), batch_size=1, transform=transform)
-    batches = list(PairLoader(stream, max_bad_share=1))
+    batches = list(PairLoader(stream, skips=Skips(1)))
     assert batches[4].row.tolist() == [-1] and batches[4].weight.tolist() == [0]
     assert len(batches[4].skipped) == 1 and batches[4].skipped[0].row == 4
     assert sum(len(batch.skipped) for batch in batches) == 1

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from interestingness.data.images import decode_image
+from interestingness.data.images import Skips, decode_image
 from interestingness.data.shards.layout import parse_member, read_manifest
 from interestingness.data.shards.reader import PairShards
 from interestingness.data.shards.verify import verify_shards
@@ -139,7 +139,7 @@ def test_unreadable_images_are_skipped_counted_and_listed(
 ) -> None:
     tables = make_tables(12, 66, replace={3: b"no image"})
     (tables.root / "images" / str(tables.image_ids[5])).unlink()
-    manifest = write_shards(tables, tmp_path / "s", pairs_per_shard=50, max_bad_share=0.2)
+    manifest = write_shards(tables, tmp_path / "s", pairs_per_shard=50, skips=Skips(0.2))
     assert list(manifest.unreadable) == sorted(
         manifest.unreadable, key=list(manifest.unreadable).index
     )
@@ -154,8 +154,8 @@ def test_unreadable_images_are_skipped_counted_and_listed(
 
 
 def test_too_many_unreadable_images_write_nothing(make_tables: MakeTables, tmp_path: Path) -> None:
-    tables = make_tables(12, 66, replace={3: b"no image"})
-    with pytest.raises(DataError, match="1 of 12 images cannot be read"):
+    tables = make_tables(12, 66, replace={3: b"no image", 4: b"none either"})
+    with pytest.raises(DataError, match="2 of 12 images cannot be read"):
         write_shards(tables, tmp_path / "s", pairs_per_shard=50)
     assert not (tmp_path / "s").exists()
     assert not (tmp_path / ".s.partial").exists()
@@ -166,7 +166,7 @@ def test_no_pair_at_all(make_tables: MakeTables, tmp_path: Path) -> None:
         write_shards(make_tables(3, 0), tmp_path / "s", pairs_per_shard=5)
     all_bad = make_tables(2, 1, replace={0: b"x", 1: b"y"}, name="bad")
     with pytest.raises(DataError, match="no pair to write"):
-        write_shards(all_bad, tmp_path / "s", pairs_per_shard=5, max_bad_share=1)
+        write_shards(all_bad, tmp_path / "s", pairs_per_shard=5, skips=Skips(1))
 
 
 @pytest.mark.parametrize("options", [{"pairs_per_shard": 0}, {"pairs_per_shard": 3, "max_side": 0}])
