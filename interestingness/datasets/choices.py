@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -25,8 +28,6 @@ OPPOSITE = np.array([RIGHT, LEFT, TIE, FIRST, SECOND, NONE])
 TIES = ("draw", "equal", "same", "no preference", "tie (bothbad)", "both_bad", "bothbad", "both")
 SKIPS = ("skip", "skipped", "pass", "no answer", "no response")
 _ARROWS = {"arrowleft": LEFT, "arrowright": RIGHT}
-_SAID = re.compile(r"""\[?\{?\s*"selected"\s*:\s*"([^"]*)".*|\[\s*['"]([^'"]*)['"]\s*\]""")
-"""Label Studio's ``[{"selected": "left"}]`` and PsychoPy's ``['image_left']``."""
 _FILLERS = re.compile(
     r"(?<![a-z])(the|is|better|wins|assistant|response|answer)(?![a-z])|\.0$", re.IGNORECASE
 )
@@ -191,8 +192,35 @@ class SideReader:
 
 
 def _unwrapped(cell: str) -> str:
-    found = _SAID.fullmatch(cell) if cell[:1] in "[{" else None
-    return next((group for group in found.groups() if group is not None), cell) if found else cell
+    """Return what a cell of JSON or of a Python list says, where that is one thing.
+
+    Label Studio's ``[{"selected": "left"}]`` is ``left``, as MTurk's
+    ``[{"choice": {"left": true, "right": false}}]``; PsychoPy's ``['image_left']`` is
+    ``image_left``.
+    """
+    if cell[:1] not in ("[", "{"):
+        return cell
+    for text in (cell, cell.replace("'", '"')):
+        with contextlib.suppress(ValueError, RecursionError):
+            leaves = list(_leaves("", json.loads(text)))
+            said = [value for name, value in leaves if name == "selected"]
+            said = said or [name for name, value in leaves if value is True]
+            said = said or [value for _, value in leaves if isinstance(value, str)]
+            if len(said) < 2:
+                return str(said[0]) if said else ""
+    return cell
+
+
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the values that are no list or object, each with the key before it."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(key, inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(name, inner)
+    else:
+        yield name, value
 
 
 def read_sides(

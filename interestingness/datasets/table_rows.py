@@ -24,7 +24,22 @@ _YES = frozenset(("true", "1", "yes", "y"))
 _NO_TRIALS: dict[str, tuple[str, frozenset[str]]] = {
     **dict.fromkeys(("practice", "ispractice"), ("practice", _YES | _PHASES)),
     **dict.fromkeys(
-        ("phase", "block", "blocktype", "stage", "part", "trialpart", "task", "condition"),
+        (
+            "phase",
+            "block",
+            "blocktype",
+            "stage",
+            "part",
+            "trialpart",
+            "task",
+            "condition",
+            "testpart",
+            "trialphase",
+            "blockname",
+            "section",
+            "trialtype",
+            "tasktype",
+        ),
         ("practice", _PHASES),
     ),
     "assignmentstatus": ("rejected by the requester", frozenset(("rejected",))),

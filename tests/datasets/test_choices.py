@@ -52,6 +52,16 @@ WORDS: list[tuple[list[str], list[str | None]]] = [
     (["ArrowLeft", "arrowright", "tie", ""], LR),
     (["assistant_a", "assistant_b", "tie", ""], LR),
     (["p.jpg", "r.jpg", "draw", "skip"], LR),  # names of images among other words
+    (
+        [
+            '"{""choice"": {""left"": true, ""right"": false}}"',
+            '"[{""best"": ""B""}]"',
+            "tie",
+            "[]",
+        ],
+        LR,
+    ),
+    (["['left']", "['right']", "['draw']", "[]"], LR),
     (['"[{""selected"": ""left""}]"', '"[""right""]"', "tie", ""], LR),
 ]
 

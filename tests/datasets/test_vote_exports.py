@@ -155,6 +155,12 @@ Submission id,Participant id,Status,Started at,left,right,choice
 
 EXPORTS = {
     "MTurk": (MTURK_CSV, ["W1", "W2"]),
+    "MTurk crowd-form": (
+        MTURK_CSV.replace('"Answer.choice"', '"Answer.taskAnswers"')
+        .replace('"A",', '"[{""choice"":{""a"":true,""b"":false}}]",')
+        .replace('"B",', '"[{""choice"":{""a"":false,""b"":true}}]",'),
+        ["W1", "W2"],
+    ),
     "Qualtrics": (QUALTRICS, ["R_1", "R_2"]),
     "PsychoPy": (PSYCHOPY, ["07", "07"]),
     "jsPsych": (JSPSYCH, ["s1", "s1"]),
