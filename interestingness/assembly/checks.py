@@ -65,7 +65,7 @@ NEEDED = {
     "loss": "bradley_terry",
     "optimizer": "optimum",
     "scheduler": "none",
-    "split": "half_by_image",
+    "split": "auto",
     "trainer": "default",
     "callbacks": "default",
     "logger": "none",

@@ -63,6 +63,10 @@ def translate_errors(cfg: DictConfig) -> Iterator[None]:
 def avoid_nan(cfg: DictConfig) -> str:
     """Suggest what to change when the loss is NaN: remedies that the config does not use yet."""
     ways = [f"lower the learning rate (optimizer.lr, now {cfg.optimizer.get('lr')})"]
+    precision = str(cfg.trainer.get("precision"))
+    if "16" in precision and precision != "bf16-mixed":
+        # float16 has no number between 0 and 6e-8, so that Adam divides by zero
+        ways.insert(0, f"more precision (trainer.precision=bf16-mixed or null, now {precision})")
     if cfg.trainer.get("gradient_clip_val") is None:
         ways.append("clip gradients (trainer.gradient_clip_val=1)")
     if "modalities" not in cfg.model and cfg.model.get("scaling") == "none":

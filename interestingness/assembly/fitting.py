@@ -48,7 +48,11 @@ def make_loss(cfg: DictConfig) -> PairLoss:
 
 
 def make_learner(
-    cfg: DictConfig, model: Model, loss: PairLoss, record: Mapping[str, Any]
+    cfg: DictConfig,
+    model: Model,
+    loss: PairLoss,
+    record: Mapping[str, Any],
+    trained_images: str,
 ) -> PreferenceLearner:
     """Build the LightningModule.
 
@@ -57,6 +61,7 @@ def make_learner(
         model: what is trained.
         loss: from ``make_loss``.
         record: effective config, kept in the checkpoint so that the file alone suffices later.
+        trained_images: from ``trained_keys``; kept there too.
     """
     return PreferenceLearner(
         model.scorer,
@@ -66,6 +71,7 @@ def make_learner(
         loss=loss,
         l2=model.l2,
         record=record,
+        trained_images=trained_images,
         smaller_steps=avoid_nan(cfg),
     )
 

@@ -123,7 +123,7 @@ def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -
         )
         return batches, batches.steps
 
-    return Model(scorer, PairDataModule(part), l2, backbone, rows, notes, skips)
+    return Model(scorer, PairDataModule(part), l2, backbone, rows, notes, skips, features)
 
 
 def image_features(
@@ -204,7 +204,7 @@ def choose_strength(
         prepared.labels.preference[train, None],
         prepared.labels.weight[train, None],
         seed=cfg.seed,
-        groups=_groups(cfg, prepared),
+        groups=inner_groups(cfg, prepared),
     )
     l2 = float(chosen.l2[0])
     if np.isnan(l2):
@@ -214,7 +214,7 @@ def choose_strength(
     return l2
 
 
-def _groups(cfg: DictConfig, prepared: RunTables) -> NDArray[np.object_] | None:
+def inner_groups(cfg: DictConfig, prepared: RunTables) -> NDArray[np.object_] | None:
     """Return each image's group where the split keeps groups (or folds) whole, for inner folds."""
     column = cfg.split.get("column")
     if column is None or cfg.split["_target_"].endswith("by_time"):

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from interestingness.assembly.parts import Model
 from interestingness.assembly.prepare import RunTables
+from interestingness.evaluation.predicted import Predicted
 from interestingness.evaluation.predictions import (
     image_predictions,
     pair_predictions,
@@ -27,7 +28,7 @@ def write_tables(
     cfg: DictConfig,
     prepared: RunTables,
     model: Model,
-    scores: NDArray[np.float64],
+    predicted: Predicted,
     evaluation: Evaluation,
     references: Mapping[str, Reference],
 ) -> None:
@@ -37,9 +38,9 @@ def write_tables(
     pairs = prepared.pairs[rows]
     write_predictions(
         run / "predictions.parquet",
-        pair_predictions(scores, pairs, ["test"] * len(pairs), tested),
+        pair_predictions(predicted.of_pairs(rows), pairs, ["test"] * len(pairs), tested),
     )
-    seen = ~np.isnan(scores)
+    scores, seen = predicted.score, ~np.isnan(predicted.score)
     write_predictions(
         run / "image_scores.parquet",
         image_predictions(scores[seen], prepared.pairs.image_ids[seen], ["test"] * int(seen.sum())),
@@ -54,6 +55,7 @@ def write_tables(
         label_facts=prepared.labels.facts,
         mix=prepared.source.comparison() if isinstance(prepared.source, MixSource) else None,
         split=prepared.split.facts,
+        cross_fit_training_pairs=None if predicted.repeated is None else predicted.trained,
         usable_pairs={part: len(r) for part, r in model.rows.items()},
         absent_references=prepared.absent,
         l2=model.l2,

@@ -34,6 +34,7 @@ class Model:
         rows: usable pairs of each part of the split, rows of the data set's pairs, by name.
         notes: sentences for the run's print-out (L2 chosen, images skipped, unusual weights).
         skips: images that could not be read.
+        features: of every image, shape (images, dim); None where images are streamed.
     """
 
     scorer: Scorer
@@ -43,6 +44,7 @@ class Model:
     rows: dict[str, NDArray[np.int64]]
     notes: list[str] = field(default_factory=list)
     skips: Skips | None = None
+    features: NDArray[np.float32] | None = None
 
 
 def whole_batch(cfg: DictConfig) -> bool:

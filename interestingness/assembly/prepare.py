@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from interestingness.assembly.opening import open_dataset
 from interestingness.datasets.image_texts import reads_written
-from interestingness.errors import DataError, LabelError
+from interestingness.errors import ConfigError, DataError, LabelError
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.models.scene_clip import WEIGHTS
 from interestingness.schema import Pairs
@@ -24,6 +24,9 @@ from interestingness.tables.tables import Tables
 
 if TYPE_CHECKING:
     from interestingness.data.splits import PairSplit
+
+ADAM = {"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0, "amsgrad": False, "maximize": False}
+"""Options of torch's Adam as cross-fitting takes its steps: the defaults."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +58,9 @@ class RunTables:
         Args:
             model: the config's ``model`` node; every value that names a file is hashed by content.
         """
-        split = hashlib.sha256(
-            b"".join(np.packbits(part).tobytes() for part in self.split.parts().values())
-        ).hexdigest()[:16]
+        parts = [np.packbits(part).tobytes() for part in self.split.parts().values()]
+        folds = [] if self.split.folds is None else [self.split.folds.tobytes()]
+        split = hashlib.sha256(b"".join([*parts, *folds])).hexdigest()[:16]
         # Descriptions by models are no column of the image table, and may be rewritten.
         written = reads_written(self.tables, model.get("modalities") or (), model.get("raters"))
         return {
@@ -93,6 +96,7 @@ def split_pairs(cfg: DictConfig, tables: Tables) -> PairSplit:
 
     Raises:
         DataError: if the data set has no pairs, or for an impossible split.
+        ConfigError: for cross-fitting of anything but linear heads.
     """
     if len(tables.pairs) == 0:
         raise DataError(
@@ -100,8 +104,47 @@ def split_pairs(cfg: DictConfig, tables: Tables) -> PairSplit:
             expected="pairs, votes or scores to make pairs from",
             todo="give dataset.votes, dataset.pairs or dataset.scores",
         )
+    if cfg.split._target_.endswith(".by_size"):
+        options = {} if not why_no_cross_fit(cfg) else {"cross_fit_below": 0}
+        # the split that is meant stands in the run's config, so that a checkpoint repeats it
+        cfg.split = instantiate(cfg.split, **options)(tables.pairs, tables.images)
     split: PairSplit = instantiate(cfg.split)(tables.pairs, tables.images)
+    if split.folds is not None and (reason := why_no_cross_fit(cfg)):
+        raise ConfigError(
+            f"split=cross_fit with {reason}",
+            expected="a linear head on cached features that bradley_terry trains: many fit in "
+            "seconds",
+            todo="split=half_by_image; or leave the option out",
+        )
     return split
+
+
+def why_no_cross_fit(cfg: DictConfig) -> str:
+    """Name the option for which the fit of a head cannot be repeated in seconds, else "".
+
+    With L2 a head is fitted to its optimum, as ``optimizer=optimum`` does; without, by the steps of
+    Adam that the run takes.
+    """
+    model, trainer = cfg.model, cfg.trainer
+    wanted: dict[str, tuple[Any, Any]] = {
+        "data.source": (cfg.data.source, "features"),
+        "model.head": (model.head._target_.rpartition(".")[2], "LinearHead"),
+        "model.modalities": (model.get("modalities"), None),
+        "loss": (cfg.loss._target_.rpartition(".")[2], "BradleyTerryLoss"),
+    }
+    if model.l2 != 0:
+        at_optimum = ("interestingness.learning.optimum.Optimum", "torch.optim.LBFGS")
+        solver = cfg.optimizer._target_
+        wanted["optimizer"] = (solver, solver if solver in at_optimum else "optimum")
+    else:
+        wanted |= {
+            "optimizer": (cfg.optimizer._target_, "torch.optim.Adam"),
+            **{f"optimizer.{k}": (cfg.optimizer.get(k, v), v) for k, v in ADAM.items()},
+            "scheduler": (cfg.scheduler.get("_target_"), None),
+            "trainer.gradient_clip_val": (trainer.get("gradient_clip_val"), None),
+            "trainer.accumulate_grad_batches": (trainer.get("accumulate_grad_batches") or 1, 1),
+        }
+    return next((f"{name}={is_}" for name, (is_, fine) in wanted.items() if is_ != fine), "")
 
 
 def label_pairs(

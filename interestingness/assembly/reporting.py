@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from omegaconf import DictConfig
 from PIL import Image
 
@@ -21,7 +20,8 @@ from interestingness.assembly.prepare import RunTables
 from interestingness.data.images import read_image
 from interestingness.data.leaks import Leak, leak_report
 from interestingness.errors import DataError, ImageError
-from interestingness.evaluation.evaluate import evaluate
+from interestingness.evaluation.evaluate import MOST_GROUPS, ImageGroups, evaluate
+from interestingness.evaluation.predicted import Predicted
 from interestingness.evaluation.predictions import flat_metrics
 from interestingness.evaluation.reference import Reference
 from interestingness.evaluation.results import Evaluation
@@ -34,6 +34,7 @@ from interestingness.reports.page import write_report
 from interestingness.reports.reasons import Reason, reasons_of
 from interestingness.reports.run_figures import accuracy_chart, run_agreement
 from interestingness.reports.run_report import run_report
+from interestingness.reports.text import plural
 from interestingness.runs.team import world_of
 from interestingness.studies.result import Column, Kind, Table
 from interestingness.studies.study import Picture
@@ -77,17 +78,31 @@ def describe(cfg: DictConfig, prepared: RunTables, model: Model) -> list[tuple[s
         ),
         (
             "split",
-            f"{split.rule}; usable: "
-            + ", ".join(f"{len(rows):,} {part}" for part, rows in model.rows.items()),
+            f"{split.rule}; {_counted(prepared, model)}",
         ),
         *shared,
     ]
 
 
+def _counted(prepared: RunTables, model: Model) -> str:
+    """Say how many pairs train and test, and what became of the others."""
+    split, every = prepared.split, len(prepared.pairs)
+    train, test = len(model.rows["train"]), len(model.rows["test"])
+    if split.folds is not None:
+        return (
+            f"each of {plural(test, 'pair')} is tested, by heads trained on pairs without its "
+            f"images; none straddles; the saved one is trained on {train:,}"
+        )
+    usable = ", ".join(f"{len(rows):,} {part}" for part, rows in model.rows.items())
+    straddle = split.dropped - split.facts.get("pairs_with_trained", 0)
+    left = f"; left out: {straddle:,} that straddle parts" if straddle else ""
+    return f"usable: {usable} of {every:,} pairs{left}"
+
+
 def announce(cfg: DictConfig, prepared: RunTables, model: Model) -> None:
     """Print what the run uses, before it trains."""
     print_used(describe(cfg, prepared, model), simulated=prepared.tables.manifest.simulated)
-    for leak in leaks(cfg, prepared):
+    for leak in leaks(cfg, prepared) if prepared.split.folds is None else []:
         print(f"note: {leak.train_test} {leak.what} are in both the training and the test part")
     if isinstance(prepared.source, MixSource):
         print_table(_mix_table(prepared.source.comparison()))
@@ -143,34 +158,65 @@ def compare_scores(
     cfg: DictConfig,
     prepared: RunTables,
     model: Model,
-    scores: NDArray[np.float64],
+    predicted: Predicted,
     references: Mapping[str, Reference],
 ) -> Evaluation:
-    """Compare a model's scores of the test images with every reference.
+    """Compare predictions of the test pairs with every reference.
 
     Args:
         cfg: composed config.
         prepared: tables, labels and split.
         model: what was trained.
-        scores: score per image in logits, NaN where it was not tested, shape (images,).
+        predicted: of the test images and pairs, NaN elsewhere.
         references: from ``read_references``.
     """
     return evaluate(
-        scores,
+        predicted,
         prepared.pairs,
         model.rows["test"],
         references,
         main="human" if "human" in references else prepared.source.name,
         has_zero=has_zero(cfg),
+        groups=_image_groups(cfg, prepared),
         seed=cfg.seed,
     )
+
+
+def _image_groups(cfg: DictConfig, prepared: RunTables) -> ImageGroups | None:
+    """Return the groups that pairs lie within, else those of the split, if they are few."""
+    within = prepared.tables.manifest.facts.get("pairs_within")
+    column = within or cfg.split.get("column")
+    if column is None or (not within and cfg.split._target_.endswith("by_time")):
+        return None
+    cells = prepared.tables.images[column].to_pylist()
+    tested = prepared.pairs[prepared.split.test].images_used().tolist()
+    if not within and not 1 < len({cells[row] for row in tested}) <= MOST_GROUPS:
+        return None
+    return ImageGroups(column, np.array(cells, dtype=object), apart=bool(within))
+
+
+def _caveats(prepared: RunTables, predicted: Predicted, evaluation: Evaluation) -> tuple[str, ...]:
+    """Say what the numbers of cross-fitting describe and what their intervals cover."""
+    main, repeated = evaluation.main_result, predicted.repeated
+    if repeated is None or main is None:
+        return ()
+    least, most = predicted.trained
+    said = [
+        f"Cross-fitting: each pair is predicted by heads trained on {least:,} to {most:,} pairs "
+        "without its images. The numbers describe this procedure, not the saved model, which has "
+        "learnt from all pairs.",
+        "Intervals cover the choice of test images, not that of training pairs.",
+    ]
+    if len(repeated) > 1:
+        said.append(f"A prediction is the mean of {len(repeated)} repetitions.")
+    return tuple(said)
 
 
 def report(
     cfg: DictConfig,
     prepared: RunTables,
     model: Model,
-    scores: NDArray[np.float64],
+    predicted: Predicted,
     references: Mapping[str, Reference],
     evaluation: Evaluation,
     *,
@@ -182,7 +228,7 @@ def report(
         cfg: composed config.
         prepared: tables, labels and split.
         model: what was trained.
-        scores: score per image in logits, NaN where it was not tested, shape (images,).
+        predicted: of the test images and pairs, NaN elsewhere.
         references: from ``read_references``.
         evaluation: from ``compare_scores``.
         loggers: Lightning's; those that can show pictures receive them.
@@ -191,14 +237,15 @@ def report(
         Accuracy against the main reference.
     """
     run, manifest = Path(cfg.paths.run), prepared.tables.manifest
-    write_tables(run, cfg, prepared, model, scores, evaluation, references)
+    write_tables(run, cfg, prepared, model, predicted, evaluation, references)
     result = run_report(
         evaluation,
         title=f"{prepared.source.name} on {manifest.name}",
         used=describe(cfg, prepared, model),
-        agreement=run_agreement(scores, prepared.pairs, model.rows["test"], references),
+        agreement=run_agreement(predicted.margin, model.rows["test"], references),
         reasons=_reasons(prepared, evaluation, cfg.question),
         skipped=model.skips.reasons if model.skips is not None else {},
+        caveats=_caveats(prepared, predicted, evaluation),
         simulated=manifest.simulated,
     )
     if evaluation.main is not None:

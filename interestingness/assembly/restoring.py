@@ -84,7 +84,8 @@ def restored_scores(
     unused = np.ones(len(scores), dtype=bool)
     unused[prepared.pairs[rows["test"]].images_used()] = False
     scores[unused] = np.nan
-    return Model(scorer, PairDataModule(_no_part), own["l2"], backbone, rows, notes, skips), scores
+    data = PairDataModule(_no_part)
+    return Model(scorer, data, own["l2"], backbone, rows, notes, skips, features), scores
 
 
 def _features(

@@ -18,6 +18,7 @@ from interestingness.assembly.run_record import (
     resume_from,
     skip_finished,
 )
+from interestingness.evaluation.predicted import Predicted
 from interestingness.progress import ProgressLine
 from interestingness.runs.team import Team
 
@@ -50,6 +51,7 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
     ckpt = team.agree(resume_from(cfg.resume, key))
 
     # Torch is imported here: a finished job of a sweep ends within seconds.
+    from interestingness.assembly.cross_fitting import cross_fit_run
     from interestingness.assembly.errors import translate_errors
     from interestingness.assembly.fitting import (
         fit,
@@ -66,6 +68,7 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
         read_references,
         report,
     )
+    from interestingness.assembly.trained_images import trained_keys
     from interestingness.models.weights import find_weights
 
     backbone = record["model"].get("backbone") or {}
@@ -77,7 +80,8 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
         with translate_errors(cfg):
             loss = make_loss(cfg)
             model = build_model(cfg, prepared, team)
-        learner = make_learner(cfg, model, loss, record)
+        trained = team.agree(trained_keys(cfg, tables, model.rows) if team.first else "")
+        learner = make_learner(cfg, model, loss, record, trained)
         trainer = make_trainer(cfg, validates=bool(split.validation.any()))
         if team.first:
             announce(cfg, prepared, model)
@@ -85,12 +89,16 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
         if said := learner.convergence().sentence():
             model.notes.append(said)
             team.first and print(f"fit: {said}", flush=True)
-        scores = test(trainer, learner, model.data, prepared.pairs)
+        if split.folds is None:
+            scores = test(trainer, learner, model.data, prepared.pairs)
+            predicted = Predicted.of(scores, prepared.pairs)
+        elif team.first:
+            predicted = cross_fit_run(cfg, prepared, model)
         if team.first:
             references = read_references(prepared)
-            evaluation = compare_scores(cfg, prepared, model, scores, references)
+            evaluation = compare_scores(cfg, prepared, model, predicted, references)
             accuracy = report(
-                cfg, prepared, model, scores, references, evaluation, loggers=trainer.loggers
+                cfg, prepared, model, predicted, references, evaluation, loggers=trainer.loggers
             )
     return {"run": cfg.paths.run, "status": "finished", "accuracy": accuracy}
 
@@ -108,6 +116,7 @@ def evaluate(cfg: DictConfig, team: Team) -> dict[str, Any]:
     """
     file = checkpoint_of(Path(cfg.ckpt).expanduser(), best=True)
 
+    from interestingness.assembly.cross_fitting import cross_fit_run
     from interestingness.assembly.reporting import (
         announce,
         compare_scores,
@@ -115,19 +124,26 @@ def evaluate(cfg: DictConfig, team: Team) -> dict[str, Any]:
         report,
     )
     from interestingness.assembly.restoring import merged_config, restored_scores
+    from interestingness.assembly.trained_images import unseen_split
+    from interestingness.learning.learner import CHECKPOINT_KEY
     from interestingness.runs.checkpoints import load_checkpoint
 
     checkpoint = load_checkpoint(file)
-    cfg = merged_config(checkpoint, cfg)
+    asked, cfg = cfg, merged_config(checkpoint, cfg)
     tables = open_dataset(cfg)
     split = split_pairs(cfg, tables)
-    prepared = label_pairs(cfg, tables, split, learn=False)
+    if asked.get("dataset") or asked.get("split"):
+        split = unseen_split(asked, tables, split, checkpoint[CHECKPOINT_KEY])
+    prepared = label_pairs(cfg, tables, split, learn=split.folds is not None)
 
     accuracy = None
     model, scores = restored_scores(cfg, checkpoint, file, prepared, team)
     if team.first:
         announce(cfg, prepared, model)
+        predicted = Predicted.of(scores, prepared.pairs)
+        if split.folds is not None:  # as its run was tested: the checkpoint has seen every pair
+            predicted = cross_fit_run(cfg, prepared, model)
         references = read_references(prepared)
-        evaluation = compare_scores(cfg, prepared, model, scores, references)
-        accuracy = report(cfg, prepared, model, scores, references, evaluation)
+        evaluation = compare_scores(cfg, prepared, model, predicted, references)
+        accuracy = report(cfg, prepared, model, predicted, references, evaluation)
     return {"run": cfg.paths.run, "status": "finished", "accuracy": accuracy}

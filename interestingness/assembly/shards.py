@@ -29,7 +29,7 @@ from interestingness.data.part import Part
 from interestingness.data.shards.copying import copy_shards
 from interestingness.data.shards.reader import PairShards
 from interestingness.data.shards.remote import is_url
-from interestingness.data.shards.stream import PairLoader, PairShardStream
+from interestingness.data.shards.stream import POOL, PairLoader, PairShardStream
 from interestingness.data.shards.targets import PairTargets
 from interestingness.data.shards.writer import source_of, write_shards
 from interestingness.data.workers import worker_count
@@ -69,6 +69,11 @@ def build_on_shards(
         notes.append(
             f"shards are streamed: what a batch holds depends on the number of processes and of "
             f"workers (data.workers={workers}); data.copy=true does not depend on them"
+        )
+    elif len(shards.index.bounds) - 1 > POOL:
+        notes.append(
+            f"pairs of {POOL} shards at a time are mixed: with data=features, which mixes all, the "
+            "numbers differ as with another seed"
         )
     rows = usable_rows(prepared, None, there=there)
     if cfg.model.get("tuning"):

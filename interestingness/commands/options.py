@@ -162,6 +162,8 @@ def _pairs_choose(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("votes", nargs="*", help=f"{VOTES}; none at first")
     add("--images", help="folder or glob pattern; else the images voted on")
+    add("--groups", help="table with a column of image names, and the column of --within")
+    add("--within", help="column of groups: pairs of images of one group only")
     add("-n", type=int, default=200, help="how many pairs (default: %(default)s)")
     add("--out", default="next_pairs.csv", help="table (default: %(default)s)")
     add(

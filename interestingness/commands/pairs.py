@@ -6,6 +6,7 @@ import csv
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,14 +16,16 @@ from scipy.sparse.csgraph import connected_components
 
 from interestingness.commands.options import Options, said_of_votes
 from interestingness.datasets.image_files import list_images
+from interestingness.datasets.score_files import group_codes, numbered, read_image_columns
 from interestingness.datasets.vote_tables import VoteFiles, read_vote_files
 from interestingness.disk import appearing
 from interestingness.errors import ConfigError, DataError
 from interestingness.labels.aggregation import aggregate
 from interestingness.schema import DEFAULT_QUESTION, Array
-from interestingness.stats.pair_choice import ChosenPairs, next_pairs
+from interestingness.stats.pair_choice import ChosenPairs, next_pairs, next_pairs_within
 from interestingness.tables.image_names import ImageNames
-from interestingness.tables.tables import Votes
+from interestingness.tables.tables import Tables, Votes
+from interestingness.tables.user_tables import read_user_table
 
 log = logging.getLogger(__name__)
 
@@ -49,20 +52,54 @@ def choose(given: Options) -> None:
             given.votes, default_question=DEFAULT_QUESTION, **said_of_votes(given)
         )
     names, left, right, preference, weight = _asked(files, given.images)
-    chosen = next_pairs(
-        left,
-        right,
-        preference,
-        images=len(names),
-        pairs=given.n,
-        seed=given.seed,
-        weight=weight,
-        random_share=given.random_share,
-        repeat=given.repeat,
-    )
+    options: dict[str, Any] = {
+        "pairs": given.n,
+        "seed": given.seed,
+        "random_share": given.random_share,
+        "repeat": given.repeat,
+    }
+    group = _groups_of(given, names)
+    if group is None:
+        chosen = next_pairs(left, right, preference, images=len(names), weight=weight, **options)
+    else:
+        chosen = next_pairs_within(group, left, right, preference, weight, **options)
     out = Path(given.out).expanduser()
     _write(out, names, chosen, seed=given.seed)
     print(_told(names, left, right, preference, chosen, out))
+    if group is not None:
+        sizes = ", ".join(map(str, np.bincount(group[chosen.left], minlength=group.max() + 1)))
+        print(f"inside {group.max() + 1} groups ({sizes}); {(group < 0).sum()} images have none")
+
+
+def _groups_of(given: Options, names: Sequence[str]) -> Rows | None:
+    """Number the groups that pairs must stay within: as told, or as the prepared data set has them.
+
+    Raises:
+        ConfigError: for one of ``--groups`` and ``--within`` without the other.
+    """
+    if given.groups is None and given.within is None:
+        prepared = [Tables(path) for path in map(Path, given.votes) if path.is_dir()]
+        for tables in prepared:
+            column = tables.manifest.facts.get("pairs_within")
+            if column is not None:
+                cells = tables.images[column].to_pylist()
+                known = dict(zip(tables.image_ids.tolist(), cells, strict=True))
+                return numbered([known.get(name) for name in names])
+        return None
+    if given.groups is None or given.within is None:
+        raise ConfigError(
+            "one of --groups and --within without the other",
+            expected="the table of groups, and its column",
+            todo="--groups categories.csv --within category",
+        )
+    folder = list_images(given.images).root if given.images else Path()
+    table = read_user_table(given.groups)
+    columns = read_image_columns(
+        table, ImageNames(names, folder), mapping={}, on_missing="skip", with_scores=False
+    )
+    group = group_codes({"groups": columns}, given.within, len(names))
+    assert group is not None
+    return group
 
 
 def _asked(

@@ -39,21 +39,32 @@ def complete(images: pa.Table, column: str, used: NDArray[np.int32]) -> list[Any
     return cells
 
 
-def numbers(images: pa.Table, column: str, used: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Return the cells of ``complete`` as numbers.
+def contents(images: pa.Table, used: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Number the distinct files of some images: copies under other names have one number.
 
-    Raises:
-        DataError: also for a cell that is not a number.
+    Args:
+        images: the image table; without hashes each image counts as a file of its own.
+        used: rows of images.
+
+    Returns:
+        From 0 in order of first appearance, shape of ``used``.
     """
-    cells = complete(images, column, used)
-    try:
-        return np.asarray([float(cell) for cell in cells])
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"column {column!r} holds no numbers ({error})",
-            expected="the number of each image's fold",
-            todo="name the column of fold numbers: split.column=…",
-        ) from None
+    if "sha256" not in images.column_names:
+        return np.arange(len(used))
+    hashes = images["sha256"].to_pylist()
+    number: dict[str | int, int] = {}
+    return np.array([number.setdefault(hashes[i] or i, len(number)) for i in used.tolist()])
+
+
+def fold_names(images: pa.Table, column: str, used: NDArray[np.int32]) -> NDArray[np.str_]:
+    """Return the cells of ``complete`` as names of folds."""
+    return np.asarray([fold_name(cell) for cell in complete(images, column, used)])
+
+
+def fold_name(fold: Any) -> str:
+    """Name a fold: 1, 1.0 and "1" are the same one, as a table may hold any of them."""
+    text = str(fold)
+    return text.removesuffix(".0") if isinstance(fold, float) else text
 
 
 def times(images: pa.Table, column: str, used: NDArray[np.int32]) -> NDArray[np.float64]:

@@ -7,14 +7,14 @@ occur in pairs are dealt.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from interestingness.data.split_columns import complete, numbers, times
+from interestingness.data.split_columns import complete, contents, fold_name, fold_names, times
 from interestingness.errors import DataError
 from interestingness.ranges import Seed, Share
 from interestingness.schema import Pairs
@@ -27,12 +27,16 @@ NONE = -1
 class PairSplit:
     """Three disjoint parts of the pairs; pairs of images in two parts are in none.
 
+    In cross-fitting there are no parts: every pair trains the saved model, and is tested by others.
+
     Attributes:
         train: which pairs are trained on, shape (pairs,), bool.
         validation: which pairs choose between epochs or settings, shape (pairs,), bool.
         test: which pairs evaluate the model, shape (pairs,), bool.
         rule: how it was made, for people: ``by image, 50 : 0 : 50, seed 0``.
         facts: counts to print: pairs and images per part, pairs dropped.
+        folds: of cross-fitting, else None: group of each image in each repetition, -1 for images in
+            no pair, shape (repetitions, images).
     """
 
     train: NDArray[np.bool_]
@@ -40,6 +44,7 @@ class PairSplit:
     test: NDArray[np.bool_]
     rule: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    folds: NDArray[np.int16] | None = None
 
     def __len__(self) -> int:
         return len(self.train)
@@ -76,6 +81,7 @@ def by_image(
     """Deal images to parts; a pair belongs to a part if both its images do.
 
     Halves keep a quarter of randomly drawn pairs each; the other half straddles and is dropped.
+    Copies of a file are in one part.
 
     Args:
         pairs: all pairs of a data set.
@@ -91,9 +97,13 @@ def by_image(
         (docs/references).
     """
     used = _used(pairs, images)
-    shares = _shares(train, validation, test, len(used), "images")
+    file = contents(images, used)
+    files = int(file.max()) + 1
+    shares = _shares(train, validation, test, files, "images")
+    of_file = np.empty(files, dtype=np.int8)
+    of_file[np.random.default_rng(seed).permutation(files)] = np.repeat([0, 1, 2], shares)
     part = np.full(len(pairs.image_ids), NONE, dtype=np.int8)
-    part[np.random.default_rng(seed).permutation(used)] = np.repeat([0, 1, 2], shares)
+    part[used] = of_file[file]
     return _of_images(pairs, part, f"by image, {_spoken(train, validation, test)}, seed {seed}")
 
 
@@ -164,31 +174,36 @@ def by_group(
     part = np.full(len(pairs.image_ids), NONE, dtype=np.int8)
     part[used] = of_group[member]
     rule = f"by group ({column}), {_spoken(train, validation, test)}, seed {seed}"
-    return _of_images(pairs, part, rule)
+    tested = groups[of_group == 2].tolist()
+    split = _of_images(pairs, part, f"{rule}; tested: {_few(tested)}")
+    return replace(split, facts={**split.facts, "tested_groups": tested})
 
 
 def by_fold(
-    pairs: Pairs, images: pa.Table, *, column: str, test: int, validation: int | None
+    pairs: Pairs, images: pa.Table, *, column: str, test: int | str, validation: int | str | None
 ) -> PairSplit:
     """Split by fold: one tests, one may validate, the others train.
 
     Args:
         pairs, images: as for ``by_image``.
-        column: of the image table, with the number of each image's fold.
-        test: number of the fold that tests.
-        validation: number of the fold that validates; None for no validation part.
+        column: of the image table, with the number or name of each image's fold.
+        test: the fold that tests.
+        validation: the fold that validates; None for no validation part.
 
     Raises:
         DataError: no such column, an image without a fold, no such fold, or a part without pairs.
     """
     used = _used(pairs, images)
-    folds = numbers(images, column, used)
-    known = sorted({int(f) if f % 1 == 0 else f for f in folds.tolist()})
+    folds = fold_names(images, column, used)
+    test, validation = fold_name(test), None if validation is None else fold_name(validation)
+    known = sorted(
+        set(folds.tolist()), key=lambda name: (len(name) if name.isdigit() else 99, name)
+    )
     for name, fold in (("test", test), ("validation", validation)):
         if fold is not None and fold not in known:
             raise DataError(
                 f"split.{name}={fold}: column {column!r} has no such fold",
-                expected=f"one of {', '.join(map(str, known[:12]))}",
+                expected=f"one of {_few(known)}",
                 todo=f"choose split.{name} from these",
             )
     if test == validation:
@@ -238,6 +253,11 @@ def by_time(
     needed = [name for name, share in zip(NAMES, shares, strict=True) if share]
     rule = f"by time ({column}), {_spoken(train, validation, test)}"
     return _of_images(pairs, part, rule, needed=tuple(needed))
+
+
+def _few(names: list[str], most: int = 12) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def all_test(pairs: Pairs, images: pa.Table) -> PairSplit:

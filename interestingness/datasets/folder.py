@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from interestingness.datasets.choices import check_choices
-from interestingness.datasets.folder_pairs import choose_pairs, starred_images
+from interestingness.datasets.folder_pairs import choose_pairs, inside_groups, starred_images
 from interestingness.datasets.folder_tables import (
     image_table,
     pair_table,
@@ -34,7 +35,7 @@ from interestingness.datasets.rating_files import (
     read_ratings,
     votes_from_ratings,
 )
-from interestingness.datasets.score_files import ImageColumns, read_image_columns
+from interestingness.datasets.score_files import ImageColumns, group_codes, read_image_columns
 from interestingness.datasets.star_ratings import read_ratings as read_star_ratings
 from interestingness.datasets.star_ratings import sidecar_states
 from interestingness.datasets.vote_columns import ColumnNames, column_names
@@ -73,6 +74,7 @@ def prepare_folder(
     votes_per_rater: int | None,
     on_missing: str,
     seed: int,
+    pairs_within: str | None = None,
     equal_ratings: str = "drop",
     stars: bool | None = None,
     copies: bool | None = None,
@@ -107,6 +109,8 @@ def prepare_folder(
         votes_per_rater: most votes made from one rater's ratings; None for all.
         on_missing: what to do with rows whose image is absent: "error", or "skip" and count.
         seed: of random pairs and of the choice among votes.
+        pairs_within: a column of scores or groups whose values are groups; only pairs inside a
+            group are made, and pairs or votes between groups are left out and counted.
         equal_ratings: "drop" pairs that a rater rated alike, or make them a "tie".
         stars: whether the ratings that files carry (XMP, EXIF, sidecars) become the score "stars";
             without other tables, random pairs are then of rated images.
@@ -146,7 +150,7 @@ def prepare_folder(
     paths = {kind: existing_file(path) for kind, path in given.items() if path is not None}
     options = _Options(
         mapping, check_choices(choices), decimal, image_key, question, pairs_per_image,
-        votes_per_rater, on_missing, seed, equal_ratings, name or _name(folder),
+        votes_per_rater, on_missing, seed, equal_ratings, name or _name(folder), pairs_within,
     )  # fmt: skip
     photos = [folder / file.path for file in files] if stars else []
     key = input_key(
@@ -155,7 +159,9 @@ def prepare_folder(
             "root": str(folder),
             "images": [[f.image_id, f.size, f.modified] for f in files],
             "tables": {kind: [path.name, sha256_of(path)] for kind, path in paths.items()},
-            "options": asdict(options),
+            "options": {
+                k: v for k, v in asdict(options).items() if v is not None or k != "pairs_within"
+            },
             **({"sidecars": sidecar_states(photos)} if stars else {}),
         }
     )
@@ -194,6 +200,7 @@ class _Options:
     seed: int
     equal_ratings: str
     name: str
+    pairs_within: str | None
 
 
 def _build(
@@ -226,20 +233,31 @@ def _build(
     rated = None
     if "ratings" in tables:
         rated = read_ratings(tables["ratings"], keys, mapping=mapping, on_missing=on_missing)
-    pairs, origin = choose_pairs(
+    group = group_codes(about, options.pairs_within, len(names))
+    every, origin = choose_pairs(
         names,
         rows,
         rated,
         about.get("scores"),
         None if stars is None else starred_images(stars[0], folder),
+        group=group,
         pairs_per_image=options.pairs_per_image,
         seed=options.seed,
     )
+    pairs = every if group is None else every[inside_groups(every, group)]
     images, counts = image_table(folder, files, about, progress)
 
     facts: dict[str, Any] = {"images": len(files), **counts}
     facts |= {kind: dict(table.facts) for kind, table in about.items()}
     facts["pairs"] = {"pairs": len(pairs), "origin": origin}
+    if group is not None:
+        facts["pairs_within"] = options.pairs_within
+        facts["pairs"] |= {
+            "within": options.pairs_within,
+            "groups": int(group.max()) + 1,
+            "between_groups_left_out": len(every) - len(pairs),
+            "images_without_group": int((group < 0).sum()),
+        }
     parts: dict[str, list[pa.Table]] = {"images": [images], "pairs": [pair_table(pairs)]}
     if "scores" in about:
         parts["scores"] = [score_table(about["scores"], names)]
@@ -249,7 +267,11 @@ def _build(
     if "pairs" in rows:
         facts["pairs"] |= rows["pairs"].facts
     if "votes" in rows:
-        votes, facts["votes"] = _votes(rows["votes"], pairs, options)
+        votes, facts["votes"] = _votes(rows["votes"], every, options)
+        if group is not None:
+            kept = votes.filter(pc.is_in(votes["pair_id"], pa.array(pairs.pair_ids)))
+            facts["votes"]["between_groups_left_out"] = len(votes) - len(kept)
+            votes = kept
         parts["votes"] = [votes]
     if rated is not None:
         votes, counts = votes_from_ratings(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interestingness.datasets.pair_files import PairRows
-from interestingness.datasets.pairing import random_regular_pairs, shared_rater_pairs
+from interestingness.datasets.pairing import random_pairs_within, shared_rater_pairs
 from interestingness.datasets.rating_files import Ratings
 from interestingness.datasets.score_files import ImageColumns
 from interestingness.errors import DataError
@@ -24,6 +24,7 @@ def choose_pairs(
     scores: ImageColumns | None,
     starred: NDArray[np.int64] | None,
     *,
+    group: NDArray[np.int64] | None,
     pairs_per_image: int,
     seed: int,
 ) -> tuple[Pairs, str]:
@@ -35,6 +36,8 @@ def choose_pairs(
         rated: ratings, whose raters can compare what they rated.
         scores: scores, without which an image is of no use.
         starred: rows of images with stars; None where stars are not read.
+        group: of each image, -1 for none, shape (images,); random pairs are drawn inside groups.
+            None draws them from all.
         pairs_per_image: random pairs that each image is in.
         seed: of random pairs.
 
@@ -46,7 +49,11 @@ def choose_pairs(
             return rows[kind].pairs, f"the table dataset.{kind}"
     if rated is not None:
         once = rated.mean_of_repeats()
-        drawn = shared_rater_pairs(once.rater, once.image, len(names), pairs_per_image, seed=seed)
+        rater, image = once.rater, once.image
+        if group is not None:  # the ratings of one rater inside one group
+            kept = group[image] >= 0
+            rater, image = rater[kept] * (group.max() + 1) + group[image[kept]], image[kept]
+        drawn = shared_rater_pairs(rater, image, len(names), pairs_per_image, seed=seed)
         origin = "random pairs of images that share a rater"
         if not len(drawn):
             raise DataError(
@@ -69,10 +76,27 @@ def choose_pairs(
                     expected="scores for at least two images",
                     todo="add scores",
                 )
-        drawn = usable[random_regular_pairs(len(usable), pairs_per_image, seed=seed)]
+        drawn = random_pairs_within(usable, group, pairs_per_image, seed=seed)
     ids = np.asarray(names.image_ids, dtype=object)
     one, other = ids[drawn[:, 0]].tolist(), ids[drawn[:, 1]].tolist()
     return Pairs.from_ids(one, other, names.image_ids)[0], origin
+
+
+def inside_groups(pairs: Pairs, group: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Find the pairs of two images of one group.
+
+    Raises:
+        DataError: if there is none.
+    """
+    left, right = group[pairs.left], group[pairs.right]
+    inside: NDArray[np.bool_] = (left >= 0) & (left == right)
+    if not inside.any():
+        raise DataError(
+            f"none of {len(pairs)} pairs is of two images of one group",
+            expected="pairs inside groups",
+            todo="choose another column: dataset.pairs_within=…; or leave it out",
+        )
+    return inside
 
 
 def starred_images(stars: NDArray[np.float64], folder: Path) -> NDArray[np.int64]:

@@ -56,6 +56,38 @@ def random_regular_pairs(images: int, degree: int, *, seed: int) -> NDArray[np.i
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 
+def random_pairs_within(
+    usable: NDArray[np.int64], group: NDArray[np.int64] | None, degree: int, *, seed: int
+) -> NDArray[np.int64]:
+    """Draw ``random_regular_pairs`` of some images, or of those of each group.
+
+    Args:
+        usable: rows of images.
+        group: group of every image, negative for none; None draws from all.
+        degree: pairs that each image is in, as far as its group has others.
+        seed: of the random generator.
+
+    Returns:
+        Rows of the two images of each pair, shape (pairs, 2).
+
+    Raises:
+        DataError: if no two usable images are of one group.
+    """
+    if group is None:
+        return usable[random_regular_pairs(len(usable), degree, seed=seed)]
+    own = [usable[group[usable] == number] for number in range(int(group.max(initial=-1)) + 1)]
+    drawn = [
+        rows[random_regular_pairs(len(rows), degree, seed=seed)] for rows in own if len(rows) > 1
+    ]
+    if not drawn:
+        raise DataError(
+            f"{len(usable)} images in {len(own)} groups, and no two in one",
+            expected="groups of at least two images",
+            todo="choose another column: dataset.pairs_within=…",
+        )
+    return np.concatenate(drawn)
+
+
 def _simple_graph(stubs: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
     while True:
         edges = rng.permutation(stubs).reshape(-1, 2)

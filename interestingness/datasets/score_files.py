@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -176,6 +176,43 @@ def _in_brackets(almost: Mapping[str, str]) -> str:
 def _constant(values: NDArray[np.float64]) -> bool:
     known = values[np.isfinite(values)]
     return len(known) > 0 and bool((known == known[0]).all())
+
+
+def group_codes(
+    tables: Mapping[str, ImageColumns], column: str | None, images: int
+) -> NDArray[np.int64] | None:
+    """Number the groups of images by a column, in order of their names.
+
+    Args:
+        tables: of scores and groups.
+        column: whose equal values are a group; None for no groups.
+        images: number of images.
+
+    Returns:
+        From 0, -1 for images without a value, shape (images,); None without a column.
+
+    Raises:
+        DataError: if no table has such a column, or no image has a value.
+    """
+    if column is None:
+        return None
+    merged = merged_columns(tables)
+    values = merged.get(column, np.full(images, None, dtype=object))
+    if _empty(values).all():
+        raise DataError(
+            f"column {column!r} of groups: no table gives any image a value there",
+            expected=f"one of {', '.join(merged)}" if merged else "a table of scores or groups",
+            todo="name the column of a table of groups or scores",
+        )
+    return numbered(values.tolist())
+
+
+def numbered(values: Sequence[Any]) -> NDArray[np.int64]:
+    """Number the groups that values name, in order of their names; -1 for None and NaN."""
+    known = [i for i, value in enumerate(values) if value is not None and value == value]
+    codes = np.full(len(values), -1, dtype=np.int64)
+    codes[known] = np.unique([str(values[i]) for i in known], return_inverse=True)[1]
+    return codes
 
 
 def merged_columns(tables: Mapping[str, ImageColumns]) -> dict[str, NDArray[Any]]:

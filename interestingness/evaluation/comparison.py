@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from interestingness.evaluation.predicted import Floats, Predicted, sigmoid
 from interestingness.evaluation.reference import Reference
 from interestingness.evaluation.results import (
     ConsensusLevel,
@@ -29,9 +30,9 @@ from interestingness.stats.decisions import decision_interval, decisions
 from interestingness.stats.rater_reliability import one_person
 from interestingness.stats.retrieval import average_precision, ndcg
 
-Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
+APART = "no rank correlation: scores of different groups are not comparable"
 LEVELS = 6
 """With more distinct consensus values than this (many raters), levels are tenths."""
 
@@ -39,32 +40,33 @@ LEVELS = 6
 def compare(
     name: str,
     reference: Reference,
-    score: Floats,
+    predicted: Predicted,
     pairs: Pairs,
     rows: Rows,
     *,
     has_zero: bool = False,
+    ranked: bool = True,
     resamples: int,
     seed: int,
 ) -> ReferenceResult:
-    """Compare image scores with one reference.
+    """Compare predictions with one reference.
 
     Args:
         name: shown in tables.
         reference: its labels for all pairs, or why there are none.
-        score: finite or NaN, shape (images,).
+        predicted: scores of images and margins of all pairs, finite or NaN.
         pairs: all pairs.
         rows: rows of the test pairs.
         has_zero: whether a score above 0 says yes to an image.
+        ranked: whether scores of all these images can be compared with each other.
         resamples: bootstrap resamples of images.
         seed: of the bootstrap.
     """
     labels = reference.labels
     if labels is None:
         return ReferenceResult(name, reference.learnt, reason=reference.reason)
-    left, right = pairs.left[rows], pairs.right[rows]
-    margin = score[left] - score[right]
-    scored = ~np.isnan(margin)
+    score, margin = predicted.score, predicted.margin
+    scored = ~np.isnan(margin[rows])
     decided = labels.decided[rows]
     ties = int((labels.known[rows] & ~decided).sum())
     used = rows[decided & scored]
@@ -74,10 +76,12 @@ def compare(
         return ReferenceResult(name, reference.learnt, reason=reason, **counts)
 
     known = rows[labels.known[rows] & scored]
-    probability = sigmoid(score[pairs.left[known]] - score[pairs.right[known]])
+    probability = sigmoid(margin[known])
     preference = labels.preference[known]
     curve = reliability_curve(probability, preference)
-    ranks = _ranking(reference, score, pairs, rows, known)
+    ranks: dict[str, Any] = {"notes": (APART,)}
+    if ranked:
+        ranks = _ranking(reference, score, pairs, rows, known)
     if has_zero and reference.image_scores is not None:
         ranks["yes_or_no"] = _yes_or_no(reference.image_scores, score, pairs[rows], resamples, seed)
     return ReferenceResult(
@@ -85,14 +89,14 @@ def compare(
         reference.learnt,
         pairs=len(used),
         images=len(pairs[used].images_used()),
-        accuracy=_accuracy(score, pairs, reference, used, resamples, seed),
+        accuracy=_accuracy(predicted, pairs, reference, used, resamples, seed),
         ece=finite(expected_calibration_error(probability, preference)),
         brier=finite(brier(probability, preference)),
         reliability=tuple(
             ReliabilityBin(*map(float, row))
             for row in zip(curve.predicted, curve.observed, curve.weight, strict=True)
         ),
-        consensus=_by_consensus(score, pairs, reference, used, resamples, seed),
+        consensus=_by_consensus(predicted, pairs, reference, used, resamples, seed),
         one_person=_one_person(reference, pairs, used),
         **counts,
         **ranks,
@@ -122,11 +126,6 @@ def _yes_or_no(
     )
 
 
-def sigmoid(margin: Floats) -> Floats:
-    """Return the predicted preference of a margin in logits."""
-    return 0.5 * (1.0 + np.tanh(0.5 * margin))
-
-
 def finite(value: float) -> float | None:
     """Return a plain float, or None for NaN and infinities."""
     return float(value) if math.isfinite(value) else None
@@ -143,16 +142,22 @@ def _why_none(pairs: int, decided: int, ties: int) -> str:
 
 
 def _accuracy(
-    score: Floats, pairs: Pairs, reference: Reference, used: Rows, resamples: int, seed: int
+    predicted: Predicted,
+    pairs: Pairs,
+    reference: Reference,
+    used: Rows,
+    resamples: int,
+    seed: int,
 ) -> Estimate:
     assert reference.labels is not None
-    left, right = pairs.left[used], pairs.right[used]
-    place = np.argsort(np.argsort(score, kind="stable"))  # names do not decide what is resampled
+    place = np.argsort(
+        np.argsort(predicted.score, kind="stable")
+    )  # names do not decide what is resampled
     interval = accuracy_interval(
-        score[left] - score[right],
+        predicted.margin[used],
         reference.labels.preference[used],
-        place[left],
-        place[right],
+        place[pairs.left[used]],
+        place[pairs.right[used]],
         seed=seed,
         repeats=resamples,
     )
@@ -160,7 +165,7 @@ def _accuracy(
 
 
 def _by_consensus(
-    score: Floats, pairs: Pairs, reference: Reference, used: Rows, resamples: int, seed: int
+    predicted: Predicted, pairs: Pairs, reference: Reference, used: Rows, resamples: int, seed: int
 ) -> tuple[ConsensusLevel, ...]:
     """Return accuracy by the share of votes on the majority side, lowest first."""
     assert reference.labels is not None
@@ -180,7 +185,7 @@ def _by_consensus(
         ConsensusLevel(
             label,
             int(at.sum()),
-            _accuracy(score, pairs, reference, used[at], resamples, seed),
+            _accuracy(predicted, pairs, reference, used[at], resamples, seed),
         )
         for label, at in groups
     )

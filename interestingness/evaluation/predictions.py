@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from interestingness.disk import appear
 from interestingness.errors import DataError
-from interestingness.evaluation.comparison import sigmoid
+from interestingness.evaluation.predicted import Predicted, sigmoid
 from interestingness.evaluation.reference import Reference
 from interestingness.evaluation.results import Evaluation
 from interestingness.labels.source import Labels
@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 
 def pair_predictions(
-    score: Floats,
+    score: Floats | Predicted,
     pairs: Pairs,
     split: Sequence[str] | NDArray[np.object_],
     references: Mapping[str, Reference],
@@ -37,7 +37,7 @@ def pair_predictions(
     """Return one row per pair: ids, part of the split, prediction, references' preferences.
 
     Args:
-        score: in logits, NaN where an image has none, shape (images,).
+        score: in logits, NaN where an image has none, shape (images,); or predictions of pairs.
         pairs: all pairs.
         split: "train", "test", … per pair, shape (pairs,).
         references: by name; a source that cannot be read becomes a column of nulls.
@@ -50,7 +50,7 @@ def pair_predictions(
         DataError: if there is not one split name per pair.
     """
     _check_length(len(split), len(pairs), "pair")
-    margin = score[pairs.left] - score[pairs.right]
+    margin = (score if isinstance(score, Predicted) else Predicted.of(score, pairs)).margin
     columns: dict[str, pa.Array] = {
         "pair_id": pa.array(pairs.pair_ids, pa.string()),
         "left": pa.array(pairs.image_ids[pairs.left], pa.string()),

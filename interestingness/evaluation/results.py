@@ -115,6 +115,14 @@ class ReferenceResult:
 
 
 @dataclass(frozen=True)
+class GroupResult:
+    """Results on the test pairs inside one group of images."""
+
+    group: str
+    references: tuple[ReferenceResult, ...]
+
+
+@dataclass(frozen=True)
 class RankedImage:
     """A test image with its score in logits and the share of test images that score lower."""
 
@@ -155,6 +163,9 @@ class Evaluation:
         images: test images with a score.
         unscored_images: test images without one (unreadable, or no feature).
         main: the reference that mistakes are counted against; None if there is none.
+        group_column: what ``groups`` are values of; None without groups.
+        groups: results inside single groups of images.
+        apart: whether scores of different groups cannot be compared.
     """
 
     pairs: int
@@ -167,6 +178,9 @@ class Evaluation:
     middle: tuple[RankedImage, ...]
     lowest: tuple[RankedImage, ...]
     histogram: Histogram
+    group_column: str | None = None
+    groups: tuple[GroupResult, ...] = ()
+    apart: bool = False
 
     @property
     def main_result(self) -> ReferenceResult | None:

@@ -67,6 +67,7 @@ class PreferenceLearner(L.LightningModule):
         loss: PairLoss | None = None,
         l2: float = 0.0,
         record: Mapping[str, Any] | None = None,
+        trained_images: str = "",
         smaller_steps: str = SMALLER_STEPS,
     ) -> None:
         """Put the parts together.
@@ -81,6 +82,7 @@ class PreferenceLearner(L.LightningModule):
                 "loss" is always that of Bradley-Terry, so that runs can be compared.
             l2: strength of L2 on the head's weights, added to the mean loss as ``l2 / 2 * |w|²``.
             record: plain values kept in every checkpoint (the effective config).
+            trained_images: kept there too: which images train, by their content.
             smaller_steps: what the user can do about a NaN loss, for messages.
         """
         super().__init__()
@@ -91,6 +93,7 @@ class PreferenceLearner(L.LightningModule):
         self.loss = BradleyTerryLoss() if loss is None else loss
         self.l2 = l2
         self.record = dict(record or {})
+        self._trained_images = trained_images
         self._smaller_steps = smaller_steps
         self.train_scores = PairScores()
         self.validation_scores = PairScores()
@@ -232,6 +235,7 @@ class PreferenceLearner(L.LightningModule):
             "scorer": self.scorer.spec(),
             "l2": self.l2,
             "record": self.record,
+            "trained_images": self._trained_images,
             "epoch": self.train_scores.gathered(),
         }
         checkpoint["rng"] = {"torch": torch.get_rng_state()}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from interestingness.evaluation.comparison import sigmoid
+from interestingness.evaluation.predicted import sigmoid
 from interestingness.evaluation.reference import Reference
 from interestingness.evaluation.results import (
     Estimate,
@@ -16,7 +16,6 @@ from interestingness.evaluation.results import (
     ReferenceResult,
 )
 from interestingness.reports.text import plural
-from interestingness.schema import Pairs
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.agreement import CAPTION, agreement_map
 from interestingness.studies.result import Bars, Curve, Curves, Figure, HeatMap, IntervalChart
@@ -85,16 +84,14 @@ def _histogram(histogram: Histogram, images: int) -> Bars:
 
 
 def run_agreement(
-    scores: NDArray[np.float64],
-    pairs: Pairs,
+    margin: NDArray[np.float64],
     rows: NDArray[np.integer],
     references: Mapping[str, Reference],
 ) -> HeatMap | None:
     """Draw the agreement of the model with each reference, and between references.
 
     Args:
-        scores: score per image in logits, NaN where there is none, shape (images,).
-        pairs: all pairs.
+        margin: of all pairs in logits, NaN where there is none, shape (pairs,).
         rows: which of them are test pairs, shape (test pairs,).
         references: read for all pairs; those that decide too few test pairs are left out.
 
@@ -108,9 +105,8 @@ def run_agreement(
     }
     if len(sides) < 2:
         return None
-    margin = scores[pairs.left[rows]] - scores[pairs.right[rows]]
     return agreement_map(
-        {"the model": sigmoid(margin), **sides},
+        {"the model": sigmoid(margin[rows]), **sides},
         caption=f"{CAPTION} Test pairs; cells with fewer than {FEWEST} are empty.",
         fewest=FEWEST,
         first_is_row_only=True,

@@ -27,6 +27,27 @@ from interestingness.studies.table_columns import percent_text
 
 REASONS = 3
 """Reasons of people, and of models, shown for one pair."""
+COLUMNS = [
+    Column("reference", "reference"),
+    Column("pairs", "pairs", "count", "test pairs on which the reference prefers one side"),
+    Column("images", "images", "count"),
+    Column("accuracy", "accuracy", "percent", f"on these pairs. {INTERVALS}"),
+    Column("spearman", "Spearman", "number", "of the model's and the reference's order"),
+    Column(
+        "one_person",
+        "one person",
+        "percent",
+        "a person's votes against the majority of the others'; a model may be above",
+    ),
+    Column("kendall", "Kendall", "number", "the same order by tau"),
+    Column("ece", "ECE", "fine", "expected calibration error of the predicted preference"),
+    Column("brier", "Brier", "fine", "mean squared error of the predicted preference"),
+    Column("average_precision", "AP", "number", "how well high scores find its yes; 1 is best"),
+    Column("ndcg", "NDCG", "number", "how well high scores find its high scores; 1 is best"),
+    Column("ties", "ties", "count", "test pairs that the reference calls equal"),
+    Column("note", "note"),
+]
+"""Of the table of references; those of one group of images are some of them."""
 ARROWS = {"left": "←", "right": "→"}
 
 
@@ -38,6 +59,7 @@ def run_report(
     agreement: HeatMap | None = None,
     reasons: Mapping[str, Sequence[Reason]] | None = None,
     skipped: Mapping[str, str] | None = None,
+    caveats: Sequence[str] = (),
     simulated: str = "",
 ) -> StudyResult:
     """Build the result of one training run or of one evaluated checkpoint.
@@ -49,20 +71,22 @@ def run_report(
         agreement: of the model and the references, from ``run_agreement``.
         reasons: why raters chose as they did, by pair id; texts are untrusted.
         skipped: why an image was left out, by image id.
+        caveats: notes below the table: what was tested, and what intervals cover. The first one
+            belongs to every number, and is said with the answer.
         simulated: the sentence of a simulation, else "".
     """
-    tables = [_reference_table(evaluation)]
+    tables = [_reference_table(evaluation, caveats), *_group_table(evaluation)]
     decisions = _yes_or_no_table(evaluation)
     return StudyResult(
         name="run",
         title=title,
-        answer=_answer(evaluation),
+        answer=" ".join([_answer(evaluation), *caveats[:1]]),
         used=used,
         tables=[*tables, *decisions, *_skipped_table(skipped or {})],
         figures=[*run_figures(evaluation), *([agreement] if agreement is not None else [])],
         galleries=[*_extremes(evaluation), *_mistakes(evaluation, reasons or {})],
         simulated=simulated,
-        printed=1 + len(decisions),
+        printed=len(tables) + len(decisions),
         headline=_headline(evaluation),
     )
 
@@ -87,6 +111,7 @@ def _answer(evaluation: Evaluation) -> str:
         if main.one_person:
             beside += f", one person reaches {percent_text(main.one_person.accuracy)}"
         said = [f"Accuracy against {main.name} is {accuracy}; {beside}. {tested}."]
+        said += _least_and_most(evaluation)
     learnt = [r.name for r in evaluation.references if r.learnt]
     others = [r.name for r in able if not r.learnt]
     if learnt:
@@ -102,7 +127,24 @@ def _answer(evaluation: Evaluation) -> str:
     return " ".join(said)
 
 
-def _reference_table(evaluation: Evaluation) -> Table:
+def _least_and_most(evaluation: Evaluation) -> list[str]:
+    """Name the groups of images of lowest and highest accuracy."""
+    found = [
+        (r.accuracy.value, group.group)
+        for group in evaluation.groups
+        for r in group.references
+        if r.name == evaluation.main and r.accuracy.value is not None
+    ]
+    if len(found) < 2:
+        return []
+    (low, lowest), (high, highest) = min(found), max(found)
+    return [
+        f"By {evaluation.group_column} it is from {percent_text(low)} ({lowest}) to "
+        f"{percent_text(high)} ({highest})."
+    ]
+
+
+def _reference_table(evaluation: Evaluation, caveats: Sequence[str]) -> Table:
     rows: list[dict[str, Cell]] = [
         {
             "reference": row_name(r),
@@ -123,27 +165,32 @@ def _reference_table(evaluation: Evaluation) -> Table:
         else {"reference": row_name(r), "note": r.reason}
         for r in evaluation.references
     ]
-    columns = [
-        Column("reference", "reference"),
-        Column("pairs", "pairs", "count", "test pairs on which the reference prefers one side"),
-        Column("images", "images", "count"),
-        Column("accuracy", "accuracy", "percent", f"on these pairs. {INTERVALS}"),
-        Column("spearman", "Spearman", "number", "of the model's and the reference's order"),
-        Column(
-            "one_person",
-            "one person",
-            "percent",
-            "a person's votes against the majority of the others'; a model may be above",
-        ),
-        Column("kendall", "Kendall", "number", "the same order by tau"),
-        Column("ece", "ECE", "fine", "expected calibration error of the predicted preference"),
-        Column("brier", "Brier", "fine", "mean squared error of the predicted preference"),
-        Column("average_precision", "AP", "number", "how well high scores find its yes; 1 is best"),
-        Column("ndcg", "NDCG", "number", "how well high scores find its high scores; 1 is best"),
-        Column("ties", "ties", "count", "test pairs that the reference calls equal"),
-        Column("note", "note"),
+    return Table("references", "Against every reference", COLUMNS, rows, caveats)
+
+
+def _group_table(evaluation: Evaluation) -> list[Table]:
+    """Compare with the main reference, and with what was learnt, inside each group of images."""
+    wanted = {r.name for r in evaluation.references if r.learnt} | {evaluation.main}
+    rows: list[dict[str, Cell]] = [
+        {
+            "reference": row_name(r),
+            "group": group.group,
+            "pairs": r.pairs,
+            "images": r.images,
+            "accuracy": interval_of(r.accuracy),
+            "spearman": r.spearman,
+            "one_person": r.one_person.accuracy if r.one_person else None,
+        }
+        for name in (r.name for r in evaluation.references if r.name in wanted)
+        for group in evaluation.groups
+        for r in group.references
+        if r.name == name and r.compared
     ]
-    return Table("references", "Against every reference", columns, rows)
+    if not rows:
+        return []
+    reference, *numbers = COLUMNS
+    columns = [reference, Column("group", str(evaluation.group_column)), *numbers]
+    return [Table("groups", f"By {evaluation.group_column}", columns, rows)]
 
 
 def _yes_or_no_table(evaluation: Evaluation) -> list[Table]:
@@ -184,7 +231,10 @@ def _skipped_table(skipped: Mapping[str, str]) -> list[Table]:
 
 def _extremes(evaluation: Evaluation) -> list[Gallery]:
     """Show the highest, middle and lowest test images."""
-    note = f"Of {plural(evaluation.images, 'test image')}: score, and share that scores lower."
+    others = "of its group " if evaluation.apart else ""
+    note = (
+        f"Of {plural(evaluation.images, 'test image')}: score, and share {others}that scores lower."
+    )
 
     def shown(image: RankedImage) -> Shown:
         score, share = format_cell(image.score, "number"), int(100 * image.percentile)

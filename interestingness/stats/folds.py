@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations_with_replacement
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,3 +40,36 @@ def image_disjoint_folds(
             train, test = np.flatnonzero(inside == 0), np.flatnonzero(inside == 2)
             if len(train) and len(test):
                 yield train, test
+
+
+class HeldOut(NamedTuple):
+    """One fold of ``every_pair_once``.
+
+    Attributes:
+        groups: whose images no training pair has; twice the same where one group is held out.
+        train, test: rows of pairs; either may be empty.
+    """
+
+    groups: tuple[int, int]
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+def every_pair_once(left: ArrayLike, right: ArrayLike, group: ArrayLike) -> Iterator[HeldOut]:
+    """Folds that test every pair exactly once, trained on pairs without an image of its groups.
+
+    For each group, the pairs inside it; for each two groups, the pairs between them.
+
+    Args:
+        left: row of each pair's left image, shape (pairs,).
+        right: row of the right image, shape (pairs,).
+        group: group of each image, from 0, negative for images in no pair, shape (images,).
+    """
+    of = np.asarray(group)
+    one, other = of[np.asarray(left)], of[np.asarray(right)]
+    low, high = np.minimum(one, other), np.maximum(one, other)
+    for i, j in combinations_with_replacement(range(int(of.max(initial=-1)) + 1), 2):
+        test = np.flatnonzero((low == i) & (high == j))
+        if i == j or len(test):
+            apart = (low != i) & (low != j) & (high != i) & (high != j)
+            yield HeldOut((i, j), np.flatnonzero(apart), test)

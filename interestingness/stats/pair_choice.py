@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -127,6 +128,66 @@ def next_pairs(
     random = np.zeros(len(rows), dtype=bool)
     random[: len(drawn)] = random[len(rows) - missing :] = True
     return ChosenPairs(rows[:, 0], rows[:, 1], random, np.concatenate([*gains, known.gain(late)]))
+
+
+def next_pairs_within(
+    group: NDArray[np.int64],
+    left: Rows,
+    right: Rows,
+    preference: Array,
+    weight: Array,
+    *,
+    pairs: int,
+    repeat: bool = False,
+    **options: Any,
+) -> ChosenPairs:
+    """``next_pairs`` inside each group of images, the number in proportion to its images.
+
+    Args:
+        group: group of each image, negative for none, shape (images,); asked pairs between groups
+            count as not asked.
+        left, right, preference, weight, pairs, repeat: as for ``next_pairs``.
+        options: further ones of ``next_pairs``.
+
+    Raises:
+        LabelError: as ``next_pairs``; for more pairs than the groups have left.
+    """
+    rows = [np.flatnonzero(group == number) for number in range(int(group.max(initial=-1)) + 1)]
+    known = ~np.isnan(preference)
+    inside = np.where(known & (group[left] == group[right]), group[left], -1)
+    asked = [np.flatnonzero(inside == k) for k in range(len(rows))]
+    closed = [0 if repeat else len(_distinct(left[a], right[a], len(group))) for a in asked]
+    free = np.array([len(r) * (len(r) - 1) // 2 - c for r, c in zip(rows, closed, strict=True)])
+    if pairs > free.sum():
+        raise LabelError(
+            f"{pairs} pairs wanted, but only {int(free.sum())} inside {len(rows)} groups of images "
+            "are not asked about yet",
+            expected="at most as many as are left",
+            todo="ask for fewer, or allow pairs to be asked again",
+        )
+    size = np.array([len(r) for r in rows])
+    number = np.zeros(len(rows), dtype=np.int64)
+    for _ in range(pairs):  # each goes where most are owed
+        owed = np.where(number < free, size * pairs / size.sum() - number, -np.inf)
+        number[int(np.argmax(owed))] += 1
+    parts = []
+    for own, at, count in zip(rows, asked, number.tolist(), strict=True):
+        if not count:
+            continue
+        place = np.full(len(group), -1)
+        place[own] = np.arange(len(own))
+        found = next_pairs(
+            place[left[at]], place[right[at]], preference[at], weight=weight[at],
+            images=len(own), pairs=count, repeat=repeat, **options,
+        )  # fmt: skip
+        parts.append(replace(found, left=own[found.left], right=own[found.right]))
+    order = np.argsort(~np.concatenate([part.random for part in parts]), kind="stable")
+    names = ("left", "right", "random", "gain")
+    return ChosenPairs(*(np.concatenate([getattr(p, n) for p in parts])[order] for n in names))
+
+
+def _distinct(one: Rows, other: Rows, images: int) -> set[int]:
+    return set(_codes(one, other, images).tolist())
 
 
 class _Information:

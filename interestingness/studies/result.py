@@ -234,7 +234,8 @@ class StudyResult:
         notes: what a reader must know before believing it.
         simulated: the sentence that goes with every number of simulated raters, else "".
         pictures_first: whether the page shows galleries before the first table: pages to look at.
-        printed: how many tables the console shows, from the first on.
+        printed: how many tables the console shows, and the page before its figures, from the
+            first on.
         headline: the one number of the page and what it is: ("73.4 %", "accuracy against people").
     """
 

@@ -71,6 +71,18 @@ def test_a_head_too_large_for_memory() -> None:
 
 
 @pytest.mark.parametrize(
+    ("precision", "advised"),
+    [("16-true", True), ("16-mixed", True), ("bf16-true", True), ("bf16-mixed", False),
+     ("32-true", False), (None, False)],
+)  # fmt: skip
+def test_advice_about_nan_begins_with_half_precision(precision: str | None, advised: bool) -> None:
+    cfg = config(PLAIN)
+    cfg.trainer.precision = precision
+    assert avoid_nan(cfg).startswith("more precision (trainer.precision=bf16-mixed") == advised
+    assert ("trainer.precision" in avoid_nan(cfg)) == advised
+
+
+@pytest.mark.parametrize(
     ("cfg", "named"),
     [
         (config(FUSION), {"optimizer.lr", "gradient_clip_val"}),

@@ -83,6 +83,59 @@ def test_the_first_pairs_need_no_votes(photos: Path, tmp_path: Path) -> None:
     assert table(out) == table(again) != table(other)
 
 
+@pytest.fixture
+def groups(tmp_path: Path) -> str:
+    """Six images of ``x``, four of ``y``, two without a group."""
+    path = tmp_path / "groups.csv"
+    kinds = ["x"] * 6 + ["y"] * 4
+    rows = [f"p{i:02d}.png,{kind}" for i, kind in enumerate(kinds)]
+    path.write_text("\n".join(["image,kind", *rows]) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def _kind(name: str) -> str:
+    return "x" if name < "p06" else "y" if name < "p10" else "none"
+
+
+def test_pairs_stay_inside_groups(
+    votes: str, photos: Path, groups: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "n.csv")
+    within = ["--images", str(photos), "--groups", groups, "--within", "kind", "--out", out]
+    rows = table(choose([votes, *within, "-n", "10"]))
+    kinds = [(_kind(r["left"]), _kind(r["right"])) for r in rows]
+    assert kinds.count(("x", "x")) == 6 and kinds.count(("y", "y")) == 4
+    assert {r["chosen"] for r in rows} == {"random", "informative"}
+    asked = {frozenset(("p00.png", "p01.png")), frozenset(("p02.png", "p03.png"))}
+    assert not asked & {frozenset((r["left"], r["right"])) for r in rows}
+    assert "inside 2 groups (6, 4); 2 images have none" in capsys.readouterr().out
+    # 15 + 6 pairs, three of them asked: where a group is exhausted the other gets more
+    assert len(table(choose([votes, *within, "-n", "19"]))) == 19
+    with pytest.raises(LabelError, match="only 19 inside 2 groups"):
+        choose([votes, *within, "-n", "20"])
+    first = table(choose([*within, "-n", "5"]))
+    assert len(first) == 5 and all(_kind(r["left"]) == _kind(r["right"]) for r in first)
+
+
+def test_a_prepared_data_set_keeps_its_groups_apart(
+    votes: str, photos: Path, groups: str, tmp_path: Path
+) -> None:
+    tables = prepare_folder(
+        tmp_path / "cache", images=photos, votes=votes, groups=groups, pairs_within="kind",
+        question="interesting", pairs_per_image=1, votes_per_rater=None, on_missing="error", seed=0,
+    )  # fmt: skip
+    out = ["--out", str(tmp_path / "n.csv"), "-n", "3"]
+    rows = table(choose([str(tables.root), "--images", str(photos), *out]))
+    assert len(rows) == 3
+    assert all(_kind(r["left"]) == _kind(r["right"]) != "none" for r in rows)
+
+
+@pytest.mark.parametrize("words", [["--within", "kind"], ["--groups", "groups.csv"]])
+def test_groups_need_a_table_and_a_column(photos: Path, words: list[str]) -> None:
+    with pytest.raises(ConfigError, match="without the other"):
+        choose(["--images", str(photos), *words])
+
+
 def test_repeat_allows_asked_pairs(tmp_path: Path) -> None:
     votes = written(tmp_path / "v.csv", "a,b,left,x\n")
     with pytest.raises(LabelError, match="1 pairs wanted, but only 0"):

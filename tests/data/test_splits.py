@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from interestingness.assembly.checks import plain
-from interestingness.data import splits
 from interestingness.data.leaks import leak_report
 from interestingness.data.splits import (
+    NAMES,
     PairSplit,
     by_fold,
     by_group,
@@ -84,7 +85,7 @@ def test_no_image_on_two_sides(images: int, weights: tuple[int, int, int], seed:
     assert not any(leak.any for leak in leak_report(split, pairs, table))
     dealt = split.facts["images_dealt"]
     assert sum(dealt.values()) == images
-    for name, share in zip(splits.NAMES, (train, validation, test), strict=True):
+    for name, share in zip(NAMES, (train, validation, test), strict=True):
         assert abs(dealt[name] - share * images) < 1
 
 
@@ -151,6 +152,51 @@ def test_by_fold() -> None:
 
 
 @pytest.mark.parametrize(
+    ("column", "test"),
+    [
+        (["dog", "cat", "owl", "bat", "ant"], "owl"),
+        (["10", "2", "7", "1", "0"], 7),
+        ([1.0, 2.0, 3.0, 4.0, 5.0], 3),
+        ([1, 2, 3, 4, 5], "3"),
+        ([True, False, None, False, False], None),
+    ],
+)
+def test_folds_have_names_or_numbers(column: list[Any], test: Any) -> None:
+    pairs, images = make(50, 800, fold=[column[row % 5] for row in range(50)])
+    if test is None:
+        with pytest.raises(DataError, match="empty for 10"):
+            by_fold(pairs, images, column="fold", test="True", validation=None)
+        return
+    split = by_fold(pairs, images, column="fold", test=test, validation=None)
+    np.testing.assert_array_equal(split.test, (pairs.left % 5 == 2) & (pairs.right % 5 == 2))
+    assert split.train.any() and str(test) in split.rule
+
+
+def test_by_group_says_which_groups_are_tested() -> None:
+    pairs, images = make(60, 1700, kind=["cat", "dog", "owl"] * 20)
+    split = by_group(pairs, images, column="kind", train=2 / 3, validation=0, test=1 / 3, seed=0)
+    kinds = np.array(["cat", "dog", "owl"] * 20)
+    tested = set(kinds[pairs[split.test].images_used()])
+    assert set(split.facts["tested_groups"]) == tested and len(tested) == 1
+    assert split.rule.endswith(f"tested: {tested.pop()}")
+
+
+def test_copies_of_a_file_are_on_one_side() -> None:
+    content = [f"{row // 2:02d}" for row in range(60)]  # every file is there twice
+    pairs, images = make(60, 1700, sha256=content)
+    split = by_image(pairs, images, **HALF, seed=0)
+    assert not any(leak.train_test for leak in leak_report(split, pairs, images))
+    # without copies the deal is that of single images, whatever the hashes
+    alone, images = make(60, 1700, sha256=[None, *content[1:30], *[None] * 30])
+    dealt = np.random.default_rng(3).permutation(60)
+    content[1:30] = [f"x{row}" for row in range(29)]
+    images = images.set_column(1, "sha256", pa.array([None, *content[1:30], *[None] * 30]))
+    split = by_image(alone, images, **HALF, seed=3)
+    train, _, test = sides_of_images(split, alone)
+    assert train == set(dealt[:30].tolist()) and test == set(dealt[30:].tolist())
+
+
+@pytest.mark.parametrize(
     "times",
     [
         [float(row) for row in range(20)],
@@ -203,7 +249,7 @@ ERRORS = [
     (by_fold, {"column": "fold", "test": 7, "validation": None}, "one of 0, 1, 2, 3, 4"),
     (by_fold, {"column": "fold", "test": 1, "validation": 9}, "split.validation=9"),
     (by_fold, {"column": "fold", "test": 1, "validation": 1}, "to test and to validate"),
-    (by_fold, {"column": "same", "test": 1, "validation": None}, "holds no numbers"),
+    (by_fold, {"column": "same", "test": 1, "validation": None}, "one of x"),
     (by_fold, {"column": "holes", "test": 1, "validation": None}, "empty for 2"),
     (by_time, {"column": "same", **HALF}, "is no time"),
     (by_time, {"column": "when", **HALF}, "no such column"),
@@ -273,7 +319,7 @@ def test_names_of_sides() -> None:
 
 
 def test_every_option_of_the_config_binds(repository: Path) -> None:
-    """Each YAML of conf/split names a rule of this module and all its arguments, no more."""
+    """Each YAML of conf/split names a rule and all its arguments, no more."""
     pairs, images = make(
         60, 1770, fold=[row % 5 for row in range(60)], owner=[row // 6 for row in range(60)],
         taken=list(range(60)),
@@ -287,10 +333,13 @@ def test_every_option_of_the_config_binds(repository: Path) -> None:
         node = plain(OmegaConf.create({"split": read}))["split"]
         assert node.pop("_partial_") is True
         module, _, name = node.pop("_target_").rpartition(".")
-        assert module == splits.__name__
-        split = getattr(splits, name)(pairs, images, **node)
+        split = getattr(import_module(module), name)(pairs, images, **node)
+        if path.stem == "auto":  # 1770 pairs are not few
+            assert split["_target_"].endswith(".by_image") and split["_partial_"] is True
+            split = by_image(pairs, images, **HALF, seed=0)
         assert split.train.any() and split.test.any()
         found.append(path.stem)
     assert found == [
-        "by_fold", "by_group", "by_time", "half_by_image", "half_by_pair", "lafin_64_16_20",
+        "auto", "by_fold", "by_group", "by_time", "cross_fit", "half_by_image", "half_by_pair",
+        "lafin_64_16_20",
     ]  # fmt: skip

@@ -34,11 +34,13 @@ def composed(cache: Path, tmp_path: Path) -> Callable[..., Any]:
 
 @pytest.fixture
 def trained(composed: Callable[..., Any]) -> Callable[..., Path]:
-    """``trained("seed=1", run="a")``: a small run and its folder."""
+    """``trained("seed=1", run="a")``: a small run and its folder; halves, unless given a split."""
     from interestingness.assembly.run import train
 
     def run(*overrides: str, run: str = "run") -> Path:
-        cfg = composed("train", *SMALL, "trainer.accelerator=cpu", *overrides, run=run)
+        split = [] if any(o.startswith("split=") for o in overrides) else ["split=half_by_image"]
+        given = [*SMALL, "trainer.accelerator=cpu", *split, *overrides]
+        cfg = composed("train", *given, run=run)
         train(cfg)
         return Path(cfg.paths.run)
 

@@ -129,18 +129,21 @@ def test_resuming_a_run_of_another_config_is_refused(trained) -> None:
         trained(f"resume={run}", "optimizer.lr=0.5", run="other")
 
 
-def test_shards_and_cached_features_teach_the_same(trained) -> None:
-    # Shards shuffle within pools, so that only the set of pairs is the same: with one batch per
-    # epoch the order does not matter.
-    one = ["data.batch_size=1000", "trainer.max_epochs=5"]
-    features = trained(*one, run="features")
-    shards = trained("data=shards", *one, "data.workers=1", "data.pairs_per_shard=20", run="shards")
+def test_shards_and_cached_features_are_the_same_run(trained) -> None:
+    some = ["data.batch_size=8", "dataset.degree=10", "trainer.max_epochs=5"]
+    features = trained(*some, run="features")
+    shards = trained(
+        "data=shards", *some, "data.workers=1", "data.pairs_per_shard=60", run="shards"
+    )
     a, b = _weights(features)["scorer.head.weight"], _weights(shards)["scorer.head.weight"]
-    torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
-    assert _reference(features, "human")["pairs"] == _reference(shards, "human")["pairs"]
-    # Shards of another size lie beside these; they once were an error.
-    other = trained("data=shards", *one, "data.workers=1", "data.pairs_per_shard=30", run="other")
-    torch.testing.assert_close(_weights(other)["scorer.head.weight"], a, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+    assert _reference(features, "human")["accuracy"] == _reference(shards, "human")["accuracy"]
+    # another seed is another order of pairs, and another run
+    other = trained(*some, "seed=1", run="other")
+    assert (_weights(other)["scorer.head.weight"] - a).abs().max() > 1e-3
+    # Shards of another size lie beside these; they once were an error. 38 of them are mixed by 16.
+    many = trained("data=shards", *some, "data.workers=1", "data.pairs_per_shard=8", run="many")
+    assert (_weights(many)["scorer.head.weight"] - a).abs().max() > 1e-3
 
 
 def test_an_impossible_l2_on_shards_is_one_error(composed) -> None:

@@ -13,7 +13,8 @@ from scipy.stats import kendalltau, spearmanr
 from sklearn.metrics import average_precision_score, ndcg_score
 
 from interestingness.errors import LabelError
-from interestingness.evaluation.evaluate import evaluate
+from interestingness.evaluation.evaluate import MOST_GROUPS, ImageGroups, evaluate
+from interestingness.evaluation.predicted import Predicted
 from interestingness.evaluation.reference import Reference
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.schema import Pairs
@@ -370,3 +371,74 @@ def test_evaluating_and_reporting_need_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def apart(pairs: Pairs) -> ImageGroups:
+    """Groups of every third image; the last images have none."""
+    names = np.array([["a", "b", "c"][i % 3] for i in range(len(pairs.image_ids))], dtype=object)
+    names[-6:] = None
+    return ImageGroups("kind", names, apart=True)
+
+
+def test_groups_have_results_of_their_own() -> None:
+    score = truth()
+    groups = apart(some_pairs())
+    inside = some_pairs(number=900)
+    same = groups.of[inside.left] == groups.of[inside.right]
+    known = np.array([name is not None for name in groups.of])
+    pairs = inside[same & known[inside.left] & known[inside.right]]
+    shifted = score + np.array([{"a": 50.0, "b": 0.0, "c": -50.0}.get(g, 0.0) for g in groups.of])
+    labels = by_score(pairs, score)
+    wrong = groups.of[pairs.left] == "b"
+    labels = Labels.of(np.where(wrong, 1 - labels.preference, labels.preference))
+    reference = {"truth": Reference.of(labels, pairs, image_scores=shifted)}
+    found = evaluate(score, pairs, np.arange(len(pairs)), reference, groups=groups, resamples=50)
+    (all_of_them,) = found.references
+    assert all_of_them.spearman is None and all_of_them.kendall is None and all_of_them.ndcg is None
+    assert "not comparable" in all_of_them.notes[0]
+    by_name = {g.group: g.references[0] for g in found.groups}
+    assert list(by_name) == ["a", "b", "c"] and found.group_column == "kind" and found.apart
+    assert [by_name[g].accuracy.value for g in "abc"] == [1, 0, 1]
+    assert sum(r.pairs for r in by_name.values()) == all_of_them.pairs
+    # the reference's scores are those of the model plus a number for each group
+    assert all(r.spearman == pytest.approx(1) for r in by_name.values())
+    share = wrong.mean()
+    assert all_of_them.accuracy.value == pytest.approx(1 - share)
+    # a place among the images is one inside the group
+    assert {str(i.image_id)[-4:] for i in found.highest[:3]} == {
+        f"{max(np.flatnonzero(groups.of == g), key=lambda row: score[row]):04d}" for g in "abc"
+    }
+    assert not found.histogram.counts
+
+
+def test_groups_of_a_split_keep_the_ranks_of_all() -> None:
+    pairs, score = some_pairs(number=900), truth()
+    groups = ImageGroups("kind", apart(pairs).of, apart=False)
+    reference = {"truth": Reference.of(by_score(pairs, score), pairs)}
+    found = evaluate(score, pairs, np.arange(len(pairs)), reference, groups=groups, resamples=50)
+    inside = sum(g.references[0].pairs for g in found.groups)
+    assert found.references[0].spearman is not None and 0 < inside < found.references[0].pairs
+
+
+def test_of_many_groups_the_largest_are_shown() -> None:
+    pairs, score = some_pairs(number=900), truth()
+    names = np.array([f"g{i // 2:02d}" for i in range(IMAGES)], dtype=object)
+    reference = {"truth": Reference.of(by_score(pairs, score), pairs)}
+    found = evaluate(
+        score, pairs, np.arange(len(pairs)), reference, groups=ImageGroups("g", names, apart=True),
+        resamples=20,
+    )  # fmt: skip
+    assert 5 < len(found.groups) <= MOST_GROUPS
+
+
+def test_margins_of_pairs_may_come_from_other_models_than_scores() -> None:
+    pairs, score = some_pairs(), truth()
+    margin = -(score[pairs.left] - score[pairs.right])
+    margin[:7] = np.nan
+    reference = {"truth": Reference.of(by_score(pairs, score), pairs, image_scores=score)}
+    found = evaluate(
+        Predicted(score, margin), pairs, np.arange(len(pairs)), reference, resamples=50
+    )
+    (result,) = found.references
+    assert result.accuracy.value == 0 and result.spearman == 1
+    assert result.unscored == 7 and result.pairs == len(pairs) - 7

@@ -16,6 +16,7 @@ from interestingness.evaluation.reference import Reference
 from interestingness.evaluation.results import (
     Estimate,
     Evaluation,
+    GroupResult,
     Histogram,
     ReferenceResult,
     YesOrNo,
@@ -25,6 +26,7 @@ from interestingness.reports.charts.standalone import write_interval_svg
 from interestingness.reports.page import render_page
 from interestingness.reports.reasons import Reason
 from interestingness.reports.run_figures import FEWEST, accuracy_chart, run_agreement
+from interestingness.reports.run_report import run_report
 from interestingness.schema import Pairs
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.result import Bars, Curves, IntervalChart, StudyResult, Table
@@ -172,13 +174,14 @@ def test_cells_are_shares_of_commonly_decided_test_pairs() -> None:
         "few": reference([1.0] * (FEWEST - 1) + [np.nan] * (n - FEWEST + 1)),
         "gone": Reference(None, reason="no votes"),
     }
-    found = run_agreement(scores, PAIRS, ROWS, references)
+    margin = scores[PAIRS.left] - scores[PAIRS.right]
+    found = run_agreement(margin, ROWS, references)
     assert found is not None
     assert list(found.columns) == ["left", "mostly"]
     assert list(found.rows) == ["the model", "left", "mostly"]
     expected = [[1.0, 11 / 17], [np.nan, 12 / 18], [12 / 18, np.nan]]
     assert np.asarray(found.values) == pytest.approx(np.array(expected), nan_ok=True)
-    assert run_agreement(scores, PAIRS, ROWS, {"left": references["left"]}) is None
+    assert run_agreement(margin, ROWS, {"left": references["left"]}) is None
 
 
 def marks(svg: str, kind: str) -> list[ElementTree.Element]:
@@ -200,3 +203,23 @@ def test_the_chart_as_a_file(tmp_path: Path) -> None:
     assert "gpt4o" not in words
     write_interval_svg(file, accuracy_chart(NOTHING))
     assert not marks(file.read_text(encoding="utf-8"), "dot")
+
+
+def test_results_by_group_are_a_table_of_the_page_and_the_print_out() -> None:
+    human = toy_evaluation().main_result
+    assert human is not None
+    parts = (("cat", 0.9), ("dog", 0.6))
+    groups = tuple(
+        GroupResult(name, (replace(human, accuracy=Estimate(share, share - 0.1, share + 0.05)),))
+        for name, share in parts
+    )
+    evaluation = replace(toy_evaluation(), group_column="kind", groups=groups, apart=True)
+    result = run_report(evaluation, title="t", used=[], caveats=["Read this.", "And this."])
+    rows = table(result, "groups").rows
+    assert [(r["group"], getattr(r["accuracy"], "estimate", None)) for r in rows] == list(parts)
+    assert result.printed == 2 and result.tables[1].name == "groups"
+    words = page(result).words()
+    assert "dog" in words and "kind" in words and "Read this." in words
+    assert "By kind it is from 60.0 % (dog) to 90.0 % (cat)." in result.answer
+    assert result.answer.endswith("Read this.")
+    assert list(result.tables[0].notes) == ["Read this.", "And this."]

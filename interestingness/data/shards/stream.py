@@ -16,12 +16,15 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from interestingness.data.augmentation import Augmentation, random_of
 from interestingness.data.batch import PairBatch, SkippedPair
 from interestingness.data.images import MAX_PIXELS, Skips, decode_image
-from interestingness.data.plan import EpochPlan, PoolOrder
+from interestingness.data.plan import EpochPlan, Order, PoolOrder, shuffled
 from interestingness.data.shards.local import RawPairs
 from interestingness.data.shards.reader import PairShards
 from interestingness.data.shards.streaming import StreamedEpoch
 from interestingness.data.shards.targets import JoinedTargets, PairTargets
 from interestingness.errors import ConfigError, DataError, ImageError, InterestingnessError
+
+POOL = 16
+"""Shards whose pairs are mixed with each other: what is read at random, and held in caches."""
 
 
 class PairShardStream(IterableDataset[PairBatch]):
@@ -48,7 +51,7 @@ class PairShardStream(IterableDataset[PairBatch]):
         rank: int = 0,
         ranks: int = 1,
         seed: int | None = None,
-        pool: int = 16,
+        pool: int = POOL,
         max_pixels: int = MAX_PIXELS,
         augment: Augmentation | None = None,
         enough: int | None = None,
@@ -166,7 +169,13 @@ class PairShardStream(IterableDataset[PairBatch]):
                 pool=self.pool,
             )
         bounds = self.shards.index.bounds
-        order = PoolOrder(bounds, self._kept, seed=self.seed, epoch=self.epoch, pool=self.pool)
+        order: Order
+        if self.seed is not None and self._joined is not None and len(bounds) - 1 <= self.pool:
+            # All shards are mixed: take the order of cached features (``data.features``).
+            rows = self._joined.in_order()
+            order = rows[shuffled(len(rows), seed=self.seed, epoch=self.epoch)]
+        else:
+            order = PoolOrder(bounds, self._kept, seed=self.seed, epoch=self.epoch, pool=self.pool)
         return EpochPlan(order, self.batch_size, self.ranks)
 
     def _batch(self, rows: NDArray[np.integer], raw: RawPairs, global_weight: float) -> PairBatch:

@@ -94,6 +94,11 @@ class JoinedTargets:
         """Return which rows of the index are used, shape (rows,)."""
         return self.at >= 0
 
+    def in_order(self) -> NDArray[np.int64]:
+        """Return the used rows of the index in the order of the data set's pairs."""
+        rows = np.flatnonzero(self.kept)
+        return rows[np.argsort(self.row[self.at[rows]], kind="stable")]
+
 
 def join(index: ShardIndex, manifest: ShardManifest, targets: PairTargets) -> JoinedTargets:
     """Find the targets' pairs in the shards, reading one shard's identities at a time.

@@ -86,6 +86,7 @@ def choose_each(
     groups: NDArray[np.object_] | None = None,
     strengths: Sequence[float] = GRID,
     folds: int = 3,
+    most: int = MOST,
 ) -> L2Choice:
     """Choose the L2 strength of every label source; no image (or group) is in two folds.
 
@@ -101,9 +102,10 @@ def choose_each(
         groups: group of every image, shape (images,); a group then stays within one fold.
         strengths: candidates.
         folds: number of inner folds.
+        most: divisions at most.
     """
     units = len(pairs.image_ids) if groups is None else groups
-    divisions = min(MOST, max(1, ENOUGH // max(len(pairs), 1)))
+    divisions = min(most, max(1, ENOUGH // max(len(pairs), 1)))
     fold_of = _divisions(units, seed, folds, divisions)
     chosen = PairFeatures(features, pairs, shared=True)
     mass = np.where(np.isnan(preference), 0.0, weight)
