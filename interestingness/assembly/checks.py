@@ -47,6 +47,7 @@ OUTSIDE_IDENTITY = (
     "skip_finished",
     "callbacks.progress",
     "data.copy",
+    "data.max_pixels",
     # the same numbers, to rounding, on any device and with any number of processes
     "trainer.accelerator",
     "trainer.devices",

@@ -201,6 +201,8 @@ def make_trainer(cfg: DictConfig, *, validates: bool) -> L.Trainer:
         options["plugins"] = [WholeCheckpoints()]
     if not validates:
         options["limit_val_batches"] = 0
+    if cfg.optimizer["_target_"].endswith(".Optimum"):
+        options["max_epochs"] = 1  # its one step solves
     with translate_errors(cfg):
         trainer: L.Trainer = instantiate(
             cfg.trainer, callbacks=callbacks, logger=loggers or False, **options

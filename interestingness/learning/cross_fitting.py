@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from interestingness.learning.linear_solver.choice import choose_each
+from interestingness.learning.linear_solver.choice import GRID, choose_each
 from interestingness.learning.linear_solver.fit import fit_linear
 from interestingness.learning.linear_solver.recipe import Recipe, fit_recipe
 from interestingness.learning.linear_solver.threads import in_threads
@@ -153,9 +153,16 @@ def _scores(
     else:
         l2 = procedure.l2
         if l2 is None:
-            # One division: what many heads have in common need not be chosen well by each.
+            # Roughly, since there are many heads: one division, every second strength.
             chosen = choose_each(
-                scaled, learnt, target, mass, seed=procedure.seed, groups=procedure.groups, most=1
+                scaled,
+                learnt,
+                target,
+                mass,
+                seed=procedure.seed,
+                groups=procedure.groups,
+                strengths=GRID[::2],
+                most=1,
             )
             found = float(chosen.l2[0])
             l2 = procedure.otherwise if np.isnan(found) else found

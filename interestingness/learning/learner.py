@@ -156,8 +156,6 @@ class PreferenceLearner(L.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Log loss and accuracy over the epoch, each batch with the weights it was trained with."""
         self.objectives.append(self._log("train", self.train_scores))
-        if self._optimum is not None:
-            self.trainer.should_stop = True
 
     def on_validation_epoch_end(self) -> None:
         """Log loss and accuracy, each pair counted once."""

@@ -245,10 +245,11 @@ def missing_images(
         empty = ~np.asarray(table.columns[column].is_valid())
         if empty.any():
             raise DataError(
-                f"{table.path}: column {column!r} is empty in {int(empty.sum())} rows "
-                f"({table.lines(empty)})",
+                f"{table.path}: column {column!r} is empty in {int(empty.sum())} of "
+                f"{len(table)} rows ({table.lines(empty)})",
                 expected="an image in every row",
-                todo="fill the cells or remove the rows",
+                todo="fill the cells, or leave such rows out with "
+                f"{(table.columns_option or '').removesuffix('columns')}on_missing=skip",
             )
         absent |= at < 0
         strange.update(dict.fromkeys(pc.unique(table.columns[column].filter(at < 0)).to_pylist()))

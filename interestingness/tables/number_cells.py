@@ -110,7 +110,10 @@ def no_number(
     )
     found += f"{cell!r} ({table.lines(rows)})"
     if read.unclear[first]:
-        found += "; its comma or dot may be a decimal sign or separate thousands"
+        found = (
+            f"{table.path}: column {name!r}: {cell!r} ({table.lines([first])}) can be read in two "
+            "ways: its comma or dot is a decimal sign, or separates thousands"
+        )
         if table.decimal_option:
             todo = f"say which is the decimal sign: {table.decimal_option}=, or =.; or {todo}"
     return DataError(found, expected="finite numbers, or empty cells", todo=todo)

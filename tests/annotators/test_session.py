@@ -156,13 +156,13 @@ def test_consistency_counts_pairs_with_the_same_winner_in_both_orders() -> None:
         assert watch(task, chat(answer(choice)))[0].choice == choice  # type: ignore[union-attr]
     watch(pair("c", "left"), chat("nonsense"))
     assert (watch.same, watch.both) == (1, 2)
-    assert str(watch) == "consistent 50%" and str(Consistency(parse)) == ""
+    assert str(watch) == "consistent 50 %" and str(Consistency(parse)) == ""
 
 
 def test_the_line_of_progress_tells_what_goes_wrong() -> None:
     tally = CallCounts(total=100, labelled=40, refused=3, rejected={"invalid_json": 2}, in_doubt=1)
     tally.spent_uusd = 900_000
     said = progress_text(tally, Consistency(parse, same=3, both=4), dollars)
-    for part in ("46 of 100", "$0.90 so far", "$1.08 to come", "3 refused", "3 unusable", "75%"):
+    for part in ("46 of 100", "$0.90 so far", "$1.08 to come", "3 refused", "3 unusable", "75 %"):
         assert part in said, part
     assert "$" not in progress_text(CallCounts(total=5), Consistency(parse), dollars)

@@ -22,7 +22,7 @@ ADAM = ["optimizer=adam"]
 WRONG = [
     *((ADAM, f"optimizer.lr={v}") for v in ("abc", "null", "[1]", "-1", "0", "nan", "inf")),
     (ADAM, "+optimizer.weight_decay=-3"),
-    *(([], f"optimizer.tolerance={v}") for v in ("0", "-1", "abc")),
+    *(([], f"+optimizer.tolerance={v}") for v in ("0", "-1", "abc")),
     ([], "+optimizer.iterations=0"),
     (["optimizer=lbfgs"], "optimizer.max_iter=x"),
     (["scheduler=warmup_cosine"], "scheduler.floor=inf"),

@@ -45,7 +45,7 @@ def test_help_has_the_groups_and_values_of_its_command(name: str, capsys) -> Non
 def test_defaults_are_marked_and_choices_described() -> None:
     lines = help_text("train", "train", [CONF]).splitlines()
     marked = [line.split()[1] for line in lines if line.startswith("* ") and line.count("  ")]
-    assert {"synthetic", "human", "adam", "half_by_image", "csv"} <= set(marked)
+    assert {"synthetic", "human", "optimum", "auto", "csv"} <= set(marked)
     (folder,) = [line for line in lines if line.split()[:1] == ["folder"]]
     assert first_sentence(CONF / "dataset" / "folder.yaml") in folder
 

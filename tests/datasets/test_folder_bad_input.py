@@ -73,7 +73,7 @@ TABLES: list[tuple[str, str, tuple[str, ...]]] = [
         "a.jpg,b.JPG,left,human\na.jpg,b.JPG,left,model\n",
         ("'robot'", "human or model"),
     ),
-    ("votes", "left,right,choice\na.jpg,,left\n", ("'right' is empty in 1 rows",)),
+    ("votes", "left,right,choice\na.jpg,,left\n", ("'right' is empty in 1 of 1 rows",)),
     ("votes", "", ("empty",)),
     ("votes", "\n \n", ("empty",)),
     ("votes", "left,right,choice\n", ("no rows",)),

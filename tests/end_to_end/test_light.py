@@ -65,7 +65,7 @@ UNUSED = {"wandb", "pandas", "scipy.stats", "skimage", "sklearn", "timm", "open_
 def test_a_default_run_imports_only_what_it_uses(repository: Path, tmp_path: Path) -> None:
     """With a cold cache; the small CLIP and the features of a file need no timm either."""
     watch = WATCH.replace('{m.split(".")[0] for m in sys.modules}', "sys.modules")
-    small = ["dataset.images=60", "trainer.max_epochs=1", "trainer.accelerator=cpu"]
+    small = ["dataset.images=60", "split=half_by_image", "trainer.accelerator=cpu"]
     done = subprocess.run(
         [
             sys.executable,
@@ -95,7 +95,7 @@ def test_a_job_that_is_skipped_imports_no_torch(
 
     def again(*more: str) -> tuple[str, set[str]]:
         given = [*SMALL, "trainer.accelerator=cpu", f"paths.cache={cache}", "skip_finished=true"]
-        given += [f"paths.runs={tmp_path}", *more]
+        given += [f"paths.runs={tmp_path}", "split=half_by_image", *more]
         done = subprocess.run(
             [sys.executable, "-c", watch, str(repository / "train.py"), *given],
             cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"},

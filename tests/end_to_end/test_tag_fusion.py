@@ -141,7 +141,11 @@ def test_a_batch_larger_than_the_data(
         (["data=shards"], ConfigError, "data=shards with model.modalities=[image,tags]"),
         (["model.modalities=null"], ConfigError, "model.modalities=null"),
         (["+model.head.dim=5"], ConfigError, "image 128 + tags 128 gives 256 numbers"),
-        (["model.head.hidden=0"], ConfigError, "at least one hidden unit"),
+        (
+            ["model.head.hidden=0"],
+            ConfigError,
+            "model.head.hidden=0: expected an integer, 1 or more",
+        ),
         (["model.head.dropout=1"], ConfigError, "dropout in [0, 1)"),
         (["model.l2=auto"], ConfigError, "a number for l2"),
         (["+model/tuning=lora"], ConfigError, "a model whose backbone learns"),
