@@ -130,7 +130,11 @@ def check(
         raise ConfigError(
             "\n  ".join([f"{len(problems)} option(s) cannot be used:", *problems]),
             todo=f"`{shows_config()}` shows the composed config"
-            + (f"; trust=[{','.join(unknown)}] runs the code of these packages" if unknown else ""),
+            + (
+                f"; trust=[{','.join(dict.fromkeys(unknown))}] runs the code of these packages"
+                if unknown
+                else ""
+            ),
         )
 
 
