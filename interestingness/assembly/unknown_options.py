@@ -147,15 +147,24 @@ def _unknown_option(word: str, known: Mapping[str, Any], folder: str) -> ConfigE
         f"{word}: there is no such option",
         expected=f"an option of {'.'.join(place) or 'this command'}: {_listed([*own, *of_class])}",
         todo=" or ".join(f"{tilde}{k}{equals}{value}" for k in plus[:3])
-        or _other_choice(place, path[0], word.lstrip("+"), folder)
+        or _other_choice(place, node, path[0], word.lstrip("+"), folder)
         or HELP,
     )
 
 
-def _other_choice(place: Sequence[str], name: str, word: str, folder: str) -> str:
-    """Name the group's first choice that has the option, in place of the present one."""
-    for file in sorted(Path(folder, *place).glob("*.yaml")) if place else ():
-        if name in OmegaConf.load(file):
+def _other_choice(
+    place: Sequence[str], node: Mapping[str, Any], name: str, word: str, folder: str
+) -> str:
+    """Name the group's first choice that has the option, in place of the present one.
+
+    A command's own options below the group's name are no choice.
+    """
+    files = sorted(Path(folder, *place).glob("*.yaml")) if place else []
+    choices = {file: set(OmegaConf.load(file)) - {"defaults"} for file in files}
+    if not any(keys <= set(node) for keys in choices.values()):
+        return ""
+    for file, keys in choices.items():
+        if name in keys:
             return f"{'/'.join(place)}={file.stem} {word}"
     return ""
 

@@ -158,4 +158,4 @@ def test_what_is_read_may_be_added(words: list[str], monkeypatch: pytest.MonkeyP
 
 def test_what_features_never_read_is_unknown_to_them() -> None:
     told = explained("data.max_bad_share=0.5", config="features")
-    assert "max_pixels, workers" in told.expected
+    assert "max_pixels, workers" in told.expected and "data=features" not in told.todo
