@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from interestingness.number_text import write_number
 from interestingness.stats.standing import beats_median, percentile
 from interestingness.studies.result import Bars, Column, Gallery, Shown, StudyResult, Table
 
@@ -139,9 +140,6 @@ class Ranking:
         scored = self.scored
         columns = self.columns(min(LISTED, scored))
         names = [name for name in columns if name != "problem"]
-        for name in ("percentile", "reference_percentile", "beats_median"):
-            # Cut, not rounded: an image is not above itself, nor certain to be preferred.
-            columns[name] = np.where(columns[name] < 1, np.floor(columns[name] * 1000) / 1000, 1)
         cells = zip(*(columns[name] for name in names), strict=True)
         rows = [dict(zip(names, row, strict=True)) for row in cells]
         other = self.reference
@@ -203,12 +201,14 @@ class Ranking:
         ]
 
     def _caption(self, row: int) -> str:
-        return f"{self.scores[row]:.2f}, place {self.place[row]:,} of {self.scored:,}"
+        score = write_number(self.scores[row], "number")
+        return f"{score}, place {self.place[row]:,} of {self.scored:,}"
 
     def _histogram(self) -> Bars:
         known = self.scores[~np.isnan(self.scores)]
         counts, edges = np.histogram(known, bins=min(BINS, max(1, len(known) // 2)))
-        labels = [f"{a:.2f} to {b:.2f}" for a, b in pairwise(edges)]
+        ends = [write_number(edge, "number") for edge in edges.tolist()]
+        labels = [f"{low} to {high}" for low, high in pairwise(ends)]
         return Bars(
             "histogram", "Scores", "How many images have which score.", labels, counts.tolist()
         )
