@@ -73,7 +73,7 @@ TABLES: list[tuple[str, str, tuple[str, ...]]] = [
         "a.jpg,b.JPG,left,human\na.jpg,b.JPG,left,model\n",
         ("'robot'", "human or model"),
     ),
-    ("votes", "left,right,choice\na.jpg,,left\n", ("'right' is empty in 1 of 1 rows",)),
+    ("votes", "left,right,choice\na.jpg,,left\n", ("'right' names no image in 1 of 1 rows",)),
     ("votes", "", ("empty",)),
     ("votes", "\n \n", ("empty",)),
     ("votes", "left,right,choice\n", ("no rows",)),
@@ -137,7 +137,7 @@ TABLES: list[tuple[str, str, tuple[str, ...]]] = [
     ("scores", "image\na.jpg\nb.JPG\n", ("only the column 'image'",)),
     ("scores", "image,stars\na.jpg,3\nb.JPG,\n", ("1 of 6 images have a score",)),
     ("scores", "image,stars\na.jpg,\nb.JPG,NaN\n", ("no column holds numbers",)),
-    ("scores", "image,stars\n,3\n", ("'image' is empty",)),
+    ("scores", "image,stars\n,3\n", ("'image' names no image",)),
     ("ratings", "image,rating\na.jpg,3\n", ("no column 'rater'", "dataset.columns.rater=")),
     (
         "ratings",
