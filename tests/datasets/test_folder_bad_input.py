@@ -129,6 +129,8 @@ TABLES: list[tuple[str, str, tuple[str, ...]]] = [
     ),
     ("scores", "image,stars\na.jpg,3\nb.JPG,4\nc.png,inf\n", ("'inf'",)),
     ("scores", "image,stars\na.jpg,3\nb.JPG,4\nc.png,1e999\n", ("'1e999'",)),
+    ("scores", "image,v\na.jpg,1e3\nb.JPG,inf\nc.png,−5\n", ("'inf'", "line 3")),
+    ("scores", "image,v\na.jpg,1e3\nb.JPG,inf\nc.png,x\n", ("'v' has 'inf'", "line 3")),
     (
         "scores",
         "image,concept\na.jpg,cat\nb.JPG,dog\n",
