@@ -50,7 +50,16 @@ GONE: set[str] = set()
 """Keys and parts of file names, spelled as in the old tree, that the new one drops on purpose."""
 ADDED: set[str] = {"collected", "name"}
 """Keys and parts of file names that only the new tree has."""
-SPELLINGS: dict[str, list[tuple[str, str]]] = {}
+SPELLINGS: dict[str, list[tuple[str, str]]] = {
+    "model=paper_recipe": [
+        ("conf/model/paper_recipe.yaml", "model=paper_recipe"),
+        ("conf/model/frozen_clip_linear.yaml", "model=frozen_clip_linear"),
+    ],
+    "model=linear": [
+        ("conf/model/linear.yaml", "model=linear"),
+        ("conf/model/frozen_linear_l2.yaml", "model=frozen_linear_l2"),
+    ],
+}
 """A word of a command, or its part before "=", → (file of a tree, how that tree spells it).
 
 The first file that the tree has decides; it may end in ``:text``, which must then stand in it. A
@@ -74,6 +83,7 @@ MACROS = {
     "DATA": "dataset.images=80 dataset.degree=10",
     "CPU": "trainer.accelerator=cpu hydra.run.dir=run",
     "SMALL": "DATA trainer.max_epochs=3 CPU",
+    "RECIPE": "model=paper_recipe split=half_by_image",  # what older trees do by default
     "FINE": "model=finetuned_clip data.workers=0 optimizer.lr=0.01",
     "PHOTOS": "dataset=folder dataset.images=../files/photos",
     "STARS": "dataset.scores=../files/stars.csv label_source=scores label_source.column=stars",
@@ -88,31 +98,32 @@ MACROS = {
 }
 TABLE = """
 # name, ":" and the command; in brackets, whom it waits for beside `train`, whose cache it shares
-train: train SMALL
-train_mlp: train model=frozen_clip_mlp loss=davidson SMALL
-train_l2: train model=linear label_source=gpt4o SMALL
-train_margin: train loss=margin split=half_by_pair scheduler=cosine SMALL
-train_best: train split=lafin_64_16_20 callbacks=best loss=soft_labels SMALL
-train_mix: train label_source=mix optimizer=adamw seed=3 SMALL
-tune_lora: train FINE model/tuning=lora SMALL
-tune_last: train FINE model.tuning.blocks=1 SMALL
-tune_full: train FINE model/tuning=full SMALL
-tag_fusion: train model=tag_fusion SMALL
+train: train RECIPE SMALL
+train_default: train SMALL
+train_mlp: train model=frozen_clip_mlp split=half_by_image loss=davidson SMALL
+train_l2: train model=linear split=half_by_image label_source=gpt4o SMALL
+train_margin: train model=paper_recipe loss=margin split=half_by_pair scheduler=cosine SMALL
+train_best: train model=paper_recipe split=lafin_64_16_20 callbacks=best loss=soft_labels SMALL
+train_mix: train split=half_by_image label_source=mix optimizer=adamw seed=3 SMALL
+tune_lora: train FINE split=half_by_image model/tuning=lora SMALL
+tune_last: train FINE split=half_by_image model.tuning.blocks=1 SMALL
+tune_full: train FINE split=half_by_image model/tuning=full SMALL
+tag_fusion: train model=tag_fusion split=half_by_image SMALL
 shards_write: shards write DATA pairs_per_shard=90 out=shards
 shards_verify [shards_write]: shards verify ../shards_write/shards
 train_shards [shards_write]:
-  train data=shards data.shards=../shards_write/shards data.workers=0 SMALL
-train_short: train SMALL trainer.max_epochs=1
-resume [train_short]: train SMALL resume=../train_short/run/checkpoints/last.ckpt
-two_ranks: train trainer=ddp_cpu SMALL
-sweep: train -m label_source=human,views hydra.sweep.dir=sweep SMALL
+  train RECIPE data=shards data.shards=../shards_write/shards data.workers=0 SMALL
+train_short: train RECIPE SMALL trainer.max_epochs=1
+resume [train_short]: train RECIPE SMALL resume=../train_short/run/checkpoints/last.ckpt
+two_ranks: train RECIPE trainer=ddp_cpu SMALL
+sweep: train -m RECIPE label_source=human,views hydra.sweep.dir=sweep SMALL
 evaluate: evaluate ckpt=../train/run hydra.run.dir=run
 evaluate_other [tune_lora]: evaluate ckpt=../tune_lora/run/checkpoints/last.ckpt
   dataset=synthetic dataset.images=50 dataset.seed=7 hydra.run.dir=run
 
 # Photographs: votes, scores, ratings; ranking by what was learnt, and by its export
-photo_votes: train PHOTOS dataset.votes=../files/votes.csv RESNET trainer.max_epochs=3 CPU
-photo_scores: train PHOTOS STARS model/backbone=attributes CPU
+photo_votes: train RECIPE PHOTOS dataset.votes=../files/votes.csv RESNET trainer.max_epochs=3 CPU
+photo_scores: train RECIPE PHOTOS STARS model/backbone=attributes CPU
 photo_ratings: train PHOTOS dataset.ratings=../files/ratings.csv
   dataset.groups=../files/stars.csv split=by_group split.column=concept
   model=cached_features VECTORS CPU
@@ -149,7 +160,7 @@ personas [annotate_personas]:
   evaluate study=personas ASKED dataset.root=../annotate_personas/scenes CPU
 
 # Real photographs, ratings and features, with --oasis
-oasis_votes: train experiment=oasis_votes trainer.max_epochs=5 CPU
+oasis_votes: train model=paper_recipe experiment=oasis_votes trainer.max_epochs=5 CPU
 oasis_beauty: train experiment=oasis_beauty model/backbone=attributes trainer.max_epochs=5 CPU
   'dataset.images=${oc.env:OASIS}/images/[A-B]*.jpg'
 oasis_table:
