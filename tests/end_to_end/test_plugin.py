@@ -15,8 +15,8 @@ import pytest
 SMALL = [
     "dataset.images=60",
     "model.backbone.weights=random",
-    "trainer.max_epochs=2",
     "trainer.accelerator=cpu",
+    "split=half_by_image",
 ]
 
 

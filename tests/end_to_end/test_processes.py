@@ -36,7 +36,8 @@ FINE = [
     # A key's bias has no gradient but rounding, which Adam would blow up to a step of its own.
     "+optimizer.eps=0.0001",
 ]
-ENDLESS = [*TWO, "trainer.max_epochs=1000000"]
+RECIPE = ["model=paper_recipe", "split=half_by_image"]  # batches and epochs of cached features
+ENDLESS = [*RECIPE, *TWO, "trainer.max_epochs=1000000"]
 LONG_S = 240
 """Longer than anything here takes on a busy machine; what hangs is found all the same."""
 
@@ -209,6 +210,13 @@ def test_what_cannot_be_sharded_is_refused_once(begun) -> None:
     assert "trainer=fsdp with cached features" in said and said.count("error:") == 1
 
 
+def test_the_optimum_is_the_same_bits_on_two_processes(trained, done) -> None:
+    one = weights(trained(*SMALL, run="one"))
+    two = weights(done("split=half_by_image", *TWO, run="two"))
+    assert one.keys() == two.keys()
+    assert all(torch.equal(value, two[name]) for name, value in one.items())
+
+
 def test_more_processes_than_shards_and_than_pairs_in_a_batch(trained, done) -> None:
     few = ["data.pairs_per_shard=1000", "data.batch_size=2", "trainer.max_epochs=1"]
     few += ["dataset.images=24"]
@@ -330,7 +338,7 @@ def finished_runs(folder: Path) -> list[Path]:
 def test_torchrun_starts_processes_of_one_run(trained, begun, tmp_path: Path) -> None:
     """On cached features, in batches of 7: processes get unequal shares of the last one."""
     by = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    given = ["trainer.max_epochs=2", "data.batch_size=7"]
+    given = [*RECIPE, "trainer.max_epochs=2", "data.batch_size=7"]
     # Each process names its own folder, as it does where nobody gives one.
     process = begun(*given, *TWO, f"paths.runs={tmp_path / 'two'}", run=None, by=by)
     out, err = process.communicate(timeout=LONG_S)
@@ -347,7 +355,7 @@ def test_srun_starts_processes_of_one_run(begun, tmp_path: Path) -> None:
     slurm |= {"SLURM_JOB_NAME": "train"}
     tasks = [
         begun(
-            "trainer.max_epochs=2", *TWO, run=None,
+            *RECIPE, "trainer.max_epochs=2", *TWO, run=None,
             environment={**slurm, "SLURM_PROCID": str(i), "SLURM_LOCALID": str(i)},
         )
         for i in range(2)

@@ -22,6 +22,7 @@ SMALL = [
     "model.backbone.weights=random",
     "trainer.max_epochs=2",
     "trainer.accelerator=cpu",
+    "split=half_by_image",
 ]
 TRAIN = [sys.executable, "-m", "interestingness", "train"]
 
@@ -121,7 +122,8 @@ def test_jobs_end_when_their_sweep_is_killed(tmp_path: Path, environment: dict[s
         found = psutil.process_iter(["cmdline"])
         return [p for p in found if f"hydra.run.dir='{job}'" in (p.info["cmdline"] or [])]
 
-    long = [*SMALL, "trainer.max_epochs=100000", "seed=0,1", "hydra.sweep.dir=sweep"]
+    long = [*SMALL, "model=paper_recipe", "trainer.max_epochs=100000", "seed=0,1"]
+    long.append("hydra.sweep.dir=sweep")
     job = "sweep/000_seed-0"
     with subprocess.Popen(
         [*TRAIN, "-m", *long], cwd=tmp_path, env=environment,

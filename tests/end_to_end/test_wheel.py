@@ -141,7 +141,7 @@ runpy.run_module("interestingness", run_name="__main__", alter_sys=True)
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_an_installed_wheel_trains_outside_the_clone(installed: Path, tmp_path: Path) -> None:
-    small = ["dataset.images=60", "trainer.max_epochs=2", "trainer.accelerator=cpu"]
+    small = ["dataset.images=60", "split=half_by_image", "trainer.accelerator=cpu"]
     shown = _python(
         "-m", "interestingness", "train", *small, f"paths.cache={tmp_path / 'cache'}",
         path=[str(installed), SITE], cwd=tmp_path,
