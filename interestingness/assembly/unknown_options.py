@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -99,9 +100,24 @@ def _unknown_option(word: str, known: Mapping[str, Any], folder: str) -> ConfigE
 def _other_choice(place: Sequence[str], name: str, word: str, folder: str) -> str:
     """Name the group's first choice that has the option, in place of the present one."""
     for file in sorted(Path(folder, *place).glob("*.yaml")) if place else ():
-        if name in OmegaConf.load(file):
-            return f"{'/'.join(place)}={file.stem} {word}"
+        own = OmegaConf.load(file)
+        if name in own:
+            return f"{'/'.join(place)}={file.stem} {_with_a_number(word, own[name])}"
     return ""
+
+
+def _with_a_number(word: str, default: Any) -> str:
+    """Return the word; without its value where that is no number and the default is one."""
+    key, equals, value = word.partition("=")
+    numeric = isinstance(default, (int, float)) and not isinstance(default, bool)
+    return f"{key}=…" if equals and numeric and not _is_number(value) else word
+
+
+def _is_number(value: str) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except ValueError:
+        return False
 
 
 def _of_class(node: Mapping[str, Any], place: str) -> list[str]:

@@ -19,6 +19,8 @@ Link = Callable[[int], str]
 BINS = 24
 LISTED = 150
 """Images in the sheet's table; the file of scores has all of them."""
+HIGHEST = 0.999
+"""The most that the sheet shows of a share below 1: it writes one decimal of a percentage."""
 UNREADABLE = 200
 """Files without a score that the sheet lists."""
 
@@ -140,8 +142,9 @@ class Ranking:
         columns = self.columns(min(LISTED, scored))
         names = [name for name in columns if name != "problem"]
         for name in ("percentile", "reference_percentile", "beats_median"):
-            # Cut, not rounded: an image is not above itself, nor certain to be preferred.
-            columns[name] = np.where(columns[name] < 1, np.floor(columns[name] * 1000) / 1000, 1)
+            # Never rounded up to 100.0: no image is above itself, nor certain to be preferred.
+            share = columns[name]
+            columns[name] = np.where(share < 1, np.minimum(share, HIGHEST), share)
         cells = zip(*(columns[name] for name in names), strict=True)
         rows = [dict(zip(names, row, strict=True)) for row in cells]
         other = self.reference
