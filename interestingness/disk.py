@@ -105,7 +105,8 @@ def disk_error(
 
     Args:
         error: any error; its causes are examined too.
-        folders: where the job writes; if the error names no file, the fullest of them is named.
+        folders: where the job writes, which options of its config name; if the error names no
+            file, the fullest of them is named.
         todo: what the user should do next.
 
     Returns:
@@ -129,7 +130,8 @@ def disk_error(
         place = "a file"
     else:
         place += f" ({_room(place) / 1e6:,.1f} MB free)" if full else ""
-    advice = f"{advice}, or name another place (paths.runs=…, paths.cache=…)"
+    options = " (paths.runs=…, paths.cache=…)" if folders else ""
+    advice = f"{advice}, or name another place{options}"
     return DiskError(
         f"{place}: {os.strerror(number)}",
         expected=expected,
@@ -137,8 +139,12 @@ def disk_error(
     )
 
 
-def writable_cache(folder: str) -> Path:
+def writable_cache(folder: str, option: str = "paths.cache=…") -> Path:
     """Return the cache folder; create it if it is absent.
+
+    Args:
+        folder: as an option has it.
+        option: which one, for the message.
 
     Raises:
         ConfigError: if it cannot be created or written to.
@@ -153,7 +159,7 @@ def writable_cache(folder: str) -> Path:
         raise ConfigError(
             f"{path}: the cache folder cannot be made or written to",
             expected="a folder for prepared data and features",
-            todo="set the environment variable INTERESTINGNESS_CACHE, or paths.cache=…",
+            todo=f"set the environment variable INTERESTINGNESS_CACHE, or {option}",
         )
     return path
 

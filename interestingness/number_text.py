@@ -10,6 +10,9 @@ Kind = Literal["text", "count", "percent", "number", "fine", "signed", "seconds"
 """How a number is written. ``percent`` takes shares in [0, 1] and leaves the sign to the heading;
 ``number`` has two decimals, ``fine`` three, ``signed`` two with its sign."""
 
+ROUNDING = 1e-9
+"""A share that lacks less of 1 is 1: it is a sum of floating-point numbers."""
+
 
 def write_number(value: float, kind: Kind) -> str:
     """Write a number as a column of this kind shows it."""
@@ -39,6 +42,8 @@ def _fixed(digits: int, *, factor: float = 1, sign: str = "-") -> Callable[[floa
     def write(value: float) -> str:
         if math.isinf(value):
             return "∞" if value > 0 else "−∞"
+        if factor == 100 and value < 1 - ROUNDING:  # what is not all is not written as all
+            value = min(value, 1 - 10.0 ** -(digits + 2))
         return f"{factor * value:{sign}z,.{digits}f}".replace("-", "−")
 
     return write

@@ -21,6 +21,10 @@ NAN = math.nan
         (percent(0.5, digits=0), "50 %"),
         (percent(-0.021), "−2.1 %"),
         (percent(NAN), "–"),
+        (percent(0.99996), "99.9 %"),  # what is not all is not written as all
+        (percent(0.996, digits=0), "99 %"),
+        (percent(1 - 1e-15), "100.0 %"),
+        (write_number(0.99996, "percent"), "99.9"),
         (points(-2.14), "−2.1"),
         (points(0.891, digits=2), "+0.89"),
         (points(-0.001), "+0.0"),

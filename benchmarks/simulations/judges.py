@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import expit
 
 from interestingness.schema import Array, Pairs
+from interestingness.stats.simulated_choice import probability_of_first
 from interestingness.tables.tables import Votes
 
 SECOND_TWICE = 0.36
@@ -61,7 +61,7 @@ class PlantedJudge:
         lapsed = rng.random(len(margin)) < self.lapse
         about = np.where(lapsed, MARGIN_SD * rng.normal(size=len(margin)), margin)
         order = self.b * (1 + self.b_spread * own)
-        probability = expit(self.slope * about + shown * order)
+        probability = probability_of_first(about, sharpness=self.slope, order_term=shown * order)
         return rng.random(len(margin)) < probability, probability
 
     def expected(self) -> dict[str, float]:
@@ -78,7 +78,9 @@ class PlantedJudge:
         margin = MARGIN_SD * _Z
 
         def left(shown: int) -> Array:
-            clear = expit(self.slope * margin[:, None] + shown * order[None, :])
+            clear = probability_of_first(
+                margin[:, None], sharpness=self.slope, order_term=shown * order[None, :]
+            )
             # a lapse tells nothing of this pair: the mean over all pairs
             return (1 - self.lapse) * clear + self.lapse * (_DENSITY @ clear)[None, :]
 

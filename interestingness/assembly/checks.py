@@ -99,14 +99,15 @@ def check(
         ConfigError: one error that lists everything that is wrong.
     """
     allowed = (*OWN_PACKAGES, *trusted)
-    problems = []
+    problems: list[str] = []
+    unknown: list[str] = []
     for path, node in targets(dict(config)):
         name = str(node["_target_"])
         if name.split(".")[0] not in allowed:
             problems.append(
-                f"{path}._target_ = {name}: package {name.split('.')[0]!r} is not trusted "
-                f"(add it with trust=[{name.split('.')[0]}] if you mean to run its code)"
+                f"{path}._target_ = {name}: package {name.split('.')[0]!r} is not trusted"
             )
+            unknown.append(name.split(".")[0])
             continue
         try:
             function = locate(name)
@@ -128,7 +129,12 @@ def check(
     if problems:
         raise ConfigError(
             "\n  ".join([f"{len(problems)} option(s) cannot be used:", *problems]),
-            todo=f"`{shows_config()}` shows the composed config",
+            todo=f"`{shows_config()}` shows the composed config"
+            + (
+                f"; trust=[{','.join(dict.fromkeys(unknown))}] runs the code of these packages"
+                if unknown
+                else ""
+            ),
         )
 
 

@@ -62,15 +62,19 @@ def added_options(model: Mapping[str, Any], overrides: Sequence[str] | None) -> 
     """List options directly below ``model`` that only the command line defines."""
     if overrides is None:
         return set(model) - {"features"}  # whose model may have a backbone that goes unused
-    parser = OverridesParser.create()
-    found = [parser.parse_override(o) for o in overrides if o.startswith(("+model", "++model"))]
-    paths = [p[1:] for o in found for p in _paths(o.get_key_element().lstrip("+"), o.value())]
+    paths = [p[1:] for o in overrides if o.startswith(("+model", "++model")) for p in places_of(o)]
     inner = {name: {p[1] for p in paths if p[:1] == [name] and len(p) > 1} for name in model}
     return {
         name
         for name, value in model.items()
         if [name] in paths or (isinstance(value, Mapping) and value and set(value) <= inner[name])
     }
+
+
+def places_of(override: str) -> list[list[str]]:
+    """List the places of the values of a typed ``+option=value``."""
+    parsed = OverridesParser.create().parse_override(override)
+    return list(_paths(parsed.get_key_element().lstrip("+"), parsed.value()))
 
 
 def overrides_here() -> list[str] | None:

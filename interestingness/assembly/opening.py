@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from interestingness.assembly.checked_before import known_defaults, remember
 from interestingness.assembly.checks import check, class_defaults, effective, plain
+from interestingness.assembly.unknown_options import refuse_unread
 from interestingness.disk import writable_cache
 from interestingness.plugins import plugin_packages
 from interestingness.tables.tables import Tables
@@ -22,8 +23,10 @@ def check_config(cfg: DictConfig) -> dict[str, Any]:
         The resolved config as plain values.
 
     Raises:
-        ConfigError: for classes that are not trusted, or options that their signatures refuse.
+        ConfigError: for classes that are not trusted, and options that their signatures refuse or
+            that nothing reads.
     """
+    refuse_unread(cfg)
     config, trusted = plain(cfg), trusted_packages(cfg)
     if not cfg.get("skip_finished") or known_defaults(config, trusted) is None:
         check(config, trusted=trusted)

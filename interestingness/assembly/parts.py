@@ -91,7 +91,8 @@ def skips_of(cfg: DictConfig) -> Skips:
     group = "data" if "data" in cfg else ""
     node = cfg.data if group else cfg
     most = node.get("max_pixels", MAX_PIXELS)  # which records of older runs lack
-    return Skips(max_share=node.max_bad_share, max_pixels=most, group=f"{group}." if group else "")
+    share = node.get("max_bad_share", 1.0)  # `features` leaves the limit to those who use them
+    return Skips(max_share=share, max_pixels=most, group=f"{group}." if group else "")
 
 
 def make_backbone(cfg: DictConfig, tables: Tables, notes: list[str]) -> Backbone:

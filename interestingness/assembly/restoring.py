@@ -143,6 +143,8 @@ def merge(record: Mapping[str, Any], cfg: DictConfig) -> DictConfig:
     assert isinstance(asked, dict)
     for name in ("paths", "references", "question"):
         merged[name] = asked[name]
+    given = {name: value for name, value in (asked.get("data") or {}).items() if value is not None}
+    merged["data"] = {**(record.get("data") or {}), **given}
     if asked.get("dataset"):
         merged["dataset"] = asked["dataset"]
         merged["split"] = asked.get("split") or ALL_TEST

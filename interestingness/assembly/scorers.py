@@ -20,6 +20,7 @@ from interestingness.models.backbone import Backbone
 from interestingness.models.backbones import OpenClipBackbone
 from interestingness.models.exchange import (
     ABOUT,
+    LESS,
     ScorerCard,
     learnt_sha256,
     load_scorer,
@@ -146,7 +147,7 @@ def _openai_tower(architecture: str, weights: str | None) -> OpenClipBackbone:
         )
     except WeightsError as error:
         raise WeightsError(
-            error.found,
+            error.found.replace(f"{BACKBONE}=", "--weights "),
             expected=f"OpenAI's weights of {architecture}",
             todo="--weights FILE with these weights, --scorer RUN for a scorer of your own, or "
             "once where the hub can be reached",
@@ -182,9 +183,14 @@ def _of_checkpoint(name: str, file: Path, weights: str | None) -> NamedScorer:
 
 
 def _learnt(record: Mapping[str, Any]) -> str:
-    """Say what a higher score means: the score that was learnt, or the question of the votes."""
+    """Say what a higher score means: the score that was learnt, the question of the votes, …
+
+    ``mix`` learns what its people were asked; what has neither is called by the source's name.
+    """
     source = record.get("label_source") or {}
-    return str(source.get("column") or source.get("question") or record.get("question", ""))
+    asked = source.get("question") or (source.get("human") or {}).get("question")
+    learnt = source.get("column") or asked or source.get("name") or record.get("question", "")
+    return f"{LESS}{learnt}" if source.get("higher_is_better") is False else str(learnt)
 
 
 def _has_zero(loss: Mapping[str, Any]) -> bool:
@@ -210,7 +216,14 @@ def _of_folder(name: str, folder: Path, weights: str | None) -> NamedScorer:
 
 def _backbone(node: dict[str, Any], weights: str | None, where: Path) -> Backbone:
     """Build the backbone of a checkpoint's or a folder's config, which may be third-party."""
-    check({"model": {"backbone": node}}, trusted=plugin_packages())
+    try:
+        check({"model": {"backbone": node}}, trusted=plugin_packages(), recorded=True)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{where}: {error.found}",
+            expected="a backbone of ours, or of an installed plugin",
+            todo="install the package that it is from, if you mean to run its code",
+        ) from None
     found = weights or find_weights(node.get("weights"), where)
     try:
         backbone: Backbone = instantiate({**node, "weights": found})
@@ -226,7 +239,7 @@ def _backbone(node: dict[str, Any], weights: str | None, where: Path) -> Backbon
 def _other_option(error: WeightsError, where: Path) -> WeightsError:
     """Name the options that the commands on scorers have, not those of training."""
     return WeightsError(
-        error.found.replace(f"{BACKBONE}=", f"{where}: weights "),
+        error.found.replace(f"{BACKBONE}=", f"{where}: weights ", 1),
         expected="the weights that the scorer was trained with, where they were or beside it",
         todo="name their file: --weights FILE (scorer.weights=FILE for `interestingness score`)",
     )

@@ -1,8 +1,10 @@
-"""Translate what Hydra says of an unknown option or choice; name the nearest one."""
+"""Refuse unknown options and choices, those that Hydra refuses and those that nothing reads; name
+the nearest one."""
 
 from __future__ import annotations
 
 import inspect
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,15 +14,18 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import (
     HydraException,
     InstantiationException,
     MissingConfigException,
     OverrideParseException,
 )
-from omegaconf import OmegaConf
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
 from interestingness.assembly.checks import locate, supplied_by_assembly
+from interestingness.assembly.model_keys import overrides_here, places_of
 from interestingness.errors import ConfigError
 
 UNKNOWN = re.compile(r"Could not (?:override|delete from config\.) '([^']+)'")
@@ -61,6 +66,57 @@ def explain(
     return ConfigError(str(error).strip(), todo=HELP)
 
 
+def refuse_unread(cfg: DictConfig) -> None:
+    """Refuse options that only a plus on the command line defines and nothing reads.
+
+    Arguments of classes are checked against their signatures, those below ``model`` by
+    ``model_keys``. What is left must be in the config files, or be referred to.
+
+    Raises:
+        ConfigError: with the nearest option.
+    """
+    typed = overrides_here() or []
+    plain: Any = OmegaConf.to_container(cfg, resolve=False)
+    text = json.dumps([plain, typed], default=str)
+    added = {
+        word: [place for place in places_of(word) if _of_no_class(plain, place)]
+        for word in typed
+        if word.startswith("+")
+    }
+    added = {word: places for word, places in added.items() if places}
+    if not added or not GlobalHydra.instance().is_initialized():
+        return
+    others = [word for word in typed if word not in added]
+    loader, hydra = GlobalHydra.instance().config_loader(), HydraConfig.get()
+    config = loader.load_configuration(hydra.job.config_name, others, RunMode.RUN)
+    known: Any = OmegaConf.to_container(config, resolve=False)
+    del known["hydra"]
+    folder = next(s.path for s in hydra.runtime.config_sources if s.provider == "main")
+    for word, places in added.items():
+        for place in places:
+            if not _holds(known, place) and f"${{{'.'.join(place)}}}" not in text:
+                raise _unknown_option(word, known, folder)
+
+
+def _of_no_class(config: Mapping[str, Any], place: Sequence[str]) -> bool:
+    """Check whether a value is no argument of a class, no group, and outside of the model."""
+    node: Any = config
+    for name in place:
+        if not isinstance(node, Mapping) or node.get("_target_") or name not in node:
+            return False
+        node = node[name]
+    return place[0] != "model" and not isinstance(node, Mapping)
+
+
+def _holds(config: Mapping[str, Any], place: Sequence[str]) -> bool:
+    node: Any = config
+    for name in place:
+        if not isinstance(node, Mapping) or name not in node:
+            return False
+        node = node[name]
+    return True
+
+
 def nearest(name: str, known: Sequence[str]) -> list[str]:
     """Return the names that may have been meant, the nearest first."""
     return get_close_matches(name, sorted(known), n=3, cutoff=0.7)
@@ -77,7 +133,7 @@ def _unknown_choice(file: str, options: Sequence[str]) -> ConfigError:
 
 
 def _unknown_option(word: str, known: Mapping[str, Any], folder: str) -> ConfigError:
-    key, equals, value = word.lstrip("~").partition("=")
+    key, equals, value = word.lstrip("~+").partition("=")
     tilde = "~" * word.startswith("~")
     path, node = key.split("."), known
     while len(path) > 1 and isinstance(node.get(path[0]), Mapping):
@@ -92,16 +148,24 @@ def _unknown_option(word: str, known: Mapping[str, Any], folder: str) -> ConfigE
         f"{word}: there is no such option",
         expected=f"an option of {'.'.join(place) or 'this command'}: {_listed([*own, *of_class])}",
         todo=" or ".join(f"{tilde}{k}{equals}{value}" for k in plus[:3])
-        or _other_choice(place, path[0], word, folder)
+        or _other_choice(place, node, path[0], word.lstrip("+"), folder)
         or HELP,
     )
 
 
-def _other_choice(place: Sequence[str], name: str, word: str, folder: str) -> str:
-    """Name the group's first choice that has the option, in place of the present one."""
-    for file in sorted(Path(folder, *place).glob("*.yaml")) if place else ():
-        own = OmegaConf.load(file)
-        if name in own:
+def _other_choice(
+    place: Sequence[str], node: Mapping[str, Any], name: str, word: str, folder: str
+) -> str:
+    """Name the group's first choice that has the option, in place of the present one.
+
+    A command's own options below the group's name are no choice.
+    """
+    files = sorted(Path(folder, *place).glob("*.yaml")) if place else []
+    choices = {file: OmegaConf.load(file) for file in files}
+    if not any(set(own) - {"defaults"} <= set(node) for own in choices.values()):
+        return ""
+    for file, own in choices.items():
+        if name in own and name != "defaults":
             return f"{'/'.join(place)}={file.stem} {_with_a_number(word, own[name])}"
     return ""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from interestingness.assembly.scorers import NamedScorer, make_scorer
 from interestingness.commands.options import Options
+from interestingness.disk import try_to_write
 from interestingness.errors import ConfigError
 from interestingness.models.exchange import (
     ABOUT,
@@ -22,11 +23,14 @@ from interestingness.reports.model_card import write_model_card
 
 def export(options: Options) -> None:
     """Write the scorer and print its path."""
+    folder = options.format == "folder"
+    if options.out:  # before a network is fetched
+        check_target(Path(options.out).expanduser(), folder=folder)
     named = make_scorer(options.scorer, head=options.head, weights=options.weights)
     named = replace(named, card=measured(named.card, Path(options.scorer)))
     default = {"folder": named.card.name, "onnx": f"{named.card.name}.onnx"}
     out = Path(options.out or default.get(options.format, "RI_model.pth")).expanduser()
-    check_target(out, folder=options.format == "folder")
+    check_target(out, folder=folder)
     if options.format == "onnx":
         save_onnx(out, named.scorer)
     elif options.format == "iccv":
@@ -41,6 +45,7 @@ def check_target(out: Path, *, folder: bool) -> None:
 
     Raises:
         ConfigError: naming what is there.
+        OSError: if nothing can be written there.
     """
     ours = folder and out.is_dir() and ((out / ABOUT).is_file() or not any(out.iterdir()))
     if out.exists() and not ours:
@@ -49,6 +54,7 @@ def check_target(out: Path, *, folder: bool) -> None:
             expected="a new name" + (", or the folder of an earlier export" if folder else ""),
             todo="name another one, or remove it",
         )
+    try_to_write(out / ABOUT if folder else out)
 
 
 def write_folder(out: Path, named: NamedScorer) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ def extract(cfg: DictConfig) -> dict[str, Any]:
     backbone = make_backbone(cfg, tables, notes)
     print("\n".join([f"weights    {backbone.describe()}", *notes]), flush=True)
     used = tables.pairs.images_used()
-    skips = replace(skips_of(cfg), max_share=1.0)  # their limit is checked where features are used
+    skips = skips_of(cfg)
     encoded = FeatureCache(Path(cfg.paths.cache) / "features").encode(
         [tables.image_path(int(row)) for row in used],
         backbone,

@@ -28,7 +28,7 @@ from interestingness.datasets.photographs import Photographs, find_photographs
 from interestingness.datasets.star_ratings import Sidecars
 from interestingness.datasets.star_sidecars import describe_counts, write_sidecar
 from interestingness.disk import try_to_write, writable_cache
-from interestingness.errors import ConfigError, DataError
+from interestingness.errors import ConfigError, DataError, WeightsError
 from interestingness.models.backbone import PHOTOGRAPHS, check_domain
 from interestingness.models.device import device_for
 from interestingness.progress import ProgressLine
@@ -48,6 +48,7 @@ def rank(options: Options) -> None:
     check_out(Path(options.out))
     if part.count == 1:
         check_sheet(Path(options.sheet))
+    cache = writable_cache(options.cache, "--cache FOLDER")
     found = find_photographs(options.photos, copies=options.copies)
     photographs = replace(found, max_pixels=options.max_pixels)
     skips = Skips(max_share=1.0, max_pixels=options.max_pixels, group="--")  # all are listed
@@ -57,7 +58,6 @@ def rank(options: Options) -> None:
     for name, why in found.left_out.names.items():
         print(f"note     {name} is called so here: {why}")
     named = make_scorer(options.scorer, head=options.head, weights=options.weights)
-    cache = writable_cache(options.cache)
     features = FeatureCache(cache / "features", keep_open=True)
     images = ImageScorer(named.scorer, features, device=device_for(), part=part)
     card = named.card
@@ -189,7 +189,15 @@ def check_photographs(named: NamedScorer) -> None:
         WeightsError: for a backbone of synthetic scenes.
     """
     backbone = named.scorer.backbone
-    if backbone is not None and (unusual := check_domain(backbone, PHOTOGRAPHS)):
+    try:
+        unusual = backbone and check_domain(backbone, PHOTOGRAPHS)
+    except WeightsError as error:
+        raise WeightsError(
+            error.found,
+            expected="a scorer that was trained on photographs",
+            todo="--scorer with such a run, or leave it out for a published one",
+        ) from None
+    if unusual:
         print(f"note     {unusual}")
 
 

@@ -12,6 +12,8 @@ HEAD = 64
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 _AVIF_BRANDS = {b"avif", b"avis"}
+_AVIF_EXIF = re.compile(rb"(infe(?:\x02.{7}|\x03.{9}))Exif", re.DOTALL)
+"""The entry of an AVIF's EXIF block in the list of what the file holds."""
 _STARTS = {
     _JPEG: "JPEG",
     _PNG: "PNG",
@@ -53,7 +55,7 @@ def image_kind(data: bytes) -> str | None:
 
 
 def without_metadata(data: bytes) -> tuple[bytes, bytes]:
-    """Separate what a PNG, JPEG or WebP file holds besides its pixels.
+    """Separate what a PNG, JPEG, WebP or AVIF file holds besides its pixels.
 
     Texts, profiles and times may be larger than a decoder accepts, damaged, or have a wrong
     checksum. The pixels are whole nevertheless.
@@ -62,12 +64,15 @@ def without_metadata(data: bytes) -> tuple[bytes, bytes]:
         data: a file. Other formats, and what follows a damaged length, stay as they are.
 
     Returns:
-        The file without metadata; and its first EXIF block, which says how to turn it, or b"".
+        The file without metadata; and its first EXIF block, which says how to turn it, or b"". The
+        EXIF block of an AVIF says nothing of that, and only its name is taken away.
     """
     if data.startswith(_PNG):
         return _png(data)
     if data.startswith(_JPEG):
         return _jpeg(data)
+    if image_kind(data) == "AVIF":
+        return _AVIF_EXIF.sub(rb"\1none", data), b""
     return _webp(data) if image_kind(data) == "WEBP" else (data, b"")
 
 

@@ -22,6 +22,8 @@ from interestingness.models.weights import names_a_file
 
 FORMAT = 1
 TENSORS, ABOUT = "scorer.safetensors", "scorer.json"
+LESS = "less "
+"""How the question begins of a scorer that learnt from a score of which less is better."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class ScorerCard:
 
     Attributes:
         name: for people.
-        question: what a higher score means, e.g. "interesting".
+        question: what a higher score means more of, e.g. "interesting"; or less: "less costly".
         learnt_from: label source and data set, or who published it.
         unit: of the score.
         licence: of the weights of head and backbone.
@@ -70,12 +72,24 @@ def save_scorer(folder: str | Path, scorer: Scorer, card: ScorerCard) -> Path:
 
 
 def _portable(card: ScorerCard) -> dict[str, Any]:
-    """Leave out folders of this machine: weights are found by their name."""
+    """Leave out folders of this machine: files are found by their name."""
     about = asdict(card)
-    weights = about["backbone"].get("weights")
-    if names_a_file(weights):
-        about["backbone"]["weights"] = Path(str(weights)).name
+    node = about["backbone"]
+    node.update({key: _without_folder(value) for key, value in node.items()})
+    if names_a_file(node.get("weights")):
+        node["weights"] = Path(str(node["weights"])).name
     return about
+
+
+def _without_folder(value: Any) -> Any:
+    """Cut paths of this machine to their last part, in whatever a value of a config holds."""
+    if isinstance(value, Mapping):
+        return {key: _without_folder(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_folder(inner) for inner in value]
+    if isinstance(value, str) and (value.startswith("~") or Path(value).is_absolute()):
+        return Path(value).name
+    return value
 
 
 def tuning_of(scorer: Scorer) -> dict[str, Any]:
@@ -276,6 +290,9 @@ def save_onnx(file: str | Path, scorer: Scorer) -> Path:
         verbose=False,
     )
     assert program is not None
+    for node in program.model.graph.all_nodes():
+        node.metadata_props.clear()  # the exporter keeps traces of the code, with its folders
+        node.doc_string = None
     program.model.metadata_props["embedding"] = json.dumps(scorer.embedding.as_dict())
     appear(file, lambda path: program.save(str(path)))
     return file

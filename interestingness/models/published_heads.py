@@ -125,13 +125,13 @@ class PublishedHead:
             raise WeightsError(
                 f"{found}: there is no such file",
                 expected=f"the head {self.name}, {self.file.name}",
-                todo="give the file, or leave it out to download it",
+                todo=f"leave it out to download it, or {self.file.alternatives}",
             )
         if file_sha256(found) != self.file.sha256:
             raise WeightsError(
                 f"{found}: is not {self.name} (hash {file_sha256(found)[:12]}…)",
                 expected=f"the published file, hash {self.file.sha256[:12]}…",
-                todo=f"download it again from {self.file.name}",
+                todo=self.file.alternatives,
             )
         return found
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from interestingness.disk import appear
 from interestingness.models.contract import EmbeddingContract
-from interestingness.models.exchange import ScorerCard
+from interestingness.models.exchange import LESS, ScorerCard
 from interestingness.number_text import percent
 from interestingness.reports.text import plain
 
@@ -34,10 +34,10 @@ def model_card(card: ScorerCard, embedding: EmbeddingContract, tuning: Mapping[s
         tuning: from ``models.exchange.tuning_of``; empty for a frozen backbone.
     """
     name, question = plain(card.name), plain(card.question)
+    more = f"*{question}*" if question.startswith(LESS) else f"more *{question}*"
     about = [
         f"# {name}",
-        f"Scores images: a higher score means more *{question}*. Learnt from "
-        f"{plain(card.learnt_from)}.",
+        f"Scores images: a higher score means {more}. Learnt from {plain(card.learnt_from)}.",
     ]
     if card.simulated:
         about.append(f"**{plain(card.simulated)}**")

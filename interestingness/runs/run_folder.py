@@ -85,7 +85,7 @@ def try_writing(config: DictConfig, key: str) -> None:
             pass
     except OSError as error:
         error.filename = str(folder)
-        told = disk_error(error)
+        told = disk_error(error, [folder])
         if told is None:
             raise
         _exit_with(told)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from interestingness.number_text import write_number
 from interestingness.stats.standing import beats_median, percentile
 from interestingness.studies.result import Bars, Column, Gallery, Shown, StudyResult, Table
 
@@ -19,8 +20,6 @@ Link = Callable[[int], str]
 BINS = 24
 LISTED = 150
 """Images in the sheet's table; the file of scores has all of them."""
-HIGHEST = 0.999
-"""The most that the sheet shows of a share below 1: it writes one decimal of a percentage."""
 UNREADABLE = 200
 """Files without a score that the sheet lists."""
 
@@ -141,10 +140,6 @@ class Ranking:
         scored = self.scored
         columns = self.columns(min(LISTED, scored))
         names = [name for name in columns if name != "problem"]
-        for name in ("percentile", "reference_percentile", "beats_median"):
-            # Never rounded up to 100.0: no image is above itself, nor certain to be preferred.
-            share = columns[name]
-            columns[name] = np.where(share < 1, np.minimum(share, HIGHEST), share)
         cells = zip(*(columns[name] for name in names), strict=True)
         rows = [dict(zip(names, row, strict=True)) for row in cells]
         other = self.reference
@@ -206,12 +201,14 @@ class Ranking:
         ]
 
     def _caption(self, row: int) -> str:
-        return f"{self.scores[row]:.2f}, place {self.place[row]:,} of {self.scored:,}"
+        score = write_number(self.scores[row], "number")
+        return f"{score}, place {self.place[row]:,} of {self.scored:,}"
 
     def _histogram(self) -> Bars:
         known = self.scores[~np.isnan(self.scores)]
         counts, edges = np.histogram(known, bins=min(BINS, max(1, len(known) // 2)))
-        labels = [f"{a:.2f} to {b:.2f}" for a, b in pairwise(edges)]
+        ends = [write_number(edge, "number") for edge in edges.tolist()]
+        labels = [f"{low} to {high}" for low, high in pairwise(ends)]
         return Bars(
             "histogram", "Scores", "How many images have which score.", labels, counts.tolist()
         )

@@ -2,9 +2,11 @@
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
+from omegaconf import open_dict
 
-from interestingness.assembly.unknown_options import explain
+from interestingness.assembly.unknown_options import explain, refuse_unread
 from interestingness.cli import conf_folder
 from interestingness.commands.options import parse
 from interestingness.errors import ConfigError
@@ -101,3 +103,60 @@ def test_other_commands_name_the_nearest_option_too(
         parse(command, words)
     assert raised.value.found.startswith(f"interestingness {command}: ")
     assert raised.value.expected and todo in raised.value.todo
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, config: str, *words: str) -> None:
+    """What the first step of a command says of these words."""
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
+    with initialize_config_dir(CONF, version_base="1.3"):
+        cfg = compose(config, list(words), return_hydra_config=True)
+        HydraConfig.instance().set_config(cfg)
+        with open_dict(cfg):
+            del cfg["hydra"]
+        refuse_unread(cfg)
+
+
+@pytest.mark.parametrize(
+    ("config", "words", "todo"),
+    [
+        ("train", ["+max_bad_share=0.5"], "data.max_bad_share=0.5"),
+        ("train", ["++max_bad_share=0.5", "seed=1"], "data.max_bad_share=0.5"),
+        ("train", ["+data={nonsense:1}"], None),
+        ("train", ["+data.shards=x"], "data=shards data.shards=x"),  # of another choice
+        ("train", ["+paths.cach=x"], "paths.cache=x"),
+        ("evaluate", ["ckpt=x", "+max_bad_share=0.5"], "data.max_bad_share=0.5"),
+        ("features", ["+data.max_bad_share=0.5"], None),
+        ("score", ["scorer=aesthetic", "+data.max_bad_share=0.5"], "max_bad_share=0.5"),
+        ("annotate", ["+data.max_pixels=5"], "max_pixels=5"),
+        ("study", ["study=audit", "+max_pixels=5"], "data.max_pixels=5"),
+    ],
+    ids=str,
+)
+def test_a_plus_brings_in_nothing_that_no_one_reads(
+    config: str, words: list[str], todo: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError, match="there is no such option") as raised:
+        typed(monkeypatch, config, *words)
+    if todo is not None:
+        assert todo in raised.value.todo.split(" or ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["++data.max_bad_share=0.5"],
+        ["+label_source.threshold=1", "label_source=human_consensus"],
+        ["+tag=of_mine", "name=run_${tag}"],
+        ["+references.mine={_target_: my.Source, name: x}"],
+        ["+label_source@references.mine=aesthetic"],
+        ["dataset=folder", "++dataset.columns.rater=who"],
+    ],
+    ids=str,
+)
+def test_what_is_read_may_be_added(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    typed(monkeypatch, "train", *words)
+
+
+def test_what_features_never_read_is_unknown_to_them() -> None:
+    told = explained("data.max_bad_share=0.5", config="features")
+    assert "max_pixels, workers" in told.expected and "data=features" not in told.todo

@@ -401,7 +401,7 @@ def test_a_wrong_checksum_of_pixels_is_damage() -> None:
 
 
 def test_damaged_metadata_of_other_formats_do_not_decide_either() -> None:
-    for format in ("JPEG", "WEBP"):
+    for format in ("JPEG", "WEBP", "AVIF"):
         exif = Image.Exif()
         exif[0x010E] = "a description to be damaged"
         data = encode(scene(), format, exif=exif)

@@ -31,6 +31,7 @@ class Misbehaving(ThreadingHTTPServer):
         asked: number of requests by path.
         most: the most requests that were under way at a time.
         agents: user agents seen.
+        open: while it is cleared, ``/held/…`` does not answer.
     """
 
     daemon_threads = True
@@ -43,6 +44,7 @@ class Misbehaving(ThreadingHTTPServer):
         self.now = self.most = 0
         self.agents: set[str] = set()
         self.guard = threading.Lock()
+        self.open = threading.Event()
 
     @property
     def url(self) -> str:
@@ -83,6 +85,10 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(0.01)
         seed = int(re.match(r"\d*", name)[0] or 0)
         self._send(200, picture(seed), Content_Type="text/plain")
+
+    def _held(self, name: str) -> None:
+        self.server.open.wait()
+        self._ok(name)
 
     def _png(self, name: str) -> None:
         self._send(200, picture(1, form="PNG"), Content_Type="image/jpeg")

@@ -74,7 +74,8 @@ def planted_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scorer = Scorer(backbone, FeatureScaler("none", backbone.dim), head)
     frozen = set(scorer.frozen_names())
     state = {f"scorer.{n}": v for n, v in scorer.state_dict().items() if n not in frozen}
-    record = {"model": {"backbone": NODE}, "label_source": {"name": "planted"}, "question": "fun"}
+    source = {"name": "planted", "question": "fun"}
+    record = {"model": {"backbone": NODE}, "label_source": source, "question": "interesting"}
     file = tmp_path_factory.mktemp("run") / "made.ckpt"
     own = {"scorer": scorer.spec(), "record": record}
     torch.save({"state_dict": state, CHECKPOINT_KEY: own}, file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import torch
 from PIL import Image
 
 from interestingness import cli
+from interestingness.assembly.scorers import make_scorer
+from interestingness.commands.export import write_folder
 from interestingness.learning.learner import CHECKPOINT_KEY
+from interestingness.models.exchange import read_card
 
 NODE_TARGET = "interestingness.models.backbones.TorchvisionBackbone"
 
@@ -112,6 +116,59 @@ def test_the_card_of_a_strangers_loss_imports_nothing(
     file = with_record(planted_checkpoint, tmp_path / "made.ckpt", loss=node)
     assert run("export", file, "--out", tmp_path / "mine") == 0
     assert "this" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("source", "learnt"),
+    [
+        ({"name": "x", "column": "complexity"}, "complexity"),
+        ({"name": "x", "column": "grade", "higher_is_better": False}, "less grade"),
+        ({"name": "human", "question": "beautiful"}, "beautiful"),
+        ({"name": "mix", "human": {"question": "safe"}}, "safe"),
+        ({"name": "engagement", "counts": "favorites"}, "engagement"),
+        ({}, "fun"),
+    ],
+    ids=str,
+)
+def test_what_was_learnt_is_not_what_was_asked(
+    planted_checkpoint: Path, tmp_path: Path, source: dict[str, Any], learnt: str
+) -> None:
+    more = {"label_source": source, "question": "fun"}
+    file = with_record(planted_checkpoint, tmp_path / "made.ckpt", **more)
+    assert make_scorer(str(file)).card.question == learnt
+
+
+def test_an_export_names_no_folder(planted_checkpoint: Path, tmp_path: Path) -> None:
+    """Neither of the weights, nor of other files that a network was built of."""
+    file = tmp_path / "secret" / "resnet18.pt"
+    file.parent.mkdir()
+    named = make_scorer(str(planted_checkpoint))
+    node = {**named.card.backbone, "weights": str(file), "more": {"files": ["~/secret/words.txt"]}}
+    write_folder(tmp_path / "mine", replace(named, card=replace(named.card, backbone=node)))
+    for written in (tmp_path / "mine").iterdir():
+        assert b"secret" not in written.read_bytes(), written
+    backbone = read_card(tmp_path / "mine")[0].backbone
+    assert backbone["weights"] == "resnet18.pt" and backbone["more"] == {"files": ["words.txt"]}
+
+
+@pytest.mark.parametrize("form", ["folder", "onnx", "iccv"])
+@pytest.mark.parametrize("out", ["blocked/mine", "blocked"])
+def test_a_place_that_cannot_be_written_to_is_one_error_before_anything_is_loaded(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    out: str,
+    form: str,
+) -> None:
+    (tmp_path / "blocked").write_text("a file")
+    monkeypatch.setattr("interestingness.commands.export.make_scorer", never)
+    assert run("export", "relative_interestingness", "--format", form, "--out", tmp_path / out) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and "blocked" in said and "paths." not in said
+
+
+def never(*_: object, **__: object) -> None:
+    raise AssertionError("nothing is to be loaded")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import tarfile
 import time
 from itertools import combinations
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
@@ -46,8 +48,12 @@ def photos(tmp_path: Path) -> Path:
 
 
 def rank(*arguments: object) -> int:
+    return command_of("rank", *arguments)
+
+
+def command_of(command: str, *arguments: object) -> int:
     try:
-        cli.main(["rank", *map(str, arguments)])
+        cli.main([command, *map(str, arguments)])
     except SystemExit as ended:
         return int(ended.code or 0)
     return 0
@@ -410,6 +416,106 @@ def test_nothing_of_ones_own_is_written_over(
     assert (sheet / "page.html").read_text() == "<h1>mine</h1>"
     assert rank(photos, *common, *new, tmp_path / "s.csv") == 0
     assert rank(photos, *common, *new, tmp_path / "s.csv") == 0  # our own table is replaced
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        ("--out", "file/scores.parquet"),
+        ("--out", "file/deep/scores.csv"),
+        ("--out", "folder.csv"),
+        ("--sheet", "file"),
+        ("--sheet", "file/sheet"),
+        ("--cache", "file/cache"),
+    ],
+    ids=" ".join,
+)
+def test_places_are_tried_before_anything_is_scored(
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    places: tuple[str, str],
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("nothing is to be scored")
+
+    monkeypatch.setattr("interestingness.commands.rank.make_scorer", never)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "folder.csv").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    assert rank(photos, *places) == 2
+    said = capsys.readouterr().err
+    assert said.count("error: ") == 1 and places[1].split("/")[0] in said
+    assert not HYDRAS.search(said)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+HYDRAS = re.compile(r"\b(model|paths|data|optimizer|trust|head|weights|scorer)[\w./]*=")
+"""Options of commands that Hydra composes."""
+
+
+@pytest.mark.parametrize("command", ["rank", "export"])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--scorer", "no_such"), "name the folder"),
+        (("--scorer", "runs"), "name a run folder"),
+        (("--scorer", "bad.ckpt"), "name another file"),
+        (("--scorer", "stranger"), "install the package"),
+        (("--scorer", "made.ckpt", "--weights", "gone.pt"), "--weights FILE"),
+        (("--scorer", "made.ckpt", "--weights", "bad.ckpt"), "--weights FILE"),
+        (("--scorer", "made.ckpt", "--head", "h.pth"), "leave out --head"),
+        (("--scorer", "laion_aesthetic_b32", "--head", "gone.pth"), "--head"),
+        (("--scorer", "laion_aesthetic_b32", "--head", "bad.ckpt"), "--head"),
+        (("--scorer", "laion_aesthetic_b32"), "--head"),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, tuple) else "",
+)
+def test_errors_name_the_options_of_these_commands(
+    command: str,
+    options: tuple[str, ...],
+    said: str,
+    photos: Path,
+    planted_checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("torch.hub.download_url_to_file", no_network)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "bad.ckpt").write_text("no weights")
+    shutil.copy(planted_checkpoint, "made.ckpt")
+    assert command_of("export", "made.ckpt", "--out", "stranger") == 0
+    about = tmp_path / "stranger" / "scorer.json"
+    about.write_text(about.read_text().replace('"interestingness.models', '"unknown.models'))
+    _, scorer, *more = options
+    given = (photos, "--scorer", scorer) if command == "rank" else (scorer,)
+    assert command_of(command, *given, *more, "--out", "new.csv") == 2
+    told = capsys.readouterr().err
+    assert said in told, told
+    assert not HYDRAS.search(told.replace("scorer.file=", "").replace("scorer.weights=", "")), told
+
+
+def no_network(*_: object, **__: object) -> None:
+    raise OSError("no network here")
+
+
+def test_pictures_of_the_sheet_link_to_their_files(
+    photos: Path, planted_checkpoint: Path, tmp_path: Path
+) -> None:
+    (photos / "0.png").rename(photos / "a # 100%.png")
+    sheet, out = tmp_path / "sheet", tmp_path / "scores.parquet"
+    places = ("--cache", tmp_path / "cache", "--sheet", sheet, "--out", out)
+    places += ("--near-duplicates", 1)
+    assert rank(photos, "--scorer", planted_checkpoint, *places) == 0
+    page = (sheet / "page.html").read_text()
+    linked = {unquote(link) for link in re.findall(r'<a href="([^"]+)"[^>]*><img', page)}
+    assert {(sheet / link).resolve() for link in linked} == set(photos.glob("*.png"))
+    assert not any(str(tmp_path) in link for link in linked)
 
 
 def test_tar_files_and_odd_things_do_not_hide_photographs(

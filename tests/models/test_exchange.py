@@ -182,6 +182,9 @@ def check_onnx(folder: Path, ours: Scorer) -> None:
     for rows in (slice(0, 5), slice(0, 1)):
         (found,) = session.run(None, {"pixels": pixels[rows].numpy()})
         np.testing.assert_allclose(found, expected[rows], rtol=1e-4, atol=1e-4)
+    texts = file.read_bytes()
+    assert b"Traceback" not in texts and b'File "' not in texts and b"site-packages" not in texts
+    assert str(Path(torch.__file__).parent).encode() not in texts
     about = session.get_modelmeta().custom_metadata_map["embedding"]
     assert json.loads(about)["architecture"] == ours.embedding.architecture
 

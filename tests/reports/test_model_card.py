@@ -49,6 +49,15 @@ def test_a_fine_tuned_backbone_is_said(tuning: dict[str, Any], said: str) -> Non
     assert f"The backbone was fine-tuned: {said}." in model_card(CARD, EMBEDDING, tuning)
 
 
+@pytest.mark.parametrize(
+    ("question", "said"), [("complexity", "more *complexity*"), ("less grade", "*less grade*")]
+)
+def test_the_card_says_what_was_learnt(question: str, said: str) -> None:
+    assert f"a higher score means {said}." in model_card(
+        replace(CARD, question=question), EMBEDDING, {}
+    )
+
+
 def test_an_accuracy_comes_with_its_interval() -> None:
     figures = {"a": [0.713, 0.652, 0.77], "b": [0.5, None, None], "of older exports": 0.6}
     text = model_card(replace(CARD, figures=figures), EMBEDDING, {})
