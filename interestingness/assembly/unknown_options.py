@@ -161,7 +161,7 @@ def _other_choice(
     A command's own options below the group's name are no choice.
     """
     files = sorted(Path(folder, *place).glob("*.yaml")) if place else []
-    choices = {file: OmegaConf.load(file) for file in files}
+    choices: dict[Path, Any] = {file: OmegaConf.load(file) for file in files}
     if not any(set(own) - {"defaults"} <= set(node) for own in choices.values()):
         return ""
     for file, own in choices.items():

@@ -163,7 +163,8 @@ def order_effect_of_probabilities(
 
     Returns:
         b, its standard error (NaN below two pairs, and where all pairs give the same b, which
-        leaves it open) and the pairs it rests on, shape (raters,) each; b is 0 for a rater without a pair of known order.
+        leaves it open) and the pairs it rests on, shape (raters,) each; b is 0 for a rater without
+        a pair of known order.
 
     Source:
         Half sum and half difference of the two orders' logits, as in CalibraEval-like
