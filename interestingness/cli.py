@@ -443,18 +443,27 @@ def quoted(argument: str) -> str:
     key, equals, value = argument.partition("=")
     if not equals or argument.startswith("-"):
         return argument
-    if key.startswith("dataset.choices."):
+    word = key.removeprefix("dataset.choices.")
+    if word != key:
         argument = f"++{argument}"
         key = f"++{key}"
+        if not _is_parsed(f"{key}=left"):  # a key cannot be -1 or A+, but that of a dictionary can
+            return f"++dataset.choices={{{word}: {value}}}"
+    if _is_parsed(argument):
+        return argument
+    escaped = value.replace("'", "\\'")
+    return f"{key}='{escaped}'"
+
+
+def _is_parsed(argument: str) -> bool:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
     try:
         OverridesParser.create().parse_override(argument)
     except HydraException:
-        escaped = value.replace("'", "\\'")
-        return f"{key}='{escaped}'"
-    return argument
+        return False
+    return True
 
 
 def own_error(error: BaseException | None) -> InterestingnessError | None:

@@ -30,6 +30,10 @@ def test_words_for_choices_are_open() -> None:
     for word in ("A", "1", "f"):
         override = OverridesParser.create().parse_override(quoted(f"dataset.choices.{word}=left"))
         assert override.is_force_add() and override.key_or_group == f"dataset.choices.{word}"
+    for word in ("-1", "A+"):  # Hydra has no such keys, but for dictionaries
+        override = OverridesParser.create().parse_override(quoted(f"dataset.choices.{word}=left"))
+        assert override.is_force_add() and override.key_or_group == "dataset.choices"
+        assert {str(key): side for key, side in override.value().items()} == {word: "left"}
 
 
 def test_a_comma_in_a_value(tmp_path: Path) -> None:

@@ -25,13 +25,21 @@ LEFT, RIGHT, TIE, FIRST, SECOND = range(len(WORDS))
 NONE, UNCLEAR = len(WORDS), len(WORDS) + 1
 OPPOSITE = np.array([RIGHT, LEFT, TIE, FIRST, SECOND, NONE])
 
-TIES = ("draw", "equal", "same", "no preference", "tie (bothbad)", "both_bad", "bothbad", "both")
-SKIPS = ("skip", "skipped", "pass", "no answer", "no response")
+TIES = (
+    "tied", "draw", "equal", "same", "no preference", "no difference", "tie (bothbad)", "both bad",
+    "bothbad", "both",
+)  # fmt: skip
+SKIPS = ("skip", "skipped", "pass", "no answer", "no response", "unanswered")
+"""Spaces may be underscores. ``neither`` and ``unsure`` may mean either: the user says it."""
 _ARROWS = {"arrowleft": LEFT, "arrowright": RIGHT}
 _FILLERS = re.compile(
     r"(?<![a-z])(the|is|better|wins|assistant|response|answer)(?![a-z])|\.0$", re.IGNORECASE
 )
 """What stands beside a side's word without another meaning: ``A is better``, ``1.0``."""
+_UNMARKED = re.compile(r"[\s'\"(\[]*[^\W_][\w\s.#:-]*(?<![-+\s#])[\s'\")\].,:;]*")
+"""Words without a mark that changes what they say, as in ``-1``, ``A+``, ``B?``, ``!A``."""
+_SIGNED = re.compile(r"[-+]\d")
+MINUS = str.maketrans("\N{MINUS SIGN}", "-")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +79,7 @@ def check_choices(given: Mapping[str, str | None] | None) -> dict[str, int]:
 
 def as_key(cell: str) -> str:
     """Return a cell as it can stand in the name of an option: ``tie (both)`` is ``tieboth``."""
-    return re.sub(r"\.0$|[^\w+-]", "", cell)
+    return re.sub(r"\.0$|[^\w+-]|^\+(?=\d)", "", cell.translate(MINUS))
 
 
 class SideReader:
@@ -118,7 +126,7 @@ class SideReader:
         coded = self.table.columns[column].dictionary_encode()
         cells = [_unwrapped(cell) for cell in coded.dictionary.to_pylist()]
         at = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
-        certain = [self._certain(cell, words) for cell in cells]
+        certain = self._certain(cells, words)
         usual = self._usual(cells)
         code = np.asarray([*certain, NONE], dtype=np.int64)[at]
         image = np.append(self.names.rows(cells), -1)[at]
@@ -138,21 +146,29 @@ class SideReader:
         strange = dict.fromkeys(cells[i] for i in at[code == UNCLEAR].tolist())
         return Said(code, tuple(strange), guessed)
 
-    def _certain(self, cell: str, words: Sequence[str]) -> int:
-        text = cell.casefold()
-        if self.given and as_key(text) in self.given:
-            return self.given[as_key(text)]
-        if text in words:
-            return words.index(text)
-        return NONE if text in MISSING else UNCLEAR
+    def _certain(self, cells: Sequence[str], words: Sequence[str]) -> list[int]:
+        """Return what the user's words and ours mean, and missing values."""
+        texts = [cell.casefold() for cell in cells]
+        meant = {text: code for code, text in enumerate(words)} | dict.fromkeys(MISSING, NONE)
+        codes = []
+        for text in texts:
+            key = as_key(text)
+            if text != key and key in texts:  # B? beside B, which the option means
+                key = text
+            codes.append(self.given.get(key, meant.get(text, UNCLEAR)))
+        return codes
 
     def _usual(self, cells: Sequence[str]) -> list[int]:
         """Return what each cell means if it is one of the words that are usual elsewhere."""
-        words = [side_word(_FILLERS.sub("", cell))[0] for cell in cells]
+        words = [
+            side_word(_FILLERS.sub("", cell))[0] if _UNMARKED.fullmatch(cell) else ""
+            for cell in cells
+        ]
         numbers = {word for word in words if word.isdigit()}
         one, other = ("1", "2") if "2" in numbers else ("0", "1")
         placed = {one: LEFT, other: RIGHT}
-        if numbers in ({"1"}, {"0", "1", "2"}):  # 0 and 1, or 1 and 2? the cells do not tell
+        signed = any(_SIGNED.match(cell.translate(MINUS)) for cell in cells)  # -1, 0, 1: a scale
+        if signed or numbers in ({"1"}, {"0", "1", "2"}):  # 0 and 1, or 1 and 2? no cell tells
             placed = {}
         for pair in SIDES[:3]:
             placed |= {pair[0]: LEFT, pair[1]: RIGHT}
@@ -161,9 +177,10 @@ class SideReader:
         for cell, word in zip(cells, words, strict=True):
             text = cell.casefold()
             code = self.own.get(text, placed.get(word, placed.get(text, UNCLEAR)))
-            if text in TIES:
+            spaced = text.replace("_", " ")
+            if spaced in TIES:
                 code = TIE
-            elif text in SKIPS:
+            elif spaced in SKIPS:
                 code = NONE
             codes.append(code)
         return codes
@@ -180,15 +197,23 @@ class SideReader:
         count = int(rows.sum())
         cells = "1 cell" if count == 1 else f"{count} cells"
         shown = ", ".join(repr(cell) for cell in said.unclear[:3])
-        example = as_key(said.unclear[0]) or "WORD"
-        option = (self.table.columns_option or "").removesuffix("columns")
         raise DataError(
             f"{self.table.path}: {cells} of column {column!r} cannot be understood: {shown} "
             f"({self.table.lines(rows)})",
             expected=f"{', '.join(words)}, the name of one of the row's two images, a usual word "
             "such as A, draw or skip, or an empty cell",
-            todo=f"correct the cells, or say what they mean: {option}choices.{example}=left",
+            todo=self._todo(said.unclear),
         )
+
+    def _todo(self, unclear: Sequence[str]) -> str:
+        if any(cell[:1] == "[" and "," in cell for cell in unclear):
+            return "keep one answer in each cell (PsychoPy: store the first or the last key only)"
+        option = (self.table.columns_option or "").removesuffix("columns")
+        keys = list(dict.fromkeys(map(as_key, unclear)))
+        said = " ".join(f"{option}choices.{key}=…" for key in keys[:5] if key)
+        more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
+        meanings = "left, right, tie, first, second or skip"
+        return f"correct the cells, or say what they mean ({meanings}): {said or 'WORD=…'}{more}"
 
 
 def _unwrapped(cell: str) -> str:
@@ -206,7 +231,7 @@ def _unwrapped(cell: str) -> str:
             said = [value for name, value in leaves if name == "selected"]
             said = said or [name for name, value in leaves if value is True]
             said = said or [value for _, value in leaves if isinstance(value, str)]
-            if len(said) < 2:
+            if len(set(map(str, said))) < 2:
                 return str(said[0]) if said else ""
     return cell
 

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from interestingness.datasets.table_rows import blank_cells, emptied, no_trials, prefix_of, without
+from interestingness.datasets.table_rows import (
+    blank_cells,
+    emptied,
+    no_trials,
+    prefix_of,
+    trial_marks,
+    without,
+)
 from interestingness.datasets.vote_columns import ColumnNames, sides_of
 from interestingness.errors import DataError
 from interestingness.schema import Pairs
@@ -30,6 +37,7 @@ class PairRows:
         swapped: whether the table has the images the other way round, shape (kept,).
         names: finds images as this table spells them.
         facts: counts to print, and ``notes``, remarks for the user.
+        marked: columns that say which rows are no trials.
     """
 
     table: TextTable
@@ -40,6 +48,7 @@ class PairRows:
     swapped: NDArray[np.bool_]
     names: ImageNames | KeyedNames
     facts: Mapping[str, Any] = field(default_factory=dict)
+    marked: frozenset[str] = frozenset()
 
 
 def read_pairs(
@@ -63,13 +72,11 @@ def read_pairs(
         notes.append(f"left is the column {sides['left']!r}, right {sides['right']!r}.")
     blank = [blank_cells(table, column, names) for column in sides.values()]
     table = emptied(table, dict(zip(sides.values(), blank, strict=True)))
-    left_out = {**no_trials(table, mapping), "without images": blank[0] & blank[1]}
+    marks = trial_marks(table, mapping)
+    left_out = {**no_trials(marks), "without images": blank[0] & blank[1]}
     if on_missing == "skip":
         left_out["with one image only"] = blank[0] ^ blank[1]
     table, facts = without(table, left_out)
-    if "rows_left_out" in facts:
-        counts = (f"{n:,} {what}" for what, n in facts["rows_left_out"].items())
-        notes.append(f"rows left out: {', '.join(counts)}.")
     cells = [table.columns[column] for column in sides.values()]
     names, guessed = names.reading(*cells)
     notes += guessed
@@ -92,9 +99,18 @@ def read_pairs(
         facts["rows_without_image"] = int(absent.sum())
     if itself.any():
         facts["rows_with_one_image_twice"] = int(itself.sum())
+    counts = {
+        **facts.get("rows_left_out", {}),
+        "whose images are not there": facts.get("rows_without_image", 0),
+        "with one image twice": facts.get("rows_with_one_image_twice", 0),
+    }
+    if any(counts.values()):
+        said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+        notes.append(f"rows left out: {said}.")
     reversed_rows = int((swapped != swapped[first][pair]).sum())
     if reversed_rows:
         facts["rows_reversed"] = reversed_rows
     if notes:
         facts["notes"] = notes
-    return PairRows(table, sides, kept, pairs, pair, swapped, names, facts)
+    marked = frozenset(mark.column for mark in marks)
+    return PairRows(table, sides, kept, pairs, pair, swapped, names, facts, marked)

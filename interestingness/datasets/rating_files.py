@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from interestingness.datasets.table_rows import blank_cells, no_trials, without
+from interestingness.datasets.table_rows import blank_cells, no_trials, trial_marks, without
 from interestingness.datasets.vote_columns import RATER_COLUMNS, ColumnNames, column_of
 from interestingness.errors import DataError
 from interestingness.schema import Pairs
@@ -90,7 +90,7 @@ def read_ratings(
     rater = column_of(table, "rater", mapping) or table.need("rater", RATER_COLUMNS[:2], mapping)
     rating = table.need("rating", ("rating",), mapping)
     unnamed = table.known(rater).is_null().to_numpy(zero_copy_only=False)
-    left_out = no_trials(table, mapping)
+    left_out = no_trials(trial_marks(table, mapping))
     if on_missing == "skip":
         left_out |= {
             "without an image": blank_cells(table, image, names),

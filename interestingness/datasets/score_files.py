@@ -80,7 +80,7 @@ def read_image_columns(
     if len(kept) < len(names):
         facts["images_without_row"] = len(names) - len(kept)
     scores = []
-    missing_values, almost = {}, {}
+    missing_values, almost, partly = {}, {}, {}
     for name in table.columns:
         if name == image:
             continue
@@ -95,6 +95,8 @@ def read_image_columns(
         else:
             if with_scores and (cell := _almost_a_number(table, name, read)):
                 almost[name] = cell
+            elif np.isfinite(read.values).any():
+                partly[name] = _first_strange(table, name, read)
             values = np.full(len(names), None, dtype=object)
             values[rows[kept]] = np.asarray(table.cells(name), dtype=object)[kept]
         columns[name] = values
@@ -103,7 +105,7 @@ def read_image_columns(
             raise DataError(
                 (
                     f"{table.path}: no column holds numbers; found "
-                    f"{', '.join(map(repr, columns))}{_in_brackets(almost)}"
+                    f"{', '.join(map(repr, columns))}{_in_brackets(almost | partly)}"
                     if columns
                     else f"{table.path}: only the column {image!r}"
                 )
@@ -164,6 +166,10 @@ def _almost_a_number(table: TextTable, name: str, read: Numbers) -> str:
     dates = pc.match_substring_regex(cells, r"^[0-9]{4}-[0-9]{2}(-[0-9]{2})?\b")
     if not len(cells) or not pc.all(digits).as_py() or pc.any(dates).as_py():
         return ""
+    return _first_strange(table, name, read)
+
+
+def _first_strange(table: TextTable, name: str, read: Numbers) -> str:
     first = int(np.argmax(read.strange))
     return f"{table.columns[name][first].as_py()!r} ({table.lines([first])})"
 

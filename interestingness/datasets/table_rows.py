@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -47,17 +47,36 @@ _NO_TRIALS: dict[str, tuple[str, frozenset[str]]] = {
     "status": ("previews of the survey", frozenset(("survey preview", "survey test"))),
 }
 """Columns and cells, in lower case, that mark rows that are no trials; and what such rows are."""
+_OF_PROLIFIC = ("rejected or returned", frozenset(("rejected", "returned")))
+"""What ``Status`` marks beside Prolific's ``Participant id``."""
 
 
-def no_trials(table: TextTable, mapping: ColumnNames) -> dict[str, NDArray[np.bool_]]:
-    """Return which rows are no trials, by what they are: practice, previews, rejected work.
+class Mark(NamedTuple):
+    """A column with cells that mark rows that are no trials.
+
+    Attributes:
+        column: its name.
+        what: what such rows are.
+        rows: those rows, shape (rows,).
+    """
+
+    column: str
+    what: str
+    rows: NDArray[np.bool_]
+
+
+def trial_marks(table: TextTable, mapping: ColumnNames) -> list[Mark]:
+    """Find the columns that mark practice, previews and rejected work.
 
     ``dataset.columns.practice`` names a column that marks practice, or is None where no column
     does.
     """
     marks: list[tuple[str, str, frozenset[str] | None]] = []
+    of_prolific = any(plain(column) == "participantid" for column in table.columns)
     for column in table.columns:
-        if plain(column) in _NO_TRIALS:
+        if of_prolific and plain(column) == "status":
+            marks.append((column, *_OF_PROLIFIC))
+        elif plain(column) in _NO_TRIALS:
             marks.append((column, *_NO_TRIALS[plain(column)]))
         elif re.fullmatch(r"practi[cs]e.*\.thisN", column):  # PsychoPy's loop of that name
             marks.append((column, "practice", None))
@@ -66,16 +85,24 @@ def no_trials(table: TextTable, mapping: ColumnNames) -> dict[str, NDArray[np.bo
         named = mapping["practice"]
         if named is not None and named in table:
             marks.append((named, "practice", _YES | _PHASES))
-    rows: dict[str, NDArray[np.bool_]] = {}
+    found = []
     for column, what, cells in marks:
-        found = table.columns[column].is_valid()
+        marked = table.columns[column].is_valid()
         if cells is not None:
-            found = pc.is_in(
+            marked = pc.is_in(
                 pc.utf8_lower(table.columns[column]), value_set=pa.array(sorted(cells))
             )
-        mask = pc.fill_null(found, False).to_numpy(zero_copy_only=False)
-        if mask.any() and not mask.all():
-            rows[what] = rows.get(what, np.zeros(len(table), dtype=bool)) | mask
+        rows = pc.fill_null(marked, False).to_numpy(zero_copy_only=False)
+        if rows.any() and not rows.all():
+            found.append(Mark(column, what, rows))
+    return found
+
+
+def no_trials(marks: Iterable[Mark]) -> dict[str, NDArray[np.bool_]]:
+    """Return the rows that any column marks, by what they are."""
+    rows: dict[str, NDArray[np.bool_]] = {}
+    for mark in marks:
+        rows[mark.what] = rows[mark.what] | mark.rows if mark.what in rows else mark.rows
     return rows
 
 

@@ -32,6 +32,9 @@ OPTIONAL = (
 )  # fmt: skip
 """Columns that a table of votes may have, beside left, right and choice."""
 
+VOTE_IDS = ("vote_id", "annotation_id")
+"""Columns that tell copies of one vote from several equal votes."""
+
 COLUMNS = ("image", "left", "right", "choice", "rating", *OPTIONAL, "practice")
 """What ``dataset.columns`` may name."""
 AUTO = "auto"
@@ -153,6 +156,11 @@ def column_of(table: TextTable, meaning: str, mapping: ColumnNames) -> str | Non
         if plain(alias) in by_name:
             return by_name[plain(alias)]
     return _answers(table) if meaning == "choice" else None
+
+
+def vote_id_of(table: TextTable) -> str | None:
+    """Return the column that numbers the votes, or None."""
+    return next((name for name in VOTE_IDS if name in table), None)
 
 
 def choice_of(table: TextTable, mapping: ColumnNames) -> str:

@@ -10,11 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from interestingness.datasets.table_rows import no_trials
-from interestingness.datasets.vote_columns import ColumnNames, column_of, sides_of
+from interestingness.datasets.table_rows import trial_marks
+from interestingness.datasets.vote_columns import ColumnNames, column_of, sides_of, vote_id_of
 from interestingness.tables.user_tables import TextTable, row_numbers
 
-VOTE_IDS = ("vote_id", "annotation_id")
 _SAID = ("choice", "first", "rater", "question", "persona", "sample")
 """What makes a vote, beside its two images."""
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
@@ -35,9 +34,9 @@ def without_copies(table: TextTable, mapping: ColumnNames) -> TextTable:
     named = {
         **sides_of(table, mapping),
         **{meaning: column_of(table, meaning, mapping) for meaning in (*_SAID, "time")},
-        "vote_id": next((name for name in VOTE_IDS if name in table), None),
+        "vote_id": vote_id_of(table),
     }
-    marked = no_trials(table, mapping).values()
+    marked = [mark.rows for mark in trial_marks(table, mapping)]
     trial = np.flatnonzero(~np.any([np.zeros(len(table), dtype=bool), *marked], axis=0))
     column = {
         meaning: table.known(name).take(pa.array(trial))
@@ -47,9 +46,14 @@ def without_copies(table: TextTable, mapping: ColumnNames) -> TextTable:
     vote = [cells for meaning, cells in column.items() if meaning not in ("time", "vote_id")]
     copies = np.zeros(len(trial), dtype=bool)
     with_id = np.zeros(len(trial), dtype=bool)
+    differ = np.zeros(len(trial), dtype=bool)
     if "vote_id" in column:
         with_id = _mask(column["vote_id"].is_valid())
-        copies |= with_id & _repeats([*vote, column["vote_id"]])
+        repeated = _repeats([*vote, column["vote_id"]])
+        copies |= with_id & repeated
+        of_one = [_images(column["left"], column["right"]), column["vote_id"]]
+        of_one += [column[name] for name in ("question", "rater") if name in column]
+        differ = with_id & ~repeated & _repeats(of_one)
     if "time" in column and "rater" in column:
         at_once = [column["rater"], column["time"]]
         known = _mask(column["rater"].is_valid()) & _mask(column["time"].is_valid())
@@ -63,6 +67,12 @@ def without_copies(table: TextTable, mapping: ColumnNames) -> TextTable:
             f"{_rows(int(copies.sum()), 'repeats', 'repeat')} a vote (same vote id, or same rater "
             f"and time); counted once ({table.lines(trial[copies].tolist())})."
         )
+    if differ.any():
+        notes.append(
+            f"{_rows(int(differ.sum()), 'has', 'have')} the vote id and the images of an earlier "
+            f"row but another answer; each counts as a vote "
+            f"({table.lines(trial[differ].tolist())})."
+        )
     if equal:
         notes.append(
             f"{_rows(equal, 'says', 'say')} what another row says; each counts as a vote (a column "
@@ -72,6 +82,13 @@ def without_copies(table: TextTable, mapping: ColumnNames) -> TextTable:
     if copies.any():
         kept = table.take(np.setdiff1d(np.arange(len(table)), trial[copies]))
     return replace(kept, notes=(*table.notes, *notes))
+
+
+def _images(left: pa.Array, right: pa.Array) -> pa.Array:
+    """Return the two images of each row as one text, in either order."""
+    swapped = pc.fill_null(pc.greater(left, right), False)
+    one, other = pc.if_else(swapped, right, left), pc.if_else(swapped, left, right)
+    return pc.binary_join_element_wise(one, other, "\n")
 
 
 def _rows(count: int, one: str, many: str) -> str:

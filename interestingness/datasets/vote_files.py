@@ -28,7 +28,13 @@ from interestingness.datasets.choices import (
 )
 from interestingness.datasets.pair_files import PairRows
 from interestingness.datasets.table_rows import prefix_of
-from interestingness.datasets.vote_columns import OPTIONAL, ColumnNames, choice_of, column_of
+from interestingness.datasets.vote_columns import (
+    OPTIONAL,
+    ColumnNames,
+    choice_of,
+    column_of,
+    vote_id_of,
+)
 from interestingness.datasets.vote_times import time_of
 from interestingness.errors import DataError
 from interestingness.tables.number_cells import numbers
@@ -236,6 +242,7 @@ class _VoteReader:
     def unused(self) -> list[str]:
         """Return columns without a use: a misspelt ``rater`` would make all votes one rater's."""
         used = {*self.rows.sides.values(), self.choice, *self.column.values(), "pair_id"}
+        used |= {vote_id_of(self.table), *self.rows.marked}
         used |= {column for column in self.mapping.values() if column}
         return sorted(column for column in self.table.columns if column not in used)
 

@@ -172,8 +172,15 @@ def _read_simple(table: TextTable, names: ImageNames, options: _Options) -> _One
     )
     votes = check_table("votes", votes, where=str(path))
     notes = []
-    if UNNAMED in votes["rater_id"].unique().to_pylist():
+    unnamed = int(pc.sum(pc.equal(votes["rater_id"], UNNAMED)).as_py() or 0)
+    if unnamed == votes.num_rows:
         notes.append(f"{path.name} does not say who voted: its votes count as one rater's.")
+    elif unnamed:
+        notes.append(
+            f"{path.name} does not say who voted in {unnamed:,} of {votes.num_rows:,} rows: these "
+            f"votes count as those of one more rater, {path.stem}."
+        )
+    if unnamed:
         named = pc.if_else(pc.equal(votes["rater_id"], UNNAMED), path.stem, votes["rater_id"])
         votes = votes.set_column(votes.column_names.index("rater_id"), "rater_id", named)
     notes += [f"{path.name}: {note}" for note in facts.get("notes", ())]

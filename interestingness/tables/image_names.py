@@ -245,8 +245,8 @@ def missing_images(
         empty = ~np.asarray(table.columns[column].is_valid())
         if empty.any():
             raise DataError(
-                f"{table.path}: column {column!r} is empty in {int(empty.sum())} of "
-                f"{len(table)} rows ({table.lines(empty)})",
+                f"{table.path}: column {column!r} names no image in {int(empty.sum())} of "
+                f"{len(table)} rows: an empty cell, or one such as NA ({table.lines(empty)})",
                 expected="an image in every row",
                 todo="fill the cells, or leave such rows out with "
                 f"{(table.columns_option or '').removesuffix('columns')}on_missing=skip",

@@ -78,6 +78,7 @@ def as_numbers(
         return Numbers(plain, nothing, missing, nothing)
     words = pc.is_in(pc.utf8_lower(column), value_set=pa.array(MISSING))
     missing = missing | words.to_numpy(zero_copy_only=False)
+    column = pc.replace_substring(column, "\N{MINUS SIGN}", "-")
     dot, comma = (_read(column, sign) for sign in DECIMAL_SIGNS)
     if decimal is not None:
         values = dot if decimal == "." else comma

@@ -293,7 +293,8 @@ def match_spellings(
     The longest image id that a name ends with decides; letter case and URL encoding are ignored
     where one image only is left. What stands before the id is then taken for the folder of the
     images. On one machine, or among addresses of one scheme, this holds for no folder if other
-    names are found as they are; for none beside one that ends as the images' own folder does; of
+    names are found as they are; for none whose name differs from the images' own folder in a number
+    only (``day1``, ``day2``); for none beside one that ends as the images' own folder does; of
     two, one inside the other, for the one with more names; and for neither of two folders that hold
     files of the same name, because these would be different images.
 
@@ -366,6 +367,11 @@ def _unique(items: Iterable[tuple[Parts, int]]) -> dict[Parts, int]:
     return found
 
 
+def _other_number(one: str, other: str) -> bool:
+    """Whether two folders differ in a number only, as ``day1`` and ``day2``."""
+    return one != other and re.sub(r"[0-9]+", "0", one) == re.sub(r"[0-9]+", "0", other)
+
+
 def _refused(
     folders: Mapping[Parts, Sequence[str]], row: Mapping[str, int], own_root: Parts
 ) -> dict[Parts, str]:
@@ -375,6 +381,9 @@ def _refused(
     nearest: dict[str, int] = defaultdict(int)
     for folder in folders:
         nearest[folder[0]] = max(nearest[folder[0]], near[folder])
+    for folder in folders:
+        if own_root and len(folder) > 1 and _other_number(folder[-1], own_root[-1]):
+            refused[folder] = f"its folder is {folder[-1]!r}, that of the images {own_root[-1]!r}"
     for folder in folders:
         if near[folder] < nearest[folder[0]]:
             refused[folder] = "another folder is called as that of the images"

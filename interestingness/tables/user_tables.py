@@ -261,6 +261,7 @@ def _read_csv(path: Path, data: bytes, names: Sequence[str] | None) -> TextTable
     names = [*names, *[""] * (len(columns) - len(names))]
     stripped = [_stripped(column[begin:]) for column in columns]
     filled = _has_a_cell(stripped)
+    blank = int((~filled).sum()) if len(stripped) > 1 else 0
     questions = _lines_of_questions(stripped)
     filled[:questions] = False
     if not filled.all():
@@ -271,8 +272,12 @@ def _read_csv(path: Path, data: bytes, names: Sequence[str] | None) -> TextTable
         return found[-len(stripped[0]) :]  # an empty first row is not counted
 
     table = _named(path, names, stripped, locate, dialect)
-    note = f"Qualtrics' {questions} lines of questions and import ids are left out."
-    return replace(table, notes=(note,)) if questions else table
+    notes = []
+    if questions:
+        notes.append(f"Qualtrics' {questions} lines of questions and import ids are left out.")
+    if blank:
+        notes.append(f"rows without any value left out: {blank:,}.")
+    return replace(table, notes=tuple(notes))
 
 
 def _lines_of_questions(columns: Sequence[pa.Array]) -> int:

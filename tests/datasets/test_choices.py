@@ -96,19 +96,53 @@ def test_a_side_in_the_columns_settles_which_numbers_are_meant(tmp_path: Path) -
     assert said(read(tmp_path, table(["1", "1"], ("image_0", "image_1")))) == ["right", "right"]
 
 
-UNKNOWN = [["1", "1"], ["0", "1", "2"], ["f", "j"], ["yes", "no"], ["left", "maybe"], ["-1", "1"]]
+UNKNOWN = [
+    ["1", "1"],
+    ["0", "1", "2"],
+    ["f", "j"],
+    ["yes", "no"],
+    ["left", "maybe"],
+    ["-1", "1"],
+    ["-1", "1", "0"],
+    ["-2", "2", "-1"],
+    ["A+", "A-"],
+    ["neither", "unsure"],
+]
 
 
 @pytest.mark.parametrize("cells", UNKNOWN)
 def test_other_words_are_an_error_and_can_be_said(cells: list[str], tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         read(tmp_path, table(cells))
-    open_cell = next(cell for cell in cells if cell not in ("left",))
-    assert repr(open_cell) in error.value.found and f"choices.{open_cell}=" in error.value.todo
+    for cell in {*cells} - {"left"}:
+        assert repr(cell) in error.value.found and f"choices.{cell}=" in error.value.todo
     words: Mapping[str, str | None] = dict(zip(cells, ("left", "right", "skip"), strict=False))
     words = {**words, cells[-1]: "right"} if len(cells) == 2 else words
     found = said(read(tmp_path, table(cells), choices={c.upper(): m for c, m in words.items()}))
     assert found == [{"skip": None}.get(words[c] or "", words[c]) for c in cells]
+
+
+@pytest.mark.parametrize("marked", ["B?", "!B", "B*", "\N{MINUS SIGN}1"])
+def test_a_mark_changes_what_a_word_says(marked: str, tmp_path: Path) -> None:
+    text = table([marked, "A", "B"])
+    with pytest.raises(DataError) as error:
+        read(tmp_path, text)
+    assert repr(marked) in error.value.found
+    with pytest.raises(DataError):  # what is said of B is said of B only
+        read(tmp_path, text, choices={"B": "right"} if "B" in marked else {"1": "right"})
+
+
+@pytest.mark.parametrize("cell", ["\"['right', 'left']\"", '"[""left"", ""right"", ""left""]"'])
+def test_several_keys_in_a_cell_are_no_choice(cell: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as error:
+        read(tmp_path, table([cell, "left"]))
+    assert "choices." not in error.value.todo
+    assert said(read(tmp_path, table(["\"['left', 'left']\"", "right"]))) == ["left", "right"]
+
+
+def test_a_scale_with_signs_can_be_said(tmp_path: Path) -> None:
+    sides: Mapping[str, str | None] = {"-1": "left", "1": "right", "0": "tie"}
+    assert said(read(tmp_path, table(["-1", "+1", "0"]), choices=sides)) == ["left", "right", "tie"]
 
 
 def test_the_users_words_come_before_the_usual_ones(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ TABLES: list[tuple[str, str, tuple[str, ...]]] = [
         "a.jpg,b.JPG,left,human\na.jpg,b.JPG,left,model\n",
         ("'robot'", "human or model"),
     ),
-    ("votes", "left,right,choice\na.jpg,,left\n", ("'right' is empty in 1 of 1 rows",)),
+    ("votes", "left,right,choice\na.jpg,,left\n", ("'right' names no image in 1 of 1 rows",)),
     ("votes", "", ("empty",)),
     ("votes", "\n \n", ("empty",)),
     ("votes", "left,right,choice\n", ("no rows",)),
@@ -129,6 +129,8 @@ TABLES: list[tuple[str, str, tuple[str, ...]]] = [
     ),
     ("scores", "image,stars\na.jpg,3\nb.JPG,4\nc.png,inf\n", ("'inf'",)),
     ("scores", "image,stars\na.jpg,3\nb.JPG,4\nc.png,1e999\n", ("'1e999'",)),
+    ("scores", "image,v\na.jpg,1e3\nb.JPG,inf\nc.png,−5\n", ("'inf'", "line 3")),
+    ("scores", "image,v\na.jpg,1e3\nb.JPG,inf\nc.png,x\n", ("'v' has 'inf'", "line 3")),
     (
         "scores",
         "image,concept\na.jpg,cat\nb.JPG,dog\n",
@@ -137,7 +139,7 @@ TABLES: list[tuple[str, str, tuple[str, ...]]] = [
     ("scores", "image\na.jpg\nb.JPG\n", ("only the column 'image'",)),
     ("scores", "image,stars\na.jpg,3\nb.JPG,\n", ("1 of 6 images have a score",)),
     ("scores", "image,stars\na.jpg,\nb.JPG,NaN\n", ("no column holds numbers",)),
-    ("scores", "image,stars\n,3\n", ("'image' is empty",)),
+    ("scores", "image,stars\n,3\n", ("'image' names no image",)),
     ("ratings", "image,rating\na.jpg,3\n", ("no column 'rater'", "dataset.columns.rater=")),
     (
         "ratings",

@@ -62,6 +62,11 @@ def test_both_ways_to_write_a_number_read_alike(value: float) -> None:
     assert as_numbers(pa.array([german]), decimal_comma=True).values[0] == value
 
 
+def test_the_minus_sign_of_typography_is_a_minus() -> None:
+    read = as_numbers(pa.array(["\N{MINUS SIGN}5", "1e3", None]))
+    assert read.values[:2].tolist() == [-5.0, 1000.0] and not read.strange.any()
+
+
 def test_the_comma_between_cells_leaves_the_dot_as_decimal_sign() -> None:
     read = as_numbers(pa.array(["12.500", "980", "1,234", "4,5"]))
     assert read.values[:2].tolist() == [12.5, 980]

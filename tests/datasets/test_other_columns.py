@@ -48,6 +48,7 @@ def test_rows_that_may_be_mistakes_are_skipped_when_asked(row: str, tmp_path: Pa
         read(tmp_path, text)
     found = read(tmp_path, text, on_missing="skip")
     assert found.table.num_rows == 2
+    assert any("rows left out: 1 " in note for note in found.notes)
     with pytest.raises(DataError):  # nothing is left
         read(tmp_path, f"left,right,choice\n{row}\n", on_missing="skip")
 
@@ -87,7 +88,26 @@ def test_practice_is_left_out(column: str, practice: str, main: str, tmp_path: P
     text = f"left,right,choice,{column}\na,b,left,{practice}\nb,c,left,{main}\nc,a,left,{main}\n"
     found = read(tmp_path, text)
     assert found.table.num_rows == 2 and any("rows left out: 1 " in n for n in found.notes)
+    assert not any("not used" in note for note in found.notes)
     assert read(tmp_path, text.replace(practice, main)).table.num_rows == 3
+
+
+def test_prolific_says_what_was_rejected_or_returned(tmp_path: Path) -> None:
+    text = (
+        "left,right,choice,Participant id,Status\na,b,left,p,APPROVED\na,c,left,q,REJECTED\n"
+        "b,c,left,r,RETURNED\n"
+    )
+    found = read(tmp_path, text)
+    assert found.table["rater_id"].to_pylist() == ["p"]
+    assert any("rows left out: 2 " in note for note in found.notes)
+    other = read(tmp_path, text.replace("Participant id", "rater"))  # some other status
+    assert other.table.num_rows == 3
+
+
+def test_rows_without_any_value_are_counted(tmp_path: Path) -> None:
+    found = read(tmp_path, "left,right,choice\na,b,left\n,,\n , ,\nb,c,left\n\n")
+    assert found.table.num_rows == 2
+    assert [note for note in found.notes if "2" in note and "left out" in note]
 
 
 def test_which_column_marks_practice_can_be_said(tmp_path: Path) -> None:

@@ -42,6 +42,22 @@ def test_simple_tables_join_and_unnamed_votes_are_named_by_their_file(tmp_path: 
     )  # fmt: skip
 
 
+def test_rows_without_a_rater_are_counted(tmp_path: Path) -> None:
+    text = "left,right,choice,rater\na,b,left,NA\na,b,right,n/a\na,c,right,x\nb,c,left,y\n"
+    found = read(file(tmp_path, "v.csv", text))
+    assert set(found.table["rater_id"].to_pylist()) == {"v", "x", "y"}
+    assert len(found.notes) == 1 and "2 of 4" in found.notes[0]
+
+
+def test_a_vote_id_with_two_answers_is_said(tmp_path: Path) -> None:
+    text = "left,right,choice,vote_id\na,b,left,v1\na,b,left,v1\nb,a,a,v1\na,b,right,v1\na,c,c,v1\n"
+    found = read(file(tmp_path, "v.csv", text))
+    assert found.table.num_rows == 4  # the second row repeats the first
+    (note,) = (note for note in found.notes if "another answer" in note)
+    assert "2 rows" in note and "line 4, 5" in note
+    assert not any("not used" in note for note in found.notes)  # the vote id is
+
+
 def ours(*pairs: tuple[str, str]) -> pa.Table:
     made = [Pair.of(*p) for p in pairs]
     return pa.table(
@@ -112,7 +128,7 @@ def test_questions(tmp_path: Path) -> None:
         ("left,right\na,b\n", "no column 'choice'"),
         ("left,right,choice\na,a,left\n", "an image with itself"),
         ("left,right,choice\na,b,c\n", "cannot be understood"),
-        ("left,right,choice\na,,left\n", "column 'right' is empty"),
+        ("left,right,choice\na,,left\n", "column 'right' names no image"),
         ("left,right,choice\n", "but no rows"),
     ],
 )

@@ -139,3 +139,11 @@ def test_of_two_folders_one_inside_the_other_the_one_of_more_names_counts() -> N
     ids = ["a.jpg", *(f"{k}.jpg" for k in range(3))]
     found = match_spellings(names, ids, "/w")
     assert set(found.row.values()) == {1, 2, 3} and set(found.doubt) == {"s3://b/a.jpg"}
+
+
+@pytest.mark.parametrize("name", ["s3://b/day2/IMG_1.jpg", "/home/ann/Day2/IMG_1.jpg"])
+def test_a_folder_with_another_number_is_another_folder(name: str) -> None:
+    matched = match_spellings([name], ["IMG_1.jpg"], "/data/imd/day1")
+    assert not matched.row and "'day2'" in matched.doubt[name]
+    assert match_spellings([name], ["IMG_1.jpg"], "/data/day2").row == {name: 0}
+    assert match_spellings([name], ["IMG_1.jpg"], "/data/study").row == {name: 0}
