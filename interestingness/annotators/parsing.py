@@ -35,7 +35,7 @@ from interestingness.annotators.types import (
     Verdict,
 )
 
-PARSER_VERSION = "2"
+PARSER_VERSION = "3"
 """Raise it when equal bytes give another verdict: stored replies are then parsed again."""
 
 DOUBLE_CAP = "double_cap"
@@ -51,8 +51,8 @@ def parse(task: Task, reply: Reply) -> Parsed:
 
     Rejects, with what they mean: ``http_<status>`` (refused, or an outage, see
     `engine.envelopes`), ``failed`` (a request that failed), ``no_message``, ``refused`` and
-    ``filtered`` (final), ``length`` (asked again with a doubled cap), ``empty``, ``invalid_json``,
-    ``wrong_shape``, ``extra_key``, ``wrong_choice`` and ``bad_vector``.
+    ``filtered`` (final), ``length`` (asked again with a doubled cap), ``empty`` (with tokens paid),
+    ``invalid_json``, ``wrong_shape``, ``extra_key``, ``wrong_choice`` and ``bad_vector``.
 
     Args:
         task: its kind decides what is looked for.

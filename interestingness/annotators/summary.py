@@ -35,7 +35,7 @@ class JudgeSummary:
         one_sided: pairs that got an answer in one order and a refusal in the other: a bias too.
         bias: pairs by what was chosen in the two orders.
         b: order term in logits, positive for the image shown first; NaN without votes.
-        low, high: ends of its 95 % interval.
+        low, high: ends of its 95 % interval; NaN where votes leave it open.
         stability: mean share of the most frequent answer among repetitions; None without such.
         probabilities: share of votes that carry a probability.
         contradicting: share of reasons that speak for the other image, among those that speak for
@@ -70,7 +70,7 @@ class JudgeSummary:
             said.append(f"  exact test    p = {bias.p_value:.2g} for no bias; {verdict}")
         if np.isfinite(self.b):
             ends = [write_number(end, "number") for end in (self.low, self.high)]
-            interval = f" [{', '.join(ends)}]" if np.isfinite(self.low) else ""
+            interval = f" [{', '.join(ends)}]" if np.isfinite(self.low) else " [–]"
             said.append(
                 f"  order term b  {points(self.b, digits=2)}{interval} logits for the image"
                 " shown first (taken out of labels)"

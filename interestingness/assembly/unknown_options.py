@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -160,13 +161,27 @@ def _other_choice(
     A command's own options below the group's name are no choice.
     """
     files = sorted(Path(folder, *place).glob("*.yaml")) if place else []
-    choices = {file: set(OmegaConf.load(file)) - {"defaults"} for file in files}
-    if not any(keys <= set(node) for keys in choices.values()):
+    choices: dict[Path, Any] = {file: OmegaConf.load(file) for file in files}
+    if not any(set(own) - {"defaults"} <= set(node) for own in choices.values()):
         return ""
-    for file, keys in choices.items():
-        if name in keys:
-            return f"{'/'.join(place)}={file.stem} {word}"
+    for file, own in choices.items():
+        if name in own and name != "defaults":
+            return f"{'/'.join(place)}={file.stem} {_with_a_number(word, own[name])}"
     return ""
+
+
+def _with_a_number(word: str, default: Any) -> str:
+    """Return the word; without its value where that is no number and the default is one."""
+    key, equals, value = word.partition("=")
+    numeric = isinstance(default, (int, float)) and not isinstance(default, bool)
+    return f"{key}=…" if equals and numeric and not _is_number(value) else word
+
+
+def _is_number(value: str) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except ValueError:
+        return False
 
 
 def _of_class(node: Mapping[str, Any], place: str) -> list[str]:

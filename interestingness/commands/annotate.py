@@ -75,7 +75,9 @@ def annotate(cfg: DictConfig) -> dict[str, Any]:
         to_go_on = _to_go_on(job, ledger, summary)
         report(job, table, place.path, kept, summary, left, ledger.spent_uusd)
     if summary is not None and summary.exit_code:
-        early = "ended early: " if summary.exit_code != Exit.GIVEN_UP else ""
+        tally = summary.tally
+        whole = summary.exit_code == Exit.GIVEN_UP and tally.finished >= tally.total
+        early = "" if whole else "ended early: "
         print(f"{early}{summary.reason}; {to_go_on}")
         raise SystemExit(int(summary.exit_code))
     return {"labelled": left.labelled, "todo": len(left.todo), "table": str(place.path)}

@@ -22,6 +22,8 @@ TAU_PRIOR = (1.5, 1.0)
 """Median of the log-normal prior on tau, in logits, and standard deviation of log tau."""
 B_SCALE = 2.0
 """Standard deviation of the normal prior on b, in logits."""
+_LEAST_ERROR = 1e-9
+"""Smaller standard errors of b are rounding of logits that are equal."""
 _TAU_RANGE = (1e-2, 16.0)
 _NODES = 241
 _REACH = 7.0
@@ -160,8 +162,9 @@ def order_effect_of_probabilities(
         raters: number of raters.
 
     Returns:
-        b, its standard error (NaN below two pairs) and the pairs it rests on, shape (raters,)
-        each; b is 0 for a rater without a pair of known order.
+        b, its standard error (NaN below two pairs, and where all pairs give the same b, which
+        leaves it open) and the pairs it rests on, shape (raters,) each; b is 0 for a rater without
+        a pair of known order.
 
     Source:
         Half sum and half difference of the two orders' logits, as in CalibraEval-like
@@ -194,6 +197,8 @@ def order_effect_of_probabilities(
     share = np.where(use_both, share, 0.0)
     pooled = use_both & use_one
     error = np.where(pooled, np.sqrt(share * v_both), np.where(use_both, error_both, error_one))
+    # Equal values say that a judge is deterministic, or certain and clipped, not that b is exact.
+    error = np.where(error > _LEAST_ERROR, error, np.nan)
     return share * b_both + (1 - share) * b_one, error, n_both * use_both + n_one * use_one
 
 

@@ -71,6 +71,15 @@ def test_without_a_bias_none_is_claimed() -> None:
     assert "no bias is shown" in "\n".join(found.lines())
 
 
+def test_a_term_that_is_the_same_in_all_pairs_has_no_interval() -> None:
+    rows = votes(0.0, 6)
+    for row in rows:
+        row |= {"choice": "left", "probability": 0.7}  # either order: nothing but the margin
+    found = only(rows)
+    assert found.b == pytest.approx(0.0, abs=1e-12) and np.isnan([found.low, found.high]).all()
+    assert "+0.00 [–]" in "\n".join(found.lines())
+
+
 def test_refusals_are_counted_by_kind_and_by_order() -> None:
     rows = votes(0.0, 10)
     for row in (rows[0], rows[2], rows[3]):

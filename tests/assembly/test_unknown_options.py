@@ -39,6 +39,7 @@ def explained(*words: str, config: str = "train") -> ConfigError:
         (["batch_size=3", "seed=1"], "data.batch_size=3"),
         (["optimizer=adam", "optimizer.weight_decay=3"], "+optimizer.weight_decay=3"),
         (["optimizer.lr=0.01"], "optimizer=adam optimizer.lr=0.01"),  # of another choice
+        (["optimizer.lr=abc"], "optimizer=adam optimizer.lr=…"),
         (
             ["trainer.timeout_s=3"],
             "`--help` lists the options, `--cfg job` shows the composed config",

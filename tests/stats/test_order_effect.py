@@ -262,6 +262,15 @@ def test_one_pair_or_none_gives_b_without_an_error():
     np.testing.assert_array_equal(number, [1, 1, 0])
 
 
+@pytest.mark.parametrize("probability", [[0.7, 0.2, 0.4] * 2, [0.995] * 6])
+def test_pairs_that_all_give_the_same_b_give_no_error(probability):
+    b, error, number = order_effect_of_probabilities(
+        [0, 1, 2] * 2, [0] * 6, [1] * 3 + [-1] * 3, probability, raters=1
+    )
+    assert b[0] == pytest.approx(0.0, abs=1e-12)
+    assert number[0] == 3 and np.isnan(error[0])
+
+
 def test_patterns_are_few_and_count_all_pairs():
     _, pair, rater, first, choice = judged(5000, 1.0, [0.0], 9)
     patterns = vote_patterns(pair, rater, first.astype(float), choice, pairs=5001, groups=1)

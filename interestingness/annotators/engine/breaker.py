@@ -73,7 +73,7 @@ class Breaker:
         """Record a reply without a usable answer."""
         unusable = self._count("unusable")
         if unusable >= UNUSABLE_IN_A_ROW:
-            return Exit.CONFIG, f"{unusable} answers in a row could not be used: {detail}"
+            return Exit.GIVEN_UP, f"{unusable} answers in a row could not be used: {detail}"
         return None
 
     def refused(self, signature: str, task_key: str, detail: str) -> Ending:

@@ -1,7 +1,7 @@
 """Find failures inside HTTP 200, and give them the status that they would have by themselves; pure.
 
 Gateways answer 200 before they know how the server behind them ends. What is in the body then is an
-error object, a page, an event stream, a part of an answer, or nothing.
+error object, a page, an event stream, a part of an answer, or nothing, perhaps as an empty text.
 """
 
 from __future__ import annotations
@@ -114,6 +114,8 @@ def _in_json(found: Any) -> tuple[int, Any] | None:
         finish = str(choice.get("finish_reason")).casefold()
         if not error and finish in BROKEN_OFF:
             error = f"finish_reason {finish}"
+        if not error and finish == "stop" and _holds_nothing(choice, found.get("usage")):
+            error = "an empty text, for which no token is counted"
     if error:
         status = _status_of(error)
         if found.get("status") == "failed" and status == UNNAMED:
@@ -124,6 +126,18 @@ def _in_json(found: Any) -> tuple[int, Any] | None:
     if found.get("object") == "error" or "message" in found or "detail" in found:
         return _status_of(found), found
     return UNNAMED, NO_ANSWER
+
+
+def _holds_nothing(choice: Mapping[str, Any], usage: Any) -> bool:
+    """Check whether the model has written nothing: no text, nothing beside it, and no token."""
+    if isinstance(usage, Mapping) and usage.get("completion_tokens"):
+        return False
+    message = choice.get("message")
+    if not isinstance(message, Mapping):
+        return False  # of another shape, which `parsing.parse` names
+    content = message.get("content")
+    text = content.strip() if isinstance(content, str) else content
+    return not text and not any(message[key] for key in message.keys() - {"role", "content"})
 
 
 def _status_of(error: Any) -> int:

@@ -22,7 +22,7 @@ class Exit(IntEnum):
     QUOTA = 76  # the provider's quota or credit is used up
     KEY = 77  # the key is refused
     CONFIG = 78  # the budget is reached, or the server refuses what it is sent
-    GIVEN_UP = 79  # everything was asked, and some tasks were given up: their answers are no use
+    GIVEN_UP = 79  # some tasks were given up, or too many in a row: their answers are no use
     INTERRUPTED = 130
 
 

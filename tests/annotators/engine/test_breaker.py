@@ -60,7 +60,7 @@ def test_answers_that_are_no_use_end_it() -> None:
     told = [breaker.unusable("{") for _ in range(UNUSABLE_IN_A_ROW)]
     assert told.count(None) == UNUSABLE_IN_A_ROW - 1
     assert told[-1] is not None
-    assert told[-1][0] == Exit.CONFIG
+    assert told[-1][0] == Exit.GIVEN_UP
 
 
 def test_the_same_refusal_for_the_first_tasks_ends_it() -> None:

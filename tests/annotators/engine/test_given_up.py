@@ -64,6 +64,7 @@ def test_with_nothing_given_up_nothing_changes(bench: Bench, server: ScriptedSer
         b"<html>log in</html>",
         completion()[:-40],
         completion(finish="error"),
+        completion("", usage=None),
         b'{"error": {"code": 502, "message": "upstream"}}',
     ],
 )

@@ -80,6 +80,9 @@ def test_an_outage_inside_200_is_what_it_is_outside() -> None:
         completion(finish="abort"),
         completion(choices=[]),
         completion(choices=None),
+        completion("", completion_tokens=0),
+        completion(" \n", usage=None),
+        completion(None, usage={"prompt_tokens": 100}),
         b"null",
         b"[]",
         b'{"id": "x"}',
@@ -93,6 +96,22 @@ def test_an_outage_inside_200_is_what_it_is_outside() -> None:
 def test_no_answer_at_all_is_an_outage(body: bytes) -> None:
     found = classify(Reply(200, body))
     assert (found.action, found.outage) == ("again", True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        completion(""),  # tokens were paid for
+        completion("", finish="length", completion_tokens=0),  # the cap leaves no room
+        completion(None, finish="content_filter", completion_tokens=0),
+        completion("first", completion_tokens=0),
+        completion("", usage=None).replace(b'"content": ""', b'"content": "", "refusal": "no"'),
+        completion("", usage=None).replace(b'"content": ""', b'"content": "", "reasoning": "I"'),
+        completion("", usage=None).replace(b'"message"', b'"text"'),
+    ],
+)
+def test_what_the_model_wrote_or_a_filter_withheld_is_no_outage(body: bytes) -> None:
+    assert classify(Reply(200, body)).action == "parse"
 
 
 @pytest.mark.parametrize(

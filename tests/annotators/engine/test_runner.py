@@ -289,6 +289,27 @@ def test_a_request_that_the_server_refuses_ends_its_task_and_the_others_go_on(
     assert bench.charged() == 28 * 110
 
 
+def test_paid_answers_that_are_no_use_end_the_run_as_given_up(
+    bench: Bench, server: ScriptedServer
+) -> None:
+    server.script = lambda seen: Answer(body=completion(""))
+    summary = bench.run(server.base_url, pairs(50), concurrency=1)
+    assert (summary.exit_code, len(server.journal)) == (Exit.GIVEN_UP, 20)
+    assert summary.tally.finished < summary.tally.total
+    assert bench.charged() == 20 * 110
+
+
+def test_empty_texts_without_a_token_end_the_run_and_take_nothing(
+    bench: Bench, server: ScriptedServer
+) -> None:
+    server.script = lambda seen: Answer(body=completion("", completion_tokens=0))
+    summary = bench.run(server.base_url, pairs(50), concurrency=1)
+    assert (summary.exit_code, len(server.journal)) == (Exit.LATER, 5)
+    assert (bench.charged(), bench.rejects()) == (0, [])
+    server.follow([])
+    assert bench.run(server.base_url, pairs(50)).tally.labelled == 50
+
+
 def test_when_the_first_tasks_are_refused_alike_it_is_an_option(
     bench: Bench, server: ScriptedServer
 ) -> None:

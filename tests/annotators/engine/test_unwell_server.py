@@ -135,6 +135,7 @@ OUTAGES = [
     completion()[:-40],
     completion(finish="error"),
     completion(choices=[]),
+    completion("", completion_tokens=0),
     b'{"error": {"code": 502, "message": "upstream"}}',
     b'event: error\ndata: {"error": {"message": "overloaded"}}\n\n',
 ]
