@@ -113,8 +113,8 @@ class PreferenceLearner(L.LightningModule):
         """
         if self.device_mesh is None:
             return
+        shard(self.scorer, self.device_mesh["data_parallel"])  # refuses cached features
         check_shardable(self.loss, self.l2)
-        shard(self.scorer, self.device_mesh["data_parallel"])
         # Our checkpoints leave out frozen weights.
         self.strict_loading = False
 
