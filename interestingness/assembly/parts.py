@@ -65,10 +65,11 @@ def check_optimizer(cfg: DictConfig) -> None:
         raise ConfigError(
             f"data=shards with optimizer={name}, which needs the features of all training images",
             expected="an optimizer of batches",
-            todo="model=paper_recipe, or optimizer=adam; or data=features",
+            todo="model=paper_recipe, or data=features",
         )
     head = str(cfg.model.head["_target_"]).rpartition(".")[2]
-    if name == "optimum" and head not in ("LinearHead", "LayersHead"):
+    linear = head == "LinearHead" or (head == "LayersHead" and not cfg.model.head.get("hidden"))
+    if name == "optimum" and not linear:
         raise ConfigError(
             f"optimizer=optimum with a {head}",
             expected="a linear head",

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 
 def rest(*shares: Any) -> float:
-    """Return what these shares leave of 1, from 0 to 1; 0 where one is no number."""
+    """Return what these shares leave of 1, from 0 to 1; 0 if a share is not a number."""
     if not all(isinstance(share, int | float) for share in shares):
         return 0.0  # which is reported, and not here
     return min(1.0, max(0.0, round(1 - sum(shares), 12)))

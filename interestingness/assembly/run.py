@@ -88,7 +88,8 @@ def train(cfg: DictConfig, team: Team) -> dict[str, Any]:
         fit(cfg, trainer, learner, model.data, ckpt)
         if said := learner.convergence().sentence():
             model.notes.append(said)
-            team.first and print(f"fit: {said}", flush=True)
+            if team.first:
+                print(f"fit: {said}", flush=True)
         if split.folds is None:
             scores = test(trainer, learner, model.data, prepared.pairs)
             predicted = Predicted.of(scores, prepared.pairs)

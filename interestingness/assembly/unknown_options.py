@@ -171,7 +171,7 @@ def _other_choice(
 
 
 def _with_a_number(word: str, default: Any) -> str:
-    """Return the word; without its value where that is no number and the default is one."""
+    """Return the word, without its value if the default is a number and the value is not."""
     key, equals, value = word.partition("=")
     numeric = isinstance(default, (int, float)) and not isinstance(default, bool)
     return f"{key}=…" if equals and numeric and not _is_number(value) else word

@@ -122,7 +122,7 @@ class ScoreSource(LabelSource):
         names = ", ".join(self.tables.score_names()) or "none"
         no_numbers = self.tables.manifest.facts.get("scores") or {}
         cell = dict(no_numbers.get("columns_without_numbers") or {}).get(self.column)
-        why = f" (its column of this name has {cell}, which is no number)" if cell else ""
+        why = f" (its column of this name has {cell}, which is not a number)" if cell else ""
         return (
             f"no score is called {self.column!r}{why}; the data set has: {names}. {self._advice()}"
         )

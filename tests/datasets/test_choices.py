@@ -128,7 +128,7 @@ def test_a_mark_changes_what_a_word_says(marked: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         read(tmp_path, text)
     assert repr(marked) in error.value.found
-    with pytest.raises(DataError):  # what is said of B is said of B only
+    with pytest.raises(DataError):  # the option names B, and not this cell
         read(tmp_path, text, choices={"B": "right"} if "B" in marked else {"1": "right"})
 
 

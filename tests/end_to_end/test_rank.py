@@ -463,7 +463,7 @@ HYDRAS = re.compile(r"\b(model|paths|data|optimizer|trust|head|weights|scorer)[\
         (("--scorer", "no_such"), "name the folder"),
         (("--scorer", "runs"), "name a run folder"),
         (("--scorer", "bad.ckpt"), "name another file"),
-        (("--scorer", "stranger"), "install the package"),
+        (("--scorer", "exported"), "install the package"),
         (("--scorer", "made.ckpt", "--weights", "gone.pt"), "--weights FILE"),
         (("--scorer", "made.ckpt", "--weights", "bad.ckpt"), "--weights FILE"),
         (("--scorer", "made.ckpt", "--head", "h.pth"), "leave out --head"),
@@ -489,8 +489,8 @@ def test_errors_name_the_options_of_these_commands(
     (tmp_path / "runs").mkdir()
     (tmp_path / "bad.ckpt").write_text("no weights")
     shutil.copy(planted_checkpoint, "made.ckpt")
-    assert command_of("export", "made.ckpt", "--out", "stranger") == 0
-    about = tmp_path / "stranger" / "scorer.json"
+    assert command_of("export", "made.ckpt", "--out", "exported") == 0
+    about = tmp_path / "exported" / "scorer.json"
     about.write_text(about.read_text().replace('"interestingness.models', '"unknown.models'))
     _, scorer, *more = options
     given = (photos, "--scorer", scorer) if command == "rank" else (scorer,)

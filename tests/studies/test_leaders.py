@@ -13,7 +13,7 @@ NAMES = ["a", "b", "c"]
 
 
 def told(means: Sequence[float], verdicts: Sequence[Verdict]) -> str:
-    """What is said where the verdicts are on the sources after the first."""
+    """The sentence for verdicts on all sources but the first."""
     first = max(range(len(means)), key=means.__getitem__)
     others = dict(zip([k for k in range(len(means)) if k != first], verdicts, strict=True))
     found = leaders(means, lambda _, k: others[k])

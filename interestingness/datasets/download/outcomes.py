@@ -240,7 +240,7 @@ def _hosts(outcomes: Sequence[DownloadOutcome]) -> list[str]:
 
 def _licenses(outcomes: Sequence[DownloadOutcome]) -> list[str]:
     if not any(o.license for o in outcomes):
-        return ["licences: the table states none; whoever took a photograph has its rights"]
+        return ["licences: the table states none; the rights are with the photographers"]
     kept = Counter(o.license or "none stated" for o in outcomes if o.kept)
     total = Counter(o.license or "none stated" for o in outcomes)
     lines = ["licences, as the table states them:"]
