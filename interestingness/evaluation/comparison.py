@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from interestingness.evaluation.predicted import Floats, Predicted, sigmoid
+from interestingness.evaluation.predicted import Predicted, sigmoid
 from interestingness.evaluation.reference import Reference
 from interestingness.evaluation.results import (
     ConsensusLevel,
@@ -18,7 +18,7 @@ from interestingness.evaluation.results import (
     ReliabilityBin,
     YesOrNo,
 )
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 from interestingness.stats.bootstrap import accuracy_interval
 from interestingness.stats.calibration import (
     brier,
@@ -104,7 +104,7 @@ def compare(
 
 
 def _yes_or_no(
-    truth: Floats, score: Floats, test: Pairs, resamples: int, seed: int
+    truth: Array, score: Array, test: Pairs, resamples: int, seed: int
 ) -> YesOrNo | None:
     """Compare signs of scores with a binary reference; None if the reference is graded."""
     images = test.images_used()
@@ -204,7 +204,7 @@ def _one_person(reference: Reference, pairs: Pairs, used: Rows) -> OnePerson | N
 
 
 def _ranking(
-    reference: Reference, score: Floats, pairs: Pairs, rows: Rows, known: Rows
+    reference: Reference, score: Array, pairs: Pairs, rows: Rows, known: Rows
 ) -> dict[str, Any]:
     """Compute rank correlations and retrieval measures over the scored test images."""
     assert reference.labels is not None

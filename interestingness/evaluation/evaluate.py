@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from interestingness.errors import LabelError
 from interestingness.evaluation.comparison import Rows, compare, finite
-from interestingness.evaluation.predicted import Floats, Predicted, sigmoid
+from interestingness.evaluation.predicted import Predicted, sigmoid
 from interestingness.evaluation.reference import Reference
 from interestingness.evaluation.results import (
     Evaluation,
@@ -20,7 +20,7 @@ from interestingness.evaluation.results import (
     Mistake,
     RankedImage,
 )
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 
 MOST_GROUPS = 20
 """Groups with results of their own, those with the most test pairs."""
@@ -42,7 +42,7 @@ class ImageGroups:
 
 
 def evaluate(
-    score: Floats | Predicted,
+    score: Array | Predicted,
     pairs: Pairs,
     test: NDArray[np.bool_] | NDArray[np.integer],
     references: Mapping[str, Reference],
@@ -127,7 +127,7 @@ def evaluate(
     )
 
 
-def _predicted(score: Floats, pairs: Pairs) -> Predicted:
+def _predicted(score: Array, pairs: Pairs) -> Predicted:
     score = np.asarray(score, dtype=np.float64)
     if score.shape != (len(pairs.image_ids),):
         raise LabelError(
@@ -151,7 +151,7 @@ def _rows_by_group(groups: ImageGroups | None, pairs: Pairs, rows: Rows) -> list
     return [(name, np.asarray(inside[name])) for name in sorted(largest)]
 
 
-def _share_lower(values: Floats, group: NDArray[np.object_] | None) -> Floats:
+def _share_lower(values: Array, group: NDArray[np.object_] | None) -> Array:
     """Return the share of images, or of those of the same group, that score lower."""
     if group is None:
         return np.searchsorted(np.sort(values), values, side="left") / max(len(values), 1)
@@ -163,7 +163,7 @@ def _share_lower(values: Floats, group: NDArray[np.object_] | None) -> Floats:
 
 
 def _extremes(
-    score: Floats, lower: Floats, pairs: Pairs, images: Rows, shown: int
+    score: Array, lower: Array, pairs: Pairs, images: Rows, shown: int
 ) -> tuple[tuple[RankedImage, ...], tuple[RankedImage, ...], tuple[RankedImage, ...]]:
     """Select the highest, middle and lowest test images, each best first and none twice.
 
@@ -224,7 +224,7 @@ def _mistakes(
     return tuple(found)
 
 
-def _histogram(values: Floats) -> Histogram:
+def _histogram(values: Array) -> Histogram:
     if not len(values):
         return Histogram()
     # numpy cannot divide a range into bins that is narrower than the floating-point precision

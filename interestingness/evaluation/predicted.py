@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from interestingness.schema import Pairs
-
-Floats = NDArray[np.float64]
+from interestingness.schema import Array, Pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +23,13 @@ class Predicted:
         trained: fewest and most training pairs of the models of cross-fitting.
     """
 
-    score: Floats
-    margin: Floats
-    repeated: Floats | None = None
+    score: Array
+    margin: Array
+    repeated: Array | None = None
     trained: tuple[int, int] = (0, 0)
 
     @classmethod
-    def of(cls, score: Floats, pairs: Pairs) -> Predicted:
+    def of(cls, score: Array, pairs: Pairs) -> Predicted:
         """Predict margins by one model's scores; infinite scores count as none."""
         score = np.where(np.isfinite(score), score, np.nan)
         return cls(score, score[pairs.left] - score[pairs.right])
@@ -41,6 +39,6 @@ class Predicted:
         return replace(self, margin=self.margin[rows], repeated=None)
 
 
-def sigmoid(margin: Floats) -> Floats:
+def sigmoid(margin: Array) -> Array:
     """Return the predicted preference of a margin in logits."""
     return 0.5 * (1.0 + np.tanh(0.5 * margin))

@@ -20,16 +20,14 @@ from interestingness.evaluation.predicted import Predicted, sigmoid
 from interestingness.evaluation.reference import Reference
 from interestingness.evaluation.results import Evaluation
 from interestingness.labels.source import Labels
-from interestingness.schema import Pairs
+from interestingness.schema import Array, Pairs
 
 METRICS_VERSION = 1
 """Version of metrics.json; raised when a name in it changes its meaning."""
 
-Floats = NDArray[np.float64]
-
 
 def pair_predictions(
-    score: Floats | Predicted,
+    score: Array | Predicted,
     pairs: Pairs,
     split: Sequence[str] | NDArray[np.object_],
     references: Mapping[str, Reference],
@@ -66,7 +64,7 @@ def pair_predictions(
 
 
 def image_predictions(
-    score: Floats, image_ids: NDArray[np.object_], split: Sequence[str] | NDArray[np.object_]
+    score: Array, image_ids: NDArray[np.object_], split: Sequence[str] | NDArray[np.object_]
 ) -> pa.Table:
     """Return one row per image: image_id, score in logits (null if absent) and split.
 
@@ -152,7 +150,7 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _numbers(values: Floats) -> pa.Array:
+def _numbers(values: Array) -> pa.Array:
     return pa.array(np.asarray(values, dtype=np.float64), pa.float64(), from_pandas=True)
 
 
