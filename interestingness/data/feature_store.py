@@ -225,6 +225,8 @@ class FeatureStore:
                 and features.dtype == np.float32
                 and zlib.crc32(features.data, zlib.crc32(keys.data)) == facts["checksum"]
             )
+            # Mapped again, so that pages read for the checksum do not count as this process's.
+            features = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
         except FileNotFoundError:
             return None  # merged or removed by the process that holds the lock
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
@@ -233,8 +235,7 @@ class FeatureStore:
         if not whole:
             log.warning("%s is damaged: its checksum or shape is not what was written", folder)
             return None
-        # Mapped again, so that pages read for the checksum do not count as this process's memory.
-        return Segment(folder, keys, np.load(folder / "features.npy", mmap_mode="r"))
+        return Segment(folder, keys, features)
 
 
 @dataclass(frozen=True, eq=False)

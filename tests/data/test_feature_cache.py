@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -300,3 +301,21 @@ def test_the_index_of_many_segments_finds_every_key(tmp_path):
         again = fresh.gather(fresh.find([key for key, _ in shown]))[:, 0]
         np.testing.assert_array_equal(found, again)
     assert store.find([b"\0" * 32]).tolist() == [-1]
+
+
+@pytest.mark.parametrize("load", [0, 1, 2])  # keys, features, features mapped again
+def test_a_segment_that_another_process_merges_meanwhile_is_left_out(tmp_path, monkeypatch, load):
+    FeatureStore(tmp_path, DIM).write([b"k" * 32], np.ones((1, DIM), dtype=np.float32), {})
+    real, loads = np.load, []
+
+    def removed_before(file, **options):
+        if len(loads) == load:
+            shutil.rmtree(file.parent)
+        loads.append(file)
+        return real(file, **options)
+
+    monkeypatch.setattr(np, "load", removed_before)
+    reader = FeatureStore(tmp_path, DIM)
+    reader.refresh()
+    assert reader.segments == [] and reader.find([b"k" * 32]).tolist() == [-1]
+    assert len(loads) == load + 1
