@@ -12,6 +12,9 @@ linear utilities. Three arms over the same problems, by image splits and by pair
   that gives a cosine of 0.9999 with the optimum on every problem of the sample, the fastest;
 - a bare LightningModule, 25 epochs of Adam, batches of 32, no logger, no checkpoint: a few fits.
 
+- the floor: the operations of one Gram matrix and of one Cholesky factorisation a split, in the
+  smaller of its two sizes, over the rate of a product of such matrices, measured beside the rest.
+
 Ours, too, is taken at its loosest tolerance that gives this cosine on the sample. Ours and
 scikit-learn take turns; ratios are medians over rounds, by the clock and by processor time, which
 says more where the cores are shared. The time of a table by the other two is that of the sample
@@ -205,6 +208,16 @@ def timed(work):
     return Taken(time.perf_counter() - clock, time.process_time() - cpu), out
 
 
+def floor(sizes: list[int]) -> float:
+    """Seconds of processor time that any direct method needs for splits of so many pairs."""
+    size = min(round(statistics.mean(sizes)), DIM)
+    one = torch.randn(size, DIM)
+    product = [timed(lambda: one @ one.T)[0].cpu for _ in range(20)]
+    rate = 2 * size * size * DIM / statistics.median(product)
+    shapes = [sorted((n, DIM)) for n in sizes]
+    return sum(2 * few**2 * many + few**3 / 3 for few, many in shapes) / rate
+
+
 def megabytes() -> float:
     """Greatest memory of this process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -238,10 +251,11 @@ def compare(kind: str, options: argparse.Namespace, l2: float) -> None:
         ),
         "scikit-learn's default (lbfgs, float64)": ("f8", "lbfgs", found["f8", "lbfgs"][0]),
     }
-    mine, theirs = [], {name: [] for name in arms}
+    mine, floors, theirs = [], [], {name: [] for name in arms}
     for _ in range(options.rounds):
         taken, fits = timed(lambda: ours(loosest))
         mine.append(taken)
+        floors.append(floor([len(rows) for rows in splits]))
         for name, arm in arms.items():
             with threadpool_limits(1, "blas"):
                 theirs[name].append(sample.run(*arm)[0])
@@ -251,6 +265,11 @@ def compare(kind: str, options: argparse.Namespace, l2: float) -> None:
         f"(first time {first.clock:.3f} s); tolerance {loosest:g}, cosine at least "
         f"{sample.least(fits.weights):.6f} on the sample, bound at most {fits.bound.max():.4f} on "
         f"all; peak memory grew by {grown:.0f} MB to {before + grown:.0f} MB"
+    )
+    by_floor = [m.cpu / low for m, low in zip(mine, floors, strict=True)]
+    print(
+        f"  floor: {statistics.median(floors):.3f} s of processors; ours / floor: "
+        f"{statistics.median(by_floor):.2f}"
     )
     for name, taken in theirs.items():
         clock = [problems * t.clock for t in taken]

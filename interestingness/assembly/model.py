@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from interestingness.assembly.modalities import fused_features
 from interestingness.assembly.parts import (
     Model,
     check_optimizer,
+    encoded_first,
     few_steps,
     has_zero,
     make_backbone,
@@ -24,8 +25,9 @@ from interestingness.assembly.parts import (
     whole_batch,
 )
 from interestingness.assembly.prepare import RunTables
-from interestingness.assembly.shards import build_on_shards
+from interestingness.assembly.shards import build_on_shards, pictures_of_shards
 from interestingness.data.datamodule import PairDataModule
+from interestingness.data.encoding import Picture
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.features import FeatureBatches
 from interestingness.data.images import Skips
@@ -83,8 +85,15 @@ def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -
                 expected="data=features: a fusion reads rows of features and texts",
                 todo="leave data out, or take a model of images alone",
             )
-        return build_on_shards(cfg, prepared, team, progress=progress)
-    if cfg.model.get("tuning"):
+        if cfg.model.get("features") is not None:
+            raise ConfigError(
+                "data=shards with model.features, which has no images",
+                expected="data=features: the features are there already",
+                todo="leave data out, or choose a backbone",
+            )
+        if not encoded_first(cfg):
+            return build_on_shards(cfg, prepared, team, progress=progress)
+    elif cfg.model.get("tuning"):
         raise ConfigError(
             f"data={cfg.data.source} with a model that trains its backbone",
             expected="images: cached features are those of a frozen backbone",
@@ -92,10 +101,13 @@ def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -
         )
     skips = skips_of(cfg)
     notes: list[str] = []
+    stored, there = None, None
+    if cfg.data.source == "shards":
+        stored, there = pictures_of_shards(cfg, prepared, team, notes, progress)
     backbone, embedding, features, present = image_features(
-        cfg, prepared.tables, skips, notes, team=team, progress=progress
+        cfg, prepared.tables, skips, notes, team=team, progress=progress, pictures=stored
     )
-    rows = usable_rows(prepared, present)
+    rows = usable_rows(prepared, present, there=there)
     if cfg.model.get("modalities") is not None:
         notes += few_steps(cfg, len(rows["train"]))
     training = prepared.pairs[rows["train"]]
@@ -135,6 +147,7 @@ def image_features(
     team: Team = ALONE,
     progress: Any = None,
     ready: Callable[[Backbone], None] | None = None,
+    pictures: Mapping[str, Picture] | None = None,
 ) -> tuple[Backbone | None, EmbeddingContract, NDArray[np.float32], NDArray[np.bool_]]:
     """Compute features of every image in a pair, (images, dim), and which images have them.
 
@@ -146,6 +159,7 @@ def image_features(
         team: processes that share the encoding; each has all features afterwards.
         progress: called with the number of images done.
         ready: called with the backbone before it encodes, e.g. to load fine-tuned weights.
+        pictures: where images are, by id, instead of their files; those that lack are left out.
     """
     if cfg.model.get("modalities") is not None:
         # The image is one of several modalities: the same function encodes it, without the others.
@@ -162,7 +176,12 @@ def image_features(
     if ready is not None:
         ready(backbone)
     used = tables.pairs.images_used()
-    paths = [tables.image_path(int(row)) for row in used]
+    paths: list[Path | Picture]
+    if pictures is None:
+        paths = [tables.image_path(int(row)) for row in used]
+    else:
+        used = np.array([row for row in used if tables.image_ids[row] in pictures], dtype=np.int64)
+        paths = [pictures[tables.image_ids[row]] for row in used]
     cache = FeatureCache(Path(cfg.paths.cache) / "features")
     options: dict[str, Any] = {
         "workers": worker_count(cfg.data.workers, processes=team.here),

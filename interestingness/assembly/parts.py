@@ -52,20 +52,29 @@ def whole_batch(cfg: DictConfig) -> bool:
     return str(cfg.optimizer.get("_target_", "")).endswith((".Optimum", ".LBFGS"))
 
 
+def encoded_first(cfg: DictConfig) -> bool:
+    """Check whether all images are encoded before training, instead of batch by batch."""
+    model = cfg.model
+    every = whole_batch(cfg) or model.get("scaling") == "standardize" or model.get("l2") == "auto"
+    return cfg.data.source != "shards" or (every and not model.get("tuning"))
+
+
 def check_optimizer(cfg: DictConfig) -> None:
-    """Refuse an optimizer of whole training sets where images are decoded batch by batch.
+    """Refuse an optimizer of whole training sets that cannot have them.
 
     Raises:
-        ConfigError: for ``data=shards``, and for ``optimum`` with a head that is not linear.
+        ConfigError: for a backbone that is trained, and for ``optimum`` with a head that is not
+            linear.
     """
     if not whole_batch(cfg):
         return
     name = str(cfg.optimizer["_target_"]).rpartition(".")[2].lower()
-    if cfg.data.source == "shards":
+    if not encoded_first(cfg):
         raise ConfigError(
-            f"data=shards with optimizer={name}, which needs the features of all training images",
+            f"optimizer={name}, which needs the features of all training images, with a model that "
+            "trains its backbone",
             expected="an optimizer of batches",
-            todo="model=paper_recipe, or data=features",
+            todo="optimizer=adamw, or a frozen backbone",
         )
     head = str(cfg.model.head["_target_"]).rpartition(".")[2]
     linear = head == "LinearHead" or (head == "LayersHead" and not cfg.model.head.get("hidden"))

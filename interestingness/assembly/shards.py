@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from hydra.utils import instantiate
+from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from interestingness.assembly.parts import (
@@ -24,6 +25,7 @@ from interestingness.assembly.prepare import RunTables
 from interestingness.data.augmentation import enough_for
 from interestingness.data.batch import PairBatch
 from interestingness.data.datamodule import PairDataModule
+from interestingness.data.encoding import Picture
 from interestingness.data.loader import BatchSource
 from interestingness.data.part import Part
 from interestingness.data.shards.copying import copy_shards
@@ -53,17 +55,15 @@ def build_on_shards(
     """
     if cfg.model.scaling == "standardize" or cfg.model.l2 == "auto":
         raise ConfigError(
-            "data=shards with model.scaling=standardize or model.l2=auto",
+            "model.scaling=standardize or model.l2=auto with a model that trains its backbone",
             expected="options that do not need all features before training",
-            todo="use data=features, or model.scaling=unit and a number for model.l2",
+            todo="model.scaling=unit and a number for model.l2",
         )
     notes: list[str] = []
     backbone = make_backbone(cfg, prepared.tables, notes)
     open_backbone(cfg, backbone)
     shards = PairShards(shards_root(cfg, prepared, team, progress))
-    there = lookup(np.concatenate(list(shards.index.keys())), prepared.pairs.key) >= 0
-    if not there.all():
-        notes.append(f"{int((~there).sum()):,} pairs are not in the shards")
+    there = _pairs_there(shards, prepared, notes)
     workers = worker_count(cfg.data.workers, processes=team.here, most=8, kept=1)
     if shards.local is None:
         notes.append(
@@ -116,6 +116,33 @@ def build_on_shards(
         return batches, len(stream)
 
     return Model(scorer, PairDataModule(part), float(cfg.model.l2), backbone, rows, notes, skips)
+
+
+def pictures_of_shards(
+    cfg: DictConfig, prepared: RunTables, team: Team, notes: list[str], progress: Any = None
+) -> tuple[dict[str, Picture], NDArray[np.bool_]]:
+    """Find the images of shards that are encoded before training, and which pairs are there.
+
+    Raises:
+        ConfigError: for shards that are streamed.
+    """
+    shards = PairShards(shards_root(cfg, prepared, team, progress))
+    if shards.local is None:
+        raise ConfigError(
+            "data.copy=false with a model that needs the features of all training images",
+            expected="shards in a folder, or a copy of them",
+            todo="leave data.copy out, or model=paper_recipe",
+        )
+    return shards.local.pictures(), _pairs_there(shards, prepared, notes)
+
+
+def _pairs_there(shards: PairShards, prepared: RunTables, notes: list[str]) -> NDArray[np.bool_]:
+    there: NDArray[np.bool_] = (
+        lookup(np.concatenate(list(shards.index.keys())), prepared.pairs.key) >= 0
+    )
+    if not there.all():
+        notes.append(f"{int((~there).sum()):,} pairs are not in the shards")
+    return there
 
 
 def open_backbone(cfg: DictConfig, backbone: Backbone) -> None:

@@ -70,7 +70,7 @@ def prepare_folder(
     decimal: str | None = None,
     image_key: str | None = None,
     question: str,
-    pairs_per_image: int,
+    pairs_per_image: int | None,
     votes_per_rater: int | None,
     on_missing: str,
     seed: int,
@@ -105,7 +105,8 @@ def prepare_folder(
         image_key: a column of scores or groups by which votes, pairs and ratings name images,
             where they do not use file names.
         question: what was asked, where a table has no such column.
-        pairs_per_image: random pairs that each image is in.
+        pairs_per_image: random pairs that each image is in; None is 10 or, where scores or stars
+            label them, 80 (fewer beyond 10,000 images).
         votes_per_rater: most votes made from one rater's ratings; None for all.
         on_missing: what to do with rows whose image is absent: "error", or "skip" and count.
         seed: of random pairs and of the choice among votes.
@@ -126,7 +127,7 @@ def prepare_folder(
     check_decimal("dataset.decimal", decimal)
     _one_of("on_missing", on_missing, ON_MISSING)
     _one_of("equal_ratings", equal_ratings, EQUAL_RATINGS)
-    _at_least("pairs_per_image", pairs_per_image, 1)
+    _at_least("pairs_per_image", 1 if pairs_per_image is None else pairs_per_image, 1)
     _at_least("votes_per_rater", 1 if votes_per_rater is None else votes_per_rater, 1)
     _at_least("seed", seed, 0)
     tars = tar_files(images)
@@ -194,7 +195,7 @@ class _Options:
     decimal: str | None
     image_key: str | None
     question: str
-    pairs_per_image: int
+    pairs_per_image: int | None
     votes_per_rater: int | None
     on_missing: str
     seed: int

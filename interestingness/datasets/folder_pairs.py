@@ -16,6 +16,11 @@ from interestingness.errors import DataError
 from interestingness.schema import Pairs
 from interestingness.tables.image_names import ImageNames
 
+TO_VOTE_ON = 10
+"""Random pairs of each image, where every answer costs time or money."""
+PAIRS_OF_NUMBERS = 400_000
+"""Random pairs in all, where numbers label them."""
+
 
 def choose_pairs(
     names: ImageNames,
@@ -25,7 +30,7 @@ def choose_pairs(
     starred: NDArray[np.int64] | None,
     *,
     group: NDArray[np.int64] | None,
-    pairs_per_image: int,
+    pairs_per_image: int | None,
     seed: int,
 ) -> tuple[Pairs, str]:
     """Take the pairs of a table, or draw random ones, and say which.
@@ -38,7 +43,8 @@ def choose_pairs(
         starred: rows of images with stars; None where stars are not read.
         group: of each image, -1 for none, shape (images,); random pairs are drawn inside groups.
             None draws them from all.
-        pairs_per_image: random pairs that each image is in.
+        pairs_per_image: random pairs that each image is in; None is ``TO_VOTE_ON`` or, where
+            numbers label them at no cost, ``enough_of_numbers``.
         seed: of random pairs.
 
     Raises:
@@ -53,7 +59,8 @@ def choose_pairs(
         if group is not None:  # the ratings of one rater inside one group
             kept = group[image] >= 0
             rater, image = rater[kept] * (group.max() + 1) + group[image[kept]], image[kept]
-        drawn = shared_rater_pairs(rater, image, len(names), pairs_per_image, seed=seed)
+        degree = pairs_per_image or TO_VOTE_ON
+        drawn = shared_rater_pairs(rater, image, len(names), degree, seed=seed)
         origin = "random pairs of images that share a rater"
         if not len(drawn):
             raise DataError(
@@ -76,10 +83,20 @@ def choose_pairs(
                     expected="scores for at least two images",
                     todo="add scores",
                 )
-        drawn = random_pairs_within(usable, group, pairs_per_image, seed=seed)
+        numbers = scores is not None or starred is not None
+        degree = enough_of_numbers(len(usable)) if numbers else TO_VOTE_ON
+        drawn = random_pairs_within(usable, group, pairs_per_image or degree, seed=seed)
     ids = np.asarray(names.image_ids, dtype=object)
     one, other = ids[drawn[:, 0]].tolist(), ids[drawn[:, 1]].tolist()
     return Pairs.from_ids(one, other, names.image_ids)[0], origin
+
+
+def enough_of_numbers(images: int) -> int:
+    """Pairs of each image beyond which more add nothing to a linear head (docs/results.md).
+
+    80 for small sets, fewer for large ones, which hold enough pairs anyway, never below 10.
+    """
+    return int(np.clip(2 * PAIRS_OF_NUMBERS // max(images, 1), TO_VOTE_ON, 80))
 
 
 def inside_groups(pairs: Pairs, group: NDArray[np.int64]) -> NDArray[np.bool_]:

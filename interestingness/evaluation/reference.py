@@ -47,6 +47,8 @@ class Reference:
     ) -> Reference:
         """Read a source for these pairs; a source that cannot be read keeps its reason.
 
+        A source of numbers is held to their order: how far its labels are graded is a way to train.
+
         Args:
             source: a label source, or existing labels for ``pairs``.
             pairs: all pairs of the data set.
@@ -62,18 +64,17 @@ class Reference:
         """
         if isinstance(source, Labels):
             labels = source
-        elif labels is not None:
-            if image_scores is None:
-                image_scores = _by_image(source, pairs)
         else:
-            missing = source.missing()
+            missing = source.missing() if labels is None else None
             if missing is not None:
                 return cls(None, reason=missing, learnt=learnt)
             try:
-                fitted = source if train is None else source.fit(pairs[train])
-                labels = fitted.labels(pairs)
-                if image_scores is None:
-                    image_scores = _by_image(fitted, pairs)
+                if labels is None:
+                    source = source if train is None else source.fit(pairs[train])
+                    labels = source.labels(pairs)
+                own = _by_image(source, pairs)
+                labels = labels if own is None else labels.sides()
+                image_scores = own if image_scores is None else image_scores
             except (DataError, LabelError) as error:
                 return cls(None, reason=" ".join(str(error).split()), learnt=learnt)
         _check_length("labels", len(labels), len(pairs), "pairs")

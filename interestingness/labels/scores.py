@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from interestingness.errors import ConfigError, LabelError
+from interestingness.labels.signals import normal_scores
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.schema import Pairs
 from interestingness.tables.number_cells import check_decimal
 from interestingness.tables.score_file import read_scores
 from interestingness.tables.tables import Tables
 
-LINKS = ("order", "sigmoid")
+LINKS = ("order", "sigmoid", "normal")
+GRADED = 1 / 3
+"""Temperature of the link "normal" that was best on held-out images (benchmarks/numbers.py)."""
 
 
 class ScoreSource(LabelSource):
@@ -50,9 +53,11 @@ class ScoreSource(LabelSource):
             decimal: the decimal sign of ``table``, "," or ".", where its numbers leave it open.
             higher_is_better: False where 1 is the best, as with school grades and places; None is
                 True.
-            link: "order" (1, 0 or 0.5) or "sigmoid": σ((s_left − s_right) / (temperature · SD)),
-                SD that of the score over the data set's images.
-            temperature: for "sigmoid", above 0; 1 gives a difference of one SD the odds e : 1.
+            link: "order" (1, 0 or 0.5); "sigmoid": σ((s_left − s_right) / (temperature · SD)), SD
+                that of the score over the data set's images; "normal": the same of normal scores,
+                the normal quantiles of the scores' ranks, so that skewed scores do no harm.
+            temperature: above 0; 1 gives a difference of one SD the odds e : 1. None is 1/3 for
+                "normal"; "sigmoid" needs one; "order" has none.
             advice: what to do if the data set has no such score.
             planted: whether the score is the truth of a simulation.
 
@@ -67,11 +72,13 @@ class ScoreSource(LabelSource):
                 expected=f"one of {', '.join(LINKS)}",
                 todo="correct label_source.link",
             )
+        if link == "normal" and temperature is None:
+            temperature = GRADED
         fits = temperature is None if link == "order" else temperature is not None
         if not fits or (temperature is not None and not temperature > 0):
             raise ConfigError(
                 f"link {link!r} with temperature {temperature}",
-                expected="a temperature above 0 for sigmoid, none for order",
+                expected="a temperature above 0 for sigmoid and normal, none for order",
                 todo="label_source.link=sigmoid label_source.temperature=1",
             )
         check_decimal("label_source.decimal", decimal)
@@ -92,11 +99,11 @@ class ScoreSource(LabelSource):
         """
         scores = self._known_scores()
         left, right = self._rows(pairs)
-        margin = scores[left] - scores[right]
         if self.temperature is None:
-            preference = 0.5 + 0.5 * np.sign(margin)
+            preference = 0.5 + 0.5 * np.sign(scores[left] - scores[right])
         else:
-            preference = expit(margin / (self.temperature * np.nanstd(scores)))
+            graded = scores / np.nanstd(scores) if self.link == "sigmoid" else normal_scores(scores)
+            preference = expit((graded[left] - graded[right]) / self.temperature)
         unknown = np.isnan(preference)
         tied = int((preference == 0.5).sum())
         return Labels.of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -64,6 +64,10 @@ class Labels:
     def decided(self) -> NDArray[np.bool_]:
         """Where it prefers one side, shape (pairs,)."""
         return self.known & (self.preference != 0.5)
+
+    def sides(self) -> Labels:
+        """The same with certain preferences: 1, 0 or, for a tie, 0.5."""
+        return replace(self, preference=0.5 + 0.5 * np.sign(self.preference - 0.5))
 
 
 class LabelSource(ABC):

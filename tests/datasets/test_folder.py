@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,7 @@ from PIL import Image
 
 from interestingness.datasets import folder as folder_module
 from interestingness.datasets.folder import prepare_folder
+from interestingness.datasets.folder_pairs import enough_of_numbers
 from interestingness.tables.tables import SPECS, Tables, read_table
 
 Write = Callable[[str, str], Path]
@@ -180,6 +182,20 @@ def test_images_alone_make_random_pairs(prepare: Prepare) -> None:
     tables = prepare(pairs_per_image=3)
     assert len(tables.pairs) == 9
     assert not tables.has("votes") and not tables.has("scores")
+
+
+def test_pairs_that_numbers_label_are_many_and_those_to_vote_on_few(
+    prepare: Prepare, write: Write, tmp_path: Path
+) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for i in range(120):
+        Image.new("RGB", (2, 2), (i, 0, 0)).save(folder / f"{i:03}.jpg")
+    text = "image,stars\n" + "".join(f"{i:03}.jpg,{i}\n" for i in range(120))
+    degree: dict[str, Any] = {"pairs_per_image": None, "images": folder}
+    assert len(prepare(**degree).pairs) == 120 * 10 // 2
+    assert len(prepare(scores=write("s.csv", text), **degree).pairs) == 120 * 80 // 2
+    assert [enough_of_numbers(n) for n in (2, 10_000, 20_000, 10**6)] == [80, 80, 40, 10]
 
 
 def test_ratings_become_votes_of_each_rater(prepare: Prepare, write: Write) -> None:

@@ -16,6 +16,7 @@ from interestingness.errors import LabelError
 from interestingness.evaluation.evaluate import MOST_GROUPS, ImageGroups, evaluate
 from interestingness.evaluation.predicted import Predicted
 from interestingness.evaluation.reference import Reference
+from interestingness.labels.scores import ScoreSource
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.schema import Pairs
 from interestingness.tables.tables import Manifest, Tables, Votes
@@ -52,6 +53,26 @@ def test_planted_truth_is_recovered_and_its_reverse_is_all_wrong() -> None:
     assert wrong.accuracy.value == 0 and wrong.spearman == -1
     assert right.pairs == test.sum() and right.images == len(pairs[test].images_used())
     assert right.chance == 0.5
+
+
+def test_a_source_of_numbers_is_held_to_their_order(tmp_path: Path) -> None:
+    pairs, score = some_pairs(), truth()
+    names = pairs.image_ids.tolist()
+    tables = Tables.write(
+        tmp_path,
+        Manifest("toy", "synthetic"),
+        {
+            "images": pa.table({"image_id": names}),
+            "scores": pa.table({"image_id": names, "name": ["s"] * IMAGES, "score": score}),
+        },
+    )
+    graded = ScoreSource(tables, name="s", column="s", link="normal")
+    reference = Reference.of(graded, pairs)
+    assert reference.labels is not None
+    assert set(reference.labels.preference.tolist()) == {0, 1}
+    given = Reference.of(graded, pairs, labels=graded.labels(pairs))
+    assert given.labels is not None
+    np.testing.assert_array_equal(given.labels.preference, reference.labels.preference)
 
 
 def test_only_test_rows_count_and_rows_may_be_a_mask_or_numbers() -> None:

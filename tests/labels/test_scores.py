@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.stats import norm
 
 from interestingness.errors import ConfigError, DataError, LabelError
 from interestingness.labels.scores import ScoreSource
@@ -69,6 +70,20 @@ def test_the_soft_link_is_in_units_of_the_score_s_spread(tmp_path):
     np.testing.assert_allclose(found, 1 / (1 + np.exp([-1 / sd / 0.5, 0, 4 / sd / 0.5])))
     scaled = tables(tmp_path / "x10", stars=[20.0, 10.0, 20.0, 50.0])
     np.testing.assert_allclose(preferences(scaled, link="sigmoid", temperature=0.5), found)
+
+
+def test_the_normal_link_grades_by_ranks(tmp_path):
+    ranks = tables(tmp_path / "a", stars=[2.0, 1.0, 4.0, 3.0])
+    skewed = tables(tmp_path / "b", stars=[2.0, 1.0, 4000.0, 30.0])
+    found = preferences(ranks, link="normal")
+    np.testing.assert_array_equal(preferences(skewed, link="normal"), found)
+    q = norm.ppf([0.375, 0.125, 0.875, 0.625])
+    expected = 1 / (1 + np.exp(-3 * np.array([q[0] - q[1], q[0] - q[2], q[1] - q[3]])))
+    np.testing.assert_allclose(found, expected)
+    wide = preferences(ranks, link="normal", temperature=1.0)
+    assert (np.abs(wide - 0.5) < np.abs(found - 0.5)).all()
+    tied = preferences(tables(tmp_path / "c", stars=[1.0, 1.0, 2.0, None]), link="normal")
+    assert tied[0] == 0.5 and tied[1] < 0.5 and np.isnan(tied[2])
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from interestingness.data.encoding import Picture
 from interestingness.data.shards.index import ROLES, ShardIndex
 from interestingness.data.shards.layout import VERIFY, ShardFile, ShardManifest
 from interestingness.errors import ShardError
@@ -67,12 +69,35 @@ class LocalShards:
                 if image not in raw.images:
                     offset, length = block.spans[at, side].tolist()
                     name = f"{block.pair_id(at)}.{ROLES[side]}."
-                    raw.images[image] = self._member(shard, offset, length, name)
+                    kept = self._descriptor(shard)
+                    raw.images[image] = self._read(kept, shard, offset, length, name)
         return raw
 
-    def _member(self, shard: int, offset: int, length: int, name: str) -> bytes:
+    def pictures(self) -> dict[str, Picture]:
+        """Return every distinct image, by its id; each can be read in any thread."""
+        found: dict[str, Picture] = {}
+        for shard in range(len(self._manifest.shards)):
+            block = self._index.block(shard)
+            for at in range(len(block)):
+                for side, image in enumerate(block.images(at)):
+                    if image not in found:
+                        offset, length = block.spans[at, side].tolist()
+                        name = f"{block.pair_id(at)}.{ROLES[side]}."
+                        read = partial(self._alone, shard, offset, length, name)
+                        found[image] = Picture(image, read)
+        return found
+
+    def _alone(self, shard: int, offset: int, length: int, name: str) -> bytes:
+        """Read a member by a descriptor of its own: the kept ones are closed at any time."""
+        descriptor = os.open(self.root / self._manifest.shards[shard].name, os.O_RDONLY)
+        try:
+            return self._read(descriptor, shard, offset, length, name)
+        finally:
+            os.close(descriptor)
+
+    def _read(self, descriptor: int, shard: int, offset: int, length: int, name: str) -> bytes:
         start = offset - HEADER
-        data = os.pread(self._descriptor(shard), length + HEADER, start) if start >= 0 else b""
+        data = os.pread(descriptor, length + HEADER, start) if start >= 0 else b""
         if len(data) != length + HEADER or not data.startswith(name.encode()):
             path = self.root / self._manifest.shards[shard].name
             raise ShardError(

@@ -146,15 +146,20 @@ def _margins_of_path(
     columns: NDArray[np.int64],
     strengths: Sequence[float],
 ) -> Array:
-    """Margins of held-out pairs by the fit at each strength, (strengths, held, columns)."""
+    """Margins of held-out pairs by the fit at each strength, (strengths, held, columns).
+
+    A strength is relative to the mean loss. Beside the fewer pairs of an inner fit it is raised, so
+    that L2 weighs as much against each pair as it will in the fit of all pairs.
+    """
     out = np.empty((len(strengths), len(held), len(columns)))
     start = None
     rows = torch.from_numpy(held)
     apart = chosen.matrix[chosen.left[rows]] - chosen.matrix[chosen.right[rows]]
+    mass = np.where(np.isnan(preference), 0.0, weight)
+    share = mass.sum(axis=0) / np.maximum(mass[learn].sum(axis=0), 1e-30)
     # From strong to weak: each solution is a good start for the next.
     for i in np.argsort(strengths)[::-1]:
-        every = np.full(preference.shape[1], strengths[i])
-        unit = unit_of(0, columns, learn, preference, weight, every)
+        unit = unit_of(0, columns, learn, preference, weight, strengths[i] * share)
         if start is None:
             form, weights = chosen.form(unit.rows)
         found = minimise(form, unit.problems, start=start, tolerance=TOLERANCE)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from interestingness.errors import DataError
-from interestingness.learning.linear_solver.choice import choose_each, choose_l2
+from interestingness.learning.linear_solver.choice import _divisions, choose_each, choose_l2
+from interestingness.learning.linear_solver.fit import fit_linear
 from interestingness.schema import Pairs
 
 
@@ -45,6 +46,23 @@ def test_inner_validation_keeps_groups_whole() -> None:
     by_group = choose_each(*given, seed=0, groups=groups)
     assert by_image.losses.min() < 0.45
     assert by_group.losses.min() > 0.6
+
+
+def test_l2_weighs_as_much_against_a_pair_of_an_inner_fit_as_of_the_whole() -> None:
+    features, pairs, y, _ = _planted(60, 5, 1.0)
+    labels, one = y[:, None], np.ones((len(pairs), 1))
+    found = choose_each(features, pairs, labels, one, seed=0, strengths=(0.3,), folds=2, most=1)
+    (fold,) = _divisions(60, 0, 2, 1)
+    left, right = fold[pairs.left], fold[pairs.right]
+    loss = []
+    for k in (0, 1):
+        inner, held = ((left != k) & (right != k)), ((left == k) & (right == k))
+        l2 = 0.3 * len(pairs) / inner.sum()
+        some = pairs[np.flatnonzero(inner)]
+        (w,) = fit_linear(features, some, labels[inner], one[inner], l2=l2).weights[0]
+        margin = (features[pairs.left[held]] - features[pairs.right[held]]) @ w
+        loss += (np.logaddexp(0, margin) - y[held] * margin).tolist()
+    assert found.losses[0, 0] == pytest.approx(np.mean(loss), abs=2e-3)
 
 
 def test_too_few_pairs_are_refused() -> None:
