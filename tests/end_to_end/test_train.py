@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from interestingness.assembly import reporting
 from interestingness.assembly import run as run_module
 from interestingness.assembly.run import evaluate, train
+from interestingness.assembly.studies import run_study
 from interestingness.errors import ConfigError, DataError, LabelError, WeightsError
 from interestingness.runs import registry
 from interestingness.runs.team import Launch
@@ -161,6 +162,21 @@ def test_a_frozen_backbone_on_shards_is_encoded_once(trained) -> None:
 def test_what_needs_all_features_is_one_error_on_shards(composed, more: list[str]) -> None:
     with pytest.raises(ConfigError):
         train(composed("train", "dataset.images=60", "data=shards", *more))
+
+
+def test_training_and_the_study_of_label_sources_learn_the_same(trained, composed) -> None:
+    same = ["dataset.images=200", "dataset.degree=10", "split=half_by_image"]
+    shipped = "model.backbone.weights=embedded"
+    run = trained(*same, shipped, "label_source=gpt4o")
+    cfg = composed("study", "study=label_source_table", "study.splits=1", *same, shipped, run="all")
+    run_study(cfg)
+    table = pq.read_table(Path(cfg.paths.run) / "accuracies.parquet").to_pylist()
+    (row,) = [
+        row
+        for row in table
+        if (row["fit"], row["source"], row["reference"]) == ("converged ridge", "gpt4o", "human")
+    ]
+    assert _reference(run, "human")["accuracy"]["value"] == pytest.approx(row["accuracy"], abs=1e-3)
 
 
 def test_watching_validation_needs_a_validation_side(composed) -> None:
