@@ -148,15 +148,15 @@ def _margins_of_path(
 ) -> Array:
     """Margins of held-out pairs by the fit at each strength, (strengths, held, columns).
 
-    A strength is relative to the mean loss. Beside the fewer pairs of an inner fit it is raised, so
-    that L2 weighs as much against each pair as it will in the fit of all pairs.
+    A strength is relative to the mean loss. In an inner fit, which knows less, it is raised in
+    proportion, so that L2 weighs as much against what is known as it will in the fit of all pairs.
     """
     out = np.empty((len(strengths), len(held), len(columns)))
     start = None
     rows = torch.from_numpy(held)
     apart = chosen.matrix[chosen.left[rows]] - chosen.matrix[chosen.right[rows]]
-    mass = np.where(np.isnan(preference), 0.0, weight)
-    share = mass.sum(axis=0) / np.maximum(mass[learn].sum(axis=0), 1e-30)
+    labelled = ~np.isnan(preference) & (weight > 0)
+    share = _known(chosen, labelled) / np.maximum(_known(chosen, labelled, learn), 1)
     # From strong to weak: each solution is a good start for the next.
     for i in np.argsort(strengths)[::-1]:
         unit = unit_of(0, columns, learn, preference, weight, strengths[i] * share)
@@ -166,6 +166,16 @@ def _margins_of_path(
         start = found.x
         out[i] = (apart @ weights(found.x[0])).numpy()
     return out
+
+
+def _known(
+    chosen: PairFeatures, labelled: NDArray[np.bool_], rows: NDArray[np.int64] | None = None
+) -> Array:
+    """Comparisons that no others imply: the pairs of each source, at most one fewer than images."""
+    rows = np.arange(len(labelled)) if rows is None else rows
+    sides = np.stack([side.numpy()[rows] for side in (chosen.left, chosen.right)])
+    images = [len(np.unique(sides[:, some])) for some in labelled[rows].T]
+    return np.minimum(labelled[rows].sum(axis=0), np.array(images) - 1).astype(float)
 
 
 def _divisions(
