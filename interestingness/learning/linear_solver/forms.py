@@ -112,7 +112,7 @@ class PrimalForm(Form):
         return scores[:, self.left] - scores[:, self.right]
 
     def pull(self, slope: Tensor) -> Tensor:
-        return self.matrix.mT @ self._by_image(slope, 0, slope.shape[1])
+        return (self._by_image(slope, 0, slope.shape[1]).mT @ self.matrix).mT
 
     def inner(self, x: Tensor, y: Tensor, y_margins: Tensor) -> Tensor:
         return (x * y).sum(1, keepdim=True)
