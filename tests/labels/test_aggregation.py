@@ -151,7 +151,7 @@ def test_raters_who_were_asked_in_one_order_each_are_corrected_one_by_one():
     rows = [(0, 1.0, 1, 0, expit(0.8 + b[0])), (0, 1.0, -1, 1, expit(0.8 - b[1]))]
     rows += [(1, 1.0, f, r, expit(0.2 + f * b[r])) for r in (0, 1) for f in (1, -1)]
     term = OrderTerm(("r0", "r1"), b, b - 1, b + 1, np.array([9, 9]), None)
-    found = aggregate("order_corrected", votes(*rows), PAIRS, term=term).preference
+    found = aggregate("order_corrected", votes(*rows), PAIRS, model=term).preference
     assert found[0] == pytest.approx(expit(0.8))
     each = [(expit(0.2 + x) + expit(0.2 - x)) / 2 for x in b]
     assert found[1] == pytest.approx(np.mean(each))
@@ -165,7 +165,7 @@ def test_certainty_is_clipped():
 def test_a_term_from_elsewhere_is_used_as_it_is():
     other = votes(*[(p, float(f < 0), f) for p in (0, 1) for f in (1, -1)] * 20)
     term = OrderTerm.fit(other)
-    one = aggregate("order_corrected", votes((2, 1.0, 1)), PAIRS, term=term).preference[2]
+    one = aggregate("order_corrected", votes((2, 1.0, 1)), PAIRS, model=term).preference[2]
     own = aggregate("order_corrected", votes((2, 1.0, 1)), PAIRS).preference[2]
     assert one > own
 
@@ -211,7 +211,14 @@ def test_none_one_and_only_ties(rule, rows):
 
 
 def test_names_and_thresholds_that_do_not_exist():
-    assert list(RULES) == ["majority", "consensus", "share", "order_consistent", "order_corrected"]
+    assert list(RULES) == [
+        "majority",
+        "consensus",
+        "share",
+        "order_consistent",
+        "order_corrected",
+        "agreement_weighted",
+    ]
     with pytest.raises(ConfigError, match="aggregation"):
         aggregate("mean", HAND, PAIRS)
     for threshold in (0.5, 1.2, np.nan):
