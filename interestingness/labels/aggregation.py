@@ -41,6 +41,7 @@ class VoteTally:
         number: usable votes of each pair, shape (pairs,).
         share: share of them for left by choice, a tie half, NaN without votes, shape (pairs,).
         refusals: votes on the asked pairs without a usable answer.
+        both_bad: votes on them that neither image is good; they prefer none.
     """
 
     votes: Votes
@@ -48,6 +49,7 @@ class VoteTally:
     number: NDArray[np.int64]
     share: Array
     refusals: int
+    both_bad: int
 
     @classmethod
     def of(cls, votes: Votes, pairs: Pairs, row: NDArray[np.int64] | None = None) -> VoteTally:
@@ -68,7 +70,8 @@ class VoteTally:
             row[usable],
             number,
             _mean(row[usable], kept.preference, number),
-            int((asked & ~usable).sum()),
+            int((asked & votes.refused).sum()),
+            int((asked & ~usable & ~votes.refused).sum()),
         )
 
     @property
@@ -106,6 +109,7 @@ class VoteTally:
                 "voted_pairs": int(voted.sum()),
                 "tied_pairs": int((self.share == 0.5).sum()),
                 "refusals": self.refusals,
+                **({"both_bad": self.both_bad} if self.both_bad else {}),
                 "share_dropped": lost / max(int(voted.sum()), 1),
                 **facts,
             },

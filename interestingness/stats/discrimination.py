@@ -29,7 +29,7 @@ from interestingness.stats.order_effect import (
 from interestingness.stats.vote_likelihood import VoteLikelihood
 from interestingness.stats.vote_patterns import Patterns, vote_patterns
 
-A_PRIOR = (1.0, 2.0)
+A_PRIOR = (1.0, 2.5)
 """Mean and standard deviation of the normal prior on a, in logits: few votes say little."""
 LEARNT = 0.5
 """a is known if the votes alone would give it a variance that the prior at most halves."""
@@ -180,9 +180,11 @@ class _Fit:
         self.groups = groups
 
     def maximise(self) -> tuple[Array, Array]:
-        start = np.concatenate([np.full(self.groups, A_PRIOR[0]), np.zeros(self.groups)])
-        bounds = [(-16.0, 16.0)] * self.groups + [(-25.0, 25.0)] * self.groups
-        found = minimised(self.loss, start, bounds)
+        found = np.concatenate([np.full(self.groups, A_PRIOR[0]), np.zeros(self.groups)])
+        # At first nobody may contradict: else a long step can turn a large group round for good.
+        for least in (0.0, -16.0):
+            bounds = [(least, 16.0)] * self.groups + [(-25.0, 25.0)] * self.groups
+            found = minimised(self.loss, found, bounds)
         return found[: self.groups], found[self.groups :]
 
     def loss(self, theta: Array) -> tuple[float, Array]:

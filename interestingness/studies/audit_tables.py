@@ -31,6 +31,10 @@ EDGES = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Bins of consensus above a tie: above one edge, up to the next; then unanimous."""
 BINS = ("tied", "up to 60 %", "60–70 %", "70–80 %", "80–90 %", "over 90 %", "unanimous")
 NO_TIES = Column("ties", "ties", "percent", "share of the usable votes that say “tie”")
+BAD = Column(
+    "both_bad", "both bad", "percent",
+    "share of the answers that neither image is good; they count on no side and as no tie",
+)  # fmt: skip
 
 
 def voter_table(voters: Sequence[Ballots]) -> Table:
@@ -57,6 +61,7 @@ def voter_table(voters: Sequence[Ballots]) -> Table:
             Column("raters", "raters", "count"),
             PAIRS,
             NO_TIES,
+            BAD,
             REFUSALS,
             NOTE,
         ],
@@ -72,6 +77,7 @@ def _voter_row(voter: Ballots) -> dict[str, Cell]:
         "raters": voter.raters,
         "pairs": int((voter.number > 0).sum()),
         "ties": voter.tie_share,
+        "both_bad": voter.bad_share,
         "consensus": float(voter.consensus[several].mean()) if several.any() else None,
         "with_others": voter.interval(voter.hits),
         "agreement": voter.raw_agreement(),

@@ -152,6 +152,7 @@ class Leaderboard(Study):
         reasons = check_reasons(_rows_of(source, tables.vote_table), tables.images, material.pairs)
         found: dict[str, Cell] = {
             "refusals": ballots.refusals / len(ballots),
+            "both_bad": ballots.bad_share,
             "repetition": stable if cells else None,
             "reasons": reasons.share if reasons.clear else None,
             "votes": int(ballots.usable.sum()),
@@ -339,6 +340,7 @@ def _table(rows: list[dict[str, Cell]], reference: str) -> Table:
                 "its answers to a pair",
             ),
             Column("ties", "ties", "percent", "share of the pairs it covers"),
+            Column("both_bad", "both bad", "percent", "share of its answers that prefer neither"),
             Column("refusals", "refusals", "percent", "share of its votes without an answer"),
             consistent,
             *bias,

@@ -80,6 +80,12 @@ class Ballots:
         return self.tally.refusals
 
     @property
+    def bad_share(self) -> float | None:
+        """Return the share of the answers that neither image is good; None where none says so."""
+        bad = self.tally.both_bad
+        return bad / (bad + int(self.usable.sum())) if bad else None
+
+    @property
     def tie_share(self) -> float | None:
         """Return the share of the usable votes that say "tie"; None where none does."""
         ties = int((self.votes.preference == 0.5).sum())

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -224,3 +226,36 @@ def test_names_and_thresholds_that_do_not_exist():
     for threshold in (0.5, 1.2, np.nan):
         with pytest.raises(ConfigError, match="threshold"):
             aggregate("consensus", HAND, PAIRS, threshold=threshold)
+
+
+def test_both_bad_is_an_answer_that_prefers_neither_and_no_tie():
+    cast = votes((0, 1.0), (0, np.nan), (1, np.nan), (2, np.nan))
+    bad = replace(cast, both_bad=np.array([False, True, True, False]))
+    labels = aggregate("share", bad, PAIRS)
+    np.testing.assert_array_equal(labels.preference, [1.0, np.nan, np.nan, np.nan])
+    assert (labels.facts["votes"], labels.facts["both_bad"], labels.facts["refusals"]) == (1, 2, 1)
+    assert "both_bad" not in aggregate("share", cast, PAIRS).facts
+    assert bad[np.array([1, 3])].refused.tolist() == [False, True]
+
+
+def test_who_contradicts_is_named_and_turned_round():
+    names = [f"i{k:02}" for k in range(61)]
+    pairs, _, _ = Pairs.from_ids(names[:-1], names[1:], names)
+    better = np.random.default_rng(0).random(60) < 0.5
+    answers = np.stack([better, better, ~better])
+    answers[:2, ::9] = ~answers[:2, ::9]
+    three = Votes(
+        np.tile(pairs.key, 3),
+        np.repeat(np.arange(3, dtype=np.int32), 60),
+        ("r0", "r1", "r2"),
+        np.zeros(180, np.int8),
+        answers.ravel().astype(float),
+        np.full(180, np.nan),
+        np.zeros(180, np.int32),
+    )
+    labels = aggregate("agreement_weighted", three, pairs)
+    assert labels.facts["contradict_the_others"] == "r2"
+    terms = labels.facts["discrimination"]
+    assert terms["r2"]["a_high"] < 0 < terms["r0"]["a_low"]
+    agreed = np.arange(60) % 9 != 0
+    np.testing.assert_array_equal(labels.preference[agreed] > 0.5, better[agreed])
