@@ -1,8 +1,10 @@
 """Train the small CLIP of ``interestingness/models/scene_clip`` on freshly generated scenes.
 
     python scripts/train_scene_clip.py --scenes 400000 --minutes 5 --workers 16     # a GPU
-    python scripts/train_scene_clip.py --scenes 8000 --minutes 5 --batch 256        # two cores
+    python scripts/train_scene_clip.py --scenes 60000 --minutes 50 --batch 256      # two cores
 
+Pictures are drawn near their captions (open_clip's loss), and linear heads on the features of
+pictures read every attribute of the scene, which the generator knows; the heads are not kept.
 Scenes come from seeds that no data set uses by default. Needs torch, open_clip, safetensors, numpy
 and Pillow; runs from a checkout with ``PYTHONPATH=.``.
 """
@@ -13,7 +15,6 @@ import argparse
 import math
 import multiprocessing
 import time
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -28,7 +29,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from interestingness.datasets.synthetic.draw import draw
-from interestingness.datasets.synthetic.scenes import scene, synthetic_scenes
+from interestingness.datasets.synthetic.scenes import (
+    BACKGROUNDS,
+    POPULATION,
+    SKY_BY_LIGHT,
+    SUBJECTS,
+    scene,
+    synthetic_scenes,
+)
 from interestingness.datasets.synthetic.tastes import TRUTH
 from interestingness.datasets.synthetic.words import caption, description, subject_words
 from interestingness.models.scene_clip import CONFIG, MODEL_NAME, WEIGHTS
@@ -40,6 +48,10 @@ SIDE = 64
 PLAIN_CAPTIONS, DESCRIPTIONS = 0.55, 0.15
 """Shares of full captions and of descriptions; the rest names the subject alone."""
 
+ATTRIBUTES = (
+    "subject", "background", "light", "sky", "count", "palette", "colour", "position", "size",
+    "clutter",
+)  # fmt: skip
 HELD = ("background", "light", "sky", "palette", "colour", "subject")
 """Attributes that a batch may have in common. Background and light alone tell most pictures of a
 random batch apart, and nothing else would be learnt for long."""
@@ -48,7 +60,13 @@ MOST_HELD = 3
 
 @dataclass(frozen=True)
 class Rendered:
-    """Pictures (scenes, 64, 64, 3) uint8, token ids (scenes, 32), values of ``HELD`` as numbers."""
+    """Pictures, captions and attributes.
+
+    Attributes:
+        images: uint8, shape (scenes, 64, 64, 3).
+        tokens: ids, shape (scenes, 32).
+        codes: number of each value of ``ATTRIBUTES``, shape (scenes, attributes).
+    """
 
     images: Tensor
     tokens: Tensor
@@ -61,12 +79,12 @@ def render_chunk(
     """Some scenes as the data set would show them to a model, with a caption each."""
     tokenizer = open_clip.get_tokenizer(_registered())
     images = np.empty((count, SIDE, SIDE, 3), dtype=np.uint8)
-    codes = np.empty((count, len(HELD)), dtype=np.int32)
+    codes = np.empty((count, len(ATTRIBUTES)), dtype=np.int32)
     texts = []
     for row, one in enumerate(synthetic_scenes(seed, count, start=start)):
         picture = draw(one).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
         images[row] = np.asarray(picture)
-        codes[row] = [zlib.crc32(one.value(name).encode()) & 0xFFFF for name in HELD]
+        codes[row] = [values_of(name).index(one.value(name)) for name in ATTRIBUTES]
         u = np.random.default_rng((one.variation, 7)).random()
         if seed == HELD_OUT_SEED or u < PLAIN_CAPTIONS:
             texts.append(caption(one))
@@ -76,13 +94,21 @@ def render_chunk(
     return images, tokenizer(texts).numpy().astype(np.int32), codes
 
 
+def values_of(attribute: str) -> tuple[str, ...]:
+    """All values of an attribute, in a fixed order."""
+    if attribute == "sky":
+        return tuple(sorted({value for shares in SKY_BY_LIGHT.values() for value in shares}))
+    whole = {"subject": SUBJECTS, "background": BACKGROUNDS}
+    return whole.get(attribute) or tuple(POPULATION[attribute])
+
+
 def render(seed: int, count: int, workers: int, first: int = 0) -> Rendered:
     """Scenes ``first`` to ``first + count - 1`` of a seed, drawn by several processes."""
     starts = list(range(0, count, CHUNK))
     sizes = [min(CHUNK, count - start) for start in starts]
     images = np.empty((count, SIDE, SIDE, 3), dtype=np.uint8)
     tokens = np.empty((count, 32), dtype=np.int32)
-    codes = np.empty((count, len(HELD)), dtype=np.int32)
+    codes = np.empty((count, len(ATTRIBUTES)), dtype=np.int32)
     begun = time.monotonic()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
@@ -117,7 +143,8 @@ def batches(
     Each epoch chooses up to three attributes of ``HELD``; the scenes of a batch mostly share their
     values, so that the contrast has to come from the others.
     """
-    held = rng.choice(len(HELD), int(rng.integers(MOST_HELD + 1)), replace=False)
+    names = rng.choice(HELD, int(rng.integers(MOST_HELD + 1)), replace=False)
+    held = [ATTRIBUTES.index(name) for name in names]
     # Sorted by the held attributes, at random among equals.
     order = np.lexsort((rng.random(len(codes)), *codes[:, held].T))
     order = np.roll(order, int(rng.integers(size)))
@@ -137,10 +164,13 @@ def optimizer_for(model: nn.Module, rate: float) -> torch.optim.Optimizer:
 
 
 def train(model: nn.Module, data: Rendered, given: argparse.Namespace, device: str) -> None:
-    """Contrastive training with open_clip's loss until the epochs or the minutes are over."""
+    """Train until the epochs or the minutes are over."""
     images, tokens = data.images.to(device), data.tokens.to(device)
+    codes = torch.from_numpy(data.codes).long().to(device)
     loss_of = open_clip.ClipLoss()
-    optimizer = optimizer_for(model, given.rate)
+    sizes = [len(values_of(name)) for name in ATTRIBUTES]
+    heads = nn.Linear(model.visual.output_dim, sum(sizes)).to(device)
+    optimizer = optimizer_for(nn.ModuleList([model, heads]), given.rate)
     rng = np.random.default_rng(given.seed)
     total = given.epochs * (len(images) // given.batch)
     begun = saved = time.monotonic()
@@ -155,10 +185,17 @@ def train(model: nn.Module, data: Rendered, given: argparse.Namespace, device: s
             for group in optimizer.param_groups:
                 group["lr"] = given.rate * warm * (0.5 + 0.5 * math.cos(math.pi * gone))
             at = torch.from_numpy(rows).to(device)
-            with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-                image = model.encode_image(normalised(images[at]), normalize=True)
-                text = model.encode_text(tokens[at], normalize=True)
-                loss = loss_of(image.float(), text.float(), model.logit_scale.exp())
+            with torch.autocast(device, torch.bfloat16):
+                feature = model.encode_image(normalised(images[at])).float()
+                text = model.encode_text(tokens[at], normalize=True).float()
+            contrast = loss_of(
+                nn.functional.normalize(feature, dim=-1), text, model.logit_scale.exp()
+            )
+            read = heads(feature).split(sizes, dim=1)
+            wrong = [
+                nn.functional.cross_entropy(logits, codes[at, k]) for k, logits in enumerate(read)
+            ]
+            loss = given.contrast * contrast + torch.stack(wrong).sum()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -169,7 +206,10 @@ def train(model: nn.Module, data: Rendered, given: argparse.Namespace, device: s
                 spent = time.monotonic() - begun
                 print(
                     f"epoch {epoch} step {step}/{total} ({100 * gone:.0f} %), {spent:.0f} s, "
-                    f"loss {loss.item():.3f}",
+                    f"loss {contrast.item():.3f} and "
+                    + " ".join(
+                        f"{n} {w.item():.2f}" for n, w in zip(ATTRIBUTES, wrong, strict=True)
+                    ),
                     flush=True,
                 )
             if time.monotonic() - saved > 60:
@@ -183,7 +223,7 @@ def save(model: nn.Module, path: Path, given: argparse.Namespace) -> None:
     state = {name: value.detach().half().cpu() for name, value in model.state_dict().items()}
     state = {name: value.contiguous() for name, value in state.items()}
     facts = {"format": "pt", "scenes": str(given.scenes), "minutes": str(given.minutes),
-             "batch": str(given.batch), "seed": str(given.seed)}  # fmt: skip
+             "batch": str(given.batch), "seed": str(given.seed), "attributes": "true"}  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     save_file(state, partial, metadata=facts)
@@ -268,6 +308,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0, help="of training, rendering apart")
     parser.add_argument("--batch", type=int, default=2048)
     parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--contrast", type=float, default=1.0, help="weight of the captions")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes that draw")
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0 leaves its choice")

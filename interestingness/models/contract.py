@@ -34,6 +34,8 @@ class EmbeddingContract:
         normalised: whether vectors are scaled to length 1; published scorers are not.
         dtype: number format of the forward pass.
         decoder: version of the rules from bytes to resized RGB.
+        pooling: how tokens become one feature where it was chosen ("token", "avg"); "" is the
+            architecture's own.
     """
 
     family: str
@@ -50,6 +52,7 @@ class EmbeddingContract:
     normalised: bool = False
     dtype: str = "float32"
     decoder: str = DECODER
+    pooling: str = ""
 
     @classmethod
     def of_cached(cls, name: str, fingerprint: str, dim: int) -> EmbeddingContract:
@@ -64,6 +67,8 @@ class EmbeddingContract:
     def as_dict(self) -> dict[str, Any]:
         """Plain values that JSON and ``torch.load(weights_only=True)`` carry."""
         values = asdict(self)
+        if not self.pooling:  # which contracts of earlier versions lack
+            del values["pooling"]
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     @classmethod
@@ -74,9 +79,9 @@ class EmbeddingContract:
             WeightsError: if a value is missing or unknown.
         """
         known = {f.name for f in fields(cls)}
-        if set(values) != known:
+        if set(values) | {"pooling"} != known:
             raise WeightsError(
-                f"an embedding contract with {', '.join(sorted(set(values) ^ known))} "
+                f"an embedding contract with {', '.join(sorted({*values, 'pooling'} ^ known))} "
                 "missing or unknown",
                 expected=f"the values {', '.join(sorted(known))}",
                 todo="use the version of interestingness that wrote it, or train again",
@@ -88,7 +93,7 @@ class EmbeddingContract:
 
     def differences(self, other: EmbeddingContract) -> list[str]:
         """One phrase per value that differs: ``name: ours, not theirs``."""
-        mine, theirs = self.as_dict(), other.as_dict()
+        mine, theirs = asdict(self), asdict(other)
         return [
             f"{k}: {_short(mine[k])}, not {_short(theirs[k])}" for k in mine if mine[k] != theirs[k]
         ]

@@ -31,7 +31,13 @@ class TimmBackbone(Backbone):
     reentrant = True
 
     def __init__(
-        self, architecture: str, *, weights: str, image_size: int | None, licence: str
+        self,
+        architecture: str,
+        *,
+        weights: str,
+        image_size: int | None,
+        licence: str,
+        global_pool: str | None = None,
     ) -> None:
         """Build the network; timm's own data config says how images are prepared.
 
@@ -40,9 +46,11 @@ class TimmBackbone(Backbone):
             weights: "hub", the path of a checkpoint in timm's layout, or "random[:seed]".
             image_size: height and width in pixels; None takes timm's.
             licence: of the published weights.
+            global_pool: how tokens become one feature: "token" (the class token), "avg", …; None
+                takes timm's.
 
         Raises:
-            ConfigError: for an image size outside ``SIZES``.
+            ConfigError: for an image size outside ``SIZES``, or a pooling that the network lacks.
             WeightsError: for an unknown architecture, unusable weights or preprocessing.
         """
         import timm
@@ -66,12 +74,20 @@ class TimmBackbone(Backbone):
         published = HubFile(hub, (*files, "pytorch_model.bin"), licence) if hub else None
         found = resolve_weights(weights, published, name=architecture)
         size = {} if image_size is None else {"img_size": image_size}
+        pooling = {} if global_pool is None else {"global_pool": global_pool}
+        given: dict[str, Any] = {"pretrained": False, "num_classes": 0, **pooling}
         with seeded(found.seed):
             try:
-                network = timm.create_model(architecture, pretrained=False, num_classes=0, **size)
+                network = timm.create_model(architecture, **given, **size)
             except TypeError:
                 # Convolutional networks take any size and have no such argument.
-                network = timm.create_model(architecture, pretrained=False, num_classes=0)
+                network = timm.create_model(architecture, **given)
+            except AssertionError:
+                raise ConfigError(
+                    f"model.backbone.global_pool={global_pool} for {architecture}",
+                    expected="token or avg, as far as the network has them, or null for timm's own",
+                    todo="correct it, or leave it out",
+                ) from None
         sha = load_weights(network, found, architecture, _timm_layout)
         data = timm.data.resolve_model_data_config(network)
         pixels = image_size or one_size(data["input_size"][1:], architecture)
@@ -94,6 +110,7 @@ class TimmBackbone(Backbone):
             interpolation=data["interpolation"],
             mean=tuple(data["mean"]),
             std=tuple(data["std"]),
+            pooling=global_pool or "",
         )
         super().__init__(network, contract, licence=licence_of(found, licence), origin=found.origin)
 
