@@ -1,11 +1,11 @@
 """How often do intervals of an accuracy from few human and many model votes hold the truth?
 
-    python benchmarks/claims_coverage.py            # ten minutes on one core
+    python benchmarks/claims_coverage.py            # two minutes on one core
 
 Each world draws images with a utility, the score of a model that is tested, and a judge. Pairs are
 drawn at random and share images; the judge votes on all of them, people once on a random sample.
 The truth is the model's accuracy against people over fresh images and pairs, from one very large
-world. *Powered* is ``stats.prediction_powered.powered_share``, *people* the human votes alone
+world. *Powered* is ``stats.powered_share.powered_share``, *people* the human votes alone
 (``share_interval``), *judge* the judge's votes taken for those of people. The error of a
 coverage c over R worlds is sqrt(c (1 − c) / R).
 
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from interestingness.schema import Array
 from interestingness.stats.agreement import correct
 from interestingness.stats.bootstrap import share_interval
-from interestingness.stats.prediction_powered import powered_share
+from interestingness.stats.powered_share import powered_share
 
 JUDGES = ("faithful", "place", "taste", "coin")
 """Votes as people do; mostly for the second place; by half a taste of its own; by chance."""

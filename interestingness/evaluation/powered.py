@@ -9,7 +9,7 @@ from interestingness.errors import LabelError
 from interestingness.labels.source import Labels
 from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import correct
-from interestingness.stats.prediction_powered import PoweredShare, powered_share
+from interestingness.stats.powered_share import PoweredShare, powered_share
 
 VALID = "valid where the pairs that people voted on are a random sample of all pairs"
 

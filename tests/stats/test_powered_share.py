@@ -9,7 +9,7 @@ import pytest
 
 from interestingness.errors import LabelError
 from interestingness.stats.bootstrap import share_interval
-from interestingness.stats.prediction_powered import PoweredShare, powered_share
+from interestingness.stats.powered_share import PoweredShare, powered_share
 
 
 def independent(pairs: int, labelled: int, seed: int) -> tuple[np.ndarray, ...]:
