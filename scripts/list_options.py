@@ -60,7 +60,8 @@ def _read_and_rule(option: dict[str, Any]) -> tuple[str, str]:
         return votes, f"`{option['aggregation']}`"
     if kind == "ScoreSource":
         named = option["column"]
-        return "a score" if named == "???" else f"score `{named}`", "higher wins"
+        rule = "higher wins" + (", the further the surer" if "link" in option else "")
+        return "a score" if named == "???" else f"score `{named}`", rule
     return "–", f"`{kind}`"
 
 

@@ -123,7 +123,7 @@ def trained(
     found: dict[tuple[str, ...], float] = {}
     term = OrderTerm.fit(cast)
     for rule in ("majority", "share", "consensus", "order_consistent", "order_corrected"):
-        p = aggregate(rule, cast, pairs, term=term).preference
+        p = aggregate(rule, cast, pairs, model=term).preference
         for two, value, turn in zip(mine, p.tolist(), sign, strict=True):
             found[rule, str(two)] = value if turn > 0 else 1 - value
     found |= {("b", rater): float(b) for rater, b in zip(term.names, term.b, strict=True)}

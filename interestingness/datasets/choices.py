@@ -17,18 +17,20 @@ from interestingness.datasets.vote_columns import SIDES, side_word
 from interestingness.errors import ConfigError, DataError
 from interestingness.schema import Pairs
 from interestingness.tables.image_names import ImageNames, KeyedNames
+from interestingness.tables.table_format import BOTH_BAD
 from interestingness.tables.user_tables import MISSING, TextTable
 
-WORDS = ("left", "right", "tie", "first", "second")
+WORDS = ("left", "right", "tie", "first", "second", BOTH_BAD)
 """What a cell may say, beside the name of an image."""
-LEFT, RIGHT, TIE, FIRST, SECOND = range(len(WORDS))
+LEFT, RIGHT, TIE, FIRST, SECOND, BAD = range(len(WORDS))
 NONE, UNCLEAR = len(WORDS), len(WORDS) + 1
-OPPOSITE = np.array([RIGHT, LEFT, TIE, FIRST, SECOND, NONE])
+OPPOSITE = np.array([RIGHT, LEFT, TIE, FIRST, SECOND, BAD, NONE])
 
 TIES = (
-    "tied", "draw", "equal", "same", "no preference", "no difference", "tie (bothbad)", "both bad",
-    "bothbad", "both",
+    "tied", "draw", "equal", "same", "no preference", "no difference", "both", "both good",
 )  # fmt: skip
+BADS = ("tie (bothbad)", "both bad", "bothbad", "both are bad")
+"""Neither image is good: an answer, but no tie, which says that they are alike."""
 SKIPS = ("skip", "skipped", "pass", "no answer", "no response", "unanswered")
 """Spaces may be underscores. ``neither`` and ``unsure`` may mean either: the user says it."""
 _ARROWS = {"arrowleft": LEFT, "arrowright": RIGHT}
@@ -180,6 +182,8 @@ class SideReader:
             spaced = text.replace("_", " ")
             if spaced in TIES:
                 code = TIE
+            elif spaced in BADS:
+                code = BAD
             elif spaced in SKIPS:
                 code = NONE
             codes.append(code)
@@ -212,7 +216,7 @@ class SideReader:
         keys = list(dict.fromkeys(map(as_key, unclear)))
         said = " ".join(f"{option}choices.{key}=…" for key in keys[:5] if key)
         more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
-        meanings = "left, right, tie, first, second or skip"
+        meanings = "left, right, tie, first, second, both_bad or skip"
         return f"correct the cells, or say what they mean ({meanings}): {said or 'WORD=…'}{more}"
 
 

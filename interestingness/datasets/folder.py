@@ -53,7 +53,7 @@ from interestingness.tables.user_tables import TextTable, existing_file, read_us
 log = logging.getLogger(__name__)
 
 # Part of the prepared folder's name: raise it when the same input gives other tables.
-_RULES = 3
+_RULES = 4
 
 
 def prepare_folder(

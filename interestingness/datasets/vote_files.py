@@ -38,6 +38,7 @@ from interestingness.datasets.vote_columns import (
 from interestingness.datasets.vote_times import time_of
 from interestingness.errors import DataError
 from interestingness.tables.number_cells import numbers
+from interestingness.tables.table_format import BOTH_BAD
 from interestingness.tables.user_tables import row_numbers
 
 UNNAMED = "unnamed"
@@ -326,7 +327,9 @@ def _vote_facts(columns: Mapping[str, Any]) -> dict[str, Any]:
     choice, raters = columns["choice"], pc.unique(columns["rater_id"]).to_pylist()
     facts: dict[str, Any] = {"votes": len(choice), "raters": len(raters)}
     ties = int(pc.sum(pc.equal(choice, "tie")).as_py() or 0)
-    for name, count in (("ties", ties), ("votes_without_answer", choice.null_count)):
+    bad = int(pc.sum(pc.equal(choice, BOTH_BAD)).as_py() or 0)
+    counts = (("ties", ties), (BOTH_BAD, bad), ("votes_without_answer", choice.null_count))
+    for name, count in counts:
         if count:
             facts[name] = count
     repeated = int(pc.sum(pc.greater(columns["sample"], 0)).as_py() or 0)

@@ -2,22 +2,24 @@
 
 All rules use the votes on the given pairs with a usable answer; refusals are counted and dropped.
 ``majority``, ``consensus`` and ``order_consistent`` count choices; ``share`` and
-``order_corrected`` take a vote's own probability where it gives one, its choice otherwise. A tie
+``order_corrected`` and ``agreement_weighted`` take a vote's own probability where it gives one, its
+choice otherwise. A tie
 vote is half a vote for each side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interestingness.errors import ConfigError
 from interestingness.labels.order_term import OrderTerm, soft
+from interestingness.labels.rater_weights import RaterWeights
 from interestingness.labels.source import Labels
 from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import consensus as consensus_of
@@ -39,6 +41,7 @@ class VoteTally:
         number: usable votes of each pair, shape (pairs,).
         share: share of them for left by choice, a tie half, NaN without votes, shape (pairs,).
         refusals: votes on the asked pairs without a usable answer.
+        both_bad: votes on them that neither image is good; they prefer none.
     """
 
     votes: Votes
@@ -46,6 +49,7 @@ class VoteTally:
     number: NDArray[np.int64]
     share: Array
     refusals: int
+    both_bad: int
 
     @classmethod
     def of(cls, votes: Votes, pairs: Pairs, row: NDArray[np.int64] | None = None) -> VoteTally:
@@ -66,7 +70,8 @@ class VoteTally:
             row[usable],
             number,
             _mean(row[usable], kept.preference, number),
-            int((asked & ~usable).sum()),
+            int((asked & votes.refused).sum()),
+            int((asked & ~usable & ~votes.refused).sum()),
         )
 
     @property
@@ -104,6 +109,7 @@ class VoteTally:
                 "voted_pairs": int(voted.sum()),
                 "tied_pairs": int((self.share == 0.5).sum()),
                 "refusals": self.refusals,
+                **({"both_bad": self.both_bad} if self.both_bad else {}),
                 "share_dropped": lost / max(int(voted.sum()), 1),
                 **facts,
             },
@@ -151,10 +157,20 @@ def order_consistent(tally: VoteTally) -> Labels:
     )
 
 
-def order_corrected(tally: VoteTally, term: OrderTerm) -> Labels:
-    """Expected preference, corrected for each rater's preference for the first or second place."""
-    preference = term.preference(tally.votes, tally.row, len(tally.number))
-    return tally.labels(preference, **term.facts())
+class RaterModel(Protocol):
+    """What a rule knows of raters, estimated from all their votes."""
+
+    def preference(self, votes: Votes, row: NDArray[np.int64], pairs: int) -> Array:
+        """Preferences from usable votes, shape (pairs,)."""
+
+    def facts(self) -> dict[str, Any]:
+        """Plain values to print."""
+
+
+def by_model(tally: VoteTally, model: RaterModel) -> Labels:
+    """Expected preference by a model of the raters."""
+    preference = model.preference(tally.votes, tally.row, len(tally.number))
+    return tally.labels(preference, **model.facts())
 
 
 @dataclass(frozen=True)
@@ -162,15 +178,20 @@ class AggregationSettings:
     """What some of the rules need beside the votes."""
 
     threshold: float
-    term: Callable[[], OrderTerm]
+    model: Callable[[], RaterModel]
 
 
+MODELS: Mapping[str, Callable[[Votes, Pairs, Sequence[str] | None], RaterModel]] = {
+    "order_corrected": lambda votes, _, kinds: OrderTerm.fit(votes, kinds),
+    "agreement_weighted": RaterWeights.fit,
+}
+"""How the rules that need one estimate their model of the raters: from votes, pairs and kinds."""
 RULES: Mapping[str, Callable[[VoteTally, AggregationSettings], Labels]] = {
     "majority": lambda tally, _: majority(tally),
     "consensus": lambda tally, settings: consensus(tally, settings.threshold),
     "share": lambda tally, _: share(tally),
     "order_consistent": lambda tally, _: order_consistent(tally),
-    "order_corrected": lambda tally, settings: order_corrected(tally, settings.term()),
+    **{name: lambda tally, settings: by_model(tally, settings.model()) for name in MODELS},
 }
 """Aggregations by the name that ``label_source.aggregation`` takes."""
 
@@ -219,7 +240,7 @@ def aggregate(
     pairs: Pairs,
     *,
     threshold: float = 0.8,
-    term: OrderTerm | None = None,
+    model: RaterModel | None = None,
 ) -> Labels:
     """One preference per pair by the named rule.
 
@@ -228,14 +249,17 @@ def aggregate(
         votes: votes on any pairs.
         pairs: the pairs that are asked for.
         threshold: for "consensus".
-        term: for "order_corrected"; None estimates it from the votes on these pairs.
+        model: of the raters, for the rules in ``MODELS``; None estimates it from the votes on these
+            pairs.
 
     Raises:
         ConfigError: for an unknown rule or threshold.
     """
     check_rule(rule, threshold)
     tally = VoteTally.of(votes, pairs)
-    settings = AggregationSettings(threshold, lambda: term or OrderTerm.fit(tally.votes))
+    settings = AggregationSettings(
+        threshold, lambda: model or MODELS[rule](tally.votes, pairs, None)
+    )
     return RULES[rule](tally, settings)
 
 

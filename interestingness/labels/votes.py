@@ -11,8 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from interestingness.errors import ConfigError, LabelError
-from interestingness.labels.aggregation import aggregate, check_rule
-from interestingness.labels.order_term import OrderTerm
+from interestingness.labels.aggregation import MODELS, RaterModel, aggregate, check_rule
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.schema import DEFAULT_QUESTION, Pairs
 from interestingness.tables.tables import Tables, Votes
@@ -56,7 +55,7 @@ class VoteSource(LabelSource):
             raters: patterns of rater ids, ``*`` for any text: ``["gpt-4o*"]``.
             kind: "human", "model" or "any".
             aggregation: one of ``aggregation.RULES``: majority, consensus, share,
-                order_consistent, order_corrected.
+                order_consistent, order_corrected, agreement_weighted.
             question: what was asked.
             threshold: for "consensus": the least share of votes on the majority side.
             annotator: option that obtains the votes (``interestingness annotate annotator=…``).
@@ -86,30 +85,33 @@ class VoteSource(LabelSource):
         self.threshold = threshold
         self.annotator = annotator
         self.price_per_call = price_per_call
-        self._term: OrderTerm | None = None
+        self._model: RaterModel | None = None
 
     def fit(self, pairs: Pairs) -> Self:
-        """Estimate the order term from votes on these pairs if the rule has one."""
-        if self.aggregation == "order_corrected":
+        """Estimate the model of the raters from votes on these pairs if the rule has one."""
+        if self.aggregation in MODELS:
             self._need_votes()
             votes = self._votes
-            self._term = OrderTerm.fit(votes[pairs.find(votes.key) >= 0], self._kinds)
+            self._model = self._fitted(votes[pairs.find(votes.key) >= 0])
         return self
+
+    def _fitted(self, votes: Votes) -> RaterModel:
+        return MODELS[self.aggregation](votes, self.tables.pairs, self._kinds)
 
     def labels(self, pairs: Pairs) -> Labels:
         """Preferences by the aggregation; NaN for pairs without a usable vote.
 
-        Without ``fit`` the order term is estimated from all votes of the source (it is a property
-        of the raters), so that the label of a pair does not depend on the other pairs given.
+        Without ``fit`` the model of the raters is estimated from all votes of the source, so that
+        the label of a pair does not depend on the other pairs given.
 
         Raises:
             LabelError: if the tables hold no such vote; it names the command that obtains them.
         """
         self._need_votes()
-        if self.aggregation == "order_corrected" and self._term is None:
-            self._term = OrderTerm.fit(self._votes, self._kinds)
+        if self.aggregation in MODELS and self._model is None:
+            self._model = self._fitted(self._votes)
         return aggregate(
-            self.aggregation, self._votes, pairs, threshold=self.threshold, term=self._term
+            self.aggregation, self._votes, pairs, threshold=self.threshold, model=self._model
         )
 
     def missing(self) -> str | None:

@@ -5,29 +5,31 @@ Sign: b > 0 favours the image shown first, b < 0 the one shown second.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from scipy.special import expit, log_expit, logsumexp, ndtri
+from scipy.special import ndtri
 
 from interestingness.errors import LabelError
 from interestingness.schema import Array
 from interestingness.stats.columns import check_preference, columns, exact_ties
+from interestingness.stats.vote_likelihood import VoteLikelihood
 from interestingness.stats.vote_patterns import Patterns, vote_patterns
 
 TAU_PRIOR = (1.5, 1.0)
 """Median of the log-normal prior on tau, in logits, and standard deviation of log tau."""
 B_SCALE = 2.0
 """Standard deviation of the normal prior on b, in logits."""
+MIN_VOTES = 30
+"""Raters with fewer votes share their terms by kind."""
 _LEAST_ERROR = 1e-9
 """Smaller standard errors of b are rounding of logits that are equal."""
 _TAU_RANGE = (1e-2, 16.0)
-_NODES = 241
-_REACH = 7.0
-_OBSERVED_GROUPS = 40
+OBSERVED_GROUPS = 40
+"""Up to this number of groups, standard errors take second derivatives, else squared gradients."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +74,7 @@ class OrderEffect:
             Shape (pairs,), NaN for a pair without a usable vote. Swapping a pair's images maps p
             to 1 − p exactly; as many votes for the first shown in either order give exactly 0.5.
         """
-        row, who, shown, choice = _usable(
+        row, who, shown, choice = usable(
             pair, rater, first, preference, pairs=pairs, raters=len(self.group)
         )
         patterns = vote_patterns(
@@ -94,15 +96,13 @@ def order_effect(
     raters: Sequence[str],
     kinds: Sequence[str] | None = None,
     weight: ArrayLike | None = None,
-    min_votes: int = 30,
+    min_votes: int = MIN_VOTES,
 ) -> OrderEffect:
     """Fit b per rater with the pairs' margins as random effects, m_p ~ N(0, tau²).
 
     A vote has logit P(left) = m_p + s·b, s = +1 where left was shown first, −1 where right was,
-    0 where that is unknown. The marginal likelihood integrates over m_p by the trapezoidal rule on
-    241 nodes within ±7 tau; its error falls with exp(−2π²/h), h the nodes' distance in logits (at
-    most 0.94), because the logistic function has no pole closer than π to the real line. Gauss and
-    Hermite's nodes are far worse where tau is large. Log tau and b maximise it together with weak
+    0 where that is unknown. Log tau and b maximise the marginal likelihood of
+    ``stats.vote_likelihood``, in which all raters have the same a = tau, together with weak
     priors (log-normal around 1.5 on tau, normal of scale 2 on b; tau stays below 16). The priors
     matter only where the votes leave a scale open: one vote per pair, a judge that never
     contradicts itself within an order, or one that always answers the same place.
@@ -130,10 +130,10 @@ def order_effect(
         Order effect in paired comparisons: Davidson and Beaver 1977; random effects of pairs take
         the place of utilities, so that nothing about images is assumed.
     """
-    row, who, shown, choice = _usable(
+    row, who, shown, choice = usable(
         pair, rater, first, preference, pairs=pairs, raters=len(raters)
     )
-    names, group = _groups(who[shown != 0], raters, kinds, min_votes)
+    names, group = groups_of(who[shown != 0], raters, kinds, min_votes)
     patterns = vote_patterns(row, group[who], shown, choice, pairs=pairs, groups=len(names))
     pair_weight, _ = columns(np.ones(pairs) if weight is None else weight)
     fit = _Fit(patterns, patterns.multiplicity(pair_weight), len(names))
@@ -214,64 +214,33 @@ def _mean_by(
 
 
 class _Fit:
-    """Penalised marginal likelihood of (log tau, b) over distinct vote patterns.
-
-    Shapes: K patterns, C = 6 · groups cells (see ``vote_patterns``), Q quadrature nodes.
-    """
+    """Penalised marginal likelihood of (log tau, b): all raters share a = tau."""
 
     def __init__(self, patterns: Patterns, multiplicity: Array, groups: int) -> None:
-        half = np.linspace(0.0, _REACH, _NODES // 2 + 1)
-        self.node_Q = np.concatenate([-half[:0:-1], half])
-        self.log_weight_Q = -(self.node_Q**2) / 2 - logsumexp(-(self.node_Q**2) / 2)
-        used = multiplicity > 0
-        self.counts_KC = patterns.counts[used]
-        self.weight_K = multiplicity[used]
+        self.likelihood = VoteLikelihood(patterns, multiplicity, groups)
         self.groups = groups
-        cell = np.arange(6 * groups)
-        self.group_C, self.order_C, self.sign_C = (
-            cell // 6,
-            (cell // 2) % 3 - 1.0,
-            1.0 - 2 * (cell % 2),
-        )
 
     def maximise(self) -> tuple[float, Array]:
         start = np.concatenate([[0.0], np.zeros(self.groups)])
         low, high = np.log(_TAU_RANGE)
         bounds = [(low, high), *([(-25.0, 25.0)] * self.groups)]
-        from scipy import optimize  # a quarter of a second, which few runs need
-
-        found = optimize.minimize(
-            self.loss,
-            start,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=bounds,
-            options={"maxiter": 1000, "ftol": 1e-14, "gtol": 1e-7},
-        )
-        return float(found.x[0]), found.x[1:]
+        found = minimised(self.loss, start, bounds)
+        return float(found[0]), found[1:]
 
     def loss(self, theta: Array) -> tuple[float, Array]:
         """Negative penalised log likelihood and its gradient in (log tau, b)."""
         tau, b = np.exp(theta[0]), theta[1:]
-        logit_CQ = self._logits(tau, b)
-        joint_KQ = self.counts_KC @ log_expit(logit_CQ) + self.log_weight_Q
-        log_marginal_K = logsumexp(joint_KQ, axis=1)
-        posterior_KQ = np.exp(joint_KQ - log_marginal_K[:, None]) * self.weight_K[:, None]
-        slope_CQ = (self.counts_KC.T @ posterior_KQ) * expit(-logit_CQ) * self.sign_C[:, None]
-        by_cell_C = slope_CQ.sum(axis=1) * self.order_C
-        gradient_b = np.bincount(self.group_C, weights=by_cell_C, minlength=self.groups)
-        gradient_log_tau = tau * float((slope_CQ @ self.node_Q).sum())
-        value = self.weight_K @ log_marginal_K
+        value, of_a, of_b = self.likelihood.value(np.full(self.groups, tau), b)
         pull = (theta[0] - np.log(TAU_PRIOR[0])) / TAU_PRIOR[1] ** 2
         value -= (pull * TAU_PRIOR[1]) ** 2 / 2 + (b @ b) / B_SCALE**2 / 2
-        gradient = np.concatenate([[gradient_log_tau - pull], gradient_b - b / B_SCALE**2])
-        return -float(value), -gradient
+        gradient = np.concatenate([[tau * of_a.sum() - pull], of_b - b / B_SCALE**2])
+        return -value, -gradient
 
     def standard_error(self, log_tau: float, b: Array) -> Array:
         """Of b, from the information matrix; tau is held where it has run into its bounds."""
         theta = np.concatenate([[log_tau], b])
-        observed = self.groups <= _OBSERVED_GROUPS
-        information = self._observed(theta) if observed else self._outer_products(theta)
+        observed = self.groups <= OBSERVED_GROUPS
+        information = curvature(self.loss, theta) if observed else self._outer_products(theta)
         low, high = np.log(_TAU_RANGE)
         if low + 1e-3 < log_tau < high - 1e-3:
             covariance = np.linalg.pinv(information)[1:, 1:]
@@ -279,59 +248,61 @@ class _Fit:
             covariance = np.linalg.pinv(information[1:, 1:])
         return np.sqrt(np.maximum(np.diag(covariance), 0.0))
 
-    def _observed(self, theta: Array) -> Array:
-        """Curvature of the loss, by central differences of its gradient."""
-        step = 1e-4
-        information = np.empty((len(theta), len(theta)))
-        for i in range(len(theta)):
-            move = np.zeros(len(theta))
-            move[i] = step
-            information[i] = (self.loss(theta + move)[1] - self.loss(theta - move)[1]) / (2 * step)
-        return (information + information.T) / 2
-
     def _outer_products(self, theta: Array) -> Array:
         """Sum of the patterns' squared gradients (BHHH) and the priors' curvature.
 
         One pass whatever the number of groups, where differences would take one each.
         """
         tau, b = np.exp(theta[0]), theta[1:]
-        logit_CQ = self._logits(tau, b)
-        joint_KQ = self.counts_KC @ log_expit(logit_CQ) + self.log_weight_Q
-        posterior_KQ = np.exp(joint_KQ - logsumexp(joint_KQ, axis=1)[:, None])
-        slope_CQ = expit(-logit_CQ) * self.sign_C[:, None]
-        entry = self.counts_KC.tocoo()
-        mean = np.empty((2, entry.nnz))
-        for start in range(0, entry.nnz, 100_000):
-            part = slice(start, start + 100_000)
-            share = posterior_KQ[entry.row[part]] * slope_CQ[entry.col[part]]
-            mean[0, part] = tau * (share @ self.node_Q)
-            mean[1, part] = share.sum(axis=1) * self.order_C[entry.col[part]]
-        column = np.concatenate([np.zeros_like(entry.col), 1 + self.group_C[entry.col]])
-        score_KG = sparse.csr_matrix(
-            ((mean * entry.data).reshape(-1), (np.tile(entry.row, 2), column)),
-            shape=(len(self.weight_K), 1 + self.groups),
-        )
-        squares = (score_KG.T @ sparse.diags_array(self.weight_K) @ score_KG).toarray()
+        of_a_b = self.likelihood.scores(np.full(self.groups, tau), b)
+        of_tau = sparse.csr_matrix(tau * of_a_b[:, : self.groups].sum(axis=1).reshape(-1, 1))
+        score_KG = sparse.hstack([of_tau, of_a_b[:, self.groups :]], format="csr")
+        weight = sparse.diags_array(self.likelihood.weight_K)
+        squares = (score_KG.T @ weight @ score_KG).toarray()
         prior = np.r_[1 / TAU_PRIOR[1] ** 2, np.full(self.groups, 1 / B_SCALE**2)]
         return np.asarray(squares + np.diag(prior))
 
     def mean_preference(self, log_tau: float, b: Array) -> Array:
         """E[σ(m)] per distinct pattern, shape (K,)."""
-        tau = np.exp(log_tau)
-        joint_KQ = self.counts_KC @ log_expit(self._logits(tau, b)) + self.log_weight_Q
-        posterior_KQ = np.exp(joint_KQ - logsumexp(joint_KQ, axis=1)[:, None])
-        mean: Array = posterior_KQ @ expit(tau * self.node_Q)
-        return mean
-
-    def _logits(self, tau: float, b: Array) -> Array:
-        shift_C = self.order_C * b[self.group_C]
-        return self.sign_C[:, None] * (tau * self.node_Q[None, :] + shift_C[:, None])
+        tau = float(np.exp(log_tau))
+        return self.likelihood.mean_preference(np.full(self.groups, tau), b, tau)
 
 
-def _groups(
+def minimised(
+    loss: Callable[[Array], tuple[float, Array]],
+    start: Array,
+    bounds: Sequence[tuple[float, float]],
+) -> Array:
+    """Where a loss, given with its gradient, is least."""
+    from scipy import optimize  # a quarter of a second, which few runs need
+
+    found = optimize.minimize(
+        loss,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": 1000, "ftol": 1e-14, "gtol": 1e-7},
+    )
+    place: Array = found.x
+    return place
+
+
+def curvature(loss: Callable[[Array], tuple[float, Array]], theta: Array) -> Array:
+    """Second derivatives of a loss, by central differences of its gradient."""
+    step = 1e-4
+    found = np.empty((len(theta), len(theta)))
+    for i in range(len(theta)):
+        move = np.zeros(len(theta))
+        move[i] = step
+        found[i] = (loss(theta + move)[1] - loss(theta - move)[1]) / (2 * step)
+    return (found + found.T) / 2
+
+
+def groups_of(
     who: NDArray[np.int64], raters: Sequence[str], kinds: Sequence[str] | None, min_votes: int
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """Names of the groups and the group of each rater."""
+    """Names of the groups and the group of each rater; those with few votes share one by kind."""
     number = np.bincount(who, minlength=len(raters))
     kind_of = ["raters"] * len(raters) if kinds is None else [f"{k} raters" for k in kinds]
     label = [
@@ -343,7 +314,7 @@ def _groups(
     return names, np.array([place[name] for name in label], dtype=np.int64)
 
 
-def _usable(
+def usable(
     pair: ArrayLike,
     rater: ArrayLike,
     first: ArrayLike,
@@ -352,6 +323,7 @@ def _usable(
     pairs: int,
     raters: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Array, Array]:
+    """Check the columns of votes; return row, rater, order and choice of those with an answer."""
     choice, shown, _ = columns(preference, first)
     check_preference(choice)
     row = _index(pair, pairs, len(choice), "pair")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,12 +16,13 @@ from interestingness.schema import Pairs
 from interestingness.studies.agreement import agreement_map, agreement_table
 from interestingness.studies.audit_tables import (
     consensus_views,
+    discrimination_table,
     position_table,
     rater_chart,
     rater_table,
     voter_table,
 )
-from interestingness.studies.panel import PEOPLE, Ballots, split_by_voter
+from interestingness.studies.panel import PEOPLE, Ballots, Weighed, split_by_voter, weigh
 from interestingness.studies.result import Figure, StudyResult, Table
 from interestingness.studies.study import Material, Study
 from interestingness.studies.table_columns import INTERVAL_NOTE, percent_text
@@ -33,6 +34,8 @@ AGREEMENT = (
     "Several votes of one rater or model on a pair count by their majority.",
     INTERVAL_NOTE,
 )
+WEIGHED = 100_000
+"""Up to so many votes raters are weighed one by one, which takes seconds."""
 SINGLY = 12
 """Up to so many raters are compared one by one; more are compared as people and models."""
 
@@ -101,7 +104,12 @@ def audit_votes(
     compared = single if 1 < len(single) <= SINGLY else voters
     main = voters[0]
     consensus, bars = consensus_views(main)
-    found: list[Table] = [voter_table(voters), *position_table(voters), consensus]
+    names = everyone.votes.raters
+    owners = [PEOPLE if kind == "human" else name for name, kind in zip(names, kinds, strict=True)]
+    weighed = weigh(everyone, names if compared is single else owners)
+    found: list[Table] = [
+        voter_table(voters), *position_table(voters), *discrimination_table(weighed), consensus
+    ]  # fmt: skip
     figures: list[Figure] = [bars]
     if len(compared) > 1:
         sides = {one.name: one.side for one in compared}
@@ -110,7 +118,10 @@ def audit_votes(
             figures.append(agreement_map(sides, title="Agreement"))
     if len(single) > 1:
         people = main if main.name == PEOPLE else None
-        found.append(rater_table(single, everyone, people))
+        each = weighed
+        if compared is not single:
+            each = weigh(everyone, names) if len(everyone) <= WEIGHED else {}
+        found.append(rater_table(single, everyone, people, each))
         figures += rater_chart(found[-1])
     if images_known:
         found.append(ranking_table(main))
@@ -119,7 +130,7 @@ def audit_votes(
     return StudyResult(
         name="audit",
         title=f"Audit of votes: {question}",
-        answer=_answer(main, voters),
+        answer=_answer(main, voters, weighed),
         used=[
             ("votes", f"{usable:,} usable of {len(everyone):,} in {where}, question {question!r}"),
             (
@@ -143,7 +154,7 @@ def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _answer(main: Ballots, voters: Sequence[Ballots]) -> str:
+def _answer(main: Ballots, voters: Sequence[Ballots], weighed: Mapping[str, Weighed]) -> str:
     """Write two or three sentences with this table's numbers."""
     parts = []
     several = main.several
@@ -175,6 +186,9 @@ def _answer(main: Ballots, voters: Sequence[Ballots]) -> str:
         parts.append(
             f"{who}: {percent(share, digits=0)} of choices are for the image shown {place}."
         )
+    against = [name for name, one in weighed.items() if one.contradicts]
+    if against:
+        parts.append(f"Contradicting the others (discrimination below 0): {', '.join(against)}.")
     return " ".join(parts)
 
 

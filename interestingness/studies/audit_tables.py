@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan
 
 import numpy as np
 from scipy.special import gammaln
 
 from interestingness.schema import Array
-from interestingness.studies.panel import Ballots, Mask, Rows
+from interestingness.studies.panel import Ballots, Mask, Rows, Weighed
 from interestingness.studies.result import Bars, Cell, Column, Figure, IntervalChart, Table
 from interestingness.studies.table_columns import (
+    DISCRIMINATION,
     INTERVAL_NOTE,
     NOTE,
     PAIRS,
@@ -30,6 +31,10 @@ EDGES = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Bins of consensus above a tie: above one edge, up to the next; then unanimous."""
 BINS = ("tied", "up to 60 %", "60–70 %", "70–80 %", "80–90 %", "over 90 %", "unanimous")
 NO_TIES = Column("ties", "ties", "percent", "share of the usable votes that say “tie”")
+BAD = Column(
+    "both_bad", "both bad", "percent",
+    "share of the answers that neither image is good; they count on no side and as no tie",
+)  # fmt: skip
 
 
 def voter_table(voters: Sequence[Ballots]) -> Table:
@@ -56,6 +61,7 @@ def voter_table(voters: Sequence[Ballots]) -> Table:
             Column("raters", "raters", "count"),
             PAIRS,
             NO_TIES,
+            BAD,
             REFUSALS,
             NOTE,
         ],
@@ -71,6 +77,7 @@ def _voter_row(voter: Ballots) -> dict[str, Cell]:
         "raters": voter.raters,
         "pairs": int((voter.number > 0).sum()),
         "ties": voter.tie_share,
+        "both_bad": voter.bad_share,
         "consensus": float(voter.consensus[several].mean()) if several.any() else None,
         "with_others": voter.interval(voter.hits),
         "agreement": voter.raw_agreement(),
@@ -114,6 +121,29 @@ def position_table(voters: Sequence[Ballots]) -> list[Table]:
     ]
     title = "First or second: which place is favoured"
     return [Table("position", title, columns, rows, notes)]
+
+
+def discrimination_table(weighed: Mapping[str, Weighed]) -> list[Table]:
+    """Tabulate discrimination beside the order term; empty where no a is known."""
+    if all(one.unknown for one in weighed.values()):
+        return []
+    rows: list[dict[str, Cell]] = [
+        {
+            "judge": name,
+            "discrimination": None if one.unknown else one.a,
+            "order_term": None if isnan(one.b.low) else one.b,
+            "note": f"a is not known: {one.unknown}" if one.unknown else "",
+        }
+        for name, one in weighed.items()
+    ]
+    columns = [Column("judge", "votes of"), DISCRIMINATION, POSITION["order_term"], NOTE]
+    notes = [
+        "Both are estimated together from all votes: logit P(left) = a · margin ± b, margins of "
+        "mean 0 and SD 1. Where most raters share a fault, who lacks it has a small a.",
+        "Brackets: 95 % intervals that allow for pairs with an image in common.",
+    ]
+    title = "How closely votes follow the others"
+    return [Table("discrimination", title, columns, rows, notes)]
 
 
 def consensus_views(voter: Ballots) -> tuple[Table, Bars]:
@@ -184,17 +214,26 @@ def _shares_of_coins(sizes: Rows) -> Array:
     return found
 
 
-def rater_table(raters: Sequence[Ballots], everyone: Ballots, people: Ballots | None) -> Table:
+def rater_table(
+    raters: Sequence[Ballots],
+    everyone: Ballots,
+    people: Ballots | None,
+    weighed: Mapping[str, Weighed],
+) -> Table:
     """Tabulate raters one by one, those who agree least with the others first.
 
     Args:
         raters: the votes of each.
         everyone: all votes.
         people: those of people, with whom every rater is compared; None without any.
+        weighed: discrimination of raters by name; those that are not there have none.
     """
     # all of them where nobody has votes enough
     shown = [r for r in raters if int(r.usable.sum()) >= FEW] or list(raters)
-    rows = [_rater_row(rater, _hits(rater, everyone, people)) for rater in shown]
+    rows = [
+        _rater_row(rater, _hits(rater, everyone, people), weighed.get(rater.name))
+        for rater in shown
+    ]
     rows.sort(key=lambda row: _estimate(row["with_others"]))
     left_out = len(raters) - len(shown)
     others = "the other raters'" if people is None else "(other) people's"
@@ -208,6 +247,7 @@ def rater_table(raters: Sequence[Ballots], everyone: Ballots, people: Ballots | 
             Column("with_others", "agrees with the others", "percent",
                    f"share of the votes that are the majority of {others} votes on the pair"),
             Column("compared", "compared", "count", "votes on pairs that others voted on, too"),
+            DISCRIMINATION,
             NO_TIES,
             REFUSALS,
             REPETITION,
@@ -237,7 +277,7 @@ def _hits(rater: Ballots, everyone: Ballots, people: Ballots | None) -> Array:
     return np.where((lead != 0) & ~np.isnan(lead), 0.5 + 0.5 * lead * asked, np.nan)
 
 
-def _rater_row(rater: Ballots, hit: Array) -> dict[str, Cell]:
+def _rater_row(rater: Ballots, hit: Array, weighed: Weighed | None) -> dict[str, Cell]:
     decided = rater.usable & (rater.votes.preference != 0.5)
     places = rater.votes.first[decided] * np.sign(rater.votes.preference[decided] - 0.5)
     note = ""
@@ -250,6 +290,7 @@ def _rater_row(rater: Ballots, hit: Array) -> dict[str, Cell]:
         "pairs": int((rater.number > 0).sum()),
         "with_others": rater.interval(hit),
         "compared": int((~np.isnan(hit)).sum()),
+        "discrimination": None if weighed is None or weighed.unknown else weighed.a,
         "ties": rater.tie_share,
         "second": float((places[places != 0] < 0).mean()) if (places != 0).any() else None,
         "note": note,

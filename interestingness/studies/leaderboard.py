@@ -15,7 +15,15 @@ from interestingness.labels.votes import VoteSource
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.paired_splits import corrected_paired_t
 from interestingness.studies.leaders import Verdict, leaders
-from interestingness.studies.panel import Ballots, agreement_of, closer
+from interestingness.studies.panel import (
+    PEOPLE,
+    Ballots,
+    Weighed,
+    agreement_of,
+    closer,
+    split_by_voter,
+    weigh,
+)
 from interestingness.studies.reason_check import check_reasons
 from interestingness.studies.result import (
     Cell,
@@ -28,6 +36,7 @@ from interestingness.studies.result import (
 from interestingness.studies.source_heads import SourceHeads, Training, fit_heads
 from interestingness.studies.study import Material, Study
 from interestingness.studies.table_columns import (
+    DISCRIMINATION,
     INTERVAL_NOTE,
     NOTE,
     POSITION,
@@ -91,8 +100,9 @@ class Leaderboard(Study):
                 material, sources, {self.reference: reference}, train_on=every, test_on=every,
                 training=Training(self.splits, None, "standardize", None, material.seed),
             )  # fmt: skip
+        weighed = _weigh(material)
         rows = [
-            self._row(material, name, source, truth) | _student_cells(students, at)
+            self._row(material, name, source, truth, weighed) | _student_cells(students, at)
             for at, (name, source) in enumerate(sources.items())
         ]
         rows.sort(key=_worth)
@@ -112,7 +122,12 @@ class Leaderboard(Study):
         )
 
     def _row(
-        self, material: Material, name: str, source: LabelSource, truth: Labels
+        self,
+        material: Material,
+        name: str,
+        source: LabelSource,
+        truth: Labels,
+        weighed: Mapping[str, Weighed],
     ) -> dict[str, Cell]:
         labels = material.labels(source)
         people = _of_people(source)
@@ -126,7 +141,10 @@ class Leaderboard(Study):
             "people": people,
         }
         if isinstance(source, VoteSource):
-            row |= self._vote_cells(material, source, _ballots(material, source, name))
+            ballots = _ballots(material, source, name)
+            row |= self._vote_cells(material, source, ballots)
+            one = weighed.get(_voter(source, ballots))
+            row["discrimination"] = None if one is None or one.unknown else one.a
         if people and _of_people(material.references.there[self.reference]):
             ballots = _ballots(material, source, name)
             hit = np.where(labels.decided[ballots.row], ballots.hits, np.nan)
@@ -172,6 +190,7 @@ class Leaderboard(Study):
         reasons = check_reasons(_rows_of(source, tables.vote_table), tables.images, material.pairs)
         found: dict[str, Cell] = {
             "refusals": ballots.refusals / len(ballots),
+            "both_bad": ballots.bad_share,
             "repetition": stable if cells else None,
             "reasons": reasons.share if reasons.clear else None,
             "votes": int(ballots.usable.sum()),
@@ -250,6 +269,28 @@ def _best_student(rows: list[dict[str, Cell]], students: SourceHeads, of: str) -
     found = leaders([_mean(row) for row in rows], verdict)
     values = [percent_text(row["student"]) for row in rows]  # type: ignore[arg-type]
     return found.told(f"accuracy of a {of}", names, values, "over splits")
+
+
+def _weigh(material: Material) -> dict[str, Weighed]:
+    """Weigh people together and each model, from all votes on the question; empty without any."""
+    tables = material.tables
+    if not tables.has("votes"):
+        return {}
+    rows = tables.vote_table.filter(pc.equal(tables.vote_table["question"], material.question))
+    everyone = Ballots.read(rows, material.pairs)
+    if not len(everyone):
+        return {}
+    _, kinds = split_by_voter(rows, everyone)
+    names = zip(everyone.votes.raters, kinds, strict=True)
+    return weigh(everyone, [PEOPLE if kind == "human" else name for name, kind in names])
+
+
+def _voter(source: VoteSource, ballots: Ballots) -> str:
+    """Name who is behind a source: people, or its one model; "" where it mixes several."""
+    if source.kind == "human":
+        return PEOPLE
+    who = np.unique(ballots.votes.rater)
+    return ballots.votes.raters[int(who[0])] if len(who) == 1 else ""
 
 
 def _of_people(source: LabelSource) -> bool:
@@ -342,9 +383,11 @@ def _table(rows: list[dict[str, Cell]], reference: str) -> Table:
                 "its answers to a pair",
             ),
             Column("ties", "ties", "percent", "share of the pairs it covers"),
+            Column("both_bad", "both bad", "percent", "share of its answers that prefer neither"),
             Column("refusals", "refusals", "percent", "share of its votes without an answer"),
             consistent,
             *bias,
+            DISCRIMINATION,
             REPETITION,
             REASONS,
             Column(

@@ -5,6 +5,7 @@ Counted once, by ``labels.aggregation.VoteTally``, and used by every study of vo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,10 +16,11 @@ from numpy.typing import NDArray
 
 from interestingness.errors import DataError
 from interestingness.labels.aggregation import VoteTally
-from interestingness.labels.order_term import OrderTerm
+from interestingness.labels.order_term import OrderTerm, soft
 from interestingness.schema import Array, Pairs
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.columns import weighted_mean
+from interestingness.stats.discrimination import discrimination
 from interestingness.stats.krippendorff import Answers
 from interestingness.stats.position_bias import PositionBias, order_winners, position_bias
 from interestingness.stats.rater_reliability import agrees_with_others, repetition_stability
@@ -76,6 +78,12 @@ class Ballots:
     def refusals(self) -> int:
         """Count votes without a usable answer."""
         return self.tally.refusals
+
+    @property
+    def bad_share(self) -> float | None:
+        """Return the share of the answers that neither image is good; None where none says so."""
+        bad = self.tally.both_bad
+        return bad / (bad + int(self.usable.sum())) if bad else None
 
     @property
     def tie_share(self) -> float | None:
@@ -263,6 +271,55 @@ class Ballots:
         found = self._interval(same, rows, number, same + (1 - alpha) * slope * ties)
         low, high = (1 - (1 - end) / expected for end in (found.low, found.high))
         return Interval(alpha, low, high, LEVEL, 0)
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """How closely the votes of somebody follow what all raters have in common.
+
+    Attributes:
+        a: discrimination in logits for one standard deviation of the pairs' margins; NaN where it
+            is not known.
+        b: what the image shown first gains, in logits.
+        unknown: why a is not known, "" where it is.
+    """
+
+    a: Interval
+    b: Interval
+    unknown: str
+
+    @property
+    def contradicts(self) -> bool:
+        """Check whether the interval of a lies below 0."""
+        return self.a.high < 0
+
+
+def weigh(ballots: Ballots, owners: Sequence[str]) -> dict[str, Weighed]:
+    """Estimate discrimination and order term of raters together; see ``stats.discrimination``.
+
+    Args:
+        ballots: votes of several raters.
+        owners: under which name each of ``votes.raters`` is weighed.
+
+    Returns:
+        By owner, of those with a usable vote.
+    """
+    v, pairs = ballots.votes, ballots.pairs
+    found = discrimination(
+        ballots.row, v.rater, v.first, soft(v), left=pairs.left, right=pairs.right, owners=owners
+    )
+    a_low, a_high, b_low, b_high = found.intervals(LEVEL)
+    return {
+        name: Weighed(
+            Interval(float(found.known_a[i]), float(a_low[i]), float(a_high[i]), LEVEL, 0),
+            Interval(float(found.b[i]), float(b_low[i]), float(b_high[i]), LEVEL, 0)
+            if not np.isnan(b_low[i])
+            else NO_INTERVAL,
+            str(found.unknown[i]),
+        )
+        for i, name in enumerate(found.names)
+        if found.votes[i]
+    }
 
 
 def agreement_of(p: Array, q: Array, pairs: Pairs) -> tuple[Interval, int]:

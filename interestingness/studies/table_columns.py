@@ -29,6 +29,12 @@ REPETITION = Column(
     "75 for two answers, 69 for five",
 )  # fmt: skip
 REPEATED = Column("repeated", "repeated", "count", "pairs × orders × raters asked again")
+DISCRIMINATION = Column(
+    "discrimination", "discrimination a", "signed",
+    "how closely votes follow what all raters have in common, in logits for one SD of the pairs' "
+    "margins: 0 for a coin and for who always takes one place, below 0 for who contradicts the "
+    "others; it measures agreement, not quality",
+)  # fmt: skip
 REASONS = Column(
     "reasons", "reason fits choice", "percent",
     "of the reasons that clearly speak of one image, the share that speak of the chosen one; 50 is "

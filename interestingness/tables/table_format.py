@@ -18,6 +18,8 @@ from interestingness.errors import DataError
 from interestingness.schema import DEFAULT_QUESTION, FORMAT_VERSION
 
 SIDES = ("left", "right")
+BOTH_BAD = "both_bad"
+"""An answer that prefers neither image and calls neither good; a tie says that they are alike."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ SPECS: dict[str, dict[str, ColumnFormat]] = {
     "votes": {
         "pair_id": ColumnFormat(_text),
         "rater_id": ColumnFormat(_text),
-        "choice": ColumnFormat(_text, nullable=True, values=(*SIDES, "tie")),
+        "choice": ColumnFormat(_text, nullable=True, values=(*SIDES, "tie", BOTH_BAD)),
         "first": ColumnFormat(_text, required=False, nullable=True, values=SIDES),
         "question": ColumnFormat(_text, required=False, default=DEFAULT_QUESTION),
         "rater_kind": ColumnFormat(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from interestingness.errors import DataError
 from interestingness.schema import DEFAULT_QUESTION, FORMAT_VERSION, Pairs
 from interestingness.tables.table_format import (
+    BOTH_BAD,
     SPECS,
     check_table,
     read_table,
@@ -72,9 +73,11 @@ class Votes:
         rater: index into ``raters``, shape (votes,), int32.
         raters: rater ids.
         first: +1 left was shown first, -1 right, 0 unknown, shape (votes,), int8.
-        preference: 1 left chosen, 0 right, 0.5 a tie, NaN no usable answer, shape (votes,).
+        preference: 1 left chosen, 0 right, 0.5 a tie, NaN neither, shape (votes,).
         probability: the rater's own probability for left, NaN where it gave none, shape (votes,).
         sample: repetition number, shape (votes,), int32.
+        both_bad: where the answer is that neither image is good, which prefers none and is no tie,
+            shape (votes,); None if no answer is.
     """
 
     key: NDArray[np.uint64]
@@ -84,6 +87,7 @@ class Votes:
     preference: NDArray[np.float64]
     probability: NDArray[np.float64]
     sample: NDArray[np.int32]
+    both_bad: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.key)
@@ -98,13 +102,21 @@ class Votes:
             self.preference[rows],
             self.probability[rows],
             self.sample[rows],
+            None if self.both_bad is None else self.both_bad[rows],
         )
+
+    @property
+    def refused(self) -> NDArray[np.bool_]:
+        """Votes without a usable answer, shape (votes,)."""
+        empty = np.isnan(self.preference)
+        return empty if self.both_bad is None else empty & ~self.both_bad
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Votes:
         """Read the columns of a checked vote table (all questions that it holds)."""
         raters = table["rater_id"].combine_chunks().dictionary_encode()
-        code = {"left": 1.0, "right": 0.0, "tie": 0.5, None: np.nan}
+        code = {"left": 1.0, "right": 0.0, "tie": 0.5, BOTH_BAD: np.nan, None: np.nan}
+        bad = pc.fill_null(pc.equal(table["choice"], BOTH_BAD), False)
         side = {"left": 1, "right": -1, None: 0}
         return cls(
             keys_of(table["pair_id"]),
@@ -114,6 +126,7 @@ class Votes:
             _decode(table["choice"], code, np.dtype(np.float64)),
             table["probability"].to_numpy().astype(np.float64),
             table["sample"].to_numpy().astype(np.int32),
+            np.asarray(bad) if pc.any(bad).as_py() else None,
         )
 
 

@@ -37,14 +37,15 @@ def table(cells: list[str], sides: tuple[str, str] = ("left", "right")) -> str:
 
 
 LR = ["left", "right", "tie", None]
+BAD = ["left", "right", "both_bad", None]
 WORDS: list[tuple[list[str], list[str | None]]] = [
     (["left", "RIGHT", "Tie", ""], LR),
     (["L", "r", "draw", "skip"], LR),
-    (["A", "B", "tie (bothbad)", "NA"], LR),
+    (["A", "B", "tie (bothbad)", "NA"], BAD),
     (["1", "2", "equal", "null"], LR),
     (["1.0", "2.0", "same", "None"], LR),
     (["0", "1", "draw", "skipped"], LR),
-    (["model_a", "model_b", "both_bad", "n/a"], LR),
+    (["model_a", "model_b", "both_bad", "n/a"], BAD),
     (["Image A", "Image B", "No preference", "-"], LR),
     (["image 1", "image-2", "both", "pass"], LR),
     (["left image", "rightImage", "tie", ""], LR),

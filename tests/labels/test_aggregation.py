@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -151,7 +153,7 @@ def test_raters_who_were_asked_in_one_order_each_are_corrected_one_by_one():
     rows = [(0, 1.0, 1, 0, expit(0.8 + b[0])), (0, 1.0, -1, 1, expit(0.8 - b[1]))]
     rows += [(1, 1.0, f, r, expit(0.2 + f * b[r])) for r in (0, 1) for f in (1, -1)]
     term = OrderTerm(("r0", "r1"), b, b - 1, b + 1, np.array([9, 9]), None)
-    found = aggregate("order_corrected", votes(*rows), PAIRS, term=term).preference
+    found = aggregate("order_corrected", votes(*rows), PAIRS, model=term).preference
     assert found[0] == pytest.approx(expit(0.8))
     each = [(expit(0.2 + x) + expit(0.2 - x)) / 2 for x in b]
     assert found[1] == pytest.approx(np.mean(each))
@@ -165,7 +167,7 @@ def test_certainty_is_clipped():
 def test_a_term_from_elsewhere_is_used_as_it_is():
     other = votes(*[(p, float(f < 0), f) for p in (0, 1) for f in (1, -1)] * 20)
     term = OrderTerm.fit(other)
-    one = aggregate("order_corrected", votes((2, 1.0, 1)), PAIRS, term=term).preference[2]
+    one = aggregate("order_corrected", votes((2, 1.0, 1)), PAIRS, model=term).preference[2]
     own = aggregate("order_corrected", votes((2, 1.0, 1)), PAIRS).preference[2]
     assert one > own
 
@@ -211,9 +213,49 @@ def test_none_one_and_only_ties(rule, rows):
 
 
 def test_names_and_thresholds_that_do_not_exist():
-    assert list(RULES) == ["majority", "consensus", "share", "order_consistent", "order_corrected"]
+    assert list(RULES) == [
+        "majority",
+        "consensus",
+        "share",
+        "order_consistent",
+        "order_corrected",
+        "agreement_weighted",
+    ]
     with pytest.raises(ConfigError, match="aggregation"):
         aggregate("mean", HAND, PAIRS)
     for threshold in (0.5, 1.2, np.nan):
         with pytest.raises(ConfigError, match="threshold"):
             aggregate("consensus", HAND, PAIRS, threshold=threshold)
+
+
+def test_both_bad_is_an_answer_that_prefers_neither_and_no_tie():
+    cast = votes((0, 1.0), (0, np.nan), (1, np.nan), (2, np.nan))
+    bad = replace(cast, both_bad=np.array([False, True, True, False]))
+    labels = aggregate("share", bad, PAIRS)
+    np.testing.assert_array_equal(labels.preference, [1.0, np.nan, np.nan, np.nan])
+    assert (labels.facts["votes"], labels.facts["both_bad"], labels.facts["refusals"]) == (1, 2, 1)
+    assert "both_bad" not in aggregate("share", cast, PAIRS).facts
+    assert bad[np.array([1, 3])].refused.tolist() == [False, True]
+
+
+def test_who_contradicts_is_named_and_turned_round():
+    names = [f"i{k:02}" for k in range(61)]
+    pairs, _, _ = Pairs.from_ids(names[:-1], names[1:], names)
+    better = np.random.default_rng(0).random(60) < 0.5
+    answers = np.stack([better, better, ~better])
+    answers[:2, ::9] = ~answers[:2, ::9]
+    three = Votes(
+        np.tile(pairs.key, 3),
+        np.repeat(np.arange(3, dtype=np.int32), 60),
+        ("r0", "r1", "r2"),
+        np.zeros(180, np.int8),
+        answers.ravel().astype(float),
+        np.full(180, np.nan),
+        np.zeros(180, np.int32),
+    )
+    labels = aggregate("agreement_weighted", three, pairs)
+    assert labels.facts["contradict_the_others"] == "r2"
+    terms = labels.facts["discrimination"]
+    assert terms["r2"]["a_high"] < 0 < terms["r0"]["a_low"]
+    agreed = np.arange(60) % 9 != 0
+    np.testing.assert_array_equal(labels.preference[agreed] > 0.5, better[agreed])

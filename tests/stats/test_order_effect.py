@@ -11,6 +11,7 @@ from scipy.stats import norm
 
 from interestingness.errors import LabelError
 from interestingness.stats import order_effect as module
+from interestingness.stats import vote_likelihood
 from interestingness.stats.order_effect import order_effect, order_effect_of_probabilities
 from interestingness.stats.vote_patterns import vote_patterns
 
@@ -134,7 +135,7 @@ def test_the_quadrature_is_the_integral():
 def test_more_nodes_change_nothing(tau, monkeypatch):
     _, *votes = judged(300, tau, [-0.5 * tau], 3, repeats=5)
     one, p = fit(*votes, pairs=300)
-    monkeypatch.setattr(module, "_NODES", 641)
+    monkeypatch.setattr(vote_likelihood, "NODES", 641)
     other, q = fit(*votes, pairs=300)
     np.testing.assert_allclose(one.b, other.b, atol=1e-3)
     np.testing.assert_allclose(p, q, atol=1e-5)
@@ -151,7 +152,7 @@ def test_the_gradient_is_that_of_the_loss():
 def test_both_ways_to_standard_errors_agree(monkeypatch):
     _, *votes = judged(3000, 1.5, [-1.0, 0.5], 5)
     one, _ = fit(*votes, pairs=3000, raters=2)
-    monkeypatch.setattr(module, "_OBSERVED_GROUPS", 0)
+    monkeypatch.setattr(module, "OBSERVED_GROUPS", 0)
     other, _ = fit(*votes, pairs=3000, raters=2)
     np.testing.assert_allclose(one.standard_error, other.standard_error, rtol=0.05)
 

@@ -254,6 +254,6 @@ def test_without_names_of_images_there_is_no_ranking(synthetic_material: Materia
         notes=["said"],
     )
     assert {t.name for t in result.tables} == {
-        "judges", "position", "consensus", "raters", "agreement",
+        "judges", "position", "discrimination", "consensus", "raters", "agreement",
     }  # fmt: skip
     assert result.notes[0] == "said"
