@@ -30,7 +30,7 @@ def cross_fit_run(cfg: DictConfig, prepared: RunTables, model: Model) -> Predict
 
     def labels_of(rows: NDArray[np.int64]) -> tuple[Array, Array]:
         labels = source.fit(pairs[rows]).labels(pairs)
-        return labels.preference, labels.weight
+        return labels.target, labels.weight
 
     progress = ProgressLine("cross-fitting")
     try:

@@ -24,7 +24,7 @@ from interestingness.assembly.parts import (
     usable_rows,
     whole_batch,
 )
-from interestingness.assembly.prepare import RunTables
+from interestingness.assembly.prepare import RunTables, why_no_cross_fit
 from interestingness.assembly.shards import build_on_shards, pictures_of_shards
 from interestingness.data.datamodule import PairDataModule
 from interestingness.data.encoding import Picture
@@ -59,11 +59,26 @@ def build_model(cfg: DictConfig, prepared: RunTables, team: Team) -> Model:
         WeightsError: if weights are absent, wrong or refused.
     """
     check_optimizer(cfg)
+    _check_rectified(cfg, prepared)
     said = _doubts(cfg, prepared)
     progress = ProgressLine() if team.first else None
     model = _build(cfg, prepared, team, progress=progress)
     model.notes[:0] = said
     return model
+
+
+def _check_rectified(cfg: DictConfig, prepared: RunTables) -> None:
+    """Refuse models whose optimum labels outside [0, 1] would move away without end."""
+    if prepared.labels.rectified is None:
+        return
+    reason = why_no_cross_fit(cfg) or ("model.l2=0" if cfg.model.l2 == 0 else "")
+    if reason:
+        raise ConfigError(
+            f"label_source={prepared.source.name} with {reason}",
+            expected="a linear head with L2 on cached features, trained by bradley_terry to its "
+            "optimum: labels of this source leave [0, 1]",
+            todo="leave the option out, or label_source=mix",
+        )
 
 
 def _doubts(cfg: DictConfig, prepared: RunTables) -> list[str]:
@@ -126,7 +141,7 @@ def _build(cfg: DictConfig, prepared: RunTables, team: Team, *, progress: Any) -
             features,
             prepared.pairs,
             rows[name],
-            prepared.labels.preference,
+            prepared.labels.target,
             np.where(prepared.labels.known, prepared.labels.weight, 0.0),
             batch_size=len(rows[name]) if whole else cfg.data.batch_size,
             seed=cfg.seed if name == "train" and not whole else None,
@@ -220,7 +235,7 @@ def choose_strength(
     chosen = choose_each(
         scaler.scaled(features),
         prepared.pairs[train],
-        prepared.labels.preference[train, None],
+        prepared.labels.target[train, None],
         prepared.labels.weight[train, None],
         seed=cfg.seed,
         groups=inner_groups(cfg, prepared),

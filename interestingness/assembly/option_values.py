@@ -32,6 +32,7 @@ PLACES: dict[str, Any] = {
     "resume": str | None,
     "skip_finished": bool,
     "ckpt": str,
+    "judge": str | None,
     "weights": str | None,
     "features": str | None,
     "words": str | None,

@@ -176,6 +176,7 @@ def compare_scores(
         model.rows["test"],
         references,
         main="human" if "human" in references else prepared.source.name,
+        judge=cfg.get("judge"),
         has_zero=has_zero(cfg),
         groups=_image_groups(cfg, prepared),
         seed=cfg.seed,

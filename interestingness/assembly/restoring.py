@@ -141,7 +141,7 @@ def merge(record: Mapping[str, Any], cfg: DictConfig) -> DictConfig:
         cfg.question = merged.question
     asked = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(asked, dict)
-    for name in ("paths", "references", "question"):
+    for name in ("paths", "references", "question", "judge"):
         merged[name] = asked[name]
     given = {name: value for name, value in (asked.get("data") or {}).items() if value is not None}
     merged["data"] = {**(record.get("data") or {}), **given}

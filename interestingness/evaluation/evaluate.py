@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 
 from interestingness.errors import LabelError
 from interestingness.evaluation.comparison import Rows, compare, finite
+from interestingness.evaluation.powered import powered_accuracy
 from interestingness.evaluation.predicted import Predicted, sigmoid
 from interestingness.evaluation.reference import Reference
 from interestingness.evaluation.results import (
+    Estimate,
     Evaluation,
     GroupResult,
     Histogram,
     Mistake,
+    PoweredAccuracy,
     RankedImage,
 )
 from interestingness.schema import Array, Pairs
@@ -48,6 +51,7 @@ def evaluate(
     references: Mapping[str, Reference],
     *,
     main: str | None = None,
+    judge: str | None = None,
     has_zero: bool = False,
     groups: ImageGroups | None = None,
     shown: int = 12,
@@ -65,6 +69,8 @@ def evaluate(
         references: by name, in the order of the table.
         main: reference that mistakes are counted against; where it is None or has no labels, the
             first that can.
+        judge: reference whose labels sharpen the accuracy against ``main``, if that labels a random
+            sample of the test pairs; None for none.
         has_zero: whether a score above 0 says yes to an image (``PairLoss.has_zero``).
         groups: of images, each of which gets results of its own.
         shown: how many images and mistakes to keep for showing.
@@ -75,7 +81,8 @@ def evaluate(
         Plain values; a value that cannot be computed is None, with a reason or note.
 
     Raises:
-        LabelError: if there is not one score per image, or ``main`` is not a reference.
+        LabelError: if there is not one score per image, ``main`` or ``judge`` is not a reference,
+            or they have too few pairs in common.
     """
     predicted = score if isinstance(score, Predicted) else _predicted(score, pairs)
     if main is not None and main not in references:
@@ -108,6 +115,9 @@ def evaluate(
     able = [r.name for r in results if r.compared]
     if main not in able:
         main = able[0] if able else None
+    if judge is not None:
+        found = _powered(predicted, pairs, rows, references, main, judge, resamples, seed)
+        results = tuple(replace(r, powered=found) if r.name == main else r for r in results)
     lower = _share_lower(score[images], None if ranked or groups is None else groups.of[images])
     highest, middle, lowest = _extremes(score, lower, pairs, images, shown)
     return Evaluation(
@@ -125,6 +135,33 @@ def evaluate(
         groups=by_group,
         apart=not ranked,
     )
+
+
+def _powered(
+    predicted: Predicted,
+    pairs: Pairs,
+    rows: Rows,
+    references: Mapping[str, Reference],
+    main: str | None,
+    judge: str,
+    resamples: int,
+    seed: int,
+) -> PoweredAccuracy:
+    able = [name for name, r in references.items() if r.labels is not None and name != main]
+    given = {name: reference.labels for name, reference in references.items()}
+    people, many = given.get(main or ""), given.get(judge)
+    if people is None or many is None or judge == main:
+        raise LabelError(
+            f"judge={judge}, beside the main reference {main}",
+            expected=f"another reference with labels: {', '.join(able) or 'there is none'}",
+            todo="name one of them, or leave judge out",
+        )
+    found = powered_accuracy(
+        predicted.margin, people, many, judge, pairs, rows, resamples=resamples, seed=seed
+    )
+    ends = found.interval
+    estimate = Estimate(ends.estimate, finite(ends.low), finite(ends.high))
+    return PoweredAccuracy(judge, estimate, found.power, found.labelled, found.pairs)
 
 
 def _predicted(score: Array, pairs: Pairs) -> Predicted:

@@ -67,6 +67,25 @@ class YesOrNo:
 
 
 @dataclass(frozen=True)
+class PoweredAccuracy:
+    """The accuracy as people's labels of a sample and a judge's labels of all pairs estimate it.
+
+    Attributes:
+        judge: name of the reference that labels all pairs.
+        accuracy: with its interval.
+        power: λ in [0, 1], how much the judge counts.
+        labelled: pairs that people labelled.
+        pairs: all pairs.
+    """
+
+    judge: str
+    accuracy: Estimate
+    power: float
+    labelled: int
+    pairs: int
+
+
+@dataclass(frozen=True)
 class ReferenceResult:
     """One row of the final table.
 
@@ -83,6 +102,7 @@ class ReferenceResult:
         average_precision: where the reference's image scores are binary.
         ndcg: where it has image scores; gains are these scores scaled to [0, 1] on the test images.
         yes_or_no: where its image scores are binary and the model's scores have a zero.
+        powered: the accuracy estimated with a judge's labels too, where that was asked for.
         notes: why a number that one might expect is absent.
     """
 
@@ -106,6 +126,7 @@ class ReferenceResult:
     consensus: tuple[ConsensusLevel, ...] = ()
     reliability: tuple[ReliabilityBin, ...] = ()
     one_person: OnePerson | None = None
+    powered: PoweredAccuracy | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from interestingness.errors import ConfigError, LabelError
+from interestingness.labels.calibrated import CalibratedSource, in_image_order
 from interestingness.labels.signals import human_weight, signal
 from interestingness.labels.source import Labels, LabelSource
-from interestingness.labels.votes import VoteSource
 from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import accuracy
 from interestingness.stats.calibration import log_loss
@@ -24,7 +24,6 @@ from interestingness.stats.folds import image_disjoint_folds
 from interestingness.stats.logistic import antisymmetric_logistic, choose_ridge
 from interestingness.tables.tables import Tables
 
-MIN_HUMAN_PAIRS = 10
 RIDGES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 FOLDS = 4
 ROUNDS = 6
@@ -70,7 +69,7 @@ class _Calibration:
     comparison: tuple[SourceReliability, ...]
 
 
-class MixSource(LabelSource):
+class MixSource(CalibratedSource):
     """Logit of the preference = Σ slope · signal of the source, slopes from a few human votes.
 
     A source's signal is the logit of its preference or, for a source that scores images, the
@@ -109,32 +108,22 @@ class MixSource(LabelSource):
             ConfigError: for no source, too few ``human_pairs``, or a source that reads human votes
                 on the same question.
         """
-        super().__init__(tables, name=name)
         named = sources if isinstance(sources, Mapping) else {s.name: s for s in sources}
-        self.sources = dict(named)
-        self.human = human
-        self.human_pairs = human_pairs
-        self.seed = seed
-        self._calibration: _Calibration | None = None
-        if not self.sources:
+        if not named:
             raise ConfigError(
                 "a mix of no sources",
                 expected="at least one",
                 todo="name them under label_source.sources",
             )
-        if human_pairs is not None and human_pairs < MIN_HUMAN_PAIRS:
-            raise ConfigError(
-                f"human_pairs = {human_pairs}",
-                expected=f"{MIN_HUMAN_PAIRS} or more, or null for all",
-                todo=f"label_source.human_pairs={MIN_HUMAN_PAIRS}",
-            )
-        for key, source in self.sources.items():
-            if _reads_the_same_people(source, human):
-                raise ConfigError(
-                    f"source {key!r} of the mix reads human votes on the question that calibrates",
-                    expected="human votes under label_source.human only, where they are kept apart",
-                    todo=f"remove it (~label_source.sources.{key}) or set its kind to model",
-                )
+        super().__init__(
+            tables,
+            name=name,
+            sources=dict(named),
+            human=human,
+            human_pairs=human_pairs,
+            seed=seed,
+        )
+        self._calibration: _Calibration | None = None
 
     def fit(self, pairs: Pairs) -> Self:
         """Fit each source on these pairs, then calibrate on their human votes.
@@ -146,15 +135,13 @@ class MixSource(LabelSource):
         missing = self.missing()
         if missing is not None:
             raise LabelError(f"label source {self.name!r}: {missing}")
-        # an order that depends neither on the given order nor on which image is left
-        low, high = np.minimum(pairs.left, pairs.right), np.maximum(pairs.left, pairs.right)
-        pairs = pairs[np.lexsort((high, low))]
+        pairs = in_image_order(pairs)
         for source in self.sources.values():
             source.fit(pairs)
         x, known = self._signals(pairs)
         scale = np.sqrt((x**2).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
         scale = np.where(scale > 0, scale, 1.0)
-        chosen = self._choose(pairs)
+        chosen = self.sample(pairs)
         labels = self.human.fit(pairs[chosen]).labels(pairs[chosen])
         self._calibration = _calibrate(
             {k: _order_term(s, pairs[chosen]) for k, s in self.sources.items()},
@@ -199,17 +186,6 @@ class MixSource(LabelSource):
         """
         return [asdict(line) for line in self._fitted().comparison]
 
-    def missing(self) -> str | None:
-        """What is missing for the sources and the human votes."""
-        parts = {**self.sources, "human": self.human}
-        lacking = [f"{key}: {m}" for key, s in parts.items() if (m := s.missing()) is not None]
-        return "; ".join(lacking) or None
-
-    def simulated(self) -> str:
-        """The sentence of the first simulated source."""
-        said = (source.simulated() for source in (*self.sources.values(), self.human))
-        return next(filter(None, said), "")
-
     def fingerprint(self) -> str:
         """Hash of the rule and of the tables that its sources read."""
         parts = {key: source.fingerprint() for key, source in self.sources.items()}
@@ -222,27 +198,9 @@ class MixSource(LabelSource):
         known = ~np.isnan(x)
         return np.where(known, x, 0.0), known
 
-    def _choose(self, pairs: Pairs) -> NDArray[np.int64]:
-        voted = np.flatnonzero(self.human.fit(pairs).labels(pairs).known)
-        if len(voted) < MIN_HUMAN_PAIRS:
-            raise LabelError(
-                f"label source {self.name!r}: {len(voted)} of {len(pairs)} training pairs have "
-                "human votes",
-                expected=f"at least {MIN_HUMAN_PAIRS}",
-                todo="obtain human votes on more pairs, or choose another label source",
-            )
-        if self.human_pairs is None or len(voted) <= self.human_pairs:
-            return voted
-        rng = np.random.default_rng(self.seed)
-        return np.sort(rng.permutation(voted)[: self.human_pairs])
-
     def _fitted(self) -> _Calibration:
-        if self._calibration is None:
-            raise LabelError(
-                f"label source {self.name!r} is not calibrated",
-                expected="fit(training pairs) before labels(pairs)",
-                todo="call fit with the training pairs",
-            )
+        self.need_fitted(self._calibration)
+        assert self._calibration is not None
         return self._calibration
 
 
@@ -301,12 +259,3 @@ def _calibrate(
 def _order_term(source: LabelSource, pairs: Pairs) -> float:
     terms = source.labels(pairs).facts.get("order_term")
     return float(next(iter(terms.values()))["b"]) if terms else float("nan")
-
-
-def _reads_the_same_people(source: LabelSource, human: LabelSource) -> bool:
-    return (
-        isinstance(source, VoteSource)
-        and isinstance(human, VoteSource)
-        and source.kind != "model"
-        and source.question == human.question
-    )

@@ -25,12 +25,16 @@ class Labels:
         consensus: share of a pair's votes on its majority side, in [0.5, 1]; NaN where the source
             has no votes, shape (pairs,).
         facts: plain values to print beside the labels (order term, number of ties, …).
+        rectified: what the loss takes in place of the preference, where it is the sum of several
+            losses (``labels.prediction_powered``): any finite number, NaN where there is no label,
+            shape (pairs,). None takes the preference.
     """
 
     preference: NDArray[np.float64]
     weight: NDArray[np.float64]
     consensus: NDArray[np.float64]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    rectified: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         known = self.preference[~np.isnan(self.preference)]
@@ -59,6 +63,11 @@ class Labels:
     def known(self) -> NDArray[np.bool_]:
         """Where the source has a label, ties included, shape (pairs,)."""
         return ~np.isnan(self.preference)
+
+    @property
+    def target(self) -> NDArray[np.float64]:
+        """What a model is trained on: rectified labels where there are any, else preferences."""
+        return self.preference if self.rectified is None else self.rectified
 
     @property
     def decided(self) -> NDArray[np.bool_]:

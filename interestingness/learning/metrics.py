@@ -160,11 +160,12 @@ def pair_metrics(scores: GatheredScores) -> dict[str, float]:
     """
     known = scores["weight"] > 0
     margin = (scores["left"] - scores["right"])[known].astype(np.float64)
-    preference, weight = scores["preference"][known], scores["weight"][known]
+    target, weight = scores["preference"][known], scores["weight"][known]
+    preference = np.clip(target, 0.0, 1.0)  # rectified labels leave [0, 1]
     if not known.any():
         nothing = dict.fromkeys(("loss", "accuracy", "brier", "ece"), float("nan"))
         return {"pairs": 0.0, **nothing}
-    each = np.logaddexp(0.0, margin) - preference * margin
+    each = np.logaddexp(0.0, margin) - target * margin
     probability = expit(margin)
     return {
         "pairs": float(known.sum()),

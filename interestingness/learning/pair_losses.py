@@ -23,9 +23,12 @@ class PairLoss(nn.Module, ABC):
     Attributes:
         has_zero: True if a score above 0 means that the image itself is interesting; False if only
             margins are learnt, so that adding a constant to all scores changes nothing.
+        takes_rectified: whether labels may leave [0, 1] (``Labels.rectified``): the loss is linear
+            in them, and its curvature does not depend on them.
     """
 
     has_zero: bool = False
+    takes_rectified: bool = False
 
     def forward(
         self,
@@ -49,9 +52,11 @@ class PairLoss(nn.Module, ABC):
             A scalar.
 
         Raises:
-            LabelError: if a preference is outside [0, 1] or NaN.
+            LabelError: if a preference is outside [0, 1] or NaN; with ``takes_rectified`` if it is
+                not finite.
         """
-        if not bool(((preference >= 0) & (preference <= 1)).all()):
+        fine = (preference >= 0) & (preference <= 1)
+        if not bool((preference.isfinite() if self.takes_rectified else fine).all()):
             raise LabelError(
                 f"a preference outside [0, 1] or NaN among {preference.numel()}",
                 expected="probabilities that left is preferred",
@@ -71,6 +76,8 @@ class BradleyTerryLoss(PairLoss):
     Source:
         Abdullahu and Grabner 2025 (hard labels, RankNet); soft labels as in PickScore.
     """
+
+    takes_rectified = True
 
     def each(self, left: Tensor, right: Tensor, preference: Tensor, weight: Tensor) -> Tensor:
         """In nats."""

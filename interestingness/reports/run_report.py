@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from interestingness.evaluation.powered import VALID
 from interestingness.evaluation.results import (
     Evaluation,
     Mistake,
     RankedImage,
+    ReferenceResult,
 )
 from interestingness.reports.cells import format_cell
 from interestingness.reports.reasons import Reason
@@ -32,6 +34,12 @@ COLUMNS = [
     Column("pairs", "pairs", "count", "test pairs on which the reference prefers one side"),
     Column("images", "images", "count"),
     Column("accuracy", "accuracy", "percent", f"on these pairs. {INTERVALS}"),
+    Column(
+        "powered",
+        "with judge",
+        "percent",
+        f"accuracy by votes on few pairs and the judge's on all (prediction-powered), {VALID}",
+    ),
     Column("spearman", "Spearman", "number", "of the model's and the reference's order"),
     Column(
         "one_person",
@@ -111,7 +119,7 @@ def _answer(evaluation: Evaluation) -> str:
         if main.one_person:
             beside += f", one person reaches {percent_text(main.one_person.accuracy)}"
         said = [f"Accuracy against {main.name} is {accuracy}; {beside}. {tested}."]
-        said += _least_and_most(evaluation)
+        said += [*_with_judge(main), *_least_and_most(evaluation)]
     learnt = [r.name for r in evaluation.references if r.learnt]
     others = [r.name for r in able if not r.learnt]
     if learnt:
@@ -125,6 +133,18 @@ def _answer(evaluation: Evaluation) -> str:
         if result.reason:
             said.append(f"{result.name} is no reference here: {result.reason}.")
     return " ".join(said)
+
+
+def _with_judge(main: ReferenceResult) -> list[str]:
+    """State the accuracy that few human and many of the judge's labels give."""
+    found = main.powered
+    if found is None:
+        return []
+    return [
+        f"With the labels of {found.judge} it is {percent_text(interval_of(found.accuracy))}: "
+        f"{main.name} labels {found.labelled:,} of {plural(found.pairs, 'pair')}, "
+        f"λ = {found.power:.2f}; {VALID}."
+    ]
 
 
 def _least_and_most(evaluation: Evaluation) -> list[str]:
@@ -151,6 +171,7 @@ def _reference_table(evaluation: Evaluation, caveats: Sequence[str]) -> Table:
             "pairs": r.pairs,
             "images": r.images,
             "accuracy": interval_of(r.accuracy),
+            "powered": interval_of(r.powered.accuracy) if r.powered else None,
             "spearman": r.spearman,
             "one_person": r.one_person.accuracy if r.one_person else None,
             "kendall": r.kendall,

@@ -185,15 +185,52 @@ def share_interval(
         reach = ((1 - level) / 2) ** (1 / disjoint)
         low, high = (reach, 1.0) if hits[0] == 1 else (0.0, 1 - reach)
         return Interval(estimate, low, high, level, repeats)
-    values = []
-    for counts in _resamples(seed, count, repeats, len(hits)):
-        product = counts[:, first] * counts[:, second] * w
+
+    def shares(resampled: Array) -> Array:
+        product = resampled * w
         total = product.sum(axis=1)
-        values.append((product @ hits)[total > 0] / total[total > 0])
-    by_image = np.concatenate(values)
+        return (product @ hits)[total > 0] / total[total > 0]
+
+    error = w * (hits - estimate) / w.sum()
+    return influence_interval(
+        estimate, error, shares, first, second, seed=seed, repeats=repeats, level=level
+    )
+
+
+def influence_interval(
+    estimate: float,
+    error: Array,
+    statistic: Callable[[Array], Array],
+    left: ArrayLike,
+    right: ArrayLike,
+    *,
+    seed: int,
+    repeats: int = 1000,
+    level: float = 0.95,
+) -> Interval:
+    """As ``bootstrap_over_images`` of a statistic whose linear part is known, all repeats at once.
+
+    Args:
+        estimate: the statistic with weights of 1.
+        error: what each pair adds to the estimate's error, sum 0, shape (pairs,): its variance
+            follows from the products of the errors of all pairs that share an image.
+        statistic: takes weights of shape (block, pairs) and gives a number for each resample that
+            has one.
+        left: row of each pair's left image, shape (pairs,).
+        right: row of the right image.
+        seed: of the resamples.
+        repeats: number of resamples.
+        level: nominal coverage.
+    """
+    first, second, count = _rows(left, right, None)
+    by_image = np.concatenate(
+        [
+            statistic(counts[:, first] * counts[:, second])
+            for counts in _resamples(seed, count, repeats, len(first))
+        ]
+    )
     if len(by_image) < 2:
         return _none(estimate, level, repeats)
-    error = w * (hits - estimate) / w.sum()
     by_node = np.bincount(first, error, count) + np.bincount(second, error, count)
     own = float(error @ error)
     # products of the errors of all pairs that share an image, each pair with itself once

@@ -93,7 +93,7 @@ def held_out_ranks(
         training = pairs[train]
         scaler = FeatureScaler("standardize", features.values.shape[1])
         scaled = scaler.fit(features.values[training.images_used()]).scaled(features.values)
-        preference, weight = labels.preference[train], labels.weight[train]
+        preference, weight = labels.target[train], labels.weight[train]
         if l2 is None:
             l2 = choose_l2(scaled, training, preference, weight, seed=seed)
         heads = _heads(scaled, training, preference, weight[:, None] * counts[train], l2, source)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from interestingness.data.splits import PairSplit
 from interestingness.datasets.pairing import random_regular_pairs
-from interestingness.labels.mix import MixSource
+from interestingness.labels.calibrated import CalibratedSource
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.schema import Pairs
 from interestingness.studies.study import Material
@@ -21,11 +21,11 @@ class Parts:
     """Nested subsets of one source's training labels, split by split.
 
     A source of votes grows pair by pair. A source that scores images grows image by image: random
-    pairs of its images are made, since scoring n images labels all pairs of them. A mix grows by
-    the pairs whose human votes calibrate it.
+    pairs of its images are made, since scoring n images labels all pairs of them. A mix, or a
+    prediction-powered source, grows by the pairs whose human votes calibrate it.
 
     Attributes:
-        mixed: whether the source is a mix.
+        mixed: whether it reads human votes beside models' labels.
         scored: whether it scores images.
         usable: which pairs have features on both sides, shape (pairs,).
     """
@@ -39,7 +39,7 @@ class Parts:
             usable: which pairs have features on both sides, shape (pairs,).
         """
         self._material, self._source, self.usable = material, source, usable
-        self.mixed = isinstance(source, MixSource)
+        self.mixed = isinstance(source, CalibratedSource)
         self.scored = not self.mixed and source.image_scores() is not None
         self._orders: dict[int, Rows] = {}
 
@@ -51,7 +51,9 @@ class Parts:
         """Shuffle the rows of a split's labelled training pairs (scores: images)."""
         if number not in self._orders:
             pairs, train = self._material.pairs, self._train(number)
-            voice = self._source.human if isinstance(self._source, MixSource) else self._source
+            voice = (
+                self._source.human if isinstance(self._source, CalibratedSource) else self._source
+            )
             labels = voice.fit(pairs[train]).labels(pairs[train])
             rows = train[labels.known]
             found = pairs[rows].images_used().astype(np.int64) if self.scored else rows
@@ -66,15 +68,15 @@ class Parts:
             scores = self._source.image_scores()
             assert scores is not None
             return float((~np.isnan(scores[pairs.images_used()])).sum())
-        voice = self._source.human if isinstance(self._source, MixSource) else self._source
+        voice = self._source.human if isinstance(self._source, CalibratedSource) else self._source
         labels = voice.labels(pairs)
-        if isinstance(self._source, MixSource):
+        if isinstance(self._source, CalibratedSource):
             return float(labels.weight[labels.known].sum())
         return float(labels.facts.get("votes", int(labels.known.sum())))
 
     def labels(self, number: int, size: int) -> tuple[Pairs, Labels, float]:
         """Return training pairs, labels from the first ``size`` of the order, and votes used."""
-        if isinstance(self._source, MixSource):
+        if isinstance(self._source, CalibratedSource):
             return self._mixed(self._source, number, size)
         if self.scored:
             pairs = self._pairs_among(np.sort(self.order(number)[:size]), number)
@@ -83,7 +85,7 @@ class Parts:
         labels = self._source.fit(pairs).labels(pairs)
         return pairs, labels, float(labels.facts.get("votes", len(pairs)))
 
-    def _mixed(self, mix: MixSource, number: int, size: int) -> tuple[Pairs, Labels, float]:
+    def _mixed(self, mix: CalibratedSource, number: int, size: int) -> tuple[Pairs, Labels, float]:
         pairs = self._material.pairs[self._train(number)]
         part = copy.copy(mix)
         part.human_pairs, part.seed = size, mix.seed + number

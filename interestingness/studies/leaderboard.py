@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from interestingness.errors import LabelError
+from interestingness.evaluation.powered import VALID, powered_accuracy
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.labels.votes import VoteSource
 from interestingness.stats.bootstrap import Interval
@@ -58,7 +60,12 @@ class Leaderboard(Study):
     """Compare every source with people: agreement, coverage, bias, price, trained student."""
 
     def __init__(
-        self, *, reference: str, splits: int, prices: Mapping[str, float] | None = None
+        self,
+        *,
+        reference: str,
+        splits: int,
+        prices: Mapping[str, float] | None = None,
+        judge: str | None = None,
     ) -> None:
         """Keep the settings.
 
@@ -66,20 +73,25 @@ class Leaderboard(Study):
             reference: name below ``references`` that sources are held against; usually people.
             splits: repetitions of the student's training; 0 trains none.
             prices: dollars per 1,000 pairs by source, where the votes do not carry their cost.
+            judge: source whose labels on all pairs sharpen the agreement of the others with few
+                votes of the reference.
         """
         self.reference = reference
         self.splits = splits
         self.prices = dict(prices or {})
+        self.judge = judge
 
     def run(self, material: Material) -> StudyResult:
         """Make a row for each source.
 
         Raises:
-            ConfigError: if no reference has the name, or a price is for no source.
+            ConfigError: if no reference or source has the name, or a price is for no source.
             LabelError: if the reference has nothing to read, or there is no source.
         """
         reference = material.references.named(self.reference, "study.reference")
         sources = material.need_sources()
+        if self.judge is not None:
+            material.sources.named(self.judge, "study.judge")
         truth = material.labels(reference)
         students = None
         if self.splits:
@@ -103,7 +115,7 @@ class Leaderboard(Study):
             title="Label sources side by side",
             answer=self._answer(rows, one_person, students, material),
             used=_used(material, students, self.reference),
-            tables=[_table(rows, self.reference), *_counts(rows)],
+            tables=[_table(rows, self.reference), *_counts(rows, self.reference)],
             figures=_figures(rows, self.reference, one_person),
             notes=_notes(material, self.reference),
             simulated=material.simulated,
@@ -141,7 +153,33 @@ class Leaderboard(Study):
             }  # fmt: skip
         found, common = agreement_of(labels.preference, truth.preference, material.pairs)
         note = "" if common else f"no pair in common with {self.reference}"
-        return row | {"agreement": found, "common": common, "note": note}
+        return (
+            row
+            | {"agreement": found, "common": common, "note": note}
+            | self._powered(material, name, labels, truth)
+        )
+
+    def _powered(
+        self, material: Material, name: str, labels: Labels, truth: Labels
+    ) -> dict[str, Cell]:
+        """Estimate the agreement with the judge's labels too, or say why not."""
+        if self.judge is None or self.judge == name or not (labels.decided & truth.decided).any():
+            return {}
+        judge = material.labels(material.sources.there[self.judge])
+        side = np.where(labels.decided, labels.preference - 0.5, np.nan)
+        rows = np.flatnonzero(labels.decided)
+        try:
+            found = powered_accuracy(
+                side, truth, judge, self.judge, material.pairs, rows, seed=material.seed
+            )
+        except LabelError as error:
+            return {"note": f"not with {self.judge}: {error.found}"}
+        return {
+            "powered": found.interval,
+            "power": found.power,
+            "powered_labelled": found.labelled,
+            "powered_pairs": found.pairs,
+        }
 
     def _vote_cells(
         self, material: Material, source: VoteSource, ballots: Ballots
@@ -333,6 +371,11 @@ def _table(rows: list[dict[str, Cell]], reference: str) -> Table:
                 "agreement", f"as {reference}", "percent",
                 "share of commonly decided pairs on which the labels themselves have the same side",
             ),
+            Column(
+                "powered", f"as {reference}, with judge", "percent",
+                f"the same by the labels of few pairs and the judge's of all (prediction-powered), "
+                f"{VALID}",
+            ),
             Column("coverage", "coverage", "percent", "share of all pairs it says anything about"),
             Column(
                 "dollars", "per 1,000 pairs", "dollars",
@@ -362,7 +405,7 @@ def _table(rows: list[dict[str, Cell]], reference: str) -> Table:
     )  # fmt: skip
 
 
-def _counts(rows: list[dict[str, Cell]]) -> list[Table]:
+def _counts(rows: list[dict[str, Cell]], reference: str) -> list[Table]:
     """Tabulate the counts behind the first table."""
     return [
         Table(
@@ -371,6 +414,9 @@ def _counts(rows: list[dict[str, Cell]]) -> list[Table]:
             [
                 Column("source", "source"),
                 Column("common", "common pairs", "count", "decided by it and by the reference"),
+                Column("powered_labelled", f"{reference} with judge", "count"),
+                Column("powered_pairs", "judged pairs", "count"),
+                Column("power", "λ", "number", "how much the judge counts, 0 to 1"),
                 VOTES,
                 Column("raters", "raters", "count"),
                 POSITION["both_orders"],

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from interestingness.errors import ConfigError, LabelError
-from interestingness.labels.mix import MIN_HUMAN_PAIRS, MixSource
+from interestingness.labels.calibrated import MIN_HUMAN_PAIRS, CalibratedSource
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.labels.votes import VoteSource
 from interestingness.learning.linear_solver.choice import GRID
@@ -224,7 +224,7 @@ class LearningCurve(Study):
 
     def _dollars(self, name: str, source: LabelSource, votes: Array) -> Array:
         """Compute the dollars of votes; for a mix also those of the models that it reads."""
-        if isinstance(source, MixSource):
+        if isinstance(source, CalibratedSource):
             own = self.prices.get(source.human.name, np.nan) * votes
             parts = [s for s in source.sources.values() if isinstance(s, VoteSource)]
             whole = [s.labels(s.tables.pairs).facts["votes"] for s in parts]
@@ -346,7 +346,7 @@ class LearningCurve(Study):
 def _scores(material: Material, pairs: Pairs, labels: Labels, *, seed: int) -> Array:
     """Score all images with a linear head; NaN if no head can be fitted, (images,)."""
     features = material.features.values
-    target, weight = labels.preference[:, None], np.where(labels.known, labels.weight, 0.0)[:, None]
+    target, weight = labels.target[:, None], np.where(labels.known, labels.weight, 0.0)[:, None]
     scaler = FeatureScaler("standardize", features.shape[1])
     scaled = scaler.fit(features[pairs.images_used()]).scaled(features)
     fitted = fit_linear(

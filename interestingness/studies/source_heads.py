@@ -167,7 +167,8 @@ def fit_heads(
         weight = np.stack([w for _, w in learnt], axis=1)
         heads.train_pairs[:, number] = (weight[train] > 0).sum(axis=0)
         preferences = [
-            _labels(reference, pairs, split.train)[0] for reference in references.values()
+            reference.fit(pairs[split.train]).labels(pairs).preference
+            for reference in references.values()
         ]
         for fit, (scores, fits) in enumerate(
             _scores(features.values, pairs, target, weight, train, training)
@@ -196,7 +197,7 @@ def _split(material: Material, number: int) -> PairSplit | str:
 
 def _labels(source: LabelSource, pairs: Pairs, train: Mask) -> tuple[Array, Array]:
     labels = source.fit(pairs[train]).labels(pairs)
-    return labels.preference, np.where(labels.known, labels.weight, 0.0)
+    return labels.target, np.where(labels.known, labels.weight, 0.0)
 
 
 def _scores(

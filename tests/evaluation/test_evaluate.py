@@ -16,6 +16,7 @@ from interestingness.errors import LabelError
 from interestingness.evaluation.evaluate import MOST_GROUPS, ImageGroups, evaluate
 from interestingness.evaluation.predicted import Predicted
 from interestingness.evaluation.reference import Reference
+from interestingness.evaluation.results import ReferenceResult
 from interestingness.labels.scores import ScoreSource
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.schema import Pairs
@@ -463,3 +464,52 @@ def test_margins_of_pairs_may_come_from_other_models_than_scores() -> None:
     (result,) = found.references
     assert result.accuracy.value == 0 and result.spearman == 1
     assert result.unscored == 7 and result.pairs == len(pairs) - 7
+
+
+def with_judge(votes: int, judge: Labels | None = None) -> ReferenceResult:
+    """People label some test pairs of a good model, a judge all of them."""
+    pairs, score = some_pairs(number=600), truth()
+    noisy = score + np.random.default_rng(2).normal(size=IMAGES)
+    rows = np.random.default_rng(0).permutation(len(pairs))[:votes]
+    few = np.full(len(pairs), np.nan)
+    few[rows] = by_score(pairs, score).preference[rows]
+    references = {
+        "human": Reference.of(Labels.of(few), pairs),
+        "gpt4o": Reference.of(judge or by_score(pairs, score), pairs),
+    }
+    found = evaluate(noisy, pairs, np.arange(len(pairs)), references, main="human", judge="gpt4o")
+    assert found.main_result is not None
+    return found.main_result
+
+
+def test_a_judge_that_says_what_people_say_gives_the_accuracy_on_all_pairs() -> None:
+    found = with_judge(60)
+    every = with_judge(len(some_pairs(number=600)))
+    assert found.powered is not None and found.powered.labelled == found.pairs == 60
+    assert found.powered.pairs == every.pairs and found.powered.judge == "gpt4o"
+    assert found.powered.power == pytest.approx(1)
+    assert found.powered.accuracy.value == pytest.approx(every.accuracy.value)
+    narrow, wide = found.powered.accuracy, found.accuracy
+    assert None not in (narrow.low, narrow.high, wide.low, wide.high)
+    assert narrow.high - narrow.low < 0.7 * (wide.high - wide.low)  # type: ignore[operator]
+
+
+def test_pairs_that_the_judge_has_no_label_for_are_left_out_of_both() -> None:
+    pairs = some_pairs(number=600)
+    labels = by_score(pairs, truth()).preference
+    labels[::2] = np.nan
+    found = with_judge(200, Labels.of(labels)).powered
+    assert found is not None and found.pairs == len(labels) // 2 and 80 < found.labelled < 120
+
+
+def test_a_judge_that_cannot_help_is_refused() -> None:
+    with pytest.raises(LabelError, match="people decide 19"):
+        with_judge(19)
+    nothing = np.full(len(some_pairs(number=600)), np.nan)
+    with pytest.raises(LabelError, match="people decide 0 pairs, of the 0"):
+        with_judge(60, Labels.of(nothing))
+    pairs = some_pairs()
+    references = {"human": Reference.of(by_score(pairs, truth()), pairs)}
+    for name in ("human", "gpt4o"):
+        with pytest.raises(LabelError, match=f"judge={name}"):
+            evaluate(truth(), pairs, np.arange(9), references, judge=name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -203,6 +204,28 @@ def test_a_source_without_a_common_pair_and_one_of_ties_are_said(
     flat_row = rows["flat"]
     assert "every training label is a tie" in str(flat_row.get("student_note"))
     assert "stars" in result.notes[0]
+
+
+def test_few_votes_of_people_with_a_judge_s_on_all(synthetic_material: Material) -> None:
+    tables = synthetic_material.tables
+    every = synthetic_material.need_sources()
+    raters = sorted(tables.votes(kind="human").raters)[::40]
+    few = VoteSource(tables, name="human", raters=raters, kind="human", aggregation="majority")
+    few_sources = Sources({**every, "human": few}, {})
+    material = replace(synthetic_material, label=lambda tables, learn: few_sources)
+    rows = by_source(Leaderboard(reference="human", splits=0, judge="gpt4o").run(material))
+    row = rows["aesthetic"]
+    plain, powered = row["agreement"], row["powered"]
+    assert isinstance(plain, Interval) and isinstance(powered, Interval)
+    labelled, pairs = row["powered_labelled"], row["powered_pairs"]
+    common = row["common"]
+    assert isinstance(common, int) and isinstance(labelled, int) and isinstance(pairs, int)
+    assert common <= labelled  # ties are labelled, and decide nothing
+    assert 20 <= labelled < pairs / 2
+    assert powered.low < plain.estimate < powered.high
+    assert rows["gpt4o"].get("powered") is None and rows["human"].get("powered") is None
+    with pytest.raises(ConfigError, match=r"study\.judge"):
+        Leaderboard(reference="human", splits=0, judge="gpt5").run(material)
 
 
 def test_references_that_are_not_there(synthetic_material: Material) -> None:

@@ -13,7 +13,9 @@ import yaml
 
 from interestingness.data.splits import by_pair
 from interestingness.errors import ConfigError, LabelError
+from interestingness.labels.calibrated import CalibratedSource
 from interestingness.labels.mix import MixSource
+from interestingness.labels.prediction_powered import PredictionPoweredSource
 from interestingness.labels.scores import ScoreSource
 from interestingness.labels.votes import VoteSource
 from interestingness.stats.bootstrap import Interval
@@ -105,8 +107,9 @@ def test_pairs_made_of_scored_images_are_no_test_pairs(
     assert set(small.images_used().tolist()) <= set(parts.order(0)[:60].tolist())
 
 
+@pytest.mark.parametrize("kind", ["mix", "prediction_powered"])
 def test_a_mix_counts_human_votes_and_pays_for_its_models(
-    repository: Path, synthetic_material: Material, synthetic_tables: Tables
+    repository: Path, synthetic_material: Material, synthetic_tables: Tables, kind: str
 ) -> None:
     human = VoteSource(
         synthetic_tables, name="human", raters=["*"], kind="human", aggregation="share"
@@ -116,10 +119,14 @@ def test_a_mix_counts_human_votes_and_pays_for_its_models(
         aggregation="order_corrected", price_per_call=0.001,
     )  # fmt: skip
     score = ScoreSource(synthetic_tables, name="aesthetic", column="aesthetic")
-    mix = MixSource(
-        synthetic_tables, name="mix", sources={"gpt4o": model, "aesthetic": score},
-        human=human, human_pairs=None, seed=0,
-    )  # fmt: skip
+    common: dict[str, Any] = {"human": human, "human_pairs": None, "seed": 0}
+    mix: CalibratedSource = MixSource(
+        synthetic_tables, name="mix", sources={"gpt4o": model, "aesthetic": score}, **common
+    )
+    if kind == "prediction_powered":
+        mix = PredictionPoweredSource(
+            synthetic_tables, name=kind, model=model, power="auto", **common
+        )
     synthetic_material.label = lambda _, learn: Sources(
         {"mix": mix} if learn else {"human": human}, {}
     )

@@ -73,6 +73,7 @@ def fit_linear(
         features: scaled as they are to be used, shape (images, dim).
         pairs: all pairs.
         preference: in [0, 1], 0.5 a tie, NaN where a source has no label; shape (pairs, sources).
+            Rectified labels (``Labels.rectified``) may be any finite number: the loss stays convex.
         weight: non-negative, shape (pairs, sources).
         splits: training rows of each split; None is one split of all pairs.
         l2: strength, positive; broadcast to (splits, sources). "auto" chooses it for each split
@@ -88,7 +89,7 @@ def fit_linear(
         whose fit failed has no weights, and ``missing`` gives the reason.
 
     Raises:
-        DataError: strengths that are not positive, preferences outside [0, 1], negative weights, or
+        DataError: strengths that are not positive, infinite preferences, negative weights, or
             features that are not finite.
     """
     splits = [np.arange(len(pairs))] if splits is None else splits

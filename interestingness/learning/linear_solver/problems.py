@@ -122,7 +122,7 @@ def check_problems(preference: Array, weight: Array, strengths: Array) -> None:
     """Refuse problems without an optimum, or without a meaningful one.
 
     Raises:
-        DataError: strengths that are not positive, preferences outside [0, 1], negative weights.
+        DataError: strengths that are not positive, infinite preferences, negative weights.
     """
     if not (np.isfinite(strengths) & (strengths > 0)).all():
         raise DataError(
@@ -130,10 +130,10 @@ def check_problems(preference: Array, weight: Array, strengths: Array) -> None:
             expected="positive numbers: without L2 separable pairs have no optimum",
             todo='give a strength such as 0.01, or "auto"',
         )
-    known = preference[~np.isnan(preference)]
-    if ((known < 0) | (known > 1)).any() or not (weight >= 0).all():
+    if np.isinf(preference).any() or not (weight >= 0).all():
         raise DataError(
-            "a preference outside [0, 1], or a weight that is negative or NaN",
-            expected="probabilities that left is preferred, and non-negative weights",
+            "a preference that is infinite, or a weight that is negative or NaN",
+            expected="probabilities that left is preferred (or rectified ones), and non-negative "
+            "weights",
             todo="correct the label source",
         )

@@ -191,7 +191,7 @@ def test_a_strength_without_an_optimum_is_refused(world: World, l2: float) -> No
 
 @pytest.mark.parametrize(
     "name, value",
-    [("preference", 1.5), ("weight", -1.0), ("weight", np.nan), ("features", np.inf)],
+    [("preference", np.inf), ("weight", -1.0), ("weight", np.nan), ("features", np.inf)],
 )
 def test_numbers_without_an_optimum_are_refused(world: World, name: str, value: float) -> None:
     getattr(world, name)[0, 0] = value
