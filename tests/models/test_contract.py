@@ -30,6 +30,12 @@ def test_every_value_is_part_of_the_fingerprint(name):
     assert [text.split(":")[0] for text in CONTRACT.differences(changed)] == [name]
 
 
+def test_a_contract_without_pooling_is_as_it_was_before_there_was_one():
+    assert "pooling" not in CONTRACT.as_dict()
+    chosen = replace(CONTRACT, pooling="token")
+    assert EmbeddingContract.from_dict(chosen.as_dict()) == chosen
+
+
 def test_other_values_are_refused():
     values = CONTRACT.as_dict()
     del values["std"]
