@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit
 
 from interestingness.errors import LabelError
 from interestingness.schema import Array
@@ -105,7 +104,7 @@ def powered_share(
 
 def _widened(found: Interval, hits: int) -> Interval:
     """Widen for the mean and λ, which were estimated from so many hits, and cut to [0, 1]."""
-    few = student.ppf((1 + found.level) / 2, hits - 2) / ndtri((1 + found.level) / 2)
+    few = stdtrit(hits - 2, (1 + found.level) / 2) / ndtri((1 + found.level) / 2)
     wider = few * np.sqrt(hits / (hits - 2))
     estimate = min(max(found.estimate, 0.0), 1.0)
     low = float(estimate - wider * (found.estimate - found.low))

@@ -16,6 +16,7 @@ from interestingness.cli import conf_folder
 from interestingness.labels.aggregation import RULES
 from interestingness.labels.engagement import EngagementSource
 from interestingness.labels.mix import MixSource
+from interestingness.labels.prediction_powered import PredictionPoweredSource
 from interestingness.labels.scores import ScoreSource
 from interestingness.labels.source import LabelSource
 from interestingness.labels.votes import VoteSource
@@ -118,6 +119,22 @@ class TestMix(LabelSourceContract):
             sources=sources,
             human=human,
             human_pairs=30,
+            seed=0,
+        )
+
+
+class TestPredictionPowered(LabelSourceContract):
+    score_names = ("one",)
+
+    def make(self, tables: Tables) -> LabelSource:
+        human = VoteSource(tables, name="human", raters=["*"], kind="human", aggregation="share")
+        return PredictionPoweredSource(
+            tables,
+            name="prediction_powered",
+            model=ScoreSource(tables, name="one", column="one"),
+            human=human,
+            human_pairs=30,
+            power="auto",
             seed=0,
         )
 

@@ -8,11 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from interestingness.data.encoding import Picture
 from interestingness.data.shards.index import ROLES, ShardIndex
 from interestingness.data.shards.layout import VERIFY, ShardFile, ShardManifest
 from interestingness.errors import ShardError
+
+if TYPE_CHECKING:
+    from interestingness.data.encoding import Picture
 
 HEADER = 512
 OPEN_FILES = 64
@@ -75,6 +78,8 @@ class LocalShards:
 
     def pictures(self) -> dict[str, Picture]:
         """Return every distinct image, by its id; each can be read in any thread."""
+        from interestingness.data.encoding import Picture  # torch, which readers do without
+
         found: dict[str, Picture] = {}
         for shard in range(len(self._manifest.shards)):
             block = self._index.block(shard)
