@@ -29,6 +29,14 @@ FLAGS = (
     *("--shell-completion", "-sc", "--experimental-rerun"),
 )
 """Hydra's flags, the usual ones first."""
+WITH_OWN_KEYS = (
+    "annotator.extra_body",
+    "dataset.choices",
+    "study.features",
+    "study.prices",
+    "study.weights",
+)
+"""Options that are mappings with keys of the user's: empty in the option's file."""
 
 
 @dataclass(frozen=True)
@@ -438,17 +446,17 @@ def quoted(argument: str) -> str:
     """Quote an override for Hydra's grammar: ``images=~/photos`` needs quotes there.
 
     What Hydra can parse stays as it is, such as sweeps and nested values. Any word may be a key of
-    ``dataset.choices``, which Hydra writes with ``++``.
+    an option of ``WITH_OWN_KEYS``, which Hydra writes with ``++``.
     """
     key, equals, value = argument.partition("=")
     if not equals or argument.startswith("-"):
         return argument
-    word = key.removeprefix("dataset.choices.")
-    if word != key:
+    option = next((o for o in WITH_OWN_KEYS if key == o or key.startswith(f"{o}.")), None)
+    if option is not None:
         argument = f"++{argument}"
         key = f"++{key}"
         if not _is_parsed(f"{key}=left"):  # a key cannot be -1 or A+, but that of a dictionary can
-            return f"++dataset.choices={{{word}: {value}}}"
+            return f"++{option}={{{key.removeprefix(f'++{option}.')}: {value}}}"
     if _is_parsed(argument):
         return argument
     escaped = value.replace("'", "\\'")

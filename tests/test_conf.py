@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from interestingness import plugins
 from interestingness.assembly.checks import check, effective, locate, missing_keys, plain, targets
-from interestingness.cli import conf_folder
+from interestingness.cli import WITH_OWN_KEYS, conf_folder
 
 CONF = conf_folder()
 COMMANDS = sorted(path.stem for path in CONF.glob("*.yaml"))
@@ -182,3 +182,13 @@ def test_a_sweep_sweeps_over_options_that_exist(option: str) -> None:
             assert all((group / f"{name}.yaml").is_file() for name in names)
         else:
             assert OmegaConf.select(cfg, str(key)) is not None
+
+
+def test_keys_of_the_user_can_be_given_to_every_empty_mapping() -> None:
+    """What a file of the command line's groups leaves empty takes keys without a plus."""
+    empty = set()
+    for path in CONF.rglob("*.yaml"):
+        for name, value in plain(OmegaConf.load(path)).items():
+            if value == {}:
+                empty.add(f"{path.parent.name}.{name}")
+    assert empty == set(WITH_OWN_KEYS)

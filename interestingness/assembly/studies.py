@@ -17,6 +17,7 @@ from interestingness.assembly.parts import skips_of
 from interestingness.assembly.prepare import read_sources
 from interestingness.assembly.reporting import picture_of
 from interestingness.assembly.run_record import chosen, typed_overrides
+from interestingness.assembly.towers import BackboneTowers
 from interestingness.assembly.which_command import need_study
 from interestingness.data.splits import PairSplit
 from interestingness.disk import writable_cache
@@ -87,6 +88,7 @@ def material_of(cfg: DictConfig) -> Material:
         label=label,
         split=lambda number, tables: split_number(cfg.split, number, tables),
         encode=lambda tables: features_of(cfg, tables),
+        towers=BackboneTowers(cfg),
         overrides=tuple(typed_overrides()),
     )
 

@@ -1,10 +1,9 @@
 """Rules that aggregate the votes on a pair to one preference, by name.
 
 All rules use the votes on the given pairs with a usable answer; refusals are counted and dropped.
-``majority``, ``consensus`` and ``order_consistent`` count choices; ``share`` and
-``order_corrected`` and ``agreement_weighted`` take a vote's own probability where it gives one, its
-choice otherwise. A tie
-vote is half a vote for each side.
+``majority``, ``consensus`` and ``order_consistent`` count choices; ``share``, ``order_corrected``
+and ``agreement_weighted`` take a vote's own probability where it gives one, its choice otherwise. A
+tie is half a vote for each side.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from interestingness.tables.tables import Tables
 
 LINKS = ("order", "sigmoid", "normal")
 GRADED = 1 / 3
-"""Temperature of the link "normal" that was best on held-out images (benchmarks/numbers.py)."""
+"""Temperature of the link "normal" that measured best (benchmarks/default_head.py --links)."""
 
 
 class ScoreSource(LabelSource):

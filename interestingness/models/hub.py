@@ -11,6 +11,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,15 +187,36 @@ class TorchFile(Published):
         return path
 
 
+_downloads: ContextVar[bool] = ContextVar("downloads", default=True)
+
+
+@contextmanager
+def cached_only() -> Iterator[None]:
+    """Take weights from the local caches only, within this block."""
+    token = _downloads.set(False)
+    try:
+        yield
+    finally:
+        _downloads.reset(token)
+
+
 def obtain(published: Published) -> Path:
     """Take the file from the cache, else print its name, size and licence and download it.
 
     Raises:
-        WeightsError: if it cannot be downloaded; names the local alternatives.
+        WeightsError: if it cannot be downloaded, or may not (``cached_only``); names the local
+            alternatives.
     """
     cached = published.cached()
     if cached is not None:
         return cached
+    if not _downloads.get():
+        raise WeightsError(
+            f"the weights {published.name} (licence {published.licence}) are not in the local "
+            "cache",
+            expected="the file in the cache",
+            todo=published.alternatives,
+        )
     try:
         file, size = published.offer()
         amount = f"{size / 1e6:,.0f} MB" if size else "size unknown"

@@ -18,7 +18,6 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import ndtri
 
 from interestingness.schema import Array
-from interestingness.stats.columns import exact_ties
 from interestingness.stats.order_effect import (
     B_SCALE,
     OBSERVED_GROUPS,
@@ -26,7 +25,7 @@ from interestingness.stats.order_effect import (
     minimised,
     usable,
 )
-from interestingness.stats.vote_likelihood import VoteLikelihood
+from interestingness.stats.vote_likelihood import VoteLikelihood, expected_preference
 from interestingness.stats.vote_patterns import Patterns, vote_patterns
 
 A_PRIOR = (1.0, 2.5)
@@ -99,10 +98,8 @@ class Discrimination:
         )
         groups = len(self.names)
         patterns = vote_patterns(row, self.group[who], shown, choice, pairs=pairs, groups=groups)
-        fit = VoteLikelihood(patterns, np.ones(patterns.counts.shape[0]), groups)
         typical = float(self.votes @ self.a) / max(int(self.votes.sum()), 1)
-        mean = fit.mean_preference(self.a, self.b, typical)
-        return patterns.spread(np.where(patterns.self_mirrored, 0.5, exact_ties(mean)))
+        return expected_preference(patterns, self.a, self.b, typical)
 
 
 def discrimination(

@@ -15,8 +15,8 @@ from scipy.special import ndtri
 
 from interestingness.errors import LabelError
 from interestingness.schema import Array
-from interestingness.stats.columns import check_preference, columns, exact_ties
-from interestingness.stats.vote_likelihood import VoteLikelihood
+from interestingness.stats.columns import check_preference, columns
+from interestingness.stats.vote_likelihood import VoteLikelihood, expected_preference
 from interestingness.stats.vote_patterns import Patterns, vote_patterns
 
 TAU_PRIOR = (1.5, 1.0)
@@ -80,10 +80,8 @@ class OrderEffect:
         patterns = vote_patterns(
             row, self.group[who], shown, choice, pairs=pairs, groups=len(self.names)
         )
-        fit = _Fit(patterns, np.ones(patterns.counts.shape[0]), len(self.names))
-        mean = fit.mean_preference(float(np.log(self.tau)), self.b)
-        mean = np.where(patterns.self_mirrored, 0.5, exact_ties(mean))
-        return patterns.spread(mean)
+        every = np.full(len(self.names), self.tau)
+        return expected_preference(patterns, every, self.b, self.tau)
 
 
 def order_effect(
@@ -261,11 +259,6 @@ class _Fit:
         squares = (score_KG.T @ weight @ score_KG).toarray()
         prior = np.r_[1 / TAU_PRIOR[1] ** 2, np.full(self.groups, 1 / B_SCALE**2)]
         return np.asarray(squares + np.diag(prior))
-
-    def mean_preference(self, log_tau: float, b: Array) -> Array:
-        """E[σ(m)] per distinct pattern, shape (K,)."""
-        tau = float(np.exp(log_tau))
-        return self.likelihood.mean_preference(np.full(self.groups, tau), b, tau)
 
 
 def minimised(

@@ -16,6 +16,7 @@ from scipy import sparse
 from scipy.special import expit, log_expit, logsumexp
 
 from interestingness.schema import Array
+from interestingness.stats.columns import exact_ties
 from interestingness.stats.vote_patterns import Patterns
 
 NODES = 241
@@ -91,3 +92,13 @@ class VoteLikelihood:
         joint_KQ = self.counts_KC @ log_expit(logit_CQ) + self.log_weight_Q
         log_marginal_K = logsumexp(joint_KQ, axis=1)
         return np.exp(joint_KQ - log_marginal_K[:, None]), log_marginal_K, logit_CQ
+
+
+def expected_preference(patterns: Patterns, a_G: Array, b_G: Array, scale: float) -> Array:
+    """E[σ(scale · m) | a pair's votes], NaN for a pair without a vote, shape (pairs,).
+
+    Swapping a pair's images maps p to 1 − p exactly; votes that mirror themselves give exactly 0.5.
+    """
+    likelihood = VoteLikelihood(patterns, np.ones(patterns.counts.shape[0]), len(a_G))
+    mean = likelihood.mean_preference(a_G, b_G, scale)
+    return patterns.spread(np.where(patterns.self_mirrored, 0.5, exact_ties(mean)))

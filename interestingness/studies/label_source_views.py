@@ -11,7 +11,6 @@ from interestingness.labels.aggregation import ROUNDING
 from interestingness.labels.source import Labels
 from interestingness.number_text import percent
 from interestingness.schema import Array, Pairs
-from interestingness.stats.bootstrap import Interval
 from interestingness.stats.paired_splits import PairedDifference, corrected_paired_t, holm
 from interestingness.studies.leaders import Verdict, leaders
 from interestingness.studies.panel import Mask, agreement_of
@@ -28,6 +27,9 @@ from interestingness.studies.table_columns import (
     NOTE,
     describe_range,
     interval_charts,
+    paired_interval,
+    paired_test_note,
+    paired_verdict,
     percent_text,
     write_p,
 )
@@ -39,11 +41,6 @@ ONE_PERSON = (
 )
 ONE_SPLIT = "One split: there is no spread, and one split allows no test."
 SPREAD = "Mean ± SD over splits; splits share images, so that SD / √splits is no standard error."
-TEST = (
-    "Test: d are the differences of two heads' accuracies on the J splits, "
-    "t = mean(d) / √((1/J + n_test/n_train)·var(d)) with J − 1 degrees of freedom (Nadeau and "
-    "Bengio 2003: training sets of repeated splits overlap); n_test/n_train = {ratio:.2f} pairs."
-)
 FIT, SOURCE = Column("fit", "fit"), Column("source", "learnt from")
 
 
@@ -65,7 +62,7 @@ def accuracy_table(heads: SourceHeads, reference: str) -> Table:
         }
         if own is not None and own != k:
             found = _difference(heads, f, k, own, j)
-            row |= {"minus_own": _interval(found), "p": write_p(found.p)}
+            row |= {"minus_own": paired_interval(found), "p": write_p(found.p)}
             notes.append(_other_splits(heads, f, k, own, j))
         rows.append(row | {"note": "; ".join(filter(None, notes))})
     rows.append({"fit": "–", "source": "one person", **_by_reference(heads, heads.one_person)})
@@ -129,7 +126,7 @@ def paired_table(heads: SourceHeads, reference: str) -> Table:
                     "fit": fit,
                     "one": sources[k],
                     "other": sources[m],
-                    "difference": _interval(one),
+                    "difference": paired_interval(one),
                     "t": one.t,
                     "p": write_p(one.p),
                     "holm": write_p(together),
@@ -337,8 +334,7 @@ def _best(heads: SourceHeads, f: int, ranked: list[int], j: int, fit: str) -> st
     """Name the source that a head learns most from, if the tests name one."""
 
     def verdict(one: int, other: int) -> Verdict:
-        test = _difference(heads, f, ranked[one], ranked[other], j)
-        return "untested" if test.splits < 2 else "below" if test.p < 0.05 else "close"
+        return paired_verdict(_difference(heads, f, ranked[one], ranked[other], j))
 
     spreads = [Spread.of(heads.accuracy[f, k, j]) for k in ranked]
     found = leaders([spread.mean for spread in spreads], verdict)
@@ -353,8 +349,7 @@ def _spread_note(heads: SourceHeads) -> str:
 
 
 def _test_note(heads: SourceHeads) -> list[str]:
-    several = len(heads.no_split) > 1
-    return [TEST.format(ratio=heads.test_per_train)] if several else []
+    return [paired_test_note(heads.test_per_train)] if len(heads.no_split) > 1 else []
 
 
 def _other_splits(heads: SourceHeads, f: int, k: int, own: int, j: int) -> str:
@@ -378,12 +373,6 @@ def _by_reference(heads: SourceHeads, values: Array) -> dict[str, Cell]:
 def _difference(heads: SourceHeads, f: int, k: int, m: int, j: int) -> PairedDifference:
     one, other = heads.accuracy[f, k, j], heads.accuracy[f, m, j]
     return corrected_paired_t(one, other, test_per_train=heads.test_per_train, most=1.0)
-
-
-def _interval(found: PairedDifference) -> Interval | None:
-    if found.splits == 0:
-        return None
-    return Interval(found.mean, found.low, found.high, 0.95, found.splits)
 
 
 def _why_untested(heads: SourceHeads, k: int, j: int) -> str:

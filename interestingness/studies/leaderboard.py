@@ -47,6 +47,7 @@ from interestingness.studies.table_columns import (
     describe_range,
     has_estimate,
     interval_charts,
+    paired_verdict,
     percent_text,
     position_cells,
 )
@@ -261,10 +262,10 @@ def _best_student(rows: list[dict[str, Cell]], students: SourceHeads, of: str) -
     reached = {name: students.accuracy[0, students.sources.index(name), 0] for name in names}
 
     def verdict(i: int, j: int) -> Verdict:
-        found = corrected_paired_t(
-            reached[names[i]], reached[names[j]], test_per_train=students.test_per_train
+        one, other = reached[names[i]], reached[names[j]]
+        return paired_verdict(
+            corrected_paired_t(one, other, test_per_train=students.test_per_train)
         )
-        return "untested" if found.splits < 2 else "below" if found.p < 0.05 else "close"
 
     found = leaders([_mean(row) for row in rows], verdict)
     values = [percent_text(row["student"]) for row in rows]  # type: ignore[arg-type]

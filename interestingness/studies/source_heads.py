@@ -24,7 +24,7 @@ from interestingness.models.scaling import FeatureScaler
 from interestingness.schema import Array, Pairs
 from interestingness.stats.agreement import correct
 from interestingness.stats.rater_reliability import agrees_with_others
-from interestingness.studies.study import Material
+from interestingness.studies.study import ImageFeatures, Material
 
 Mask = NDArray[np.bool_]
 
@@ -114,6 +114,7 @@ def fit_heads(
     train_on: Mask,
     test_on: Mask,
     training: Training,
+    features: ImageFeatures | None = None,
 ) -> SourceHeads:
     """Train every head and compare it with every reference.
 
@@ -126,8 +127,9 @@ def fit_heads(
         train_on: pairs that may train, shape (pairs,).
         test_on: pairs that may test, shape (pairs,).
         training: settings of the fits.
+        features: of the images; None takes the material's.
     """
-    pairs, features = material.pairs, material.features
+    pairs, features = material.pairs, features or material.features
     usable = features.present[pairs.left] & features.present[pairs.right]
     count, (f, k, r) = training.splits, (len(FITS), len(sources), len(references))
     heads = SourceHeads(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +75,51 @@ class ImageFeatures:
     skipped: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Tower:
+    """One frozen backbone on the images of a data set.
+
+    Attributes:
+        features: of every image.
+        parameters: of the network; None where only its features are known.
+        pixels: height and width of its input; None likewise.
+        rate: images that this machine decodes and encodes in a second; None likewise.
+        licence: of the weights.
+    """
+
+    features: ImageFeatures
+    parameters: int | None = None
+    pixels: int | None = None
+    rate: float | None = None
+    licence: str = ""
+
+
+class Towers(Protocol):
+    """The backbones that a study may compare."""
+
+    def names(self) -> list[str]:
+        """Return the options of ``model/backbone``."""
+
+    def encode(
+        self, tables: Tables, name: str, *, weights: str | None, download: bool, timed: int
+    ) -> Tower:
+        """Encode every image.
+
+        Args:
+            tables: the data set.
+            name: one of ``names``.
+            weights: a local file; None takes the option's own.
+            download: whether absent weights are downloaded.
+            timed: images that are encoded once more, to measure the rate.
+
+        Raises:
+            InterestingnessError: for weights that are absent or refused on such images.
+        """
+
+    def read(self, tables: Tables, file: str) -> Tower:
+        """Read features that were computed elsewhere."""
+
+
 @dataclass(eq=False)
 class Material:
     """Everything that a study may use; each thing is made on first use.
@@ -87,6 +132,7 @@ class Material:
         label: makes the sources to learn from (True) or the references (False).
         split: number of the repetition → split of the pairs.
         encode: makes the features.
+        towers: other backbones than the model's own; None where there are none.
         overrides: what the user typed, for messages that repeat the command.
     """
 
@@ -97,7 +143,8 @@ class Material:
     label: Callable[[Tables, bool], Sources]
     split: Callable[[int, Tables], PairSplit]
     encode: Callable[[Tables], ImageFeatures]
-    overrides: tuple[str, ...] = field(default=())
+    towers: Towers | None = None
+    overrides: tuple[str, ...] = ()
     _labels: dict[LabelSource, Labels] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -120,6 +167,20 @@ class Material:
         if source not in self._labels:
             self._labels[source] = source.labels(self.pairs)
         return self._labels[source]
+
+    def need_towers(self) -> Towers:
+        """Return the backbones that may be compared.
+
+        Raises:
+            ConfigError: for a material that was made without any.
+        """
+        if self.towers is None:
+            raise ConfigError(
+                "no backbones to compare",
+                expected="a Material with towers",
+                todo="evaluate.py study=towers, or Material(towers=…)",
+            )
+        return self.towers
 
     def need_sources(self) -> dict[str, LabelSource]:
         """Return the sources to learn from, by name; there must be one.

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from interestingness.number_text import percent, percent_interval, write_number
 from interestingness.stats.bootstrap import Interval
+from interestingness.stats.paired_splits import PairedDifference
+from interestingness.studies.leaders import Verdict
 from interestingness.studies.panel import Ballots
 from interestingness.studies.result import Cell, Column, Figure, IntervalChart, Spread, Table
 
@@ -90,6 +92,28 @@ def table_of(
 def write_p(p: float) -> str:
     """Format a p-value; "" where there is none."""
     return "" if isnan(p) else "< .001" if p < 0.001 else f"{p:.3f}"[1:] if p < 1 else "1"
+
+
+def paired_interval(found: PairedDifference) -> Interval | None:
+    """Make the cell of a difference over splits; None without a split that has both."""
+    if found.splits == 0:
+        return None
+    return Interval(found.mean, found.low, found.high, 0.95, found.splits)
+
+
+def paired_verdict(found: PairedDifference) -> Verdict:
+    """Tell how the lower of two stands to the higher by their difference over splits."""
+    return "untested" if found.splits < 2 else "below" if found.p < 0.05 else "close"
+
+
+def paired_test_note(test_per_train: float) -> str:
+    """Write the formula of ``corrected_paired_t`` with the ratio that was used."""
+    return (
+        "Test: d are the differences of two heads' accuracies on the J splits, "
+        "t = mean(d) / √((1/J + n_test/n_train)·var(d)) with J − 1 degrees of freedom (Nadeau and "
+        "Bengio 2003: training sets of repeated splits overlap); "
+        f"n_test/n_train = {test_per_train:.2f} pairs."
+    )
 
 
 def percent_text(cell: Interval | Spread | float | None) -> str:

@@ -91,7 +91,9 @@ def choose_each(
     """Choose the L2 strength of every label source; no image (or group) is in two folds.
 
     Only pairs within a fold validate. Fewer than ``ENOUGH`` pairs are divided several times, since
-    the choice by a few held-out pairs is noisy.
+    the choice by a few held-out pairs is noisy. A strength is relative to the mean loss: in an
+    inner fit, which knows less, it is raised in proportion, so that L2 weighs as much against what
+    is known as it will in the fit of all pairs.
 
     Args:
         features: scaled as they will be for training, one row per image, shape (images, dim).
@@ -109,6 +111,8 @@ def choose_each(
     fold_of = _divisions(units, seed, folds, divisions)
     chosen = PairFeatures(features, pairs, shared=True)
     mass = np.where(np.isnan(preference), 0.0, weight)
+    labelled = mass > 0
+    known = _known(chosen, labelled)
     sources = mass.shape[1]
     losses = np.zeros((divisions * folds, len(strengths), sources))
     held_mass = np.zeros((divisions * folds, sources))
@@ -123,7 +127,9 @@ def choose_each(
             return
         held = mass[np.ix_(inside, columns)]
         target = np.where(held > 0, preference[np.ix_(inside, columns)], 0.5)
-        margins = _margins_of_path(chosen, outside, inside, preference, weight, columns, strengths)
+        share = known / np.maximum(_known(chosen, labelled, outside), 1)
+        raised = np.multiply.outer(np.asarray(strengths), share)
+        margins = _margins_of_path(chosen, outside, inside, preference, weight, columns, raised)
         each = np.logaddexp(0.0, margins) - target * margins
         losses[number][:, columns] = (held * each).sum(axis=1)
         held_mass[number, columns] = held.sum(axis=0)
@@ -132,9 +138,9 @@ def choose_each(
     total = held_mass.sum(axis=0)
     mean = np.where(total > 0, losses.sum(axis=0) / np.where(total > 0, total, 1.0), np.nan)
     order = np.argsort(strengths)[::-1]
-    known = ~np.isnan(mean).any(axis=0)
-    best = np.asarray(strengths)[order[np.where(known, mean, 0.0)[order].argmin(axis=0)]]
-    return L2Choice(np.where(known, best, np.nan), np.asarray(strengths), mean)
+    valid = ~np.isnan(mean).any(axis=0)
+    best = np.asarray(strengths)[order[np.where(valid, mean, 0.0)[order].argmin(axis=0)]]
+    return L2Choice(np.where(valid, best, np.nan), np.asarray(strengths), mean)
 
 
 def _margins_of_path(
@@ -144,22 +150,19 @@ def _margins_of_path(
     preference: Array,
     weight: Array,
     columns: NDArray[np.int64],
-    strengths: Sequence[float],
+    strengths: Array,
 ) -> Array:
-    """Margins of held-out pairs by the fit at each strength, (strengths, held, columns).
+    """Margins of held-out pairs by the fit at each row of strengths, (strengths, held, columns).
 
-    A strength is relative to the mean loss. In an inner fit, which knows less, it is raised in
-    proportion, so that L2 weighs as much against what is known as it will in the fit of all pairs.
+    Strengths are of shape (strengths, sources).
     """
     out = np.empty((len(strengths), len(held), len(columns)))
     start = None
     rows = torch.from_numpy(held)
     apart = chosen.matrix[chosen.left[rows]] - chosen.matrix[chosen.right[rows]]
-    labelled = ~np.isnan(preference) & (weight > 0)
-    share = _known(chosen, labelled) / np.maximum(_known(chosen, labelled, learn), 1)
     # From strong to weak: each solution is a good start for the next.
-    for i in np.argsort(strengths)[::-1]:
-        unit = unit_of(0, columns, learn, preference, weight, strengths[i] * share)
+    for i in np.argsort(strengths[:, 0])[::-1]:
+        unit = unit_of(0, columns, learn, preference, weight, strengths[i])
         if start is None:
             form, weights = chosen.form(unit.rows)
         found = minimise(form, unit.problems, start=start, tolerance=TOLERANCE)

@@ -77,17 +77,7 @@ class TimmBackbone(Backbone):
         pooling = {} if global_pool is None else {"global_pool": global_pool}
         given: dict[str, Any] = {"pretrained": False, "num_classes": 0, **pooling}
         with seeded(found.seed):
-            try:
-                network = timm.create_model(architecture, **given, **size)
-            except TypeError:
-                # Convolutional networks take any size and have no such argument.
-                network = timm.create_model(architecture, **given)
-            except AssertionError:
-                raise ConfigError(
-                    f"model.backbone.global_pool={global_pool} for {architecture}",
-                    expected="token or avg, as far as the network has them, or null for timm's own",
-                    todo="correct it, or leave it out",
-                ) from None
+            network = _network(architecture, given, size)
         sha = load_weights(network, found, architecture, _timm_layout)
         data = timm.data.resolve_model_data_config(network)
         pixels = image_size or one_size(data["input_size"][1:], architecture)
@@ -118,6 +108,25 @@ class TimmBackbone(Backbone):
         """Features before the classifier, shape (B, dim)."""
         features: Tensor = self.network(images)
         return features
+
+
+def _network(architecture: str, given: dict[str, Any], size: dict[str, int]) -> Any:
+    import timm
+
+    try:
+        try:
+            return timm.create_model(architecture, **given, **size)
+        except TypeError:
+            # Convolutional networks take any size and have no such argument.
+            return timm.create_model(architecture, **given)
+    except AssertionError:
+        if "global_pool" not in given:
+            raise
+        raise ConfigError(
+            f"model.backbone.global_pool={given['global_pool']} for {architecture}",
+            expected="token or avg, as far as the network has them, or null for timm's own",
+            todo="correct it, or leave it out",
+        ) from None
 
 
 def _timm_layout(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
