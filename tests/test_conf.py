@@ -188,7 +188,9 @@ def test_keys_of_the_user_can_be_given_to_every_empty_mapping() -> None:
     """What a file of the command line's groups leaves empty takes keys without a plus."""
     empty = set()
     for path in CONF.rglob("*.yaml"):
-        for name, value in plain(OmegaConf.load(path)).items():
+        node = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        assert isinstance(node, dict)
+        for name, value in node.items():
             if value == {}:
                 empty.add(f"{path.parent.name}.{name}")
     assert empty == set(WITH_OWN_KEYS)
