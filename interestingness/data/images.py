@@ -129,6 +129,34 @@ def decode_image(
         ) from None
 
 
+def upright(image: Image.Image, *, where: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Make an opened picture what ``decode_image`` makes of its file; the given one is not changed.
+
+    Args:
+        image: of Pillow, whose pixels need not be read yet.
+        where: for messages.
+        max_pixels: of a larger picture the pixels are not read.
+
+    Raises:
+        ImageError: as for ``decode_image``.
+    """
+    try:
+        if getattr(image, "is_animated", False):
+            raise _several(where, getattr(image, "n_frames", 2))
+        _check_cost(image.size, image.width * image.height, where, max_pixels)
+        image.load()
+        exif = image.info.get("exif", b"") or image.getexif().tobytes()
+        return _upright_rgb(_eight_bit(image, where).copy(), exif)
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # decoders raise any kind of exception for malformed bytes
+        raise ImageError(
+            f"{where}: a PIL image that cannot be read ({error or type(error).__name__})",
+            expected="a whole picture",
+            todo="obtain the file again or leave it out",
+        ) from None
+
+
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
     """Let Pillow neither warn, mostly about odd headers, nor refuse sizes: our limit applies.

@@ -40,6 +40,24 @@ class Scored:
     encoded: int
 
 
+class ExactHead:
+    """Feature → score in double precision, rounded to single.
+
+    Copies of a picture then have equal scores in whatever batch they are.
+    """
+
+    def __init__(self, scorer: Scorer) -> None:
+        """Copy scaling and head."""
+        scaler, head = deepcopy(scorer.scaler).cpu(), deepcopy(scorer.head).cpu()
+        self._scorer = Scorer(None, scaler, head, embedding=scorer.embedding).double().eval()
+
+    @torch.inference_mode()
+    def scores(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Scores of features (images, dim), shape (images,)."""
+        found = self._scorer.score(torch.from_numpy(np.array(features, dtype=np.float64)))
+        return found.float().double().numpy()
+
+
 class ImageScorer:
     """Scores pictures with a scorer that has a backbone, through the feature cache.
 
@@ -75,14 +93,10 @@ class ImageScorer:
                 todo="train with model/backbone=…, or use evaluate.py on the features",
             )
         self.cache, self.backbone = cache, scorer.backbone
-        # Computed in double precision and rounded to single, so that copies of a picture have equal
-        # scores in whatever batch they are.
-        scaler, head = deepcopy(scorer.scaler), deepcopy(scorer.head)
-        self._head = Scorer(None, scaler, head, embedding=scorer.embedding).double().eval()
+        self._head = ExactHead(scorer)
         self.device, self.workers = device, workers
         self._writer = part.name
 
-    @torch.inference_mode()
     def score(
         self,
         pictures: Sequence[Path | Picture],
@@ -119,8 +133,7 @@ class ImageScorer:
                 writer=self._writer,
             )
             skips.update(bad.reasons)
-            score = self._head.score(torch.from_numpy(np.array(rows, dtype=np.float64)))
-            scores[part] = np.where(there, score.float().double().cpu().numpy(), np.nan)
+            scores[part] = np.where(there, self._head.scores(rows), np.nan)
             if near is not None:
                 near.add(rows, scores[part])
         skips.check(len(pictures))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ def corrected_paired_t(
     if count < 2:
         return PairedDifference(mean, *(float("nan"),) * 4, count)
     spread = float(np.sqrt((1 / count + test_per_train) * difference.var(ddof=1)))
-    reach = float(student.ppf((1 + level) / 2, count - 1)) * spread
+    reach = float(stdtrit(count - 1, (1 + level) / 2)) * spread
     if spread == 0:
         p, ratio = (1.0, 0.0) if mean == 0 else (0.0, float(np.copysign(np.inf, mean)))
     else:
         ratio = mean / spread
-        p = float(2 * student.sf(abs(ratio), count - 1))
+        p = float(2 * stdtr(count - 1, -abs(ratio)))
     low, high = max(mean - reach, -most), min(mean + reach, most)
     return PairedDifference(mean, low, high, ratio, p, count)
 

@@ -57,6 +57,7 @@ def _python(*arguments: str, path: list[str], cwd: Path) -> str:
 
 def test_the_wheel_carries_what_it_needs(repository: Path, wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
+    assert "interestingness/py.typed" in names
     options = [p.relative_to(repository).as_posix() for p in repository.glob("conf/**/*.yaml")]
     assert len(options) > 50
     assert {f"interestingness/{option}" for option in options} <= names
