@@ -200,8 +200,7 @@ class LoadedScorer:
                 todo="use the vectors of the same backbone: scorer.embed(images)",
             )
         rows = rows.reshape(-1, self.dim)
-        bad = ~np.isfinite(rows).all(axis=1, keepdims=True)
-        problems = ["a vector that is not finite" if one else "" for (one,) in bad.tolist()]
+        problems = ["" if np.isfinite(row).all() else "a vector that is not finite" for row in rows]
         return Scores(self._records(rows, [f"vector {i}" for i in range(len(rows))], problems))
 
     def save(self, folder: str | Path) -> Path:
