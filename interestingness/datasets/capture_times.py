@@ -16,6 +16,7 @@ from interestingness.datasets.image_files import RAW
 from interestingness.datasets.star_ratings import START, beginning, metadata
 from interestingness.errors import ImageError
 
+_TIFF = (b"II*\0", b"MM\0*")
 _EXIF_IFD = 0x8769
 _ORIGINAL, _ORIGINAL_FRACTION = 0x9003, 0x9291
 _DIGITIZED, _DIGITIZED_FRACTION = 0x9004, 0x9292
@@ -41,6 +42,8 @@ def capture_time(read: Callable[[], bytes]) -> float:
         data = read()
     except (OSError, ImageError):
         return _NAN
+    if data.startswith(_TIFF):
+        return time_of_exif(data)
     return time_of_exif(without_metadata(data)[1] or metadata(data)[1])
 
 

@@ -51,12 +51,17 @@ class SeriesFinder:
             alike: which pairs do, shape (a, b).
         """
         some, any_of = np.flatnonzero(alike.any(axis=1)), np.flatnonzero(alike.any(axis=0))
+        any_of = any_of[np.lexsort((others[any_of], -self._scores[others[any_of]]))]
         rows, others, alike = rows[some], others[any_of], alike[np.ix_(some, any_of)]
         apart = np.abs(self._times[rows][:, None] - self._times[others][None, :])
         mine, theirs = self._scores[rows][:, None], self._scores[others][None, :]
         better = (theirs > mine) | ((theirs == mine) & (others[None, :] < rows[:, None]))
-        found = np.where(alike & better & ~(apart > self._gap), others[None, :], -1)
-        known = np.concatenate([self._best[rows], found.astype(np.int32)], axis=1)
+        found = alike & better & ~(apart > self._gap)
+        place = np.cumsum(found, axis=1, dtype=np.int32)  # from 1 on, the highest first
+        at, column = np.nonzero(found & (place <= CANDIDATES))
+        new = np.full((len(rows), CANDIDATES), -1, dtype=np.int32)
+        new[at, place[at, column] - 1] = others[column]
+        known = np.concatenate([self._best[rows], new], axis=1)
         scores = np.where(known >= 0, self._scores[known], -np.inf)
         order = np.lexsort((known, -scores, known < 0), axis=-1)[:, :CANDIDATES]
         self._best[rows] = np.take_along_axis(known, order, axis=1)
