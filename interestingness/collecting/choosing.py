@@ -160,7 +160,7 @@ class ActivePairs(RandomPairs):
             right.astype(np.int64),
             preference,
             images=len(there),
-            pairs=ROUND,
+            pairs=max(1, min(ROUND, len(there) * (len(there) - 1) // 4)),
             seed=int(self.rng.integers(2**31)),
             repeat=True,
         )

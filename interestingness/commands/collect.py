@@ -223,7 +223,7 @@ def _serve(
     if not local and not tls:
         print("note     plain HTTP: votes, names and the token travel unencrypted; see --tls-cert")
     print("stop     Ctrl-C", flush=True)
-    # After its graceful stop uvicorn raises the signal again, which must not end us before the table.
+    # After its stop uvicorn raises the signal again, which must not end us before the table.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         server.run(sockets=[listening])

@@ -26,22 +26,28 @@ const waiting = new Promise((resolve) => {
   open.onerror = () => resolve(null); // a private window may have none: answers then wait in memory
 });
 const memory = new Map();
+const given = new Set();  // appearances with an answer, which are not shown again
 
 async function stored(mode, work) {
   const db = await waiting;
   if (!db) return null;
   return new Promise((resolve, reject) => {
-    const transaction = db.transaction("answers", mode);
+    const transaction = db.transaction("answers", mode, { durability: "strict" });
     const request = work(transaction.objectStore("answers"));
     transaction.oncomplete = () => resolve(request && request.result);
     transaction.onerror = () => reject(transaction.error);
   });
 }
-const keep = async (answer) => { memory.set(answer.key, answer); await stored("readwrite", (s) => s.put(answer)).catch(() => {}); };
+// It counts as waiting, and is sent, only once this browser has it on disk.
+const keep = async (answer) => {
+  given.add(answer.token);
+  await stored("readwrite", (s) => s.put(answer)).catch(() => {});
+  memory.set(answer.key, answer);
+};
 const drop = async (key) => { memory.delete(key); await stored("readwrite", (s) => s.delete(key)).catch(() => {}); };
 async function kept() {
   const all = (await stored("readonly", (s) => s.getAll()).catch(() => null)) || [];
-  for (const one of all) memory.set(one.key, one);
+  for (const one of all) { memory.set(one.key, one); given.add(one.token); }
   return [...memory.values()].filter((one) => one.rater === rater).sort((a, b) => a.at - b.at);
 }
 
@@ -64,7 +70,8 @@ async function send() {
   if (sending) return;
   sending = true;
   try {
-    for (const answer of await kept()) {
+    let answer; // looked up anew each time: more may be given meanwhile
+    while ((answer = (await kept())[0])) {
       const { at, rater: who, path, ...body } = answer;
       try {
         const found = await post(path, body);
@@ -118,9 +125,8 @@ async function refill() {
   try {
     const found = await post("next", { tab, count: AHEAD });
     const known = new Set([...queue, ...(current ? [current] : [])].map((p) => p.token));
-    const answered = new Set((await kept()).map((one) => one.token));
     for (const pair of found.next)
-      if (!known.has(pair.token) && !answered.has(pair.token)) queue.push(prepare(pair));
+      if (!known.has(pair.token) && !given.has(pair.token)) queue.push(prepare(pair));
     if (!current && !queue.length) finished(found.next.length === 0);
   } catch (error) {
     if (error instanceof Refused) tell(error.message, true);
@@ -190,6 +196,7 @@ async function undo() {
     const found = await post("undo", { tab, key: random() });
     saved = found.votes;
     if (!found.appearance) { tell("There is nothing to take back."); return; }
+    given.delete(found.appearance.token);
     if (current) queue.unshift(current);
     current = null;
     queue = [prepare(found.appearance), ...queue.filter((p) => p.token !== found.appearance.token)];
@@ -223,8 +230,7 @@ function open_vote() {
       $("scale").append(button);
     }
   tell(`Saved: ${saved}`);
-  send();
-  next();
+  kept().then(() => { send(); next(); });
 }
 
 async function statistics() {
