@@ -1,6 +1,6 @@
 """Scoring photographs against its parts: the bare forward pass, and a score table in memory.
 
-    python benchmarks/rank.py [--images 256] [--rounds 3] [--memory 20000 60000]
+    python benchmarks/rank.py [--images 256] [--rounds 3] [--memory 20000 60000] [--culling]
 
 1. scoring / forward (bar .95). Scoring is what `interestingness rank` does between finding files
    and writing the table: hash, decode, resize, ViT-B/32 with random weights, write the feature
@@ -10,7 +10,8 @@
 2. Memory of its own (RssAnon) at its highest, ranking so many tiny pictures, each number in another
    process, with a network that does next to nothing and gives 768 numbers. What it grows by from
    one image to the next is set against a row of the score table, and against a feature: features
-   must not pile up (bar: half of one).
+   must not pile up (bar: half of one). With --culling, the best of each series are chosen and
+   linked; nearly all of these pictures resemble each other, the worst case.
 
 tiny: --images 1 --rounds 1 --memory 10 20
 """
@@ -56,16 +57,17 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=256, help="per round; 0: no throughput")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", type=int, nargs="*", default=[20_000, 60_000])
+    parser.add_argument("--culling", action="store_true", help="choose the best of each series")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(highest_memory(options.one))
+        print(highest_memory(options.one, options.culling))
         return
     with tempfile.TemporaryDirectory() as folder:
         if options.images:
             throughput(options.images, options.rounds, Path(folder))
         if len(options.memory) > 1:
-            memory(options.memory, Path(folder))
+            memory(options.memory, Path(folder), options.culling)
 
 
 def throughput(images: int, rounds: int, folder: Path) -> None:
@@ -104,7 +106,7 @@ def throughput(images: int, rounds: int, folder: Path) -> None:
     )
 
 
-def memory(counts: Sequence[int], folder: Path) -> None:
+def memory(counts: Sequence[int], folder: Path, culling: bool) -> None:
     """Part 2."""
     pictures = folder / "pictures"
     found = {}
@@ -112,6 +114,7 @@ def memory(counts: Sequence[int], folder: Path) -> None:
     for count in sorted(counts):
         tiny(pictures, count)
         command = [sys.executable, __file__, "--one", str(pictures)]
+        command += ["--culling"] if culling else []
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True)  # its errors are shown
         if done.returncode:
             raise SystemExit(f"ranking {count} pictures ended with status {done.returncode}")
@@ -127,7 +130,7 @@ def memory(counts: Sequence[int], folder: Path) -> None:
     )
 
 
-def highest_memory(pictures: Path) -> str:
+def highest_memory(pictures: Path, culling: bool) -> str:
     """Rank a folder; bytes of its own memory at the highest, and bytes of a row of the table."""
     import pyarrow.parquet as pq
 
@@ -160,6 +163,8 @@ def highest_memory(pictures: Path) -> str:
             "--sheet",
             f"{out}/sheet",
         ]
+        if culling:
+            places += ["--keep", "1", "--top", "1000", "--link-to", f"{out}/best"]
         ranking.rank(parse("rank", [str(pictures), *places]))
         table = pq.read_table(f"{out}/scores.parquet")
     return f"{peak[0]} {table.nbytes // len(table)}"

@@ -212,15 +212,30 @@ def _rank(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "photos",
-        nargs="+",
-        help="folders, glob patterns, files; tar files of img2dataset, pair shards",
+        nargs="*",
+        help="folders, glob patterns, files; tar files of img2dataset, pair shards; - for a list "
+        "on standard input",
     )
+    add(
+        "--list",
+        action="append",
+        default=[],
+        metavar="FILE",
+        dest="lists",
+        help="text file with a path or an address (https://…) a line, or `find -print0`'s output; "
+        "- for standard input; repeatable",
+    )
+    add("--downloads", help="folder for what addresses lead to (downloads, in the cache folder)")
     add(
         "--scorer",
         default="relative_interestingness",
         help="a run folder, a .ckpt file, or the name of a published head (default: %(default)s)",
     )
-    add("--out", default="scores.parquet", help="table, .parquet or .csv (default: %(default)s)")
+    add(
+        "--out",
+        default="scores.parquet",
+        help="table, .parquet, .csv or .jsonl (default: %(default)s)",
+    )
     add("--sheet", default="contact_sheet", help="folder of the contact sheet (%(default)s)")
     add("--reference", help="what to compare with: a saved name, or a table of an earlier --out")
     add("--save-reference", metavar="NAME", help="keep these scores for a later --reference NAME")
@@ -231,6 +246,14 @@ def _rank(parser: argparse.ArgumentParser) -> None:
         "%% four, the middle 35 %% three, 22.5 %% two, the lowest tenth one; of these images, or "
         "of the reference where one is named",
     )
+    add(
+        "--xmp-style",
+        choices=("beside", "adobe"),
+        default="beside",
+        help="beside: photo.jpg.xmp, which darktable and digiKam read; adobe: photo.xmp, beside "
+        "raw files only, as Lightroom reads it (%(default)s)",
+    )
+    _culling(parser)
     _published(parser)
     add(
         "--part",
@@ -263,6 +286,43 @@ def _rank(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("INTERESTINGNESS_CACHE", "~/.cache/interestingness"),
         help="folder for features",
     )
+
+
+def _culling(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``rank`` keeps; your own stars and decisions always win."""
+    add = parser.add_argument
+    add("--keep", type=positive, metavar="N", help="the best N of each series, the rest rejected")
+    add(
+        "--series-gap",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="images of one series nearly equal each other and are at most so far apart in time, "
+        "where both tell it (%(default)s)",
+    )
+    add("--top", type=positive, metavar="N", help="the best N of all")
+    add("--min-score", type=float, help="reject lower scores")
+    add("--max-score", type=float, help="reject higher scores")
+    add(
+        "--overrides",
+        metavar="FILE",
+        help="CSV with the columns image and decision: keep, reject, or stars from -1 to 5",
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--copy-to", metavar="FOLDER", help="copy what is kept, with raw files")
+    where.add_argument("--link-to", metavar="FOLDER", help="the same as symbolic links")
+    add("--loopback-for-tests", action="store_true", help=argparse.SUPPRESS)
+
+
+def positive(text: str) -> int:
+    """Read a number of at least 1.
+
+    Raises:
+        argparse.ArgumentTypeError: for anything else.
+    """
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
 
 
 def _export(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +15,13 @@ import numpy as np
 
 from interestingness.assembly.scorers import NamedScorer, make_scorer
 from interestingness.commands.options import Options
+from interestingness.commands.rank_culling import (
+    decide,
+    find_series,
+    place_kept,
+    read_culling,
+    read_decisions,
+)
 from interestingness.commands.score_tables import (
     check_name,
     check_out,
@@ -24,6 +33,15 @@ from interestingness.commands.score_tables import (
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.images import Skips
 from interestingness.data.part import Part
+from interestingness.datasets.capture_times import RawFiles
+from interestingness.datasets.download.settings import DownloadSettings
+from interestingness.datasets.photo_lists import (
+    STDIN,
+    PhotoList,
+    fetch_photographs,
+    is_url,
+    read_lists,
+)
 from interestingness.datasets.photographs import Photographs, find_photographs
 from interestingness.datasets.star_ratings import Sidecars
 from interestingness.datasets.star_sidecars import describe_counts, write_sidecar
@@ -49,7 +67,17 @@ def rank(options: Options) -> None:
     if part.count == 1:
         check_sheet(Path(options.sheet))
     cache = writable_cache(options.cache, "--cache FOLDER")
-    found = find_photographs(options.photos, copies=options.copies)
+    lists = [*options.lists, *(STDIN for name in options.photos if name == STDIN)]
+    listed = read_lists(lists, sys.stdin.buffer) if lists else PhotoList()
+    named_here = [name for name in options.photos if name != STDIN]
+    culling = read_culling(options, [*named_here, *listed.paths])
+    found = find_photographs(
+        named_here,
+        copies=options.copies,
+        listed=listed.paths,
+        addresses=fetch(options, listed.urls, cache, part),
+    )
+    overrides = read_decisions(options, found)
     photographs = replace(found, max_pixels=options.max_pixels)
     skips = Skips(max_share=1.0, max_pixels=options.max_pixels, group="--")  # all are listed
     left_out = found.left_out.sentences(option="--copies")
@@ -69,7 +97,8 @@ def rank(options: Options) -> None:
         return
     references = cache / "references"
     reference = read_reference(options.reference, references, named) if options.reference else None
-    near = NearDuplicates(threshold=options.near_duplicates, window=options.window)
+    series = find_series(culling, photographs, options.series_gap)
+    near = NearDuplicates(threshold=options.near_duplicates, window=options.window, series=series)
     scored = images.score(
         photographs,
         skips=skips,
@@ -83,12 +112,19 @@ def rank(options: Options) -> None:
             todo="name another folder",
         )
     problems = {name: why.removeprefix(f"{name}: ") for name, why in skips.reasons.items()}
+    culled = None
+    if culling is not None:
+        culled = decide(culling, photographs, scored.scores, series, overrides)
     ranking = Ranking(
-        photographs.image_ids, scored.scores, scored.near, problems, named.logits, reference
+        photographs.image_ids, scored.scores, scored.near, problems, named.logits, reference, culled
     )
     write_scores(Path(options.out), ranking, named)
     if options.write_xmp:
-        print(f"stars    {write_stars(photographs, ranking)}")
+        raws = RawFiles() if options.xmp_style == "adobe" else None
+        print(f"stars    {write_stars(photographs, ranking, raws)}")
+        print(f"         {READERS[options.xmp_style]}")
+    if culling is not None and culled is not None:
+        place_kept(culling, photographs, culled)
     if options.save_reference is not None:
         save_reference(references, options.save_reference, ranking, named)
     kept = len(photographs) - len(problems) - scored.encoded
@@ -108,6 +144,39 @@ def rank(options: Options) -> None:
     result = ranking.sheet(used=used, shown=options.shown, file=str(options.out), link=link)
     page = write_report(Path(options.sheet), result, picture=photographs.image, settings={})
     print_report(result, page=page)
+
+
+READERS = {
+    "beside": "darktable and digiKam read these; Lightroom reads photo.xmp beside raw files only "
+    "(--xmp-style adobe), and inside JPEGs, which are never touched",
+    "adobe": "Lightroom reads these with the raw files (Metadata > Read Metadata from File); it "
+    "sees no stars of JPEGs, whose metadata would stand inside",
+}
+"""Which programs see the stars, by style."""
+
+
+def fetch(
+    options: Options, urls: Sequence[str], cache: Path, part: Part
+) -> Mapping[str, Path | str]:
+    """Download what lists name by address, and print how many are there.
+
+    Raises:
+        ConfigError: if only a part is scored: each would download them all.
+    """
+    if not urls:
+        return {}
+    if part.count > 1:
+        raise ConfigError(
+            f"--part {options.part} with a list of addresses",
+            expected="files",
+            todo="download them first: interestingness download TABLE URL_COLUMN --out FOLDER",
+        )
+    folder = Path(options.downloads or cache / "downloads").expanduser()
+    settings = DownloadSettings(max_pixels=options.max_pixels, loopback=options.loopback_for_tests)
+    found = fetch_photographs(urls, folder, settings=settings, progress=ProgressLine("downloading"))
+    there = sum(isinstance(file, Path) for file in found.values())
+    print(f"fetched  {there:,} of {len(found):,} addresses, into {folder}")
+    return found
 
 
 def score_part(
@@ -162,10 +231,15 @@ def link_to(photographs: Photographs, sheet: Path, row: int) -> str:
     return quote(os.fsencode(os.path.relpath(path, os.path.abspath(sheet))))
 
 
-def write_stars(photographs: Photographs, ranking: Ranking) -> str:
+def write_stars(photographs: Photographs, ranking: Ranking, raws: RawFiles | None = None) -> str:
     """Write a sidecar beside each photograph with a score; summarise in one line.
 
     A folder that cannot be written to is reported, and the others are written.
+
+    Args:
+        photographs: none of them is changed.
+        ranking: their scores.
+        raws: as in ``write_sidecar``.
     """
     counts: Counter[str] = Counter()
     sidecars = Sidecars()
@@ -176,7 +250,10 @@ def write_stars(photographs: Photographs, ranking: Ranking) -> str:
             continue
         path = photographs.path(row)
         try:
-            counts["no file" if path is None else write_sidecar(path, given, sidecars)] += 1
+            if path is None or is_url(photographs.image_ids[row]):
+                counts["no file"] += 1
+            else:
+                counts[write_sidecar(path, given, sidecars, raws=raws)] += 1
         except OSError:
             counts["not written"] += 1
     return describe_counts(counts)

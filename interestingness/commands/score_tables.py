@@ -33,9 +33,9 @@ def check_out(out: Path) -> None:
         ConfigError: for another ending, or such a file: a photograph, labels.
         OSError: if nothing can be written there.
     """
-    if out.suffix.lower() not in {".parquet", ".csv"}:
+    if out.suffix.lower() not in {".parquet", ".csv", ".jsonl"}:
         raise ConfigError(
-            f"--out {out}: neither .parquet nor .csv",
+            f"--out {out}: neither .parquet, .csv nor .jsonl",
             expected="the name of a table",
             todo="--out scores.parquet",
         )
@@ -50,7 +50,7 @@ def check_out(out: Path) -> None:
 
 def _is_scores(file: Path) -> bool:
     try:
-        if file.suffix.lower() == ".csv":
+        if file.suffix.lower() in {".csv", ".jsonl"}:
             with file.open(encoding="utf-8") as stream:
                 head = stream.readline()
             return "image_id" in head and "percentile" in head
@@ -63,16 +63,26 @@ def write_scores(out: Path, ranking: Ranking, named: NamedScorer) -> None:
     """Write the score table with the scorer's identity, whole or not at all.
 
     Args:
-        out: ``.csv`` writes CSV, anything else Parquet.
+        out: ``.csv`` writes CSV, ``.jsonl`` a JSON object a line, anything else Parquet.
         ranking: all images.
         named: what scored them.
     """
     columns = {name: _column(values) for name, values in ranking.columns().items()}
     table = pa.table(columns).replace_schema_metadata({META: json.dumps(_about(named)).encode()})
-    if out.suffix.lower() == ".csv":
-        appear(out, lambda path: pacsv.write_csv(table, path))
-    else:
-        appear(out, lambda path: pq.write_table(table, path))
+    _write(table, out)
+
+
+def _write(table: pa.Table, out: Path) -> Path:
+    """Write a table in the format that its name ends in, whole or not at all."""
+    write = {".csv": pacsv.write_csv, ".jsonl": _write_lines}
+    return appear(out, lambda path: write.get(out.suffix.lower(), pq.write_table)(table, path))
+
+
+def _write_lines(table: pa.Table, path: Path) -> None:
+    """Write a JSON object a line; null where a cell is empty."""
+    with path.open("w", encoding="utf-8") as file:
+        for batch in table.to_batches(max_chunksize=4096):
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in batch.to_pylist())
 
 
 def write_part(
@@ -96,8 +106,7 @@ def write_part(
         }
     )
     file = out.with_name(f"{out.stem}.{part.name}{out.suffix}")
-    write = pacsv.write_csv if out.suffix.lower() == ".csv" else pq.write_table
-    return appear(file, lambda path: write(table, path))
+    return _write(table, file)
 
 
 def save_reference(folder: Path, name: str, ranking: Ranking, named: NamedScorer) -> Path:
@@ -199,7 +208,7 @@ def _about(named: NamedScorer) -> dict[str, Any]:
 def _column(values: Any) -> pa.Array:
     """Format a column; NaN and rank 0 are empty."""
     if isinstance(values, np.ndarray):
-        empty = values == 0 if values.dtype.kind == "i" else np.isnan(values)
+        empty = values == 0 if values.dtype.kind == "i" else np.isnan(values)  # rank 0, no stars
         return pa.array(values, mask=empty)
     return pa.array(values, type=pa.string())
 

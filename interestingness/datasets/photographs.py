@@ -7,7 +7,7 @@ import glob
 import os
 import tarfile
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import overload
@@ -46,6 +46,7 @@ class Photographs(Sequence[Picture]):
         places: place of each.
         left_out: what was found and not taken.
         max_pixels: what a picture may cost to be shown.
+        absent: why there is no file, by name: a path of a list, or an address, that leads nowhere.
     """
 
     root: Path
@@ -53,6 +54,7 @@ class Photographs(Sequence[Picture]):
     places: Sequence[Place]
     left_out: LeftOut = field(default_factory=LeftOut)
     max_pixels: int = MAX_PIXELS
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shown_root(self) -> str:
@@ -71,6 +73,8 @@ class Photographs(Sequence[Picture]):
         if isinstance(at, slice):
             return [self[i] for i in range(*at.indices(len(self)))]
         name, place = self.image_ids[at], self.places[at]
+        if name in self.absent:
+            return Picture(name, lambda: _absent(name, self.absent[name]))
         if len(place) == 1:
             path = self.root / place[0]
             return Picture(name, lambda: _file(path, name), path)
@@ -78,8 +82,10 @@ class Photographs(Sequence[Picture]):
         return Picture(name, lambda: _member(tar, offset, size, name))
 
     def path(self, at: int) -> Path | None:
-        """Return the file of a picture; None for a member of a tar file."""
+        """Return the file of a picture; None in a tar file, and where there is none."""
         place = self.places[at]
+        if self.image_ids[at] in self.absent:
+            return None
         return self.root / place[0] if len(place) == 1 else None
 
     def image(self, image_id: str) -> Image.Image | None:
@@ -96,23 +102,33 @@ class Photographs(Sequence[Picture]):
             return None
 
 
-def find_photographs(given: Iterable[str | Path], *, copies: bool = False) -> Photographs:
+def find_photographs(
+    given: Iterable[str | Path],
+    *,
+    copies: bool = False,
+    listed: Iterable[str] = (),
+    addresses: Mapping[str, Path | str] | None = None,
+) -> Photographs:
     """Find all pictures that are given, each once.
 
     Args:
         given: folders (with their subfolders), glob patterns, image files; tar files of images as
             img2dataset writes them, folders of those, and folders of pair shards.
         copies: whether to take files in folders that machines fill.
+        listed: paths of a list, of the same kinds but for patterns. A path that leads nowhere is a
+            picture that cannot be read, because a list of thousands outlives some of its files.
+        addresses: the downloaded file by URL, or why there is none. The URL is the picture's name.
 
     Raises:
         DataError: if there is nothing, no image, or a damaged tar file.
     """
+    here, gone = _split_list(listed)
     files: dict[str, None] = {}
     tars: dict[str, None] = {}
     shards: list[Path] = []
     single: list[str] = []
     left_out = LeftOut()
-    for text in (os.fspath(item) for item in given):
+    for text in (*(os.fspath(item) for item in given), *here):
         path = Path(os.path.expanduser(text))  # noqa: PTH111  leaves ~nobody as it is
         if (path / MANIFEST).is_file() and (path / INDEX).is_file():
             shards.append(Path(os.path.abspath(path)))
@@ -127,12 +143,17 @@ def find_photographs(given: Iterable[str | Path], *, copies: bool = False) -> Ph
             files.update(_images(text, copies, left_out))
     if single:
         files.update(_images(single, copies, left_out))
-    folders = [*map(os.path.dirname, [*files, *tars]), *map(str, shards)]
-    if not folders:
+    files.update(dict.fromkeys(gone))
+    fetched = addresses or {}
+    own = [str(path.parent) for path in fetched.values() if isinstance(path, Path)]
+    folders = [*map(os.path.dirname, [*files, *tars]), *map(str, shards)] or own
+    if not folders and not fetched:
         raise DataError("no photographs are named", todo="interestingness rank ~/Pictures")
-    root = Path(os.path.commonpath(folders))
+    root = Path(os.path.commonpath(folders) if folders else Path.cwd())
     named = distinct_names(os.path.relpath(path, root) for path in files)
     places: dict[str, Place] = {name: (path,) for name, path in named.items()}
+    lost = {os.path.relpath(path, root) for path in gone}
+    absent = {name: "there is no such file" for name, path in named.items() if path in lost}
     for tar in tars:
         short = os.path.relpath(tar, root)
         try:
@@ -146,6 +167,9 @@ def find_photographs(given: Iterable[str | Path], *, copies: bool = False) -> Ph
         places |= {name: inside[path] for name, path in distinct_names(inside).items()}
     for folder in shards:
         places.update(_of_pairs(folder, root, prefix=len(folders) > 1))
+    for url, found_at in fetched.items():
+        places[url] = (os.path.relpath(found_at, root) if isinstance(found_at, Path) else "",)
+    absent |= {url: why for url, why in fetched.items() if isinstance(why, str)}
     if not places:
         raise DataError(
             f"{', '.join(os.path.relpath(tar, root) for tar in tars)}: no image inside",
@@ -153,7 +177,19 @@ def find_photographs(given: Iterable[str | Path], *, copies: bool = False) -> Ph
             todo="name another tar file",
         )
     ids = sorted(places)
-    return Photographs(root, ids, [places[name] for name in ids], left_out)
+    return Photographs(root, ids, [places[name] for name in ids], left_out, absent=absent)
+
+
+def _split_list(listed: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Separate paths that lead somewhere from those that lead nowhere, which become absolute."""
+    here, gone = [], []
+    for text in dict.fromkeys(listed):
+        path = os.path.expanduser(text)  # noqa: PTH111  leaves ~nobody as it is
+        if os.path.isfile(path) or os.path.isdir(path):  # noqa: PTH112, PTH113  any text is a name
+            here.append(text)
+        else:
+            gone.append(os.path.abspath(path))
+    return here, gone
 
 
 def members(tar: Path) -> Iterator[tuple[str, int, int]]:
@@ -225,6 +261,10 @@ def _of_pairs(folder: Path, root: Path, *, prefix: bool) -> dict[str, Place]:
                     offset, size = map(int, block.spans[row, role])
                     places[image_id] = (str(Path(short, shard.name)), offset, size)
     return places
+
+
+def _absent(name: str, why: str) -> bytes:
+    raise ImageError(f"{name}: {why}")
 
 
 def _file(path: Path, name: str) -> bytes:

@@ -106,10 +106,7 @@ def read_rating(photo: Path, sidecars: Sidecars | None = None) -> Rating:
 def rating_inside(photo: Path) -> Rating:
     """Read the rating that a file itself carries, XMP before EXIF."""
     try:
-        with photo.open("rb") as file:
-            data = file.read(START)
-            if not header_is_whole(data):
-                data += file.read()
+        data = beginning(photo)
     except OSError:
         return Rating(None, "damaged")
     xmp, exif, whole = metadata(data)
@@ -120,6 +117,17 @@ def rating_inside(photo: Path) -> Rating:
     if own.stars is not None:
         return own
     return Rating(None, found.source or own.source or ("" if whole else "damaged"))
+
+
+def beginning(photo: Path) -> bytes:
+    """Read as much of a file as holds its metadata, the whole file where that is not known.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    with photo.open("rb") as file:
+        data = file.read(START)
+        return data if header_is_whole(data) else data + file.read()
 
 
 def metadata(data: bytes) -> tuple[bytes, bytes, bool]:

@@ -7,6 +7,8 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from interestingness.scoring.series import SeriesFinder
+
 BLOCK = 1024
 """Images compared at once; bounds the memory together with the window."""
 
@@ -21,14 +23,17 @@ class NearDuplicates:
     and folders up to that size are compared completely.
     """
 
-    def __init__(self, *, threshold: float = 0.97, window: int = 5000) -> None:
+    def __init__(
+        self, *, threshold: float = 0.97, window: int = 5000, series: SeriesFinder | None = None
+    ) -> None:
         """Start without images.
 
         Args:
             threshold: cosine from which two images count as near-duplicates, in (0, 1].
             window: images before it that an image is compared with, at least 1.
+            series: is told all pairs that nearly equal each other; None where nobody asks.
         """
-        self.threshold, self.window = threshold, window
+        self.threshold, self.window, self.series = threshold, window, series
         self._better = np.empty(0, dtype=np.int64)
         self._scores = np.empty(0, dtype=np.float64)
         self._recent: deque[tuple[int, NDArray[np.float32]]] = deque()
@@ -54,6 +59,8 @@ class NearDuplicates:
         own = np.arange(start, start + len(features))
         self._better = np.concatenate([self._better, own])
         self._scores = np.concatenate([self._scores, np.nan_to_num(scores, nan=-np.inf)])
+        if self.series is not None:
+            self.series.note_scores(start, self._scores[start:])
         for at in range(0, len(features), BLOCK):
             self._block(start + at, _unit(features[at : at + BLOCK]))
 
@@ -67,6 +74,9 @@ class NearDuplicates:
             if alike.any():
                 self._improve(rows, columns, alike)
                 self._improve(columns, rows, alike.T)
+                if self.series is not None:
+                    self.series.improve(rows, columns, alike)
+                    self.series.improve(columns, rows, alike.T)
         while self._recent and self._recent[0][0] + len(self._recent[0][1]) + self.window <= (
             start + len(mine)
         ):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interestingness.number_text import write_number
+from interestingness.scoring.culling import TEXTS, Culled, Why
 from interestingness.stats.standing import beats_median, percentile
 from interestingness.studies.result import Bars, Column, Gallery, Shown, StudyResult, Table
 
@@ -49,6 +50,7 @@ class Ranking:
         problems: why a file has no score, by image id.
         logits: whether scores are logits of a choice between two images.
         reference: scores of other images to compare with, if any.
+        culled: which images are kept, if that was asked.
     """
 
     image_ids: Sequence[str]
@@ -57,6 +59,7 @@ class Ranking:
     problems: Mapping[str, str]
     logits: bool
     reference: ReferenceScores | None = None
+    culled: Culled | None = None
 
     @cached_property
     def order(self) -> NDArray[np.int64]:
@@ -101,6 +104,20 @@ class Ranking:
             "beats_median": beats[rows],
             "near_duplicate_of": near,
             "problem": [self.problems.get(self.image_ids[i]) for i in rows.tolist()],
+            **self._culling(rows),
+        }
+
+    def _culling(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        """Columns of what is kept, if that was asked."""
+        if self.culled is None:
+            return {}
+        series, why = self.culled.series, self.culled.why[rows].tolist()
+        leaders = [] if series is None else series[rows].tolist()
+        return {
+            "decision": ["keep" if kept else "reject" for kept in self.culled.kept[rows].tolist()],
+            "why": [TEXTS[Why(code)] for code in why],
+            "own_stars": self.culled.stars[rows].astype(np.int64),
+            "series": [self.image_ids[i] for i in leaders] or [None] * len(rows),
         }
 
     def sheet(
@@ -121,6 +138,8 @@ class Ranking:
         if copies:
             answer += f", {copies:,} of them nearly the same as a better one"
         answer += f"; {lacking:,} could not be read." if lacking else "."
+        if self.culled is not None:
+            answer += f" {self.culled.sentence()}."
         return StudyResult(
             name="ranking",
             title=f"{int(known.sum()):,} images by score",
@@ -139,7 +158,7 @@ class Ranking:
     def _highest(self, file: str) -> Table:
         scored = self.scored
         columns = self.columns(min(LISTED, scored))
-        names = [name for name in columns if name != "problem"]
+        names = [name for name in columns if name not in {"problem", "why", "own_stars", "series"}]
         cells = zip(*(columns[name] for name in names), strict=True)
         rows = [dict(zip(names, row, strict=True)) for row in cells]
         other = self.reference
@@ -165,6 +184,8 @@ class Ranking:
             ),
             Column("near_duplicate_of", "Nearly the same as"),
         ]
+        if self.culled is not None:
+            spec.append(Column("decision", "Decision"))
         more = len(rows) < scored
         title = f"The highest {len(rows)} of {scored:,} images" if more else "All images"
         notes = [f"Every image is in {file}."]
@@ -190,11 +211,13 @@ class Ranking:
             parts.append(("Lowest", distinct[-min(shown, len(distinct) - shown) :]))
         if len(distinct) > 3 * shown:
             parts.insert(1, ("Middle", distinct[middle : middle + shown]))
+        if self.culled is not None:
+            parts.insert(0, ("Kept", order[self.culled.kept[order]][:shown]))
         note = "Images that nearly equal a better one are left out here."
         return [
             Gallery(
                 title,
-                note=note if (self.near >= 0).any() else "",
+                note=note if (self.near >= 0).any() and title != "Kept" else "",
                 images=[Shown(self.image_ids[i], self._caption(i), link(i)) for i in rows.tolist()],
             )
             for title, rows in parts
