@@ -108,6 +108,11 @@ COMMANDS = {
         "out=FOLDER …", "write pair shards of a data set", "commands.shards:write", "shards"
     ),
     "shards verify": Command("FOLDER", "check pair shards", "commands.shards:verify"),
+    "collect": Command(
+        "PHOTOS --store FILE …",
+        "collect votes on pairs of photographs on a local page",
+        "commands.collect:collect",
+    ),
     "pairs choose": Command(
         "VOTES.csv …", "choose the pairs to ask about next", "commands.pairs:choose"
     ),

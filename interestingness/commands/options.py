@@ -140,8 +140,8 @@ def _about_votes(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="WORD=SIDE",
-        help="what a word in the column of choices means: left, right, tie, first, second or skip, "
-        "as choices.A=left; repeatable",
+        help="what a word in the column of choices means: left, right, tie, both_bad, first, "
+        "second or skip, as choices.A=left; repeatable",
     )
     add(
         "--on-missing",
@@ -175,6 +175,37 @@ def _pairs_choose(parser: argparse.ArgumentParser) -> None:
     add("--repeat", action="store_true", help="pairs may be asked again")
     _about_votes(parser)
     add("--seed", type=int, default=0, help="of all random choices (%(default)s)")
+
+
+def _collect(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("photos", nargs="+", help="folders, glob patterns, files, tar files of photographs")
+    add("--store", default="votes.sqlite", help="file of all answers (default: %(default)s)")
+    add("--out", help="table that is written at the end; the store's name with .csv unless given")
+    add("--question", help="what raters are asked (default: interesting)")
+    add("--raters", help="who may vote, as ann,bob; anybody unless given")
+    add("--port", type=int, default=8000, help="of the page; 0 takes a free one (%(default)s)")
+    add("--host", default="127.0.0.1", help="address to serve; others need a token (%(default)s)")
+    add("--token-file", help="file with the token of the page's address; else one is made")
+    add("--tls-cert", help="certificate (PEM), for https")
+    add("--tls-key", help="its key (PEM)")
+    add("--pairs", help="CSV with the columns left and right: these pairs, in random order")
+    add(
+        "--choose",
+        choices=("random", "active"),
+        default="random",
+        help="active: pairs about which the votes so far say least, 30 %% at random (%(default)s)",
+    )
+    add("--single", type=int, choices=(5, 7), help="rate single images on 5 or 7 points")
+    add("--guess-for", metavar="NAME", help="ask what this person would choose")
+    add("--bursts", action="store_true", help="frames of one burst may be a pair, too")
+    add("--copies", action="store_true", help="take images in folders that machines fill, too")
+    add("--seed", type=int, help="of all random choices (default: another one each time)")
+    add(
+        "--cache",
+        default=os.environ.get("INTERESTINGNESS_CACHE", "~/.cache/interestingness"),
+        help="folder for pictures in screen size",
+    )
 
 
 def _rank(parser: argparse.ArgumentParser) -> None:
@@ -398,6 +429,11 @@ DECLARED: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         "Choose the pairs to ask about next: some at random, the others where the votes so far "
         "leave most open. The table goes into dataset.pairs=… or a labelling tool.",
         _pairs_choose,
+    ),
+    "collect": (
+        "A page on this machine on which people vote on pairs of photographs, or rate single ones. "
+        "Every answer is on disk before the page says that it is saved.",
+        _collect,
     ),
     "rank": ("Score photographs: a table of scores, and a contact sheet to look at.", _rank),
     "export": ("Write a scorer in a format that others read.", _export),

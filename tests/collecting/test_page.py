@@ -1,0 +1,180 @@
+"""The page in a real browser, and the server under kill −9."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import random
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import browser
+import httpx
+import pytest
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class Server:
+    """``interestingness collect`` as a process."""
+
+    def __init__(self, photos: Path, folder: Path, *options: str) -> None:
+        self.port, self.store = free_port(), folder / "votes.sqlite"
+        self.command = [
+            sys.executable, "-m", "interestingness", "collect", str(photos), "--store",
+            str(self.store), "--port", str(self.port), "--cache", str(folder / "cache"), *options,
+        ]  # fmt: skip
+        self.log = folder / "server.txt"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
+        for _ in range(2400):
+            try:
+                httpx.get(f"{self.address}/api/state", timeout=60)
+                return
+            except httpx.TransportError:
+                assert self.process.poll() is None, self.log.read_text()
+                time.sleep(0.05)
+        raise AssertionError("the server does not answer")
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=120)
+
+
+@pytest.fixture
+def server(photos: Path, tmp_path: Path) -> Iterator[Server]:
+    made = Server(photos, tmp_path)
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.kill()
+
+
+def counting(store: Path) -> dict[str, int]:
+    db = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
+    try:
+        return dict(db.execute("SELECT key, counts FROM answer"))
+    finally:
+        db.close()
+
+
+@pytest.mark.skipif(browser.CHROMIUM is None, reason="chromium is not installed")
+def test_a_person_votes_undoes_and_loses_nothing_while_the_server_is_down(
+    server: Server, tmp_path: Path
+) -> None:
+    server.start()
+
+    async def person() -> None:
+        async with browser.opened(server.address, tmp_path / "profile") as page:
+            await page.until("!document.getElementById('entry').hidden")
+            await page.run("document.getElementById('name').value = 'ann'")
+            await page.run("document.querySelector('#entry button').click()")
+            ready = "!document.getElementById('left').disabled && vote.dataset.token"
+            boxes = "[...document.querySelectorAll('button')].map((b) => b.getBoundingClientRect())"
+            places = f"JSON.stringify({boxes})"
+            token, before = await page.until(ready), await page.run(places)
+            for number, key in enumerate(("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"), 1):
+                await page.press(key)
+                await page.until(
+                    f"document.getElementById('status').textContent === 'Saved: {number}'"
+                )
+                token = await page.until(
+                    f"{ready} && vote.dataset.token !== '{token}' && vote.dataset.token"
+                )
+            assert await page.run(places) == before  # nothing moves with another pair
+            await page.press("Backspace")
+            await page.until("document.getElementById('status').textContent.includes('Saved: 3')")
+            token = await page.until(
+                f"{ready} && vote.dataset.token !== '{token}' && vote.dataset.token"
+            )
+            server.kill()
+            for _ in range(2):  # of pairs that were fetched ahead
+                await page.press("ArrowRight")
+                token = await page.until(
+                    f"{ready} && vote.dataset.token !== '{token}' && vote.dataset.token"
+                )
+            await page.until(
+                "document.getElementById('status').textContent.startsWith('Not saved yet: 2')"
+            )
+            await page.call("Page.navigate", url="about:blank")  # the browser keeps them
+            server.start()
+            await page.call("Page.navigate", url=server.address)
+            votes = "fetch('/api/statistics').then((r) => r.json()).then((x) => x.votes === 5)"
+            await page.until(votes)
+            await page.picture(tmp_path / "page.png")
+
+    asyncio.run(person())
+    assert server.stop() == 0
+    with open(server.store.with_suffix(".csv"), newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    choices = [row["choice"] for row in rows]
+    assert choices == ["left", "right", "tie", "right", "right"] and {r["rater"] for r in rows} == {
+        "ann"
+    }
+    assert all(float(row["response_ms"]) > 0 and row["shown_at"] for row in rows)
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_loses_and_doubles_no_answer(
+    server: Server, tmp_path: Path
+) -> None:
+    rng, sent, acknowledged = random.Random(0), set(), set()
+    for _ in range(20):
+        server.start()
+        assert server.process is not None
+        killer = subprocess.Popen(
+            [sys.executable, "-c", "import os, sys, time; time.sleep(float(sys.argv[2])); "
+             "os.kill(int(sys.argv[1]), 9)", str(server.process.pid), str(rng.random() / 4)]
+        )  # fmt: skip
+        with httpx.Client(base_url=server.address, timeout=60) as client:
+            try:
+                client.post("/api/enter", json={"name": f"rater {uuid.uuid4().hex}"})
+                while True:
+                    pair = client.post("/api/next", json={"tab": "tab1"}).json()["next"][0]
+                    key = uuid.uuid4().hex
+                    body = {"tab": "tab1", "token": pair["token"], "key": key, "choice": "left"}
+                    sent.add(key)
+                    if client.post("/api/answer", json=body).status_code == 200:
+                        acknowledged.add(key)
+            except (httpx.TransportError, IndexError):
+                pass
+        killer.wait()
+        server.process.wait()
+    found = counting(server.store)
+    assert acknowledged <= set(found) <= sent and set(found.values()) <= {1}
+    server.start()
+    assert server.stop() == 0
+    with open(server.store.with_suffix(".csv"), encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == len(found)
+
+
+def test_a_second_server_on_one_store_is_refused(server: Server) -> None:
+    server.start()
+    done = subprocess.run(server.command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "another server" in done.stderr
+    assert server.stop() == 0 and server.store.exists()
