@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import ipaddress
+import re
 import secrets
 import signal
 import socket
@@ -58,16 +59,17 @@ def collect(options: Options) -> None:
     if away:
         print(f"left out {len(away)} symbolic links that lead out of the folder")
     names = [name for name in photographs.image_ids if name not in away]
-    question = _question(options)
+    raters = [name.strip() for name in (options.raters or "").split(",") if name.strip()]
+    question = " ".join((options.question or DEFAULT_QUESTION).split())
+    task = Task(question, options.single, raters, options.guess_for or "")
     kind = f"ratings 1 to {options.single}" if options.single else "pairs"
-    with _opened(store_path, {"question": question, "kind": kind}) as store:
+    with _opened(store_path, {"question": task.stored, "kind": kind}) as store:
         id_of = store.add_images(names)
         here = {id_of[name]: name for name in names}
         chooser = _chooser(options, photographs, id_of, names)
         folder = writable_cache(options.cache, "--cache FOLDER") / "renditions"
         renditions = Renditions(photographs, here, folder)
-        raters = [name.strip() for name in (options.raters or "").split(",") if name.strip()]
-        session = Session(store, Task(question, options.single, raters), chooser, renditions)
+        session = Session(store, task, chooser, renditions)
         print(f"images   {len(names):,} below {photographs.shown_root}")
         print(f"store    {store_path}; the table is written to {out} at the end")
         with tempfile.TemporaryDirectory() as page:
@@ -103,14 +105,6 @@ def check_options(options: Options) -> None:
         )
 
 
-def _question(options: Options) -> str:
-    if options.guess_for and options.question:
-        return f"{options.question} ({options.guess_for})"
-    if options.guess_for:
-        return f"What would {options.guess_for} choose?"
-    return str(options.question or DEFAULT_QUESTION)
-
-
 def _out(options: Options) -> Path:
     return Path(options.out) if options.out else Path(options.store).with_suffix(".csv")
 
@@ -137,11 +131,17 @@ def _chooser(
         )
     if options.pairs:
         return ListedPairs(read_pairs(Path(options.pairs), id_of), seed)
-    bursts = {} if options.bursts else bursts_of(photographs)
+    bursts = {} if options.allow_bursts else bursts_of(photographs)
     if bursts:
         frames = sum(name in id_of for name in bursts)
         print(f"bursts   {len(set(bursts.values())):,} of {frames:,} frames: never a pair")
     of_ids = {id_of[name]: number for name, number in bursts.items() if name in id_of}
+    if len({of_ids.get(image, image) for image in images}) < 2:
+        raise DataError(
+            f"all {len(images):,} photographs are of one burst, by the times in them",
+            expected="photographs of two bursts or more: frames of one are never a pair",
+            todo="--allow-bursts lets them be pairs",
+        )
     made = ActivePairs if options.choose == "active" else RandomPairs
     return made(images, of_ids, seed)
 
@@ -198,7 +198,8 @@ def _serve(
     from interestingness.collecting.server import Door, make_app
 
     local = _is_loopback(options.host)
-    token = None if local and not options.token_file else _token(options)
+    wanted = bool(options.token or options.token_file)
+    token = None if local and not wanted else _token(options)
     tls = bool(options.tls_cert)
     hosts = frozenset(LOOPBACK) if local else None
     door = Door(hosts, token, tls)
@@ -217,7 +218,7 @@ def _serve(
     )
     server = uvicorn.Server(config)
     port = listening.getsockname()[1]
-    host = options.host if not local else "localhost"
+    host = "localhost" if local else reachable(options.host)
     address = f"{'https' if tls else 'http'}://{host}:{port}/"
     print(f"page     {address}{f'?token={token}' if token else ''}")
     if not local and not tls:
@@ -265,23 +266,47 @@ def results(store: VoteStore, folder: Path) -> Path | None:
 
 
 def _token(options: Options) -> str:
-    if not options.token_file:
+    """Return the token of the user's, or a new one.
+
+    Raises:
+        ConfigError: for a file that cannot be read, or a token that can be guessed.
+    """
+    if options.token is not None:
+        token = str(options.token)
+    elif options.token_file:
+        try:
+            token = Path(options.token_file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"--token-file {options.token_file}: {error}",
+                expected="a readable text file",
+                todo="write a long random word into it",
+            ) from None
+    else:
         return secrets.token_urlsafe(16)
-    try:
-        token = Path(options.token_file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{12,128}", token):
         raise ConfigError(
-            f"--token-file {options.token_file}: {error}",
-            expected="a readable text file",
-            todo="write a long random word into it",
-        ) from None
-    if len(token) < 12:
-        raise ConfigError(
-            f"--token-file: a token of {len(token)} characters",
-            expected="12 or more",
-            todo="write a long random word into the file",
+            f"a token of {len(token)} characters",
+            expected="12 or more: letters, digits, - and _",
+            todo="leave it out, so that one is made",
         )
     return token
+
+
+def reachable(host: str) -> str:
+    """Return how others write the address of this machine, for one that it listens on."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if address.is_unspecified:  # all addresses: the one that leads out; nothing is sent to find it
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            try:
+                out.connect(("192.0.2.1", 9))
+                return str(out.getsockname()[0])
+            except OSError:
+                return socket.gethostname()
+    return f"[{address}]" if address.version == 6 else str(address)
 
 
 def _is_loopback(host: str) -> bool:

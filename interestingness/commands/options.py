@@ -186,7 +186,8 @@ def _collect(parser: argparse.ArgumentParser) -> None:
     add("--raters", help="who may vote, as ann,bob; anybody unless given")
     add("--port", type=int, default=8000, help="of the page; 0 takes a free one (%(default)s)")
     add("--host", default="127.0.0.1", help="address to serve; others need a token (%(default)s)")
-    add("--token-file", help="file with the token of the page's address; else one is made")
+    add("--token", help="of the page's address, which others can read in the list of processes")
+    add("--token-file", help="file with the token; one is made unless given")
     add("--tls-cert", help="certificate (PEM), for https")
     add("--tls-key", help="its key (PEM)")
     add("--pairs", help="CSV with the columns left and right: these pairs, in random order")
@@ -198,7 +199,7 @@ def _collect(parser: argparse.ArgumentParser) -> None:
     )
     add("--single", type=int, choices=(5, 7), help="rate single images on 5 or 7 points")
     add("--guess-for", metavar="NAME", help="ask what this person would choose")
-    add("--bursts", action="store_true", help="frames of one burst may be a pair, too")
+    add("--allow-bursts", action="store_true", help="frames of one burst may be a pair, too")
     add("--copies", action="store_true", help="take images in folders that machines fill, too")
     add("--seed", type=int, help="of all random choices (default: another one each time)")
     add(
