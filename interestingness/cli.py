@@ -138,6 +138,11 @@ COMMANDS = {
         "collect interesting photos and others of the same days from Flickr's API",
         "commands.collect_flickr:collect_flickr",
     ),
+    "serve": Command(
+        "--scorer RUN …",
+        "score images over HTTP",
+        "commands.serve:serve",
+    ),
     "export": Command(
         "RUN …",
         "write a scorer for others: safetensors, ONNX, the ICCV notebook",

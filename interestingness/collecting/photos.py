@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import sys
 import threading
 from collections.abc import Iterable, Mapping
 from io import BytesIO
@@ -18,6 +20,8 @@ from interestingness.errors import ImageError
 
 LONGEST = 1600
 """Pixels of the longer side of a rendition."""
+SHORTER = LONGEST * 3 // 4
+"""Of a JPEG that has twice as many pixels or more on its shorter side, half are decoded."""
 QUALITY = 88
 
 
@@ -76,7 +80,7 @@ class Renditions:
             if not path.is_file():
                 picture = self.photographs[row]
                 made = decode_image(
-                    picture.read(), where=picture.name, max_pixels=MAX_PIXELS, enough=LONGEST
+                    picture.read(), where=picture.name, max_pixels=MAX_PIXELS, enough=SHORTER
                 )
                 made.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
                 stream = BytesIO()
@@ -89,7 +93,13 @@ class Renditions:
         return path
 
     def make_ahead(self, images: Iterable[str], stop: threading.Event) -> None:
-        """Make renditions one after the other until they are done or ``stop`` is set."""
+        """Make renditions one after the other until they are done or ``stop`` is set.
+
+        The thread that runs this gives way to others.
+        """
+        if sys.platform == "linux":  # elsewhere it would be the whole process
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 15)
         for image in images:
             self._nobody_waits.wait(timeout=5)
             if stop.is_set():

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import ipaddress
-import re
 import secrets
-import signal
-import socket
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow.csv as pacsv
 
@@ -29,6 +26,7 @@ from interestingness.collecting.export import export
 from interestingness.collecting.photos import Renditions, outside
 from interestingness.collecting.session import Session, Task
 from interestingness.collecting.store import VoteStore
+from interestingness.commands import web
 from interestingness.commands.options import Options
 from interestingness.datasets.photographs import find_photographs
 from interestingness.datasets.vote_tables import read_vote_files
@@ -38,8 +36,6 @@ from interestingness.reports.page import write_report
 from interestingness.schema import DEFAULT_QUESTION
 from interestingness.studies.audit import audit_votes
 
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-
 
 def collect(options: Options) -> None:
     """Serve until Ctrl-C or SIGTERM, then write the table.
@@ -47,7 +43,7 @@ def collect(options: Options) -> None:
     Raises:
         ConfigError: for options that exclude each other, or without the packages of a server.
     """
-    uvicorn = _server()
+    uvicorn = web.server_package("collect")
     check_options(options)
     store_path, out = Path(options.store), _out(options)
     try_to_write(out)
@@ -96,12 +92,6 @@ def check_options(options: Options) -> None:
             f"--pairs with --choose {options.choose}",
             expected="a list of pairs, or a rule that chooses them",
             todo="leave one of them out",
-        )
-    if bool(options.tls_cert) != bool(options.tls_key):
-        raise ConfigError(
-            "--tls-cert and --tls-key are given together",
-            expected="a certificate and its key, as PEM files",
-            todo="give both, or neither",
         )
 
 
@@ -174,66 +164,26 @@ def read_pairs(path: Path, id_of: dict[str, str]) -> list[tuple[str, str]]:
     return [(id_of[a], id_of[b]) for a, b in pairs]
 
 
-def _server() -> Any:
-    """Import the server, an extra.
-
-    Raises:
-        ConfigError: if it is not installed.
-    """
-    try:
-        import starlette  # noqa: F401
-        import uvicorn
-    except ImportError as error:
-        raise ConfigError(
-            f"`interestingness collect` needs the package {error.name}",
-            expected="the extra `collect`",
-            todo='pip install "interestingness[collect]"',
-        ) from None
-    return uvicorn
-
-
 def _serve(
     uvicorn: Any, options: Options, session: Session, images: Sequence[str], folder: Path
 ) -> None:
     from interestingness.collecting.server import Door, make_app
 
-    local = _is_loopback(options.host)
-    wanted = bool(options.token or options.token_file)
-    token = None if local and not wanted else _token(options)
-    tls = bool(options.tls_cert)
-    hosts = frozenset(LOOPBACK) if local else None
-    door = Door(hosts, token, tls)
-    app = make_app(session, door, lambda: results(session.store, folder))
-    listening = _socket(options)
+    place = web.place_of(options)
+    app = make_app(
+        session,
+        Door(place.hosts, place.token, place.https),
+        lambda: results(session.store, folder),
+    )
     stop = threading.Event()
     ahead = threading.Thread(target=session.renditions.make_ahead, args=(images, stop), daemon=True)
     ahead.start()
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        ssl_certfile=options.tls_cert,
-        ssl_keyfile=options.tls_key,
-        timeout_graceful_shutdown=5,
-        server_header=False,
-    )
-    server = uvicorn.Server(config)
-    port = listening.getsockname()[1]
-    host = "localhost" if local else reachable(options.host)
-    address = f"{'https' if tls else 'http'}://{host}:{port}/"
-    print(f"page     {address}{f'?token={token}' if token else ''}")
-    if not local and not tls:
-        print("note     plain HTTP: votes, names and the token travel unencrypted; see --tls-cert")
-    print("stop     Ctrl-C", flush=True)
-    # After its stop uvicorn raises the signal again, which must not end us before the table.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    print(f"page     {place.address}{f'?token={quote(place.token)}' if place.token else ''}")
     try:
-        server.run(sockets=[listening])
-    except KeyboardInterrupt:
-        pass
+        web.serve(uvicorn, app, place)
     finally:
         stop.set()
         ahead.join(timeout=30)
-        listening.close()
 
 
 def results(store: VoteStore, folder: Path) -> Path | None:
@@ -263,77 +213,3 @@ def results(store: VoteStore, folder: Path) -> Path | None:
         simulated=files.simulated,
     )
     return write_report(folder / state, result, picture=lambda _: None, settings={})
-
-
-def _token(options: Options) -> str:
-    """Return the token of the user's, or a new one.
-
-    Raises:
-        ConfigError: for a file that cannot be read, or a token that can be guessed.
-    """
-    if options.token is not None:
-        token = str(options.token)
-    elif options.token_file:
-        try:
-            token = Path(options.token_file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"--token-file {options.token_file}: {error}",
-                expected="a readable text file",
-                todo="write a long random word into it",
-            ) from None
-    else:
-        return secrets.token_urlsafe(16)
-    if not re.fullmatch(r"[A-Za-z0-9_-]{12,128}", token):
-        raise ConfigError(
-            f"a token of {len(token)} characters",
-            expected="12 or more: letters, digits, - and _",
-            todo="leave it out, so that one is made",
-        )
-    return token
-
-
-def reachable(host: str) -> str:
-    """Return how others write the address of this machine, for one that it listens on."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    if address.is_unspecified:  # all addresses: the one that leads out; nothing is sent to find it
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
-            try:
-                out.connect(("192.0.2.1", 9))
-                return str(out.getsockname()[0])
-            except OSError:
-                return socket.gethostname()
-    return f"[{address}]" if address.version == 6 else str(address)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _socket(options: Options) -> socket.socket:
-    """Bind now, so that a port in use is an error of ours.
-
-    Raises:
-        ConfigError: if the address cannot be had.
-    """
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    found = socket.socket(family)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        found.bind((options.host, options.port))
-    except OSError as error:
-        found.close()
-        raise ConfigError(
-            f"--host {options.host} --port {options.port}: {error.strerror or error}",
-            expected="an address of this machine and a free port",
-            todo="--port 0 takes any free one",
-        ) from None
-    return found

@@ -184,12 +184,7 @@ def _collect(parser: argparse.ArgumentParser) -> None:
     add("--out", help="table that is written at the end; the store's name with .csv unless given")
     add("--question", help="what raters are asked (default: interesting)")
     add("--raters", help="who may vote, as ann,bob; anybody unless given")
-    add("--port", type=int, default=8000, help="of the page; 0 takes a free one (%(default)s)")
-    add("--host", default="127.0.0.1", help="address to serve; others need a token (%(default)s)")
-    add("--token", help="of the page's address, which others can read in the list of processes")
-    add("--token-file", help="file with the token; one is made unless given")
-    add("--tls-cert", help="certificate (PEM), for https")
-    add("--tls-key", help="its key (PEM)")
+    _web(parser)
     add("--pairs", help="CSV with the columns left and right: these pairs, in random order")
     add(
         "--choose",
@@ -207,6 +202,32 @@ def _collect(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("INTERESTINGNESS_CACHE", "~/.cache/interestingness"),
         help="folder for pictures in screen size",
     )
+
+
+def _serve(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--scorer", required=True, help="a run folder, a .ckpt file, or a published head's name")
+    _published(parser)
+    _web(parser)
+    add("--allow-urls", action="store_true", help="images may be named by URL; never private ones")
+    add("--queue", type=int, default=256, help="images that may wait; more get 429 (%(default)s)")
+    add(
+        "--max-pixels",
+        type=int,
+        default=100_000_000,
+        help="larger images are refused with 413, undecoded (%(default)s)",
+    )
+
+
+def _web(parser: argparse.ArgumentParser) -> None:
+    """Declare where a server listens, as ``commands.web`` reads it."""
+    add = parser.add_argument
+    add("--port", type=int, default=8000, help="0 takes a free one (%(default)s)")
+    add("--host", default="127.0.0.1", help="address to serve; others need a token (%(default)s)")
+    add("--token", help="that visitors need; a list of processes shows it")
+    add("--token-file", help="file with the token; else one is made where it is needed")
+    add("--tls-cert", help="certificate (PEM), for https")
+    add("--tls-key", help="its key (PEM)")
 
 
 def _rank(parser: argparse.ArgumentParser) -> None:
@@ -437,6 +458,11 @@ DECLARED: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         _collect,
     ),
     "rank": ("Score photographs: a table of scores, and a contact sheet to look at.", _rank),
+    "serve": (
+        "Score, compare and embed images over HTTP: POST /score, /compare, /embed; /docs shows the "
+        "interface.",
+        _serve,
+    ),
     "export": ("Write a scorer in a format that others read.", _export),
     "shards verify": ("Check a folder of pair shards.", _shards_verify),
     "ledger status": ("Tasks, attempts and money; works while a run is under way.", _ledger),

@@ -15,8 +15,9 @@ from starlette.testclient import TestClient
 from interestingness.collecting.server import BODY, Door, make_app
 from interestingness.collecting.session import Session
 from interestingness.collecting.store import VoteStore
-from interestingness.commands.collect import collect, reachable, results
+from interestingness.commands.collect import collect, results
 from interestingness.commands.options import parse
+from interestingness.commands.web import reachable
 from interestingness.errors import InterestingnessError
 
 HOSTS = frozenset(("localhost",))
