@@ -318,5 +318,8 @@ def test_renditions_are_of_screen_size(session: Session, store: VoteStore, photo
         session.renditions.file("../../e.jpg")
     stop = threading.Event()
     (photos / "a b.jpg").write_bytes(b"broken")
-    session.renditions.make_ahead([str(r[0]) for r in store.rows("SELECT id FROM image")], stop)
+    images = [str(row[0]) for row in store.rows("SELECT id FROM image")]
+    thread = threading.Thread(target=session.renditions.make_ahead, args=(images, stop))
+    thread.start()
+    thread.join()
     assert len(list(file.parent.glob("*.jpg"))) == 5
