@@ -204,6 +204,22 @@ def _collect(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _explain(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("scorer", help="a run folder, a .ckpt file, or a published head's name")
+    add("photos", nargs="+", help="photographs, folders or glob patterns; 48 at most")
+    add("--out", default="explained", help="folder of pictures and page (default: %(default)s)")
+    add("--among", help="folder of images to compare with; the run's training images unless given")
+    add("--words", help="text file of concepts, one a line; a list comes with the package")
+    add("--occlusion", action="store_true", help="cover patches also where an exact map exists")
+    _published(parser)
+    add(
+        "--cache",
+        default=os.environ.get("INTERESTINGNESS_CACHE", "~/.cache/interestingness"),
+        help="folder for features",
+    )
+
+
 def _serve(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--scorer", required=True, help="a run folder, a .ckpt file, or a published head's name")
@@ -458,6 +474,11 @@ DECLARED: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         _collect,
     ),
     "rank": ("Score photographs: a table of scores, and a contact sheet to look at.", _rank),
+    "explain": (
+        "Which patches of a photograph raise or lower its score, which training images are alike, "
+        "and which concepts the score follows: pictures and a page.",
+        _explain,
+    ),
     "serve": (
         "Score, compare and embed images over HTTP: POST /score, /compare, /embed; /docs shows the "
         "interface.",

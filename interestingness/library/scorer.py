@@ -25,6 +25,7 @@ from interestingness.library.pictures import each, is_one, name_of, picture_of
 from interestingness.library.records import ImageScore, Scores
 from interestingness.models.backbone import Backbone
 from interestingness.models.exchange import save_scorer
+from interestingness.models.scorer import Scorer
 from interestingness.scoring.image_scorer import ExactHead
 from interestingness.stats.standing import percentile
 
@@ -97,6 +98,11 @@ class LoadedScorer:
     def dim(self) -> int:
         """Length of a vector."""
         return self._named.scorer.dim
+
+    @property
+    def module(self) -> Scorer:
+        """Backbone, scaling and head as a torch module."""
+        return self._named.scorer
 
     @property
     def in_logits(self) -> bool:
@@ -248,6 +254,19 @@ class LoadedScorer:
             return Prepared(name, self.pixels(image, name), "")
         except ImageError as error:
             return Prepared(name, None, error.found)
+
+    def encoded(self, pixels: Tensor) -> NDArray[np.float32]:
+        """Features of stacked ``pixels``, shape (images, dim)."""
+        with self.forward(len(pixels)) as forward:
+            return np.asarray(forward(pixels).numpy())
+
+    def scaled(self, features: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Features as the head reads them."""
+        return self._named.scorer.scaler.scaled(features)
+
+    def scores(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Scores of features (images, dim), as plain numbers, shape (images,)."""
+        return self._head.scores(features)
 
     def forward(self, batch: int = BATCH) -> AbstractContextManager[Callable[[Tensor], Tensor]]:
         """Open the network: stacked ``pixels`` of at most ``batch`` images → features."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-_BINARY = {"type": "string", "format": "binary"}
+_BINARY = {"type": "string", "format": "binary", "minLength": 1}
 _TEXT = {"type": "string"}
 _NUMBER = {"type": ["number", "null"]}
 _ERRORS = {

@@ -1,0 +1,57 @@
+"""The images that a run learnt from, opened again by its record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from interestingness.assembly.checks import check, plain
+from interestingness.assembly.run_record import checkpoint_of
+from interestingness.errors import DataError, InterestingnessError
+from interestingness.learning.learner import CHECKPOINT_KEY
+from interestingness.plugins import plugin_packages
+from interestingness.runs.checkpoints import load_checkpoint
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """Names and files of the images of the pairs that trained a run."""
+
+    names: list[str]
+    paths: list[Path]
+
+
+def training_images(run: str) -> TrainingImages:
+    """Open a run's data set as it was prepared, and split it as the run did.
+
+    Args:
+        run: its folder, or a checkpoint.
+
+    Raises:
+        DataError: if the scorer is no run, or its data are not there any more.
+    """
+    path = Path(run).expanduser()
+    try:
+        record = load_checkpoint(checkpoint_of(path, best=True))[CHECKPOINT_KEY]["record"]
+        cfg = OmegaConf.create({"dataset": record["dataset"], "split": record["split"]})
+        check(plain(cfg), trusted=plugin_packages(), recorded=True)
+        tables = instantiate(cfg.dataset, progress=None)
+        split = instantiate(cfg.split)(tables.pairs, tables.images)
+    except (InterestingnessError, InstantiationException, OSError, KeyError) as error:
+        cause = error.__cause__ if isinstance(error, InstantiationException) else error
+        found = cause.found if isinstance(cause, InterestingnessError) else str(cause)
+        raise DataError(
+            f"the training images of {run} cannot be opened: {found}",
+            expected="a run whose data set is where it was",
+            todo="name a folder of images to compare with: --among FOLDER",
+        ) from None
+    used = tables.pairs[split.train].images_used() if split.folds is None else None
+    rows = tables.pairs.images_used() if used is None else used
+    return TrainingImages(
+        [str(tables.image_ids[row]) for row in rows],
+        [Path(tables.image_path(int(row))) for row in rows],
+    )
