@@ -139,7 +139,7 @@ COMMANDS = {
         "commands.collect_flickr:collect_flickr",
     ),
     "explain": Command(
-        "RUN PHOTO …",
+        "RUN [PHOTO …]",
         "show which patches, images and concepts make a score",
         "commands.explain:explain",
     ),

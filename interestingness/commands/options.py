@@ -207,8 +207,13 @@ def _collect(parser: argparse.ArgumentParser) -> None:
 def _explain(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("scorer", help="a run folder, a .ckpt file, or a published head's name")
-    add("photos", nargs="+", help="photographs, folders or glob patterns; 48 at most")
-    add("--out", default="explained", help="folder of pictures and page (default: %(default)s)")
+    add(
+        "photos",
+        nargs="*",
+        help="photographs, folders or glob patterns, 48 at most; none: the run's test images of "
+        "highest and lowest score",
+    )
+    add("--out", help="folder of pictures and page: `explained`, in the run if no photo is named")
     add("--among", help="folder of images to compare with; the run's training images unless given")
     add("--words", help="text file of concepts, one a line; a list comes with the package")
     add("--occlusion", action="store_true", help="cover patches also where an exact map exists")
