@@ -33,6 +33,10 @@ KEYS = {
 EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "heic": (("pillow_heif",), "phone photographs (HEIC)"),
     "collect": (("starlette", "uvicorn"), "the page for votes"),
+    "serve": (
+        ("starlette", "uvicorn", "python_multipart", "prometheus_client"),
+        "a scorer over HTTP",
+    ),
     "onnx": (("onnx", "onnxscript"), "export --format onnx"),
     "sweeps": (
         ("hydra_plugins.hydra_joblib_launcher", "hydra_plugins.hydra_submitit_launcher"),
