@@ -477,7 +477,7 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME",
         help="exit with status 1 unless this works: gpu, hub, weights, an extra such as heic, a "
-        "key such as OPENAI_API_KEY, or another name of the report; repeatable",
+        "key such as OPENAI_API_KEY, or another name of the report; repeatable, or with commas",
     )
 
 
