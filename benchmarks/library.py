@@ -88,7 +88,7 @@ def made(folder: Path) -> Path:
 
 def bare_loop(scorer: LoadedScorer) -> Callable[[Sequence[Path]], np.ndarray]:
     """Write the loop that does the same work without our library."""
-    backbone, head = scorer.backbone, scorer._named.scorer
+    backbone, head = scorer.backbone, scorer.module
     workers = worker_count("auto")
 
     def pixels(path: Path) -> torch.Tensor:

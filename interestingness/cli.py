@@ -138,6 +138,16 @@ COMMANDS = {
         "collect interesting photos and others of the same days from Flickr's API",
         "commands.collect_flickr:collect_flickr",
     ),
+    "explain": Command(
+        "RUN [PHOTO …]",
+        "show which patches, images and concepts make a score",
+        "commands.explain:explain",
+    ),
+    "serve": Command(
+        "--scorer RUN …",
+        "score images over HTTP",
+        "commands.serve:serve",
+    ),
     "export": Command(
         "RUN …",
         "write a scorer for others: safetensors, ONNX, the ICCV notebook",

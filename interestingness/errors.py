@@ -46,6 +46,10 @@ class ImageError(InterestingnessError):
     """One image cannot be used; readers count such images and continue."""
 
 
+class ImageTooLargeError(ImageError):
+    """An image has more pixels than may be decoded."""
+
+
 class ShardError(InterestingnessError):
     """A shard or its manifest is damaged or does not match."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from omegaconf import DictConfig
 from PIL import Image
 
@@ -40,6 +41,8 @@ from interestingness.studies.result import Column, Kind, Table
 from interestingness.studies.study import Picture
 from interestingness.tables.tables import Tables, Votes
 
+SERIES = "series"
+"""Column of the image table that names the burst of an image; ``rank --keep`` writes one."""
 KINDS = {"photographs": "photographs", "synthetic": "synthetic scenes"}
 
 
@@ -179,6 +182,7 @@ def compare_scores(
         judge=cfg.get("judge"),
         has_zero=has_zero(cfg),
         groups=_image_groups(cfg, prepared),
+        series=_series(prepared),
         seed=cfg.seed,
     )
 
@@ -194,6 +198,14 @@ def _image_groups(cfg: DictConfig, prepared: RunTables) -> ImageGroups | None:
     if not within and not 1 < len({cells[row] for row in tested}) <= MOST_GROUPS:
         return None
     return ImageGroups(column, np.array(cells, dtype=object), apart=bool(within))
+
+
+def _series(prepared: RunTables) -> NDArray[np.object_] | None:
+    """Return the series of each image, where the image table says it; None otherwise."""
+    images = prepared.tables.images
+    if SERIES not in images.column_names:
+        return None
+    return np.array(images[SERIES].to_pylist(), dtype=object)
 
 
 def _caveats(prepared: RunTables, predicted: Predicted, evaluation: Evaluation) -> tuple[str, ...]:

@@ -1,21 +1,14 @@
-"""Frames of one burst, by the camera's clock: within seconds of each other, of one camera."""
+"""Frames of one burst, by the camera's clock: within seconds of each other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
-from io import BytesIO
-from pathlib import Path
 
-from PIL import Image
-
-from interestingness.data.images import quiet_pillow
+from interestingness.datasets.capture_times import capture_time, capture_time_of
 from interestingness.datasets.photographs import Photographs
-from interestingness.errors import ImageError
 
 GAP_S = 2.0
 """Seconds between two frames of a burst, at most."""
-_EXIF, _TAKEN, _SUBSECOND, _MODEL = 0x8769, 0x9003, 0x9291, 0x0110
 
 
 def bursts_of(photographs: Photographs) -> dict[str, int]:
@@ -24,17 +17,14 @@ def bursts_of(photographs: Photographs) -> dict[str, int]:
     Returns:
         Number of the burst by the name of a photograph.
     """
-    taken: dict[str, list[tuple[float, str]]] = {}
+    taken = []
     for row, name in enumerate(photographs.image_ids):
-        try:
-            path = photographs.path(row)
-            # Of a file the header is read alone.
-            found = _taken(BytesIO(photographs[row].read()) if path is None else path)
-        except (ImageError, OSError):
-            continue
-        if found is not None:
-            taken.setdefault(found[1], []).append((found[0], name))
-    groups = (group for times in taken.values() for group in _chained(sorted(times)))
+        path = photographs.path(row)
+        # Of a file the beginning is read alone.
+        time = capture_time(photographs[row].read) if path is None else capture_time_of(path)
+        if time == time:
+            taken.append((time, name))
+    groups = _chained(sorted(taken))
     return {name: number for number, group in enumerate(groups) for name in group}
 
 
@@ -48,18 +38,3 @@ def _chained(times: Iterable[tuple[float, str]]) -> list[list[str]]:
         groups[-1].append(name)
         before = time
     return [group for group in groups if len(group) > 1]
-
-
-def _taken(file: Path | BytesIO) -> tuple[float, str] | None:
-    """Return when a photograph was taken, in seconds, and by what; None where it does not say."""
-    try:
-        with quiet_pillow(), Image.open(file) as image:
-            exif = image.getexif()
-            detail = exif.get_ifd(_EXIF)
-        time = datetime.strptime(str(detail[_TAKEN]).strip("\0 "), "%Y:%m:%d %H:%M:%S")
-    except Exception:  # metadata never decide whether a picture can be used
-        return None
-    digits = "".join(filter(str.isdigit, str(detail.get(_SUBSECOND, ""))))
-    return (time - datetime(1970, 1, 1)).total_seconds() + float(f"0.{digits or 0}"), str(
-        exif.get(_MODEL, "")
-    )

@@ -62,6 +62,12 @@ class Chooser(ABC):
         ).fetchone()
         if repeated >= REPEATED * (seen + 1):
             return None
+        late = db.execute(
+            "SELECT id FROM appearance WHERE rater = ? ORDER BY id DESC LIMIT 1 OFFSET ?",
+            (rater, APART),
+        ).fetchone()
+        if late is None:
+            return None
         rows = [
             row
             for row in db.execute(
@@ -69,8 +75,8 @@ class Chooser(ABC):
                 "answer.appearance = a.id AND counts WHERE rater = ? AND again IS NULL AND "
                 "right_image IS NOT NULL AND choice IN ('left', 'right', 'tie', 'both_bad') AND "
                 "a.id NOT IN (SELECT again FROM appearance WHERE rater = ? AND again IS NOT NULL) "
-                "AND (SELECT count(*) FROM appearance l WHERE l.rater = ? AND l.id > a.id) >= ?",
-                (rater, rater, rater, APART),
+                "AND a.id <= ?",
+                (rater, rater, late[0]),
             )
             if not {row[1], row[2]} & excluded
         ]

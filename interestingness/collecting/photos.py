@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import sys
 import threading
 from collections.abc import Iterable, Mapping
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
@@ -17,6 +20,8 @@ from interestingness.errors import ImageError
 
 LONGEST = 1600
 """Pixels of the longer side of a rendition."""
+SHORTER = LONGEST * 3 // 4
+"""Of a JPEG that has twice as many pixels or more on its shorter side, half are decoded."""
 QUALITY = 88
 
 
@@ -35,10 +40,31 @@ class Renditions:
         self._row = {name: row for row, name in enumerate(photographs.image_ids)}
         self._making: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
+        self._wanted, self._nobody_waits = 0, threading.Event()
+        self._nobody_waits.set()
         folder.mkdir(parents=True, exist_ok=True)
 
-    def file(self, image: str) -> Path:
+    def file(self, image: str) -> Path | bytes:
+        """Return the rendition of an image for a page; what is made ahead waits meanwhile.
+
+        As ``make``.
+        """
+        with self._guard:
+            self._wanted += 1
+            self._nobody_waits.clear()
+        try:
+            return self.make(image)
+        finally:
+            with self._guard:
+                self._wanted -= 1
+                if not self._wanted:
+                    self._nobody_waits.set()
+
+    def make(self, image: str) -> Path | bytes:
         """Return the rendition of an image, which is made if need be.
+
+        Returns:
+            The file, or its bytes where it cannot be kept, as on a full disk.
 
         Raises:
             KeyError: for an id that there is not.
@@ -54,19 +80,32 @@ class Renditions:
             if not path.is_file():
                 picture = self.photographs[row]
                 made = decode_image(
-                    picture.read(), where=picture.name, max_pixels=MAX_PIXELS, enough=LONGEST
+                    picture.read(), where=picture.name, max_pixels=MAX_PIXELS, enough=SHORTER
                 )
                 made.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
-                appear(path, lambda part: made.save(part, "JPEG", quality=QUALITY))
+                stream = BytesIO()
+                made.save(stream, "JPEG", quality=QUALITY)
+                data = stream.getvalue()
+                try:
+                    appear(path, lambda part: part.write_bytes(data))
+                except OSError:
+                    return data
         return path
 
     def make_ahead(self, images: Iterable[str], stop: threading.Event) -> None:
-        """Make renditions one after the other until they are done or ``stop`` is set."""
+        """Make renditions one after the other until they are done or ``stop`` is set.
+
+        The thread that runs this gives way to others.
+        """
+        if sys.platform == "linux":  # elsewhere it would be the whole process
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 15)
         for image in images:
+            self._nobody_waits.wait(timeout=5)
             if stop.is_set():
                 return
             try:
-                self.file(image)
+                self.make(image)
             except (ImageError, OSError):
                 continue  # asked for by a page, it says so there
 

@@ -128,14 +128,16 @@ def make_app(session: Session, door: Door, report: Callable[[], Path | None]) ->
         except (ImageError, OSError):
             return _problem(422, "the image cannot be read")
         kept = {"Cache-Control": "private, max-age=31536000, immutable"}
+        if isinstance(file, bytes):
+            return Response(file, media_type="image/jpeg", headers=kept)
         return FileResponse(file, media_type="image/jpeg", headers=kept)
 
     def state(request: Request) -> Response:
         task, rater = session.task, _rater(request)
         known = {} if rater is None else session.progress(rater)
         return JSONResponse(
-            {"question": task.question, "scale": task.scale, "raters": list(task.raters),
-             "rater": rater, **known}
+            {"question": task.shown, "scale": task.scale, "raters": list(task.raters),
+             "store": session.store.id, "rater": rater, **known}
         )  # fmt: skip
 
     def enter(request: Request, body: Named) -> Response:

@@ -26,14 +26,32 @@ class Task:
     """What raters are asked.
 
     Attributes:
-        question: shown above the images.
+        question: as it stands in the table: an adjective, or a sentence.
         scale: points of the scale of single images; None for pairs.
         raters: names that may vote; empty for any.
+        guess_for: whose answer is to be guessed; "" for the raters' own.
     """
 
     question: str
     scale: int | None = None
     raters: Sequence[str] = ()
+    guess_for: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What stands above the images: a sentence, which an adjective is made into."""
+        if len(self.question.split()) > 1:
+            asked = self.question
+        elif self.scale is None:
+            asked = f"Which photograph is more {self.question}?"
+        else:
+            asked = f"How {self.question} is this photograph?"
+        return f"What would {self.guess_for} answer? {asked}" if self.guess_for else asked
+
+    @property
+    def stored(self) -> str:
+        """The question of the table: guesses are answers to another one than one's own."""
+        return f"{self.question}, guessed for {self.guess_for}" if self.guess_for else self.question
 
     @property
     def answers(self) -> tuple[str, ...]:

@@ -44,7 +44,8 @@ class VoteStore:
             ConfigError: on a network folder, while another server has it, or for another question.
             DataError: for a file that is no store.
         """
-        self.path = Path(os.path.abspath(path.expanduser()))
+        # A link and its file are one store, and have one lock.
+        self.path = Path(os.path.realpath(path.expanduser()))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         kind = file_system(self.path.parent)
         if kind in NETWORK:
@@ -79,10 +80,12 @@ class VoteStore:
             if version == 0 and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 schema = (files("interestingness.collecting") / "schema.sql").read_text()
                 db.executescript(f"BEGIN; {schema} PRAGMA user_version = {VERSION}; COMMIT;")
-                db.executemany("INSERT INTO meta VALUES (?, ?)", about.items())
+                named = {**about, "id": secrets.token_hex(8)}
+                db.executemany("INSERT INTO meta VALUES (?, ?)", named.items())
             elif version != VERSION:
                 raise sqlite3.DatabaseError(f"version {version} of another program")
             before = dict(db.execute("SELECT key, value FROM meta"))
+            self.id = before.get("id", "")
         except sqlite3.OperationalError:
             db.close()
             raise
@@ -232,6 +235,8 @@ class VoteStore:
     def undo(self, rater: str, tab: str, key: str) -> Appearance | None:
         """Take back the rater's latest answer, in whatever tab it was given; None if there is none.
 
+        What a screen could not show is no answer of the rater's.
+
         The answer stays as a row, the undo is a row of its own, and the appearance is open again in
         this tab. An undo that arrives again takes back nothing more.
         """
@@ -241,7 +246,7 @@ class VoteStore:
                 done
                 or db.execute(
                     "SELECT a.id FROM answer JOIN appearance a ON a.id = answer.appearance WHERE "
-                    "rater = ? AND counts ORDER BY answer.id DESC LIMIT 1",
+                    "rater = ? AND counts AND choice <> 'failed' ORDER BY answer.id DESC LIMIT 1",
                     (rater,),
                 ).fetchone()
             )

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import ipaddress
 import secrets
-import signal
-import socket
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow.csv as pacsv
 
@@ -28,6 +26,7 @@ from interestingness.collecting.export import export
 from interestingness.collecting.photos import Renditions, outside
 from interestingness.collecting.session import Session, Task
 from interestingness.collecting.store import VoteStore
+from interestingness.commands import web
 from interestingness.commands.options import Options
 from interestingness.datasets.photographs import find_photographs
 from interestingness.datasets.vote_tables import read_vote_files
@@ -37,8 +36,6 @@ from interestingness.reports.page import write_report
 from interestingness.schema import DEFAULT_QUESTION
 from interestingness.studies.audit import audit_votes
 
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-
 
 def collect(options: Options) -> None:
     """Serve until Ctrl-C or SIGTERM, then write the table.
@@ -46,7 +43,7 @@ def collect(options: Options) -> None:
     Raises:
         ConfigError: for options that exclude each other, or without the packages of a server.
     """
-    uvicorn = _server()
+    uvicorn = web.server_package("collect")
     check_options(options)
     store_path, out = Path(options.store), _out(options)
     try_to_write(out)
@@ -58,16 +55,17 @@ def collect(options: Options) -> None:
     if away:
         print(f"left out {len(away)} symbolic links that lead out of the folder")
     names = [name for name in photographs.image_ids if name not in away]
-    question = _question(options)
+    raters = [name.strip() for name in (options.raters or "").split(",") if name.strip()]
+    question = " ".join((options.question or DEFAULT_QUESTION).split())
+    task = Task(question, options.single, raters, options.guess_for or "")
     kind = f"ratings 1 to {options.single}" if options.single else "pairs"
-    with _opened(store_path, {"question": question, "kind": kind}) as store:
+    with _opened(store_path, {"question": task.stored, "kind": kind}) as store:
         id_of = store.add_images(names)
         here = {id_of[name]: name for name in names}
         chooser = _chooser(options, photographs, id_of, names)
         folder = writable_cache(options.cache, "--cache FOLDER") / "renditions"
         renditions = Renditions(photographs, here, folder)
-        raters = [name.strip() for name in (options.raters or "").split(",") if name.strip()]
-        session = Session(store, Task(question, options.single, raters), chooser, renditions)
+        session = Session(store, task, chooser, renditions)
         print(f"images   {len(names):,} below {photographs.shown_root}")
         print(f"store    {store_path}; the table is written to {out} at the end")
         with tempfile.TemporaryDirectory() as page:
@@ -95,20 +93,6 @@ def check_options(options: Options) -> None:
             expected="a list of pairs, or a rule that chooses them",
             todo="leave one of them out",
         )
-    if bool(options.tls_cert) != bool(options.tls_key):
-        raise ConfigError(
-            "--tls-cert and --tls-key are given together",
-            expected="a certificate and its key, as PEM files",
-            todo="give both, or neither",
-        )
-
-
-def _question(options: Options) -> str:
-    if options.guess_for and options.question:
-        return f"{options.question} ({options.guess_for})"
-    if options.guess_for:
-        return f"What would {options.guess_for} choose?"
-    return str(options.question or DEFAULT_QUESTION)
 
 
 def _out(options: Options) -> Path:
@@ -137,11 +121,17 @@ def _chooser(
         )
     if options.pairs:
         return ListedPairs(read_pairs(Path(options.pairs), id_of), seed)
-    bursts = {} if options.bursts else bursts_of(photographs)
+    bursts = {} if options.allow_bursts else bursts_of(photographs)
     if bursts:
         frames = sum(name in id_of for name in bursts)
         print(f"bursts   {len(set(bursts.values())):,} of {frames:,} frames: never a pair")
     of_ids = {id_of[name]: number for name, number in bursts.items() if name in id_of}
+    if len({of_ids.get(image, image) for image in images}) < 2:
+        raise DataError(
+            f"all {len(images):,} photographs are of one burst, by the times in them",
+            expected="photographs of two bursts or more: frames of one are never a pair",
+            todo="--allow-bursts lets them be pairs",
+        )
     made = ActivePairs if options.choose == "active" else RandomPairs
     return made(images, of_ids, seed)
 
@@ -174,65 +164,26 @@ def read_pairs(path: Path, id_of: dict[str, str]) -> list[tuple[str, str]]:
     return [(id_of[a], id_of[b]) for a, b in pairs]
 
 
-def _server() -> Any:
-    """Import the server, an extra.
-
-    Raises:
-        ConfigError: if it is not installed.
-    """
-    try:
-        import starlette  # noqa: F401
-        import uvicorn
-    except ImportError as error:
-        raise ConfigError(
-            f"`interestingness collect` needs the package {error.name}",
-            expected="the extra `collect`",
-            todo='pip install "interestingness[collect]"',
-        ) from None
-    return uvicorn
-
-
 def _serve(
     uvicorn: Any, options: Options, session: Session, images: Sequence[str], folder: Path
 ) -> None:
     from interestingness.collecting.server import Door, make_app
 
-    local = _is_loopback(options.host)
-    token = None if local and not options.token_file else _token(options)
-    tls = bool(options.tls_cert)
-    hosts = frozenset(LOOPBACK) if local else None
-    door = Door(hosts, token, tls)
-    app = make_app(session, door, lambda: results(session.store, folder))
-    listening = _socket(options)
+    place = web.place_of(options)
+    app = make_app(
+        session,
+        Door(place.hosts, place.token, place.https),
+        lambda: results(session.store, folder),
+    )
     stop = threading.Event()
     ahead = threading.Thread(target=session.renditions.make_ahead, args=(images, stop), daemon=True)
     ahead.start()
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        ssl_certfile=options.tls_cert,
-        ssl_keyfile=options.tls_key,
-        timeout_graceful_shutdown=5,
-        server_header=False,
-    )
-    server = uvicorn.Server(config)
-    port = listening.getsockname()[1]
-    host = options.host if not local else "localhost"
-    address = f"{'https' if tls else 'http'}://{host}:{port}/"
-    print(f"page     {address}{f'?token={token}' if token else ''}")
-    if not local and not tls:
-        print("note     plain HTTP: votes, names and the token travel unencrypted; see --tls-cert")
-    print("stop     Ctrl-C", flush=True)
-    # After its stop uvicorn raises the signal again, which must not end us before the table.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    print(f"page     {place.address}{f'?token={quote(place.token)}' if place.token else ''}")
     try:
-        server.run(sockets=[listening])
-    except KeyboardInterrupt:
-        pass
+        web.serve(uvicorn, app, place)
     finally:
         stop.set()
         ahead.join(timeout=30)
-        listening.close()
 
 
 def results(store: VoteStore, folder: Path) -> Path | None:
@@ -262,53 +213,3 @@ def results(store: VoteStore, folder: Path) -> Path | None:
         simulated=files.simulated,
     )
     return write_report(folder / state, result, picture=lambda _: None, settings={})
-
-
-def _token(options: Options) -> str:
-    if not options.token_file:
-        return secrets.token_urlsafe(16)
-    try:
-        token = Path(options.token_file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"--token-file {options.token_file}: {error}",
-            expected="a readable text file",
-            todo="write a long random word into it",
-        ) from None
-    if len(token) < 12:
-        raise ConfigError(
-            f"--token-file: a token of {len(token)} characters",
-            expected="12 or more",
-            todo="write a long random word into the file",
-        )
-    return token
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _socket(options: Options) -> socket.socket:
-    """Bind now, so that a port in use is an error of ours.
-
-    Raises:
-        ConfigError: if the address cannot be had.
-    """
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    found = socket.socket(family)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        found.bind((options.host, options.port))
-    except OSError as error:
-        found.close()
-        raise ConfigError(
-            f"--host {options.host} --port {options.port}: {error.strerror or error}",
-            expected="an address of this machine and a free port",
-            todo="--port 0 takes any free one",
-        ) from None
-    return found

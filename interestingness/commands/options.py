@@ -184,11 +184,7 @@ def _collect(parser: argparse.ArgumentParser) -> None:
     add("--out", help="table that is written at the end; the store's name with .csv unless given")
     add("--question", help="what raters are asked (default: interesting)")
     add("--raters", help="who may vote, as ann,bob; anybody unless given")
-    add("--port", type=int, default=8000, help="of the page; 0 takes a free one (%(default)s)")
-    add("--host", default="127.0.0.1", help="address to serve; others need a token (%(default)s)")
-    add("--token-file", help="file with the token of the page's address; else one is made")
-    add("--tls-cert", help="certificate (PEM), for https")
-    add("--tls-key", help="its key (PEM)")
+    _web(parser)
     add("--pairs", help="CSV with the columns left and right: these pairs, in random order")
     add(
         "--choose",
@@ -198,7 +194,7 @@ def _collect(parser: argparse.ArgumentParser) -> None:
     )
     add("--single", type=int, choices=(5, 7), help="rate single images on 5 or 7 points")
     add("--guess-for", metavar="NAME", help="ask what this person would choose")
-    add("--bursts", action="store_true", help="frames of one burst may be a pair, too")
+    add("--allow-bursts", action="store_true", help="frames of one burst may be a pair, too")
     add("--copies", action="store_true", help="take images in folders that machines fill, too")
     add("--seed", type=int, help="of all random choices (default: another one each time)")
     add(
@@ -206,6 +202,53 @@ def _collect(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("INTERESTINGNESS_CACHE", "~/.cache/interestingness"),
         help="folder for pictures in screen size",
     )
+
+
+def _explain(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("scorer", help="a run folder, a .ckpt file, or a published head's name")
+    add(
+        "photos",
+        nargs="*",
+        help="photographs, folders or glob patterns, 48 at most; none: the run's test images of "
+        "highest and lowest score",
+    )
+    add("--out", help="folder of pictures and page: `explained`, in the run if no photo is named")
+    add("--among", help="folder of images to compare with; the run's training images unless given")
+    add("--words", help="text file of concepts, one a line; a list comes with the package")
+    add("--occlusion", action="store_true", help="cover patches also where an exact map exists")
+    _published(parser)
+    add(
+        "--cache",
+        default=os.environ.get("INTERESTINGNESS_CACHE", "~/.cache/interestingness"),
+        help="folder for features",
+    )
+
+
+def _serve(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--scorer", required=True, help="a run folder, a .ckpt file, or a published head's name")
+    _published(parser)
+    _web(parser)
+    add("--allow-urls", action="store_true", help="images may be named by URL; never private ones")
+    add("--queue", type=int, default=256, help="images that may wait; more get 429 (%(default)s)")
+    add(
+        "--max-pixels",
+        type=int,
+        default=100_000_000,
+        help="larger images are refused with 413, undecoded (%(default)s)",
+    )
+
+
+def _web(parser: argparse.ArgumentParser) -> None:
+    """Declare where a server listens, as ``commands.web`` reads it."""
+    add = parser.add_argument
+    add("--port", type=int, default=8000, help="0 takes a free one (%(default)s)")
+    add("--host", default="127.0.0.1", help="address to serve; others need a token (%(default)s)")
+    add("--token", help="that visitors need; a list of processes shows it")
+    add("--token-file", help="file with the token; else one is made where it is needed")
+    add("--tls-cert", help="certificate (PEM), for https")
+    add("--tls-key", help="its key (PEM)")
 
 
 def _rank(parser: argparse.ArgumentParser) -> None:
@@ -436,6 +479,16 @@ DECLARED: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         _collect,
     ),
     "rank": ("Score photographs: a table of scores, and a contact sheet to look at.", _rank),
+    "explain": (
+        "Which patches of a photograph raise or lower its score, which training images are alike, "
+        "and which concepts the score follows: pictures and a page.",
+        _explain,
+    ),
+    "serve": (
+        "Score, compare and embed images over HTTP: POST /score, /compare, /embed; /docs shows the "
+        "interface.",
+        _serve,
+    ),
     "export": ("Write a scorer in a format that others read.", _export),
     "shards verify": ("Check a folder of pair shards.", _shards_verify),
     "ledger status": ("Tasks, attempts and money; works while a run is under way.", _ledger),

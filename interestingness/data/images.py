@@ -29,7 +29,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from interestingness.data.image_kinds import image_kind, without_metadata
-from interestingness.errors import ConfigError, DataError, ImageError
+from interestingness.errors import ConfigError, DataError, ImageError, ImageTooLargeError
 
 MAX_PIXELS = 100_000_000
 """Pixels that a picture may cost by default, see ``decode_image``."""
@@ -382,7 +382,7 @@ def _reduced(jpeg: JpegImageFile, enough: int | None) -> int:
 
 def _check_cost(size: tuple[int, int], cost: int, where: str, max_pixels: int) -> None:
     if cost > max_pixels:
-        raise ImageError(
+        raise ImageTooLargeError(
             f"{where}: too large: {size[0]} × {size[1]} pixels cost as much as {cost:,}, and "
             f"max_pixels is {max_pixels:,}",
             expected=f"a picture that costs at most {max_pixels:,} pixels",

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from interestingness.datasets.pairwise_sites import all_our_ideas, without_removed
 from interestingness.datasets.vote_columns import ColumnNames, side_word
 from interestingness.tables.json_records import begins_json
 from interestingness.tables.label_studio import label_studio_tasks, votes_of_tasks
@@ -37,8 +38,9 @@ def read_vote_table(
 ) -> TextTable:
     """Read a table of votes, one in each row.
 
-    Beside plain tables: Label Studio's JSON export, and its CSV; jsPsych's stimuli of HTML that
-    show two images; a row per rater with a column for each pair, named by its two images.
+    Beside plain tables: Label Studio's JSON export, and its CSV; image-ranker's comparisons; the
+    votes of All Our Ideas; jsPsych's stimuli of HTML that show two images; a row per rater with a
+    column for each pair, named by its two images.
 
     Args:
         path: the file.
@@ -62,7 +64,8 @@ def read_vote_table(
         path, columns_option=columns_option, decimal=decimal, decimal_option=decimal_option
     )
     if not any(table.find(side, (side,), mapping) for side in ("left", "right")):
-        table = _from_html(_one_vote_per_row(_won_over(table)))
+        table = all_our_ideas(without_removed(table))
+        table = table if "left" in table else _from_html(_one_vote_per_row(_won_over(table)))
     return table
 
 

@@ -14,8 +14,9 @@ _PSYCHOPY = re.compile(r"(\d{4}-\d{2}-\d{2})_(\d{2})h(\d{2})\.(\d{2})(\.\d+)?")
 def time_of(cell: str) -> datetime | None:
     """Return a moment, in UTC where no zone is given; None for what is none, such as a duration.
 
-    ISO 8601; MTurk's ``Tue Mar 01 12:30:05 PST 2022``; PsychoPy's ``2023-05-11_14h23.51.123``;
-    seconds or milliseconds since 1970, where they lie between 2001 and 2065.
+    ISO 8601, also with `` UTC`` at its end; MTurk's ``Tue Mar 01 12:30:05 PST 2022``; PsychoPy's
+    ``2023-05-11_14h23.51.123``; seconds or milliseconds since 1970, where they lie between 2001 and
+    2065.
     """
     try:
         number = float(cell)
@@ -36,7 +37,7 @@ def _written(cell: str) -> datetime | None:
             moment, zone, year = match.groups()
             local = datetime.strptime(f"{moment} {year}", "%a %b %d %H:%M:%S %Y")
             return local.replace(tzinfo=UTC) - timedelta(hours=_ZONES[zone])
-        time = datetime.fromisoformat(cell)
+        time = datetime.fromisoformat(re.sub(r" UTC$", "Z", cell))
     except (ValueError, KeyError):
         return None
     return time.replace(tzinfo=time.tzinfo or UTC)

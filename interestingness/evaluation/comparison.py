@@ -16,6 +16,7 @@ from interestingness.evaluation.results import (
     OnePerson,
     ReferenceResult,
     ReliabilityBin,
+    SeriesAccuracy,
     YesOrNo,
 )
 from interestingness.schema import Array, Pairs
@@ -46,6 +47,7 @@ def compare(
     *,
     has_zero: bool = False,
     ranked: bool = True,
+    series: NDArray[np.object_] | None = None,
     resamples: int,
     seed: int,
 ) -> ReferenceResult:
@@ -59,6 +61,7 @@ def compare(
         rows: rows of the test pairs.
         has_zero: whether a score above 0 says yes to an image.
         ranked: whether scores of all these images can be compared with each other.
+        series: of each image, None for none, shape (images,); None where they are unknown.
         resamples: bootstrap resamples of images.
         seed: of the bootstrap.
     """
@@ -98,6 +101,7 @@ def compare(
         ),
         consensus=_by_consensus(predicted, pairs, reference, used, resamples, seed),
         one_person=_one_person(reference, pairs, used),
+        within_series=_within_series(predicted, pairs, reference, used, series, resamples, seed),
         **counts,
         **ranks,
     )
@@ -189,6 +193,29 @@ def _by_consensus(
         )
         for label, at in groups
     )
+
+
+def _within_series(
+    predicted: Predicted,
+    pairs: Pairs,
+    reference: Reference,
+    used: Rows,
+    series: NDArray[np.object_] | None,
+    resamples: int,
+    seed: int,
+) -> SeriesAccuracy | None:
+    """Return the accuracy on pairs of one series; None where there are none."""
+    if series is None:
+        return None
+    left, right = series[pairs.left[used]], series[pairs.right[used]]
+    inside = np.array(
+        [a is not None and a == b for a, b in zip(left, right, strict=True)], dtype=bool
+    )
+    if not inside.any():
+        return None
+    own = used[inside]
+    accuracy = _accuracy(predicted, pairs, reference, own, resamples, seed)
+    return SeriesAccuracy(len(own), len(set(left[inside].tolist())), accuracy)
 
 
 def _one_person(reference: Reference, pairs: Pairs, used: Rows) -> OnePerson | None:

@@ -54,6 +54,7 @@ def evaluate(
     judge: str | None = None,
     has_zero: bool = False,
     groups: ImageGroups | None = None,
+    series: NDArray[np.object_] | None = None,
     shown: int = 12,
     resamples: int = 1000,
     seed: int = 0,
@@ -73,6 +74,8 @@ def evaluate(
             sample of the test pairs; None for none.
         has_zero: whether a score above 0 says yes to an image (``PairLoss.has_zero``).
         groups: of images, each of which gets results of its own.
+        series: of each image, None for none, shape (images,): pairs inside one get an accuracy of
+            their own, because a scorer may order scenes well and frames of one scene not at all.
         shown: how many images and mistakes to keep for showing.
         resamples: bootstrap resamples of images.
         seed: of the bootstrap.
@@ -99,7 +102,7 @@ def evaluate(
     options: dict[str, Any] = {"has_zero": has_zero, "resamples": resamples, "seed": seed}
     ranked = groups is None or not groups.apart
     results = tuple(
-        compare(name, reference, predicted, pairs, rows, ranked=ranked, **options)
+        compare(name, reference, predicted, pairs, rows, ranked=ranked, series=series, **options)
         for name, reference in references.items()
     )
     by_group = tuple(

@@ -119,6 +119,13 @@ def flat_metrics(evaluation: Evaluation) -> dict[str, float]:
             "ndcg": result.ndcg,
             "one_person": result.one_person.accuracy if result.one_person else None,
         }
+        if (inside := result.within_series) is not None:
+            values |= {
+                "within_series_pairs": inside.pairs,
+                "within_series_accuracy": inside.accuracy.value,
+                "within_series_accuracy_low": inside.accuracy.low,
+                "within_series_accuracy_high": inside.accuracy.high,
+            }
         if (said := result.yes_or_no) is not None:
             values |= {
                 "yes_or_no_accuracy": said.accuracy.value,

@@ -86,6 +86,21 @@ class PoweredAccuracy:
 
 
 @dataclass(frozen=True)
+class SeriesAccuracy:
+    """Accuracy on pairs of one series: frames of one burst, which hardly differ.
+
+    Attributes:
+        pairs: decided test pairs whose images are in one series.
+        series: how many series these are of.
+        accuracy: with its interval.
+    """
+
+    pairs: int
+    series: int
+    accuracy: Estimate
+
+
+@dataclass(frozen=True)
 class ReferenceResult:
     """One row of the final table.
 
@@ -102,6 +117,7 @@ class ReferenceResult:
         average_precision: where the reference's image scores are binary.
         ndcg: where it has image scores; gains are these scores scaled to [0, 1] on the test images.
         yes_or_no: where its image scores are binary and the model's scores have a zero.
+        within_series: accuracy inside series, where series are known and have such pairs.
         powered: the accuracy estimated with a judge's labels too, where that was asked for.
         notes: why a number that one might expect is absent.
     """
@@ -126,6 +142,7 @@ class ReferenceResult:
     consensus: tuple[ConsensusLevel, ...] = ()
     reliability: tuple[ReliabilityBin, ...] = ()
     one_person: OnePerson | None = None
+    within_series: SeriesAccuracy | None = None
     powered: PoweredAccuracy | None = None
     notes: tuple[str, ...] = ()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, overload
@@ -25,6 +26,7 @@ from interestingness.library.records import ImageScore, Scores
 from interestingness.library.vectors import numbers_of
 from interestingness.models.backbone import Backbone
 from interestingness.models.exchange import save_scorer
+from interestingness.models.scorer import Scorer
 from interestingness.scoring.image_scorer import ExactHead
 from interestingness.stats.standing import percentile
 
@@ -99,6 +101,16 @@ class LoadedScorer:
         return self._named.scorer.dim
 
     @property
+    def module(self) -> Scorer:
+        """Backbone, scaling and head as a torch module."""
+        return self._named.scorer
+
+    @property
+    def in_logits(self) -> bool:
+        """Whether a difference of scores is the logit of a choice between two images."""
+        return self._named.logits
+
+    @property
     def backbone(self) -> Backbone:
         """The network that makes vectors of images.
 
@@ -129,7 +141,7 @@ class LoadedScorer:
         found = (
             record
             for batch in self._batches(images)
-            for record in self._records(batch.features, batch.names, batch.problems)
+            for record in self.records(batch.features, batch.names, batch.problems)
         )
         return found if is_stream(images) else Scores(list(found))
 
@@ -147,7 +159,7 @@ class LoadedScorer:
             ConfigError: if differences of this scorer's scores are no logits.
             ImageError: if the images are not as many, or one of two single images cannot be read.
         """
-        if not self._named.logits:
+        if not self.in_logits:
             raise ConfigError(
                 f"{self.card.name}: scores in {self.card.unit}",
                 expected="a scorer in logits, which learnt from pairs",
@@ -204,7 +216,7 @@ class LoadedScorer:
             )
         rows = rows.reshape(-1, self.dim)
         problems = ["" if np.isfinite(row).all() else "a vector that is not finite" for row in rows]
-        return Scores(self._records(rows, [f"vector {i}" for i in range(len(rows))], problems))
+        return Scores(self.records(rows, [f"vector {i}" for i in range(len(rows))], problems))
 
     def save(self, folder: str | Path) -> Path:
         """Write head, scaling and card; ``load`` reads the folder. A backbone's weights stay away.
@@ -214,9 +226,10 @@ class LoadedScorer:
         """
         return save_scorer(folder, self._named.scorer, self.card)
 
-    def _records(
+    def records(
         self, features: NDArray[np.floating], names: list[str], problems: list[str]
     ) -> list[ImageScore]:
+        """Make the records of features (images, dim); an image with a problem has no score."""
         scores = self._head.scores(features)
         problems = [
             problem or ("" if np.isfinite(score) else "a vector whose score is not finite")
@@ -235,17 +248,40 @@ class LoadedScorer:
             )
         ]
 
-    def prepare(self, image: Any, name: str = "image") -> Prepared:
-        """Decode one image and resize it for the network; an unreadable one has its problem."""
+    def pixels(self, image: Any, name: str = "image") -> Tensor:
+        """Decode one image and resize it for the network.
+
+        Raises:
+            ImageError: if it cannot be read; ``ImageTooLargeError`` before it is decoded.
+        """
+        return self.backbone.transform.pixels(picture_of(image, name, self.max_pixels))
+
+    def _prepare(self, image: Any, name: str) -> Prepared:
         try:
-            picture = picture_of(image, name, self.max_pixels)
-            return Prepared(name, self.backbone.transform.pixels(picture), "")
+            return Prepared(name, self.pixels(image, name), "")
         except ImageError as error:
             return Prepared(name, None, error.found)
 
-    def encode(self, images: Iterable[Prepared]) -> Generator[Encoded]:
+    def encoded(self, pixels: Tensor) -> NDArray[np.float32]:
+        """Features of stacked ``pixels``, shape (images, dim)."""
+        with self.forward(len(pixels)) as forward:
+            return np.asarray(forward(pixels).numpy())
+
+    def scaled(self, features: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Features as the head reads them."""
+        return self._named.scorer.scaler.scaled(features)
+
+    def scores(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Scores of features (images, dim), as plain numbers, shape (images,)."""
+        return self._head.scores(features)
+
+    def forward(self, batch: int = BATCH) -> AbstractContextManager[Callable[[Tensor], Tensor]]:
+        """Open the network: stacked ``pixels`` of at most ``batch`` images → features."""
+        return lanes(self.backbone, batch, self._device)
+
+    def _encode(self, images: Iterable[Prepared]) -> Generator[Encoded]:
         """Encode prepared images batch by batch."""
-        with lanes(self.backbone, BATCH, self._device) as forward:
+        with self.forward() as forward:
             for batch in _in_batches(images):
                 rows = np.full((len(batch), self.dim), np.nan, dtype=np.float32)
                 pixels = {i: one.pixels for i, one in enumerate(batch) if one.pixels is not None}
@@ -255,7 +291,7 @@ class LoadedScorer:
 
     def _batches(self, images: Any) -> Generator[Encoded]:
         self.backbone  # noqa: B018 - its absence is an error before images are read
-        return self.encode(self._decoded(each(images)))
+        return self._encode(self._decoded(each(images)))
 
     def _decoded(self, images: Iterator[Any]) -> Generator[Prepared]:
         """Prepare images in threads, in order, at most ``AHEAD`` before the consumer."""
@@ -263,7 +299,7 @@ class LoadedScorer:
             queue: deque[Future[Prepared]] = deque()
             try:
                 for place, image in enumerate(images):
-                    queue.append(pool.submit(self.prepare, image, name_of(image, place)))
+                    queue.append(pool.submit(self._prepare, image, name_of(image, place)))
                     if len(queue) >= AHEAD:
                         yield queue.popleft().result()
                 while queue:

@@ -40,6 +40,12 @@ COLUMNS = [
         "percent",
         f"accuracy by votes on few pairs and the judge's on all (prediction-powered), {VALID}",
     ),
+    Column(
+        "within_series",
+        "within series",
+        "percent",
+        f"accuracy on pairs of one series (column series), which hardly differ. {INTERVALS}",
+    ),
     Column("spearman", "Spearman", "number", "of the model's and the reference's order"),
     Column(
         "one_person",
@@ -119,7 +125,7 @@ def _answer(evaluation: Evaluation) -> str:
         if main.one_person:
             beside += f", one person reaches {percent_text(main.one_person.accuracy)}"
         said = [f"Accuracy against {main.name} is {accuracy}; {beside}. {tested}."]
-        said += [*_with_judge(main), *_least_and_most(evaluation)]
+        said += [*_with_judge(main), *_within_series(main), *_least_and_most(evaluation)]
     learnt = [r.name for r in evaluation.references if r.learnt]
     others = [r.name for r in able if not r.learnt]
     if learnt:
@@ -144,6 +150,17 @@ def _with_judge(main: ReferenceResult) -> list[str]:
         f"With the labels of {found.judge} it is {percent_text(interval_of(found.accuracy))}: "
         f"{main.name} labels {found.labelled:,} of {plural(found.pairs, 'pair')}, "
         f"λ = {found.power:.2f}; {VALID}."
+    ]
+
+
+def _within_series(main: ReferenceResult) -> list[str]:
+    """State the accuracy on pairs of one series."""
+    found = main.within_series
+    if found is None:
+        return []
+    return [
+        f"Within series it is {percent_text(interval_of(found.accuracy))}, on "
+        f"{plural(found.pairs, 'pair')} of {found.series:,} series."
     ]
 
 
@@ -172,6 +189,7 @@ def _reference_table(evaluation: Evaluation, caveats: Sequence[str]) -> Table:
             "images": r.images,
             "accuracy": interval_of(r.accuracy),
             "powered": interval_of(r.powered.accuracy) if r.powered else None,
+            "within_series": interval_of(r.within_series.accuracy) if r.within_series else None,
             "spearman": r.spearman,
             "one_person": r.one_person.accuracy if r.one_person else None,
             "kendall": r.kendall,

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import csv
 import random
+import re
+import shutil
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import browser
 import httpx
@@ -75,10 +79,10 @@ def server(photos: Path, tmp_path: Path) -> Iterator[Server]:
         made.kill()
 
 
-def counting(store: Path) -> dict[str, int]:
+def read(store: Path, query: str) -> list[tuple[Any, ...]]:
     db = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
     try:
-        return dict(db.execute("SELECT key, counts FROM answer"))
+        return db.execute(query).fetchall()
     finally:
         db.close()
 
@@ -130,6 +134,8 @@ def test_a_person_votes_undoes_and_loses_nothing_while_the_server_is_down(
 
     asyncio.run(person())
     assert server.stop() == 0
+    # A picture that did not arrive because the server was gone is no picture that failed.
+    assert not read(server.store, "SELECT 1 FROM answer WHERE choice = 'failed'")
     with open(server.store.with_suffix(".csv"), newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     choices = [row["choice"] for row in rows]
@@ -165,7 +171,7 @@ def test_killed_at_any_moment_it_loses_and_doubles_no_answer(
                 pass
         killer.wait()
         server.process.wait()
-    found = counting(server.store)
+    found = dict(read(server.store, "SELECT key, counts FROM answer"))
     assert acknowledged <= set(found) <= sent and set(found.values()) <= {1}
     server.start()
     assert server.stop() == 0
@@ -178,3 +184,82 @@ def test_a_second_server_on_one_store_is_refused(server: Server) -> None:
     done = subprocess.run(server.command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and "another server" in done.stderr
     assert server.stop() == 0 and server.store.exists()
+
+
+@pytest.mark.skipif(browser.CHROMIUM is None, reason="chromium is not installed")
+@pytest.mark.slow
+def test_an_answer_outlives_a_token_and_another_store(photos: Path, tmp_path: Path) -> None:
+    server = Server(photos, tmp_path, "--token", "first-token-1")
+    ready = "!document.getElementById('left').disabled && vote.dataset.token"
+    status = "document.getElementById('status').textContent"
+
+    async def person() -> None:
+        async with browser.opened(f"{server.address}/?token=first-token-1", profile) as page:
+            await page.until("!document.getElementById('entry').hidden")
+            await page.run("document.getElementById('name').value = 'ann'")
+            await page.run("document.querySelector('#entry button').click()")
+            token = await page.until(ready)
+            server.kill()
+            await page.press("ArrowLeft")
+            await page.until(f"{ready} && vote.dataset.token !== '{token}'")
+            await page.until(f"{status}.startsWith('Not saved yet: 1')")
+            server.command[-1] = "second-token-2"
+            server.start()  # the page's cookie opens nothing now
+            await page.until(
+                f"{status}.startsWith('Not saved yet: 1') && {status}.includes('token')"
+            )
+            server.kill()
+            other = Server(photos, tmp_path / "other", "--token", "second-token-2")
+            other.store.parent.mkdir()
+            other.port, other.command[other.command.index("--port") + 1] = (
+                server.port,
+                str(server.port),
+            )
+            other.start()
+            await page.call("Page.navigate", url=f"{server.address}/?token=second-token-2")
+            await page.until(f"{ready} && {status} === 'Saved: 0'")  # this store's votes
+            other.kill()
+            assert not read(other.store, "SELECT 1 FROM answer")
+            server.start()
+            await page.call("Page.navigate", url=f"{server.address}/")
+            await page.until(f"{status} === 'Saved: 1'")
+
+    profile = tmp_path / "profile"
+    server.start()
+    try:
+        asyncio.run(person())
+    finally:
+        assert server.stop() == 0
+    assert read(server.store, "SELECT choice FROM answer WHERE counts") == [("left",)]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_https_with_a_certificate_of_ones_own(photos: Path, tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+         "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out",
+         str(certificate)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    options = ("--host", "0.0.0.0", "--tls-cert", str(certificate), "--tls-key", str(key))
+    server = Server(photos, tmp_path, *options)
+    with open(server.log, "wb") as log:
+        server.process = subprocess.Popen(server.command, stdout=log, stderr=log)
+    trust = ssl.create_default_context(cafile=str(certificate))
+    address = f"https://localhost:{server.port}"
+    with httpx.Client(base_url=address, verify=trust, timeout=60) as client:
+        for _ in range(2400):
+            try:
+                assert client.get("/").status_code == 401
+                break
+            except httpx.TransportError:
+                assert server.process.poll() is None, server.log.read_text()
+                time.sleep(0.05)
+        told = server.log.read_text()
+        (token,) = re.findall(r"https://[\d.a-z-]+:\d+/\?token=(\S+)", told)
+        assert "unencrypted" not in told and "0.0.0.0" not in told
+        assert client.get(f"/?token={token}").status_code == 303
+        entered = client.post("/api/enter", json={"name": "ann"}, headers={"Origin": address})
+        assert entered.status_code == 200 and "secure" in entered.headers["set-cookie"].lower()
+    assert server.stop() == 0

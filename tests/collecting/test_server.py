@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 
 from interestingness.collecting.server import BODY, Door, make_app
 from interestingness.collecting.session import Session
 from interestingness.collecting.store import VoteStore
-from interestingness.commands.collect import results
+from interestingness.commands.collect import collect, results
+from interestingness.commands.options import parse
+from interestingness.commands.web import reachable
+from interestingness.errors import InterestingnessError
 
 HOSTS = frozenset(("localhost",))
 
@@ -132,3 +136,26 @@ def test_what_cannot_be_stored_is_not_acknowledged(
         refused = client.post("/api/answer", json=body)
     assert refused.status_code == 507 and "votes" not in refused.json()
     assert client.post("/api/answer", json=body).json()["votes"] == 1
+
+
+def test_options_that_cannot_be_meant(photos: Path, tmp_path: Path) -> None:
+    def refused(*words: str) -> str:
+        store = str(tmp_path / "v.sqlite")
+        with pytest.raises(InterestingnessError) as found:
+            collect(parse("collect", [str(photos), "--store", store, "--port", "0", *words]))
+        return found.value.found
+
+    assert "--tls-key" in refused("--tls-cert", "c.pem")
+    assert "--pairs" in refused("--single", "5", "--pairs", "p.csv")
+    assert "token" in refused("--token", "short") and "token" in refused("--token", "a b" * 9)
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2026:05:01 12:00:00"
+    for file in photos.rglob("*.jpg"):
+        Image.new("RGB", (9, 9)).save(file, exif=exif)
+    assert "burst" in refused()
+
+
+def test_the_printed_address_can_be_reached() -> None:
+    assert reachable("192.0.2.7") == "192.0.2.7" and reachable("fe80::1") == "[fe80::1]"
+    assert reachable("photos.example") == "photos.example"
+    assert all(reachable(every) not in ("0.0.0.0", "::", "") for every in ("0.0.0.0", "::"))

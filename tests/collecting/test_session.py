@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import errno
 import sqlite3
 import threading
 from collections import Counter
 from datetime import datetime, timedelta
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import pytest
 from PIL import Image
 from voting import session_over, vote
 
+from interestingness.collecting import photos as photos_module
 from interestingness.collecting import store as store_module
 from interestingness.collecting.bursts import bursts_of
 from interestingness.collecting.choosing import (
@@ -221,6 +224,29 @@ def test_single_images_are_rated_and_rated_again(
     )
 
 
+def test_undo_leaves_what_a_screen_could_not_show(session: Session, store: VoteStore) -> None:
+    vote(session, "ann", 1, choice="left")
+    vote(session, "ann", 1, choice="failed")
+    (voted,) = store.rows("SELECT token FROM appearance a JOIN answer ON appearance = a.id "
+                          "WHERE choice = 'left'")  # fmt: skip
+    assert session.undo("ann", "tab1", "undo-0001")["appearance"]["token"] == voted[0]
+    assert session.undo("ann", "tab1", "undo-0002")["appearance"] is None
+
+
+def test_a_question_is_shown_as_a_sentence_and_guesses_are_another_question() -> None:
+    assert Task("beautiful").shown.endswith("more beautiful?")
+    assert Task("Which one?").shown == Task("Which one?").stored == "Which one?"
+    assert "7" not in Task("nice", 7).shown and "more" not in Task("nice", 7).shown
+    guessed = Task("nice", guess_for="ann")
+    assert "ann" in guessed.shown and guessed.stored not in ("nice", Task("nice").stored)
+
+
+def test_a_link_to_a_store_is_the_same_store(store: VoteStore, tmp_path: Path) -> None:
+    (tmp_path / "link.sqlite").symlink_to(store.path)
+    with pytest.raises(ConfigError, match="another server"):
+        VoteStore(tmp_path / "link.sqlite", ABOUT)
+
+
 def test_names_of_raters(session: Session) -> None:
     assert session.rater("  Ann  B ") == "Ann B"
     for bad in ("", " ", "x" * 65, "a\x00b"):
@@ -270,15 +296,30 @@ def test_a_full_disk_stores_nothing_and_says_so(session: Session, store: VoteSto
     assert store.rows("PRAGMA integrity_check") == [("ok",)]
 
 
+def test_a_picture_that_cannot_be_kept_is_shown(
+    session: Session, store: VoteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(photos_module, "appear", full)
+    data = session.renditions.file(str(store.rows("SELECT id FROM image")[0][0]))
+    assert isinstance(data, bytes) and Image.open(BytesIO(data)).size == (320, 240)
+
+
 def test_renditions_are_of_screen_size(session: Session, store: VoteStore, photos: Path) -> None:
     Image.fromarray(np.zeros((1000, 3000, 3), np.uint8)).save(photos / "e.jpg")
     image = str(store.rows("SELECT id FROM image WHERE name = 'e.jpg'")[0][0])
     file = session.renditions.file(image)
+    assert isinstance(file, Path)
     with Image.open(file) as made:
         assert made.size == (1600, 533) and session.renditions.file(image) == file
     with pytest.raises(KeyError):
         session.renditions.file("../../e.jpg")
     stop = threading.Event()
     (photos / "a b.jpg").write_bytes(b"broken")
-    session.renditions.make_ahead([str(r[0]) for r in store.rows("SELECT id FROM image")], stop)
+    images = [str(row[0]) for row in store.rows("SELECT id FROM image")]
+    thread = threading.Thread(target=session.renditions.make_ahead, args=(images, stop))
+    thread.start()
+    thread.join()
     assert len(list(file.parent.glob("*.jpg"))) == 5

@@ -92,3 +92,22 @@ def test_each_group_is_left_out_in_turn_or_by_name(
     )
     with pytest.raises(DataError, match="one of cat, dog, owl"):
         train(composed("train", *folder, "split=by_fold", "split.column=kind", "split.test=hen"))
+
+
+def test_accuracy_within_series_stands_beside_the_accuracy(
+    composed: Callable[..., Any], folder: list[str], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """The column is that of `rank --keep`; without it there is no such number."""
+    rows = [f"p{number:02d}.png,burst {number // 4}" for number in range(36)]
+    (tmp_path / "series.csv").write_text("\n".join(["image_id,series", *rows]) + "\n")
+    told = (f"dataset.groups={tmp_path}/series.csv", "split=half_by_pair")
+    train(composed("train", *folder, *told, run="told"))
+    inside = metrics(tmp_path / "told")["references"][0]["within_series"]
+    assert 0 < inside["pairs"] < metrics(tmp_path / "told")["pairs"] and inside["series"] <= 9
+    assert 0 <= inside["accuracy"]["low"] <= inside["accuracy"]["value"] <= 1
+    printed = capsys.readouterr().out
+    assert "Within series" in printed and "within series" in printed
+    train(composed("train", *folder, "split=half_by_pair", run="untold"))
+    assert metrics(tmp_path / "untold")["references"][0]["within_series"] is None
+    assert "within series" not in capsys.readouterr().out.lower()

@@ -22,6 +22,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from interestingness import cli
+from interestingness.datasets.folder import prepare_folder
 
 NOISE = np.random.default_rng(0).integers(0, 255, (5, 6, 6, 3), dtype=np.uint8)
 STARS = (
@@ -318,3 +319,18 @@ def test_exiftool_reads_the_stars_back(rank: Any, tmp_path: Path, style: str, en
         share = rows[f"{scene} 🦊'é.png"]["percentile"]
         assert tags["Rating"] == 1 + sum(share >= bound for bound in (0.1, 0.325, 0.675, 0.9))
         assert tags["CreatorTool"] == "interestingness"
+
+
+@pytest.mark.parametrize("table", ["series.csv", "series.parquet", "series.jsonl"])
+def test_the_table_brings_series_to_a_data_set(
+    photos: Path, rank: Any, tmp_path: Path, table: str
+) -> None:
+    """What `rank --keep` writes is a table of groups as it is."""
+    (photos / "broken.png").unlink()
+    assert rank(photos, "--keep", 1, out=table)[0] == 0
+    tables = prepare_folder(
+        tmp_path / "sets", images=photos, groups=tmp_path / table, question="interesting",
+        pairs_per_image=2, votes_per_rater=10, on_missing="error", seed=0,
+    )  # fmt: skip
+    named = zip(tables.image_ids, tables.images["series"].to_pylist(), strict=True)
+    assert all(series[:7] == name[:7] for name, series in named)

@@ -513,3 +513,30 @@ def test_a_judge_that_cannot_help_is_refused() -> None:
     for name in ("human", "gpt4o"):
         with pytest.raises(LabelError, match=f"judge={name}"):
             evaluate(truth(), pairs, np.arange(9), references, judge=name)
+
+
+def test_accuracy_within_series_counts_pairs_of_one_series_only() -> None:
+    """A model that knows the scene but not the frame is right between series, a coin inside."""
+    frames, scenes = 4, 15
+    score = truth()
+    series = np.repeat([f"burst {k}" for k in range(scenes)], frames).astype(object)
+    names = [f"image {i:04d}" for i in range(IMAGES)]
+    both = [(a, b) for a in range(IMAGES) for b in range(a + 1, IMAGES)]
+    pairs = Pairs.from_ids([names[a] for a, _ in both], [names[b] for _, b in both], names)[0]
+    reference = {"truth": Reference.of(by_score(pairs, score), pairs)}
+    flipped = np.repeat([score[k * frames :][:frames].mean() for k in range(scenes)], frames) * 100
+    flipped -= score  # the scene decides, the frame is wrong
+    every = np.arange(len(pairs))
+    (found,) = evaluate(flipped, pairs, every, reference, series=series).references
+    assert found.within_series is not None
+    assert found.within_series.pairs == scenes * frames * (frames - 1) // 2
+    assert found.within_series.series == scenes
+    assert found.within_series.accuracy.value == 0
+    assert found.accuracy.value is not None and found.accuracy.value > 0.5
+    series[frames:] = None
+    (few,) = evaluate(-score, pairs, every, reference, series=series).references
+    assert few.within_series is not None and few.within_series.pairs == 6
+    series[:] = None
+    (none,) = evaluate(score, pairs, every, reference, series=series).references
+    assert none.within_series is None
+    assert evaluate(score, pairs, every, reference).references[0].within_series is None

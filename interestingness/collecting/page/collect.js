@@ -15,7 +15,12 @@ let current = null;       // the one on screen, since `shownAt`
 let shownAt = 0;
 let saved = 0;
 let asking = false;
-let sending = false;
+let sending = null;       // the promise of what is being sent
+let more = false;         // whether to send once again after that
+let retry = 0;            // timer of the next attempt; there is one at most
+let later = 0;            // timer of the next request for pairs
+let silent = false;       // whether the server did not answer, and the page says so
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // ---- answers that the server does not have yet ------------------------------------------------
 
@@ -48,7 +53,9 @@ const drop = async (key) => { memory.delete(key); await stored("readwrite", (s) 
 async function kept() {
   const all = (await stored("readonly", (s) => s.getAll()).catch(() => null)) || [];
   for (const one of all) { memory.set(one.key, one); given.add(one.token); }
-  return [...memory.values()].filter((one) => one.rater === rater).sort((a, b) => a.at - b.at);
+  // Another store at this address, or another name, is sent what is its own when it is here again.
+  const own = (one) => one.rater === rater && one.store === task.store;
+  return [...memory.values()].filter(own).sort((a, b) => a.at - b.at);
 }
 
 // ---- the server -------------------------------------------------------------------------------
@@ -62,17 +69,26 @@ async function post(name, body) {
   const found = await response.json().catch(() => ({}));
   if (response.ok) return found;
   const why = found.problem || `status ${response.status}`;
-  // What the server will never take differs from what it cannot take now (a full disk, a restart).
-  throw response.status >= 500 || response.status === 429 ? new Error(why) : new Refused(why);
+  // What the server will never take differs from what it cannot take now: a full disk, a restart, or
+  // a new token, whose address must be opened first.
+  throw [400, 413, 415, 422].includes(response.status) ? new Refused(why) : new Error(why);
 }
 
-async function send() {
-  if (sending) return;
-  sending = true;
+function send() {
+  if (sending) { more = true; return sending; }
+  clearTimeout(retry);
+  sending = send_all().finally(() => {
+    sending = null;
+    if (more) { more = false; send(); }
+  });
+  return sending;
+}
+
+async function send_all() {
   try {
     let answer; // looked up anew each time: more may be given meanwhile
     while ((answer = (await kept())[0])) {
-      const { at, rater: who, path, ...body } = answer;
+      const { at, rater: who, store, path, ...body } = answer;
       try {
         const found = await post(path, body);
         saved = found.votes;
@@ -84,11 +100,11 @@ async function send() {
       }
     }
     if (!$("status").classList.contains("bad") || memory.size === 0) await count();
+    if (!current && !$("vote").hidden) next(); // pairs that were answered here are not handed out again now
   } catch (error) {
     await count(error.message);
-    setTimeout(send, 2000);
-  } finally {
-    sending = false;
+    more = false;
+    retry = setTimeout(send, 2000);
   }
 }
 
@@ -105,17 +121,27 @@ function tell(text, bad = false) {
 
 // ---- what is shown ----------------------------------------------------------------------------
 
-async function decoded(id) {
+async function decoded(id, side) {
   if (!id) return null;
-  const image = new Image();
-  image.src = `/image/${id}`;
-  await image.decode();
-  return image.src;
+  for (let failures = 0; ;) {
+    const image = new Image();
+    image.alt = `${side} photograph`;
+    image.id = `${side}-image`;
+    image.src = `/image/${id}`;
+    try {
+      await image.decode();
+      return image;
+    } catch { /* the picture, or the server? Only a picture that is there and does not show fails. */ }
+    const response = await fetch(`/image/${id}`, { cache: "reload" }).catch(() => null);
+    if (response && [404, 422].includes(response.status)) throw new Error("no picture");
+    if (response && response.ok && ++failures > 1) throw new Error("no picture");
+    if (!response || !response.ok) await pause(1000);
+  }
 }
 
 function prepare(pair) {
-  pair.ready = Promise.all([decoded(pair.left), decoded(pair.right)]).then(
-    () => { pair.fine = true; }, () => { pair.fine = false; });
+  pair.ready = Promise.all([decoded(pair.left, "left"), decoded(pair.right, "right")]).then(
+    (images) => { pair.images = images; }, () => { pair.images = null; });
   return pair;
 }
 
@@ -127,13 +153,20 @@ async function refill() {
     const known = new Set([...queue, ...(current ? [current] : [])].map((p) => p.token));
     for (const pair of found.next)
       if (!known.has(pair.token) && !given.has(pair.token)) queue.push(prepare(pair));
+    if (silent) { silent = false; await count(); }
     if (!current && !queue.length) finished(found.next.length === 0);
   } catch (error) {
     if (error instanceof Refused) tell(error.message, true);
-    else { tell(`The server does not answer (${error.message}); trying again.`, true); setTimeout(next, 2000); }
+    else {
+      silent = true;
+      if (!memory.size) tell(`The server does not answer (${error.message}); trying again.`, true);
+      clearTimeout(later);
+      later = setTimeout(() => (current ? refill() : next()), 2000);
+    }
   } finally {
     asking = false;
   }
+  if (!current && queue.length) next(); // somebody may have voted meanwhile
 }
 
 async function next() {
@@ -144,19 +177,15 @@ async function next() {
   enable(false);
   await pair.ready;
   if (current !== pair) return;
-  if (!pair.fine) { // an image that fails is never a vote
+  if (!pair.images) { // an image that fails is never a vote
     tell("An image could not be shown; the next pair.", true);
     current = null;
-    await keep({ path: "answer", tab, token: pair.token, key: random(), choice: "failed", at: Date.now(), rater });
+    await keep(answer_to(pair, "failed"));
     send();
     next();
     return;
   }
-  await Promise.all(["left", "right"].map((side) => {
-    if (!pair[side]) return null;
-    $(`${side}-image`).src = `/image/${pair[side]}`;
-    return $(`${side}-image`).decode().catch(() => {});
-  }));
+  for (const image of pair.images) if (image) $(image.id.split("-")[0]).replaceChildren(image);
   $("reason").value = "";
   $("vote").dataset.token = pair.token;
   enable(true);
@@ -175,15 +204,16 @@ function enable(on) {
   for (const button of document.querySelectorAll("[data-choice]")) button.disabled = !on;
 }
 
+const answer_to = (pair, choice) =>
+  ({ path: "answer", tab, token: pair.token, key: random(), choice, at: Date.now(), rater, store: task.store });
+
 async function answer(choice) {
   if (!current || $("left").disabled) return;
   const pair = current;
   current = null;
   enable(false);
-  await keep({
-    path: "answer", tab, token: pair.token, key: random(), choice, reason: $("reason").value.trim(),
-    response_ms: performance.now() - shownAt, at: Date.now(), rater,
-  });
+  const response_ms = performance.now() - shownAt;
+  await keep({ ...answer_to(pair, choice), reason: $("reason").value.trim(), response_ms });
   send();
   next();
 }

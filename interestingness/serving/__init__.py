@@ -1,0 +1,1 @@
+"""A scorer over HTTP: requests are decoded one by one, and run through the network together."""
