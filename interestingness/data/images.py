@@ -200,7 +200,7 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image
     return decode_image(read_bytes(path), where=str(path), max_pixels=max_pixels)
 
 
-def read_bytes(path: str | Path) -> bytes:
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """Return the bytes of a picture file.
 
     Raises:
