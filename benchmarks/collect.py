@@ -11,8 +11,9 @@ Each part starts `interestingness collect` as a process and talks to it over loo
    exported table.
 2. Seconds from an answer to the next pair on screen, of two raters in a headless chromium each, who
    think for --think seconds between votes, on photographs of 4,000 × 3,000 pixels: from the start
-   of the server on, and once it has made all of them smaller. An interval begins with the key and ends after the frame that follows the
-   release of the buttons, which waits for both pictures to be decoded. Bar: p95 at most 100 ms.
+   of the server on, and once it has made all of them smaller. An interval begins with the key and
+   ends after the frame that follows the release of the buttons, which waits for both pictures to
+   be decoded. Bar: p95 at most 100 ms.
 3. Raters at once, without a pause, each with the two pictures of its pair. Bars: no error, no
    acknowledged answer lost.
 
@@ -346,8 +347,8 @@ async def next_pairs(photos: Path, folder: Path, votes: int, think: float, choos
         middle, high = np.quantile(took, [0.5, 0.95])
         print(
             f"answer to next pair, {when}, 2 raters, {choose}: median {middle:.0f} ms, p95 "
-            f"{high:.0f} ms (bar 100), highest {took.max():.0f} ms; {len(took)} votes on {number:,} "
-            f"photographs of 4,000 × 3,000; load {os.getloadavg()[0]:.1f}",
+            f"{high:.0f} ms (bar 100), highest {took.max():.0f} ms; {len(took)} votes on "
+            f"{number:,} photographs of 4,000 × 3,000; load {os.getloadavg()[0]:.1f}",
             flush=True,
         )
     server.stop()
