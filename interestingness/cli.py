@@ -128,6 +128,9 @@ COMMANDS = {
     ),
     "ledger recover": Command("", "", "commands.ledger:recover"),
     "rank": Command("PHOTOS …", "score photographs; a contact sheet", "commands.rank:rank"),
+    "doctor": Command(
+        "[--need gpu …]", "check what works here, and what mends the rest", "commands.doctor:doctor"
+    ),
     "download": Command(
         "TABLE URL_COLUMN …",
         "download images by URL, politely and resumably",
@@ -139,7 +142,7 @@ COMMANDS = {
         "commands.collect_flickr:collect_flickr",
     ),
     "explain": Command(
-        "RUN PHOTO …",
+        "RUN [PHOTO …]",
         "show which patches, images and concepts make a score",
         "commands.explain:explain",
     ),

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from interestingness.assembly.training_images import training_images
+from interestingness.assembly.run_images import RunImages, run_images
 from interestingness.commands.options import Options
 from interestingness.commands.rank import check_sheet
 from interestingness.data.encoding import Picture
@@ -28,6 +28,7 @@ from interestingness.explaining.concepts import Concepts, concepts_of, read_word
 from interestingness.explaining.overlay import overlay, side_by_side
 from interestingness.explaining.patches import PatchMap, exact_map, occlusion
 from interestingness.library.loading import load
+from interestingness.library.runs import open_run
 from interestingness.library.scorer import LoadedScorer
 from interestingness.models.device import device_for
 from interestingness.models.text_towers import OpenClipText, SceneClipText
@@ -38,6 +39,8 @@ from interestingness.reports.page import write_report
 from interestingness.studies.result import Cell, Column, Gallery, Shown, StudyResult, Table
 
 SCENE_WORDS = (*SUBJECTS, *BACKGROUNDS, *POPULATION["light"], *POPULATION["palette"])
+ENDS = 4
+"""Test images of a run at each end that are explained where no photograph is named."""
 MOST = 48
 """Photographs of one page."""
 SHOWN = 4
@@ -76,11 +79,12 @@ def explain(options: Options) -> None:
         DataError: if no photograph can be read.
         WeightsError: for a scorer without a backbone.
     """
-    out = Path(options.out)
+    run = Path(options.scorer)
+    out = Path(options.out or ("explained" if options.photos else run / "explained"))
     check_sheet(out)
     scorer = load(options.scorer, head=options.head, weights=options.weights)
     scorer.backbone  # noqa: B018 - its absence is an error before anything is read
-    photographs = find_photographs(options.photos)
+    photographs = find_photographs(options.photos or extremes(options.scorer))
     if len(photographs) > MOST:
         raise DataError(
             f"{len(photographs)} photographs",
@@ -111,6 +115,20 @@ def explain(options: Options) -> None:
         settings={},
     )
     print_report(_result(found, scorer, photographs, compared), page=page)
+
+
+def extremes(run: str) -> list[str]:
+    """Return the files of a run's test images of highest and of lowest score.
+
+    Raises:
+        DataError: for a scorer that is no run, or whose images are gone.
+    """
+    images: RunImages = run_images(run)
+    table = open_run(run)["image_scores"].sort_by([("score", "descending")])
+    split, names = (table[column].to_pylist() for column in ("split", "image_id"))
+    tested = [name for name, part in zip(names, split, strict=True) if part == "test"]
+    chosen = dict.fromkeys([*tested[:ENDS], *tested[-ENDS:]])
+    return [str(images.paths[name]) for name in chosen if name in images.paths]
 
 
 def _explained(
@@ -153,11 +171,8 @@ def _compared(options: Options, scorer: LoadedScorer, cache: FeatureCache) -> Co
             among = find_photographs([options.among])
             pictures = dict(zip(among.image_ids, among[:], strict=True))
         else:
-            images = training_images(options.scorer)
-            pictures = {
-                name: Picture.file(path)
-                for name, path in zip(images.names, images.paths, strict=True)
-            }
+            images = run_images(options.scorer)
+            pictures = {name: Picture.file(images.paths[name]) for name in images.trained}
     except DataError as error:
         if options.among:
             raise

@@ -207,8 +207,13 @@ def _collect(parser: argparse.ArgumentParser) -> None:
 def _explain(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("scorer", help="a run folder, a .ckpt file, or a published head's name")
-    add("photos", nargs="+", help="photographs, folders or glob patterns; 48 at most")
-    add("--out", default="explained", help="folder of pictures and page (default: %(default)s)")
+    add(
+        "photos",
+        nargs="*",
+        help="photographs, folders or glob patterns, 48 at most; none: the run's test images of "
+        "highest and lowest score",
+    )
+    add("--out", help="folder of pictures and page: `explained`, in the run if no photo is named")
     add("--among", help="folder of images to compare with; the run's training images unless given")
     add("--words", help="text file of concepts, one a line; a list comes with the package")
     add("--occlusion", action="store_true", help="cover patches also where an exact map exists")
@@ -457,6 +462,17 @@ def _collect_flickr(parser: argparse.ArgumentParser) -> None:
     add("--endpoint-for-tests", help=argparse.SUPPRESS)
 
 
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--need",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="exit with status 1 unless this works: gpu, hub, weights, an extra such as heic, a "
+        "key such as OPENAI_API_KEY, or another name of the report; repeatable",
+    )
+
+
 DECLARED: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "audit": (
         "What votes are worth: consensus, consistency of raters, position bias, agreement, and a "
@@ -474,6 +490,11 @@ DECLARED: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         _collect,
     ),
     "rank": ("Score photographs: a table of scores, and a contact sheet to look at.", _rank),
+    "doctor": (
+        "What works on this machine, each with what mends it: versions, GPU, hub, clock, disk, "
+        "caches, weights, extras, keys (whether they are set; they are never shown).",
+        _doctor,
+    ),
     "explain": (
         "Which patches of a photograph raise or lower its score, which training images are alike, "
         "and which concepts the score follows: pictures and a page.",

@@ -42,6 +42,15 @@ def test_photographs_are_explained(run: Path, cache: Path, tmp_path: Path) -> No
     assert page.count("<img") >= 8 and "<b>.jpg" not in page
 
 
+def test_a_run_alone_explains_its_extremes(run: Path, cache: Path) -> None:
+    explained(run, "--cache", cache)
+    rows = pq.read_table(run / "explained" / "explained.parquet").to_pylist()
+    scores = pq.read_table(run / "image_scores.parquet").to_pylist()
+    tested = sorted(row["score"] for row in scores if row["split"] == "test")
+    ends = [*tested[:4], *tested[-4:]]
+    assert np.allclose(sorted(row["score"] for row in rows), ends, atol=1e-4)
+
+
 def test_other_images_and_words(run: Path, cache: Path, tmp_path: Path) -> None:
     images = sorted(next(cache.glob("datasets/synthetic-60-*")).rglob("scene-*.jpg"))
     words = tmp_path / "words.txt"

@@ -1,7 +1,8 @@
-"""The images that a run learnt from, opened again by its record."""
+"""The images of a run, opened again by its record."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,14 +19,19 @@ from interestingness.runs.checkpoints import load_checkpoint
 
 
 @dataclass(frozen=True)
-class TrainingImages:
-    """Names and files of the images of the pairs that trained a run."""
+class RunImages:
+    """Files of the images of a run's pairs by name.
 
-    names: list[str]
-    paths: list[Path]
+    Attributes:
+        paths: of all.
+        trained: names of those whose pairs trained it; all of them where it was cross-fitted.
+    """
+
+    paths: Mapping[str, Path]
+    trained: Sequence[str]
 
 
-def training_images(run: str) -> TrainingImages:
+def run_images(run: str) -> RunImages:
     """Open a run's data set as it was prepared, and split it as the run did.
 
     Args:
@@ -49,9 +55,7 @@ def training_images(run: str) -> TrainingImages:
             expected="a run whose data set is where it was",
             todo="name a folder of images to compare with: --among FOLDER",
         ) from None
-    used = tables.pairs[split.train].images_used() if split.folds is None else None
-    rows = tables.pairs.images_used() if used is None else used
-    return TrainingImages(
-        [str(tables.image_ids[row]) for row in rows],
-        [Path(tables.image_path(int(row))) for row in rows],
-    )
+    used = tables.pairs.images_used()
+    paths = {str(tables.image_ids[row]): Path(tables.image_path(int(row))) for row in used}
+    trained = used if split.folds is not None else tables.pairs[split.train].images_used()
+    return RunImages(paths, [str(tables.image_ids[row]) for row in trained])

@@ -1,0 +1,26 @@
+"""``interestingness doctor``: what works here, and what mends the rest."""
+
+from __future__ import annotations
+
+import os
+
+from interestingness.annotators.redaction import redacted
+from interestingness.checkup.checks import NAMES, check_all
+from interestingness.checkup.findings import check_needed, lacking, report_lines
+from interestingness.checkup.machine import read_machine, required_packages
+from interestingness.commands.options import Options
+
+
+def doctor(options: Options) -> int:
+    """Check everything and print a line for each.
+
+    Returns:
+        Exit status: 0, or 1 if something that was asked for does not work.
+    """
+    check_needed(options.need, NAMES)
+    findings = check_all(read_machine(os.environ, options.need), required_packages())
+    for line in report_lines(findings, options.need):
+        print(redacted(line))
+    if missing := lacking(findings, options.need):
+        print(f"needed and not here: {', '.join(missing)}")
+    return 1 if missing else 0
