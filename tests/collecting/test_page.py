@@ -7,9 +7,6 @@ import csv
 import random
 import re
 import shutil
-import signal
-import socket
-import sqlite3
 import ssl
 import subprocess
 import sys
@@ -17,58 +14,13 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import browser
 import httpx
 import pytest
+from collect_process import Server, read
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-class Server:
-    """``interestingness collect`` as a process."""
-
-    def __init__(self, photos: Path, folder: Path, *options: str) -> None:
-        self.port, self.store = free_port(), folder / "votes.sqlite"
-        self.command = [
-            sys.executable, "-m", "interestingness", "collect", str(photos), "--store",
-            str(self.store), "--port", str(self.port), "--cache", str(folder / "cache"), *options,
-        ]  # fmt: skip
-        self.log = folder / "server.txt"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
-        for _ in range(2400):
-            try:
-                httpx.get(f"{self.address}/api/state", timeout=60)
-                return
-            except httpx.TransportError:
-                assert self.process.poll() is None, self.log.read_text()
-                time.sleep(0.05)
-        raise AssertionError("the server does not answer")
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> int:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=120)
 
 
 @pytest.fixture
@@ -77,14 +29,6 @@ def server(photos: Path, tmp_path: Path) -> Iterator[Server]:
     yield made
     if made.process is not None and made.process.poll() is None:
         made.kill()
-
-
-def read(store: Path, query: str) -> list[tuple[Any, ...]]:
-    db = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
-    try:
-        return db.execute(query).fetchall()
-    finally:
-        db.close()
 
 
 @pytest.mark.skipif(browser.CHROMIUM is None, reason="chromium is not installed")

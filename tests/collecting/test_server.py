@@ -53,7 +53,8 @@ def test_a_vote_from_page_to_table(client: TestClient, store: VoteStore) -> None
     ((shown,),) = store.rows("SELECT count(*) FROM appearance WHERE shown_at IS NOT NULL")
     assert shown == 3
     page = client.get("/results")
-    assert page.status_code == 200 and "<h1" in page.text
+    assert page.status_code == 200 and "<h1" in page.text and "photograph " in page.text
+    assert ".jpg" not in page.text
     assert "script-src 'self'" in page.headers["content-security-policy"]
 
 
