@@ -36,6 +36,9 @@ from interestingness.reports.page import write_report
 from interestingness.schema import DEFAULT_QUESTION
 from interestingness.studies.audit import audit_votes
 
+_AUDITING = threading.Lock()
+"""One audit at a time: many raters may ask for the same one."""
+
 
 def collect(options: Options) -> None:
     """Serve until Ctrl-C or SIGTERM, then write the table.
@@ -188,6 +191,11 @@ def _serve(
 
 def results(store: VoteStore, folder: Path) -> Path | None:
     """Write the audit of all votes so far as one page; None while there are none."""
+    with _AUDITING:
+        return _results(store, folder)
+
+
+def _results(store: VoteStore, folder: Path) -> Path | None:
     table = folder / "votes.csv"
     # Raters see this page, and what files are called is not for them.
     if not export(store, table, names=False) or store.rows(
