@@ -1,7 +1,7 @@
 """Ridge regression for one person from few ratings, thousands of times a second.
 
-Features are the same for everybody, so that a fit needs only the n × n part of one Gram matrix. Its
-eigenvalues give the held-out error of every strength in closed form (leave one out).
+Features are the same for everybody, so that a fit of n ratings needs only the n × n part of one
+Gram matrix. Its eigenvalues give the error of every strength, leaving one out, in closed form.
 """
 
 from __future__ import annotations
@@ -18,19 +18,25 @@ STRENGTHS = tuple(float(v) for v in np.logspace(-3, 3, 13))
 Rows = NDArray[np.int64]
 
 
+MOST = 4000
+"""Images up to which all inner products are computed once."""
+
+
 @dataclass(frozen=True, eq=False)
-class GramOfImages:
-    """Inner products of all images' features.
+class ImageSpace:
+    """Standardised features of all images, and their inner products.
 
     Attributes:
-        gram: of centred features, divided by their mean squared length, shape (images, images).
+        features: of mean squared length 1 over the images that may train, (images, dim).
+        gram: products of all images, shape (images, images); None where they are too many.
     """
 
-    gram: Array
+    features: Array
+    gram: Array | None
 
     @classmethod
-    def of(cls, features: NDArray[np.floating], rows: Rows) -> GramOfImages:
-        """Standardise by some images, then multiply all.
+    def of(cls, features: NDArray[np.floating], rows: Rows) -> ImageSpace:
+        """Standardise.
 
         Args:
             features: shape (images, dim).
@@ -39,8 +45,14 @@ class GramOfImages:
         values = features.astype(np.float64)
         mean, deviation = values[rows].mean(axis=0), values[rows].std(axis=0)
         scaled = (values - mean) / np.where(deviation > 0, deviation, 1.0)
-        gram = scaled @ scaled.T
-        return cls(gram / max(float(np.diag(gram)[rows].mean()), 1e-12))
+        scaled /= np.sqrt(max(float((scaled[rows] ** 2).sum(axis=1).mean()), 1e-12))
+        return cls(scaled, scaled @ scaled.T if len(scaled) <= MOST else None)
+
+    def products(self, some: Rows, others: Rows) -> Array:
+        """Inner products, shape (some, others)."""
+        if self.gram is not None:
+            return self.gram[np.ix_(some, others)]
+        return self.features[some] @ self.features[others].T
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +73,13 @@ class RidgePath:
         return best
 
 
-def ridge_path(gram: GramOfImages, rated: Rows, target: Array, asked: Rows) -> RidgePath:
+def ridge_path(space: ImageSpace, rated: Rows, target: Array, asked: Rows) -> RidgePath:
     """Fit a person's ratings, or what a generic score leaves of them, and predict others.
 
     The mean is fitted too, without a penalty; row 0 is the mean alone.
 
     Args:
-        gram: of all images.
+        space: of all images.
         rated: rows of the rated images, distinct, shape (n,), n of 2 or more.
         target: ratings or residuals, shape (n,).
         asked: rows of the images to predict, shape (m,).
@@ -76,11 +88,8 @@ def ridge_path(gram: GramOfImages, rated: Rows, target: Array, asked: Rows) -> R
         Leave-one-out error of ridge in closed form: Golub, Heath and Wahba 1979.
     """
     n, mean = len(rated), float(target.mean())
-    own = gram.gram[np.ix_(rated, rated)]
-    row_mean = own.mean(axis=0)
-    centred = own - row_mean - row_mean[:, None] + own.mean()
-    values, vectors = np.linalg.eigh(centred)
-    values = np.maximum(values, 0.0)
+    few = n <= space.features.shape[1]
+    values, vectors, between = (_by_images if few else _by_numbers)(space, rated, asked)
     away = target - mean
     turned = vectors.T @ away
     strengths = np.asarray(STRENGTHS)[::-1, None] * n
@@ -90,8 +99,28 @@ def ridge_path(gram: GramOfImages, rated: Rows, target: Array, asked: Rows) -> R
     own_share = kept @ (vectors.T**2) + 1 / n
     left_out = ((away - fitted) / np.maximum(1 - own_share, 1e-9)) ** 2
     alone = np.mean((away * n / (n - 1)) ** 2)
-    between = gram.gram[np.ix_(asked, rated)]
-    between = between - between.mean(axis=1, keepdims=True) - row_mean + own.mean()
-    more = (turned / (values + strengths)) @ (between @ vectors).T
+    more = (turned / (values + strengths)) @ between.T
     prediction = mean + np.concatenate([np.zeros((1, len(asked))), more])
     return RidgePath(prediction, np.concatenate([[alone], left_out.mean(axis=1)]))
+
+
+def _by_images(space: ImageSpace, rated: Rows, asked: Rows) -> tuple[Array, Array, Array]:
+    """Eigenvalues and vectors of the centred products of n images, and the asked ones in them."""
+    own = space.products(rated, rated)
+    row_mean = own.mean(axis=0)
+    centred = own - row_mean - row_mean[:, None] + own.mean()
+    values, vectors = np.linalg.eigh(centred)
+    between = space.products(asked, rated)
+    between = between - between.mean(axis=1, keepdims=True) - row_mean + own.mean()
+    return np.maximum(values, 0.0), vectors, between @ vectors
+
+
+def _by_numbers(space: ImageSpace, rated: Rows, asked: Rows) -> tuple[Array, Array, Array]:
+    """Do the same by the covariance of the features, for more images than numbers an image."""
+    centre = space.features[rated].mean(axis=0)
+    own = space.features[rated] - centre
+    values, axes = np.linalg.eigh(own.T @ own)
+    fine = values > values.max(initial=0.0) * 1e-12
+    values, axes = values[fine], axes[:, fine]
+    length = np.sqrt(values)
+    return values, own @ axes / length, (space.features[asked] - centre) @ axes * length

@@ -13,7 +13,7 @@ from interestingness.errors import ConfigError, LabelError
 from interestingness.schema import Array
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.correlation import middle_ranks
-from interestingness.stats.personal_ridge import GramOfImages, RidgePath, Rows, ridge_path
+from interestingness.stats.personal_ridge import ImageSpace, RidgePath, Rows, ridge_path
 from interestingness.studies.result import Cell, Column, Curve, Curves, StudyResult, Table
 from interestingness.studies.study import Material, Study
 
@@ -294,14 +294,14 @@ class _World:
     Attributes:
         value: ratings, shape (people, images).
         training: images that may train, shape (images,).
-        gram: of all images.
+        space: features of all images.
         fold: of every person, shape (people,).
         generic: score of every image, learnt from people of other folds, shape (folds, images).
     """
 
     value: Array
     training: NDArray[np.bool_]
-    gram: GramOfImages
+    space: ImageSpace
     fold: NDArray[np.int64]
     generic: Array
 
@@ -317,10 +317,10 @@ class _World:
         groups = rng.permutation(int(group.max()) + 1)
         training = np.isin(group, groups[: len(groups) // 2])
         training &= (~np.isnan(value)).any(axis=0)
-        gram = GramOfImages.of(features, np.flatnonzero(training))
+        space = ImageSpace.of(features, np.flatnonzero(training))
         fold = rng.permutation(len(value)) % FOLDS
-        generic = [_generic(gram, value[fold != k], training) for k in range(FOLDS)]
-        return cls(value, training, gram, fold, np.stack(generic))
+        generic = [_generic(space, value[fold != k], training) for k in range(FOLDS)]
+        return cls(value, training, space, fold, np.stack(generic))
 
 
 @dataclass(frozen=True, eq=False)
@@ -360,8 +360,8 @@ def _try_people(
         generic = world.generic[world.fold[person]]
         own = world.value[person, known]
         left = own - generic[known]
-        direct = ridge_path(world.gram, known, own, asked)
-        residual = ridge_path(world.gram, known, left, asked)
+        direct = ridge_path(world.space, known, own, asked)
+        residual = ridge_path(world.space, known, left, asked)
         paths[person] = _Paths(asked, generic[asked], float(left.mean()), direct, residual)
     every, number = np.nan_to_num(world.value).sum(axis=0), rated.sum(axis=0)
     found = {}
@@ -383,12 +383,12 @@ def _try_people(
     return found
 
 
-def _generic(gram: GramOfImages, value: Array, training: NDArray[np.bool_]) -> Array:
+def _generic(space: ImageSpace, value: Array, training: NDArray[np.bool_]) -> Array:
     """Ridge on mean ratings of the training images; a prediction of every image."""
     number = (~np.isnan(value)).sum(axis=0)
     rows = np.flatnonzero(training & (number > 0))
     mean = np.nan_to_num(value).sum(axis=0)[rows] / number[rows]
-    return ridge_path(gram, rows, mean, np.arange(len(number))).at_best()
+    return ridge_path(space, rows, mean, np.arange(len(number))).at_best()
 
 
 def measure(predicted: Array, truth: Array) -> Array:

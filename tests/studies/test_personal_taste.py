@@ -14,8 +14,9 @@ from sklearn.linear_model import Ridge
 
 from interestingness.errors import ConfigError, LabelError
 from interestingness.progress import ProgressLine
+from interestingness.stats import personal_ridge
 from interestingness.stats.bootstrap import Interval
-from interestingness.stats.personal_ridge import STRENGTHS, GramOfImages, ridge_path
+from interestingness.stats.personal_ridge import STRENGTHS, ImageSpace, ridge_path
 from interestingness.studies.personal_taste import (
     ARMS,
     PersonalTaste,
@@ -28,13 +29,18 @@ from interestingness.studies.personal_taste import (
 from interestingness.studies.study import Material
 
 
-def test_every_strength_is_that_of_scikit_learn() -> None:
+@pytest.mark.parametrize(("dim", "kept"), [(12, 4000), (40, 4000), (12, 10)])
+def test_every_strength_is_that_of_scikit_learn(
+    dim: int, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With more ratings than numbers, with fewer, and without all products at once."""
+    monkeypatch.setattr(personal_ridge, "MOST", kept)
     rng = np.random.default_rng(0)
-    features = rng.normal(2, 3, size=(40, 12))
-    gram = GramOfImages.of(features, np.arange(30))
+    features = rng.normal(2, 3, size=(40, dim))
+    space = ImageSpace.of(features, np.arange(30))
     rated, asked = np.arange(0, 30, 2), np.arange(30, 40)
     target = features[rated, 0] + rng.normal(size=len(rated))
-    path = ridge_path(gram, rated, target, asked)
+    path = ridge_path(space, rated, target, asked)
     scaled = (features - features[:30].mean(0)) / features[:30].std(0)
     unit = (scaled[:30] ** 2).sum(1).mean()
     for row, strength in enumerate(STRENGTHS[::-1], 1):
