@@ -117,6 +117,7 @@ def test_an_image_that_is_left_out_or_broken(client: TestClient, photos: Path) -
     assert client.get(f"/image/{pair['left']}").status_code == 422
     gone = {"image": pair["left"], "why": "broken"}
     assert client.post("/api/exclude", json=gone).status_code == 200
+    assert client.post("/api/exclude", json=gone | {"image": "x"}).status_code == 422
     again = client.post("/api/next", json={"tab": "tab1"}).json()["next"]
     assert all(pair["left"] not in (one["left"], one["right"]) for one in again)
     assert answered(client, 1, "failed")["votes"] == 0
