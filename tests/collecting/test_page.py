@@ -89,6 +89,38 @@ def test_a_person_votes_undoes_and_loses_nothing_while_the_server_is_down(
     assert all(float(row["response_ms"]) > 0 and row["shown_at"] for row in rows)
 
 
+@pytest.mark.skipif(browser.CHROMIUM is None, reason="chromium is not installed")
+def test_single_photographs_are_rated_by_keys_and_buttons(photos: Path, tmp_path: Path) -> None:
+    server = Server(photos, tmp_path, "--single", "5")
+    server.start()
+
+    async def person() -> None:
+        async with browser.opened(server.address, tmp_path / "profile") as page:
+            await page.until("!document.getElementById('entry').hidden")
+            await page.run("document.getElementById('name').value = 'ann'")
+            await page.run("document.querySelector('#entry button').click()")
+            ready = "!document.getElementById('left').disabled && vote.dataset.token"
+            token = await page.until(ready)
+            await page.press("9")  # is no point of the scale
+            await page.press("ArrowLeft")
+            for number, vote in enumerate(("4", "2", "5"), 1):
+                if number == 2:
+                    await page.run("document.querySelector('#scale [data-choice=\"2\"]').click()")
+                else:
+                    await page.press(vote)
+                token = await page.until(
+                    f"{ready} && vote.dataset.token !== '{token}' && vote.dataset.token"
+                )
+            await page.until("document.getElementById('status').textContent === 'Saved: 3'")
+
+    try:
+        asyncio.run(person())
+    finally:
+        assert server.stop() == 0
+    with open(server.store.with_suffix(".csv"), newline="", encoding="utf-8") as file:
+        assert [row["rating"] for row in csv.DictReader(file)] == ["4", "2", "5"]
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment_it_loses_and_doubles_no_answer(
     server: Server, tmp_path: Path
