@@ -50,10 +50,16 @@ def cross_fit(
     named = None if column is None else complete(images, column, used)
     units = contents(images, used) if named is None else np.asarray(named, dtype=object).astype(str)
     names, unit = np.unique(units, return_inverse=True)
+    if len(names) < FEWEST and column is None:
+        raise DataError(
+            f"{len(pairs)} labelled pair{'s' * (len(pairs) != 1)} of {len(names)} different images "
+            "to train and to test",
+            expected=f"pairs of {FEWEST} images at least, a few dozen for a first look",
+            todo="label more pairs",
+        )
     if len(names) < FEWEST:
         raise DataError(
-            f"{len(names)} {'images' if column is None else f'groups in column {column!r}'} "
-            "for cross-fitting",
+            f"{len(names)} groups in column {column!r} for cross-fitting",
             expected=f"at least {FEWEST}",
             todo="add images, or choose split=by_fold, which tests one group",
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import stat
 import struct
 import threading
 import warnings
@@ -143,6 +145,8 @@ def upright(image: Image.Image, *, where: str, max_pixels: int = MAX_PIXELS) -> 
     try:
         if getattr(image, "is_animated", False):
             raise _several(where, getattr(image, "n_frames", 2))
+        if 0 in image.size:
+            raise ValueError("it has no pixels")
         _check_cost(image.size, image.width * image.height, where, max_pixels)
         image.load()
         exif = image.info.get("exif", b"") or image.getexif().tobytes()
@@ -196,20 +200,29 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image
     return decode_image(read_bytes(path), where=str(path), max_pixels=max_pixels)
 
 
-def read_bytes(path: str | Path) -> bytes:
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """Return the bytes of a picture file.
 
     Raises:
         ImageError: if the file is absent or unreadable.
     """
     try:
-        return Path(path).read_bytes()
-    except OSError as error:
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError("no regular file, but a device or a pipe")
+            return file.read()
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        why = getattr(error, "strerror", None) or error
         raise ImageError(
-            f"{path}: {error.strerror or error}",
+            f"{os.fspath(path)}: {why}",
             expected="a readable picture file",
             todo="correct the path in the image table, or obtain the file",
         ) from None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting for somebody to write into a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 @dataclass

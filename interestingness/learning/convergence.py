@@ -18,11 +18,13 @@ class Convergence:
         gradient: length of the objective's gradient as a share of the first one; None where the
             optimizer does not solve for the optimum.
         tolerance: what the gradient was to be.
+        unbounded: whether longer weights only lower the objective.
     """
 
     objectives: Sequence[float]
     gradient: float | None = None
     tolerance: float | None = None
+    unbounded: bool = False
 
     def last_fall(self) -> float:
         """Fall of the objective in the last epoch as a share of its whole fall.
@@ -39,6 +41,12 @@ class Convergence:
         """What a user is told; "" if there is nothing to tell."""
         if self.gradient is not None and self.tolerance is not None:
             said = f"gradient {self.gradient:.1g} of the first one"
+            if self.unbounded:
+                return (
+                    f"no optimum ({said}): the head separates all training pairs, and without L2 "
+                    "longer weights are always better, so that scores are too sure of themselves "
+                    "(model.l2=auto)"
+                )
             if self.gradient <= self.tolerance:
                 return f"fitted to its optimum ({said})"
             return f"not at its optimum: {said}, where {self.tolerance:.1g} was to be reached"

@@ -171,7 +171,7 @@ class PreferenceLearner(L.LightningModule):
         solved = self._optimum
         if solved is None:
             return Convergence(self.objectives)
-        return Convergence(self.objectives, solved.gradient, solved.tolerance)
+        return Convergence(self.objectives, solved.gradient, solved.tolerance, solved.unbounded)
 
     def _head_problem(self, batch: PairBatch) -> HeadProblem:
         """The problem of the head on all training pairs; features are cached ones."""

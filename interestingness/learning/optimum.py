@@ -20,6 +20,9 @@ from interestingness.models.heads import Head, LinearHead
 from interestingness.ranges import Count, Positive
 from interestingness.schema import Pairs
 
+NOTHING = 1e-4
+"""An objective below this, in nats, is on its way to 0."""
+
 
 @dataclass(eq=False)
 class HeadProblem:
@@ -127,6 +130,8 @@ class Optimum(Optimizer):
         problem: gives the training set once a batch was seen.
         gradient: length of the objective's gradient after the step as a share of that before; NaN
             before the first step.
+        unbounded: whether longer weights only lower the objective: there is no L2, and the head
+            separates the training pairs.
         tolerance: what ``gradient`` is to be at most.
     """
 
@@ -143,7 +148,7 @@ class Optimum(Optimizer):
         super().__init__(params, {"lr": 1.0})
         self.problem: Callable[[], HeadProblem] | None = None
         self.tolerance, self.iterations = tolerance, iterations
-        self.gradient = float("nan")
+        self.gradient, self.unbounded = float("nan"), False
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -160,10 +165,11 @@ class Optimum(Optimizer):
         if not several or distributed.get_rank() == 0:
             self._solve(parameters)
         if several:
-            share = torch.tensor([self.gradient], device=parameters[0].device)
-            for tensor in (*parameters, share):
+            ends = [self.gradient, float(self.unbounded)]
+            end = torch.tensor(ends, device=parameters[0].device)
+            for tensor in (*parameters, end):
                 distributed.broadcast(tensor, src=0)
-            self.gradient = float(share)
+            self.gradient, self.unbounded = float(end[0]), bool(end[1])
         with torch.enable_grad():
             return closure()
 
@@ -178,3 +184,4 @@ class Optimum(Optimizer):
             found.copy_(parameter)  # as rounded
         with torch.enable_grad():
             self.gradient = problem.steepness() / before if before > 0 else 0.0
+            self.unbounded = problem.l2 == 0 and 0 < problem.objective().item() < NOTHING

@@ -16,6 +16,7 @@ from interestingness.errors import DataError, LabelError
 from interestingness.learning.linear_solver.choice import choose_each
 from interestingness.learning.linear_solver.fit import fit_linear
 from interestingness.library.scorer import LoadedScorer
+from interestingness.library.vectors import numbers_of
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.exchange import ScorerCard
 from interestingness.models.heads import LinearHead
@@ -43,8 +44,9 @@ def fit(
     Args:
         features: one row an image, finite, shape (images, dim).
         votes: rows (left, right, choice): two rows of ``features`` (or two of ``names``), and
-            "left", "right", "tie", or the probability in [0, 1] that left is preferred. Several
-            votes on a pair count as their mean with their number as weight.
+            "left", "right", "tie", or the probability in [0, 1] that left is preferred; None or
+            NaN is no answer. Several votes on a pair count as their mean with their number as
+            weight.
         names: of the images, where votes name them.
         groups: a label an image; images of one label stay in one fold when L2 is chosen.
         l2: strength, or "auto": chosen by cross-validation that keeps images apart.
@@ -56,7 +58,8 @@ def fit(
         among the images that were given.
 
     Raises:
-        DataError: for features that are not finite, or votes on unknown images.
+        DataError: for features that are not finite, votes on unknown images, or names and groups
+            that are not one an image.
         LabelError: if no vote decides anything.
 
     Example:
@@ -65,6 +68,7 @@ def fit(
         True
     """
     matrix = _matrix(features)
+    _check(len(matrix), names, groups, l2)
     left, right, choice = _columns(votes, len(matrix), names)
     known = ~np.isnan(choice)
     ids = [f"{row:09d}" for row in range(len(matrix))]
@@ -75,7 +79,7 @@ def fit(
     seen = pairs.images_used()
     if not (preference != 0.5).any():
         raise LabelError(
-            f"{len(choice)} votes, none of which prefers an image",
+            f"{len(choice)} votes, and no pair on which more of them prefer one image",
             expected="some that say left or right",
             todo="look at the column of choices",
         )
@@ -86,7 +90,9 @@ def fit(
     found = fit_linear(scaled, pairs, *label, l2=l2, tolerance=TOLERANCE)
     if found.missing[0, 0]:
         raise LabelError(
-            f"no model: {found.missing[0, 0]}", expected="votes to learn from", todo="add votes"
+            f"no model with l2={l2:g}: {found.missing[0, 0]}",
+            expected="votes and a strength that have an optimum",
+            todo="leave l2 out, or give a larger one such as 0.01",
         )
     head = LinearHead(matrix.shape[1])
     head.load_state_dict({"weight": torch.from_numpy(found.weights[0, 0])})
@@ -106,35 +112,61 @@ def fit(
 
 
 def _matrix(features: ArrayLike) -> NDArray[np.float32]:
-    matrix = np.asarray(features, dtype=np.float32)
-    if matrix.ndim != 2 or 0 in matrix.shape:
+    shape = "(images, dim), a row an image"
+    wide = numbers_of(features, "features", shape)
+    if wide.ndim != 2 or 0 in wide.shape:
         raise DataError(
-            f"features of shape {matrix.shape}",
-            expected="(images, dim), a row an image",
+            f"features of shape {wide.shape}",
+            expected=shape,
             todo="stack the vectors of the images",
         )
+    with np.errstate(over="ignore"):
+        matrix = wide.astype(np.float32)
     if not np.isfinite(matrix).all():
         bad = int((~np.isfinite(matrix).all(axis=1)).sum())
         raise DataError(
-            f"{bad} of {len(matrix)} rows of features are not finite",
+            f"{bad} of {len(matrix)} rows of features are not finite, or too large for 32 bits",
             expected="finite numbers",
             todo="leave these images out, and the votes on them",
         )
     return matrix
 
 
+def _check(
+    images: int, names: Sequence[str] | None, groups: Sequence[Any] | None, l2: float | str
+) -> None:
+    """Refuse names and groups that are not one an image, and other words than "auto"."""
+    for what, given in (("names", names), ("groups", groups)):
+        if given is not None and len(given) != images:
+            raise DataError(
+                f"{len(given)} {what} for {images} rows of features",
+                expected="one an image, in the order of the rows",
+                todo=f"correct {what}",
+            )
+    if names is not None and len(set(names)) < images:
+        twice = next(name for name in names if list(names).count(name) > 1)
+        raise DataError(
+            f"two images are called {twice!r}", expected="different names", todo="correct names"
+        )
+    if isinstance(l2, str) and l2 != "auto":
+        raise DataError(f"l2={l2!r}", expected='"auto", or a number above 0', todo="correct l2")
+
+
 def _columns(
     votes: Sequence[Sequence[Any]] | NDArray[Any], images: int, names: Sequence[str] | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
     """Return rows of the two images and the preference for left of each vote, (votes,) each."""
-    rows = [tuple(vote) for vote in votes]
-    for at, vote in enumerate(rows):
-        if len(vote) != 3:
-            raise DataError(
-                f"vote {at} has {len(vote)} values",
-                expected="(left, right, choice)",
-                todo="give three values a vote",
-            )
+    if hasattr(votes, "to_numpy"):  # a DataFrame iterates over its columns
+        votes = votes.to_numpy()
+    try:
+        each = list(votes)
+    except TypeError:
+        raise _no_votes(f"votes of type {type(votes).__name__}") from None
+    rows: list[tuple[Any, Any, Any]] = []
+    for at, vote in enumerate(each):
+        if not isinstance(vote, Sequence | np.ndarray) or isinstance(vote, str) or len(vote) != 3:
+            raise _no_votes(f"vote {at}: {vote!r}")
+        rows.append((vote[0], vote[1], vote[2]))
     place = {name: row for row, name in enumerate(names if names is not None else ())}
     sides = np.array(
         [[_row(at, one, images, place, names) for one in vote[:2]] for at, vote in enumerate(rows)],
@@ -150,8 +182,12 @@ def _columns(
 
 
 def _row(at: int, one: Any, images: int, place: dict[str, int], names: Sequence[str] | None) -> int:
-    row = place.get(one, -1) if names is not None else int(one)
-    if not 0 <= row < images or (names is None and row != one):
+    try:
+        row = place.get(one, -1) if names is not None else int(one)
+        known = 0 <= row < images and (names is not None or row == float(one))
+    except (TypeError, ValueError, OverflowError):
+        known = False
+    if not known:
         raise DataError(
             f"vote {at}: no image {one!r}",
             expected=f"one of {images} names" if names is not None else f"a row in [0, {images})",
@@ -160,9 +196,17 @@ def _row(at: int, one: Any, images: int, place: dict[str, int], names: Sequence[
     return row
 
 
+def _no_votes(found: str) -> DataError:
+    return DataError(
+        found,
+        expected="rows (left, right, choice), as a list, an array or a table",
+        todo="give three values a vote",
+    )
+
+
 def _preference(at: int, choice: Any) -> float:
     """Return the preference for left; NaN for a vote without an answer."""
-    value = CHOICES.get(choice, choice) if isinstance(choice, str) else choice
+    value = CHOICES.get(choice.strip().lower(), choice) if isinstance(choice, str) else choice
     try:
         number = float("nan") if value is None else float(value)
     except (TypeError, ValueError):

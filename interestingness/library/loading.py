@@ -7,18 +7,19 @@ import os
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from interestingness.assembly.scorers import make_scorer
 from interestingness.data.images import MAX_PIXELS
+from interestingness.library.run_tables import read_run_table
 from interestingness.library.scorer import LoadedScorer
-from interestingness.models.backbone import SYNTHETIC
+from interestingness.models.backbone import PHOTOGRAPHS, SYNTHETIC, check_domain
 from interestingness.models.device import device_for
 
 LOG = logging.getLogger("interestingness")
 IMAGE_SCORES = "image_scores.parquet"
 """Scores of the images of a run's pairs, in its folder."""
+CHECKPOINTS = "checkpoints"
 
 
 def load(
@@ -46,12 +47,14 @@ def load(
 
     Raises:
         WeightsError: if there is no such scorer, or its weights are absent.
+        ConfigError: for a device that is not there.
 
     Example:
         >>> scorer = load("runs/my_run")  # doctest: +SKIP
         >>> scorer.score(["a.jpg", "b.jpg"])[0].score  # doctest: +SKIP
         0.83
     """
+    path = Path(os.fspath(scorer)).expanduser()
     named = make_scorer(
         os.fspath(scorer),
         head=None if head is None else os.fspath(head),
@@ -62,9 +65,11 @@ def load(
         LOG.warning(
             "%s learnt from synthetic scenes: its scores of photographs mean nothing", scorer
         )
+    elif backbone is not None and (unusual := check_domain(backbone, PHOTOGRAPHS)):
+        LOG.warning("%s: %s", scorer, unusual)
     return LoadedScorer(
         named,
-        reference=_test_scores(Path(scorer)) if reference is None else reference,
+        reference=_test_scores(path) if reference is None else reference,
         device=device_for() if device is None else device,
         workers=workers,
         max_pixels=max_pixels,
@@ -73,10 +78,15 @@ def load(
 
 def _test_scores(path: Path) -> NDArray[np.float64]:
     """Read the scores of a run's test images; none where this is no run."""
-    run = path.absolute().parents[1] if path.is_file() else path  # of RUN/checkpoints/last.ckpt
+    run = path
+    if path.is_file():  # RUN/checkpoints/last.ckpt; a file elsewhere belongs to no run
+        folder = path.resolve().parent
+        if folder.name != CHECKPOINTS:
+            return np.empty(0)
+        run = folder.parent
     file = run / IMAGE_SCORES
     if not file.is_file():
         return np.empty(0)
-    table = pq.read_table(file, columns=["score", "split"])
+    table = read_run_table(file, columns=["score", "split"])
     test = np.asarray(table["split"].to_pylist(), dtype=object) == "test"
     return np.asarray(table["score"].to_numpy()[test], dtype=np.float64)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,16 +15,27 @@ from torch import Tensor
 from interestingness.data.images import MAX_PIXELS, decode_image, read_bytes, upright
 from interestingness.errors import ImageError
 
-KINDS = "a path, the bytes of a file, a PIL image, an array (H, W, 3) or a tensor (3, H, W)"
+KINDS = (
+    "a path, the bytes of a file, an open file, a PIL image, an array (H, W, 3) or a tensor "
+    "(3, H, W)"
+)
 _lazy = threading.Lock()
-"""One PIL image may be given twice, and reads its file when it is first used."""
+"""One PIL image or file may be given twice, and is read when it is first used."""
 
 
 def is_one(images: Any) -> bool:
     """Check whether this is one image, and not several."""
-    if isinstance(images, np.ndarray | Tensor):
-        return images.ndim < 4 and images.dtype != object
-    return isinstance(images, str | bytes | os.PathLike | Image.Image)
+    if isinstance(images, np.ndarray):
+        return images.ndim < 4 and images.dtype.kind not in "OU"  # arrays of paths
+    if isinstance(images, Tensor):
+        return images.ndim < 4
+    one = str | bytes | bytearray | memoryview | os.PathLike | Image.Image
+    return isinstance(images, one) or _is_file(images)
+
+
+def is_stream(images: Any) -> bool:
+    """Check whether images come one by one; an open file iterates too, over its lines."""
+    return isinstance(images, Iterator) and not is_one(images)
 
 
 def each(images: Any) -> Iterator[Any]:
@@ -63,47 +73,78 @@ def picture_of(image: Any, name: str, max_pixels: int = MAX_PIXELS) -> Image.Ima
         ImageError: for an unreadable image, or something else.
     """
     if isinstance(image, str | os.PathLike):
-        return decode_image(read_bytes(Path(image)), where=name, max_pixels=max_pixels)
+        return decode_image(read_bytes(image), where=name, max_pixels=max_pixels)
     if isinstance(image, bytes | bytearray | memoryview):
         return decode_image(bytes(image), where=name, max_pixels=max_pixels)
+    if _is_file(image):
+        return decode_image(_whole(image, name), where=name, max_pixels=max_pixels)
     if isinstance(image, Image.Image):
         with _lazy:
             return upright(image, where=name, max_pixels=max_pixels)
     if isinstance(image, Tensor):
-        return _of_array(_channels_last(image.detach().cpu()), name)
+        values = image.detach().cpu()
+        values = values.float() if values.dtype == torch.bfloat16 else values
+        shape = tuple(values.shape)
+        if values.ndim == 3:
+            values = values.permute(1, 2, 0)
+        return _of_array(values.numpy(), name, f"a tensor of shape {shape}", max_pixels)
     if isinstance(image, np.ndarray):
-        return _of_array(image, name)
-    raise ImageError(f"{name}: {type(image).__name__}", expected=KINDS, todo="convert it")
+        return _of_array(image, name, f"an array of shape {image.shape}", max_pixels)
+    raise ImageError(
+        f"{name}: a {type(image).__name__} is no image", expected=KINDS, todo="convert it"
+    )
 
 
-def _channels_last(image: Tensor) -> np.ndarray[Any, Any]:
-    image = image.float() if image.dtype == torch.bfloat16 else image
-    return (image.permute(1, 2, 0) if image.ndim == 3 else image).numpy()
+def _is_file(image: Any) -> bool:
+    return hasattr(image, "read") and hasattr(image, "seek")
 
 
-def _of_array(values: np.ndarray[Any, Any], name: str) -> Image.Image:
+def _whole(file: Any, name: str) -> bytes:
+    """Read an open file from its beginning.
+
+    Raises:
+        ImageError: for a closed file, one that cannot be read again, or a text file.
+    """
+    try:
+        with _lazy:
+            file.seek(0)
+            return bytes(file.read())
+    except Exception as error:  # files are of any class
+        raise ImageError(
+            f"{name}: an open file that cannot be read ({error or type(error).__name__})",
+            expected="a file opened as binary",
+            todo="give its path or its bytes",
+        ) from None
+
+
+def _of_array(
+    values: np.ndarray[Any, Any], name: str, what: str, max_pixels: int = MAX_PIXELS
+) -> Image.Image:
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[..., 0]
     if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] not in (3, 4)):
         raise ImageError(
-            f"{name}: an array of shape {values.shape}",
-            expected="(H, W, 3), (H, W, 4) or (H, W); a tensor has its channels first",
+            f"{name}: {what} is no picture: arrays are (H, W, 3), (H, W, 4) or (H, W), and "
+            "tensors have their channels first",
+            expected=KINDS,
             todo="transpose it",
         )
     if 0 in values.shape:
-        raise ImageError(f"{name}: an array without pixels", expected="pixels", todo="leave it out")
+        raise ImageError(f"{name}: {what} has no pixels", expected="pixels", todo="leave it out")
     if values.dtype.kind == "f":
-        if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+        low, high = float(values.min()), float(values.max())
+        if not (low >= 0 and high <= 1):  # also NaN
             raise ImageError(
-                f"{name}: floats from {values.min():g} to {values.max():g}",
+                f"{name}: floats from {low:g} to {high:g} instead of 0 to 1",
                 expected="floats in [0, 1], or uint8",
                 todo="undo the normalisation: preprocessing is the scorer's",
             )
-        values = np.rint(values * 255).astype(np.uint8)
+        values = np.rint(values.astype(np.float32, copy=False) * 255).astype(np.uint8)
     elif values.dtype != np.uint8:
         raise ImageError(
-            f"{name}: an array of {values.dtype}",
+            f"{name}: numbers of type {values.dtype} instead of uint8 or floats in [0, 1]",
             expected="uint8, or floats in [0, 1]",
             todo="convert it",
         )
-    return upright(Image.fromarray(np.ascontiguousarray(values)), where=name)
+    picture = Image.fromarray(np.ascontiguousarray(values))
+    return upright(picture, where=name, max_pixels=max_pixels)

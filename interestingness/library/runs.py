@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from interestingness.errors import DataError
 from interestingness.library.loading import load
+from interestingness.library.run_tables import read_run_table
 from interestingness.library.scorer import LoadedScorer
 from interestingness.runs.registry import METRICS
 
@@ -34,10 +34,15 @@ class Run(Mapping[str, pa.Table]):
         self._files = {file.stem: file for file in sorted(folder.rglob("*.parquet"))}
 
     def __getitem__(self, name: str) -> pa.Table:
-        """Read one table."""
+        """Read one table.
+
+        Raises:
+            KeyError: if the run has no table of this name.
+            DataError: for a damaged file.
+        """
         if name not in self._files:
             raise KeyError(f"{name}: {self.folder} has {', '.join(self._files) or 'no table'}")
-        return pq.read_table(self._files[name])
+        return read_run_table(self._files[name])
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the tables' names."""
@@ -70,7 +75,7 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
         >>> list(run)  # doctest: +SKIP
         ['image_scores', 'predictions']
     """
-    path = Path(folder)
+    path = Path(folder).expanduser()
     try:
         metrics = json.loads((path / METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

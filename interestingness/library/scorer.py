@@ -21,8 +21,9 @@ from interestingness.data.encoding import lanes
 from interestingness.data.images import MAX_PIXELS
 from interestingness.data.workers import worker_count
 from interestingness.errors import ConfigError, ImageError, WeightsError
-from interestingness.library.pictures import each, is_one, name_of, picture_of
+from interestingness.library.pictures import each, is_one, is_stream, name_of, picture_of
 from interestingness.library.records import ImageScore, Scores
+from interestingness.library.vectors import numbers_of
 from interestingness.models.backbone import Backbone
 from interestingness.models.exchange import save_scorer
 from interestingness.models.scorer import Scorer
@@ -84,10 +85,10 @@ class LoadedScorer:
         """
         self.card, self.max_pixels = named.card, max_pixels
         self._named, self._head = named, ExactHead(named.scorer)
-        self._reference = np.asarray(reference, dtype=np.float64)
+        self._reference = numbers_of(reference, "reference scores", "numbers").ravel()
         self._device, self._workers = device, worker_count(workers)
         if named.scorer.backbone is not None:
-            named.scorer.backbone.to(device)
+            to_device(named.scorer.backbone, device)
 
     def __repr__(self) -> str:
         """Name the scorer, its unit and what it learnt from."""
@@ -142,7 +143,7 @@ class LoadedScorer:
             for batch in self._batches(images)
             for record in self.records(batch.features, batch.names, batch.problems)
         )
-        return found if isinstance(images, Iterator) else Scores(list(found))
+        return found if is_stream(images) else Scores(list(found))
 
     def compare(self, a: Any, b: Any) -> Any:
         """Compute the probability that ``a`` is preferred to ``b``.
@@ -191,7 +192,7 @@ class LoadedScorer:
             for an iterator of images.
         """
         rows = (row for batch in self._batches(images) for row in batch.features)
-        if isinstance(images, Iterator):
+        if is_stream(images):
             return rows
         return np.array(list(rows), dtype=np.float32).reshape(-1, self.dim)
 
@@ -202,13 +203,15 @@ class LoadedScorer:
             vectors: shape (images, dim), or (dim,) for one; rows that are not finite have no score.
 
         Raises:
+            DataError: for what is no matrix of numbers.
             WeightsError: for another length.
         """
-        rows = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
+        shape = f"(images, {self.dim}), from {self._named.scorer.embedding.architecture}"
+        rows = np.atleast_2d(numbers_of(vectors, "vectors", shape))
         if rows.ndim != 2 or (rows.size and rows.shape[1] != self.dim):
             raise WeightsError(
                 f"vectors of shape {rows.shape}",
-                expected=f"(images, {self.dim}), from {self._named.scorer.embedding.architecture}",
+                expected=shape,
                 todo="use the vectors of the same backbone: scorer.embed(images)",
             )
         rows = rows.reshape(-1, self.dim)
@@ -228,10 +231,14 @@ class LoadedScorer:
     ) -> list[ImageScore]:
         """Make the records of features (images, dim); an image with a problem has no score."""
         scores = self._head.scores(features)
+        problems = [
+            problem or ("" if np.isfinite(score) else "a vector whose score is not finite")
+            for problem, score in zip(problems, scores, strict=True)
+        ]
         places = percentile(scores, self._reference)
         return [
             ImageScore(
-                None if problem or np.isnan(score) else score,
+                None if problem else score,
                 None if problem or np.isnan(place) else place,
                 problem,
                 name,
@@ -300,6 +307,22 @@ class LoadedScorer:
             finally:
                 for future in queue:
                     future.cancel()
+
+
+def to_device(backbone: Backbone, device: str) -> None:
+    """Move a network.
+
+    Raises:
+        ConfigError: if there is no such device here.
+    """
+    try:
+        backbone.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        raise ConfigError(
+            f"device={device!r} cannot be used ({str(error).splitlines()[0]})",
+            expected="cpu, or cuda where torch finds a GPU",
+            todo="leave it out: a GPU is taken where there is one",
+        ) from None
 
 
 def _in_batches(items: Iterable[Item]) -> Iterator[list[Item]]:

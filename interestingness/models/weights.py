@@ -25,6 +25,8 @@ PREFERRED = (
     "pytorch_model.bin",
 )
 BACKBONE = "model.backbone.weights"
+POOLING = re.compile(r"(trunk\.)?(norm|fc_norm|attn_pool)\.")
+"""Entries in which towers differ that pool their tokens in different ways, as timm names them."""
 _NESTS = ("state_dict", "model_state_dict", "model")
 _HASHES: dict[tuple[str, int, int, int], str] = {}
 
@@ -251,10 +253,17 @@ def load_exactly(network: nn.Module, state: Mapping[str, Tensor], *, where: str,
             )
             if items
         ]
+        differing = [*missing, *unknown]
+        pooled = differing and not shapes and all(POOLING.match(k) for k in differing)
+        if pooled:
+            parts.append("only how tokens are pooled differs")
         raise WeightsError(
             f"{where}: these weights do not fit {name}: {'; '.join(parts)}",
             expected=f"the {len(own)} tensors of {name}",
-            todo="choose the backbone that the file was made for (model/backbone=…), "
+            todo="choose the pooling that they were made for (model.backbone.global_pool=token, "
+            "avg or map for timm; null for its own), or another file (model.backbone.weights=…)"
+            if pooled
+            else "choose the backbone that the file was made for (model/backbone=…), "
             "or the file that belongs to this one (model.backbone.weights=…)",
         )
     network.load_state_dict(dict(state))

@@ -111,6 +111,12 @@ def test_what_cannot_be_cross_fitted(columns: Any, options: dict[str, Any], said
         cross_fit(pairs, table, seed=0, **options)
 
 
+def test_one_pair_cannot_be_tested() -> None:
+    pairs, table = make(2, 1)
+    with pytest.raises(DataError, match="1 labelled pair of 2"):
+        cross_fit(pairs, table, groups=10, repeats=3, seed=0)
+
+
 @pytest.mark.parametrize(
     ("below", "shares", "name"),
     [

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from interestingness import load, open_run
@@ -17,7 +20,10 @@ from interestingness.errors import DataError
 
 
 def test_a_run_is_opened_and_scores_its_own_images(
-    trained: Callable[..., Path], cache: Path, caplog: pytest.LogCaptureFixture
+    trained: Callable[..., Path],
+    cache: Path,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
 ) -> None:
     folder = trained()
     run = open_run(folder)
@@ -40,6 +46,10 @@ def test_a_run_is_opened_and_scores_its_own_images(
     assert np.allclose(places, expected, atol=1.01 / len(test))
     by_file = load(folder / "checkpoints" / "last.ckpt").score([images[rows[0]["image_id"]]])
     assert by_file[0].percentile == places[0]
+    elsewhere = tmp_path / "last.ckpt"
+    shutil.copy(folder / "checkpoints" / "last.ckpt", elsewhere)
+    shutil.copy(folder / "image_scores.parquet", tmp_path.parent / "image_scores.parquet")
+    assert load(elsewhere).score([images[rows[0]["image_id"]]])[0].percentile is None
     probability = scorer.compare(images[rows[0]["image_id"]], images[rows[1]["image_id"]])
     assert probability == pytest.approx(1 / (1 + np.exp(scores[1] - scores[0])), abs=1e-5)
 
@@ -47,6 +57,18 @@ def test_a_run_is_opened_and_scores_its_own_images(
 def test_what_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         open_run(tmp_path)
+
+
+def test_tables_are_read_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "split=7,lr=0.1"  # a sweep calls its jobs so, and datasets of Parquet too
+    folder.mkdir()
+    (folder / "metrics.json").write_text("{}")
+    pq.write_table(pa.table({"image_id": ["a"], "split": ["test"]}), folder / "some.parquet")
+    (folder / "cut.parquet").write_bytes(b"PAR1")
+    run = open_run(folder)
+    assert run["some"].to_pylist() == [{"image_id": "a", "split": "test"}]
+    with pytest.raises(DataError, match="cut"):
+        run["cut"]
 
 
 def test_the_notebook_runs(

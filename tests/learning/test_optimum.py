@@ -14,6 +14,7 @@ from interestingness.learning.pair_losses import (
     BinaryLoss,
     BradleyTerryLoss,
     DavidsonLoss,
+    MarginLoss,
     PairLoss,
     SoftLabelLoss,
 )
@@ -127,3 +128,15 @@ def test_features_in_half_precision_do_not_spoil_the_solution() -> None:
     given.images = given.images.half().float()
     optimizer, head, _ = solved(given, BradleyTerryLoss(), 0.1)
     assert optimizer.gradient <= 1e-6 and np.isfinite(head.weights()[0].detach().numpy()).all()
+
+
+@pytest.mark.parametrize("loss", [BradleyTerryLoss(), MarginLoss(margin=1.0)])
+def test_separable_pairs_have_no_optimum_without_l2(loss: PairLoss) -> None:
+    given = batch(DIM - 2)  # fewer pairs than dimensions
+    free, _, _ = solved(given, loss, 0.0)
+    assert free.unbounded == (not isinstance(loss, MarginLoss))  # the margin is reached
+    held, _, _ = solved(given, loss, 0.01)
+    assert not held.unbounded
+    noisy, _, _ = solved(batch(400), BradleyTerryLoss(), 0.0)
+    assert not noisy.unbounded and noisy.gradient <= 1e-6
+    assert "no optimum" in Convergence([], 1e-7, 1e-6, unbounded=True).sentence()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 
 from interestingness import fit, load
@@ -79,6 +81,15 @@ def test_few_votes_still_fit() -> None:
         ([(-1, 1, 1)], DataError),
         ([(0, 1, "maybe")], LabelError),
         ([(0, 1, 2)], LabelError),
+        ([(0, 1, "left"), (1, 0, "left")], LabelError),
+        ([(None, 1, 1)], DataError),
+        ([("a", 1, 1)], DataError),
+        ([(float("nan"), 1, 1)], DataError),
+        ([(float("inf"), 1, 1)], DataError),
+        ([{"left": 0, "right": 1, "choice": "left"}], DataError),
+        (["left"], DataError),
+        ([1, 2, 3], DataError),
+        (None, DataError),
         ([(0, 1, "tie")], LabelError),
         ([(0, 1, None)], LabelError),
         ([], LabelError),
@@ -90,6 +101,51 @@ def test_bad_votes(votes: list[tuple[object, ...]], error: type[Exception]) -> N
 
 
 def test_bad_features() -> None:
-    for features in ([1.0, 2.0], [[np.nan], [1.0]], np.empty((0, 3))):
+    for features in (
+        [1.0, 2.0],
+        [[np.nan], [1.0]],
+        np.empty((0, 3)),
+        [[1e300], [1.0]],
+        [[1.0], [1.0, 2.0]],
+        [["a"], ["b"]],
+        [[1j], [1.0]],
+    ):
         with pytest.raises(DataError):
             fit(features, [(0, 1, "left")])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"names": ["a", "a", "b"]},
+        {"names": ["a", "b"]},
+        {"groups": [1, 2]},
+        {"l2": "much"},
+        {"l2": 0},
+    ],
+)
+def test_bad_options(options: dict[str, Any]) -> None:
+    with pytest.raises(DataError):
+        fit([[0.0], [1.0], [2.0]], [(0, 1, "left")], **options)
+
+
+def test_other_forms_of_the_same() -> None:
+    features, votes = planted(12, 60)
+    expected = np.asarray(fit(features, votes, l2=0.1).score_embeddings(features))
+
+    class Frame:
+        def to_numpy(self) -> np.ndarray:
+            return np.array(votes, dtype=object)
+
+    words = {1.0: " Left", 0.0: "RIGHT"}
+    forms = [np.array(votes), Frame(), [(a, b, words[choice]) for a, b, choice in votes]]
+    for form in forms:
+        found = fit(torch.from_numpy(features).requires_grad_(), form, l2=0.1)
+        assert np.array_equal(np.asarray(found.score_embeddings(features)), expected)
+
+
+def test_separable_votes_have_an_optimum() -> None:
+    features = np.arange(12.0)[:, None]
+    votes = [(a, b, "left" if a > b else "right") for a in range(12) for b in range(a)]
+    found = np.asarray(fit(features, votes).score_embeddings(features))
+    assert (np.diff(found) > 0).all() and np.isfinite(found).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from PIL import Image
 from interestingness import ImageScore, LoadedScorer, Scores, load
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.images import Skips
-from interestingness.errors import ConfigError, ImageError, WeightsError
+from interestingness.errors import ConfigError, DataError, ImageError, WeightsError
 from interestingness.library.scorer import AHEAD
 from interestingness.models.backbones import SceneClipBackbone
 from interestingness.models.exchange import ScorerCard, save_scorer
@@ -80,9 +81,11 @@ def test_any_mixture_of_images_has_one_score(scorer: LoadedScorer, tmp_path: Pat
             torch.from_numpy(values).permute(2, 0, 1),
             torch.from_numpy(values).permute(2, 0, 1).float() / 255,
             np.dstack([values, np.full(values.shape[:2], 255, np.uint8)]),
+            io.BytesIO(file.read_bytes()),
+            bytearray(file.read_bytes()),
         ]
     )
-    assert isinstance(found, Scores) and len(found) == 10
+    assert isinstance(found, Scores) and len(found) == 12
     assert all(isinstance(one, ImageScore) and one.problem == "" for one in found)
     assert np.ptp(np.asarray(found)) < 1e-6
     assert found[0].name == str(file) and found[3].name == "image 3"
@@ -90,6 +93,21 @@ def test_any_mixture_of_images_has_one_score(scorer: LoadedScorer, tmp_path: Pat
     assert len(one) == 1 and one[0].score == pytest.approx(found[0].score, abs=1e-6)
     stacked = scorer.score(np.stack([values, values]))
     assert len(stacked) == 2 and [r.score for r in scorer.score([])] == []
+
+
+def test_one_image_is_not_taken_for_many(scorer: LoadedScorer, tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    picture(1).save(file)
+    data = file.read_bytes()
+    expected = scorer.score(file)[0].score
+    with file.open("rb") as opened:
+        for one in (opened, io.BytesIO(data), bytearray(data), memoryview(data)):
+            for _ in range(2):  # an open file is read from its beginning each time
+                found = scorer.score(one)
+                assert isinstance(found, Scores) and [r.score for r in found] == [expected]
+    assert scorer.score(opened)[0].problem
+    paths = scorer.score(np.array([str(file), "absent.jpg"]))
+    assert [r.score for r in paths] == [expected, None]
 
 
 def test_the_same_numbers_as_rank(
@@ -125,9 +143,18 @@ def test_a_bad_image_is_a_record_and_fails_no_other(scorer: LoadedScorer, tmp_pa
         np.full((30, 30, 3), np.nan),
         np.zeros((30, 30, 3), np.int64),
         np.zeros((0, 30, 3), np.uint8),
+        Image.new("RGB", (0, 9)),
+        "a\0.jpg",
+        "",
+        tmp_path / "pipe.jpg",
+        "/dev/zero",
+        io.StringIO("text"),
+        torch.zeros(30, 30, 3),
+        [[0, 0], [0, 0]],
         None,
         7,
     ]
+    os.mkfifo(tmp_path / "pipe.jpg")
     mixed = [thing for one in bad for thing in (one, picture(3))]
     found = scorer.score(mixed)
     for place, one in enumerate(found):
@@ -198,6 +225,13 @@ def test_vectors_score_as_their_images(scorer: LoadedScorer) -> None:
     found = scorer.score_embeddings(vectors)
     assert np.abs(np.asarray(found) - np.asarray(scorer.score(images))).max() < 1e-6
     assert len(scorer.score_embeddings(vectors[0])) == 1
+    tensors = torch.from_numpy(vectors).requires_grad_()
+    assert np.array_equal(np.asarray(scorer.score_embeddings(tensors)), np.asarray(found))
+    assert np.array_equal(np.asarray(scorer.score_embeddings(list(tensors))), np.asarray(found))
+    assert scorer.score_embeddings(tensors.bfloat16())[0].score is not None
+    for wrong in ([[1.0], [1.0, 2.0]], "abc", [["a"] * scorer.dim], np.ones((1, scorer.dim), "c8")):
+        with pytest.raises(DataError):
+            scorer.score_embeddings(wrong)
     vectors[2] = np.nan
     assert [bool(r.problem) for r in scorer.score_embeddings(vectors)] == [0, 0, 1, 0, 0]
     assert len(scorer.score_embeddings(np.empty((0, scorer.dim)))) == 0
@@ -218,3 +252,8 @@ def test_percentiles_are_among_the_reference(folder: Path) -> None:
 def test_what_cannot_be_loaded(tmp_path: Path) -> None:
     with pytest.raises(WeightsError):
         load(tmp_path / "nothing")
+
+
+def test_a_device_that_is_not_there(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="device"):
+        load(folder, device="gpu")

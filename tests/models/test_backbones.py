@@ -278,7 +278,7 @@ def test_pooling_is_part_of_the_contract_and_weights_of_another_are_refused(tmp_
     assert average.contract.pooling == "avg"
     assert "pooling: avg, not " in "".join(average.contract.differences(own.contract))
     save_file(own.network.state_dict(), tmp_path / "attention.safetensors")
-    with pytest.raises(WeightsError):
+    with pytest.raises(WeightsError, match="global_pool"):
         weights = str(tmp_path / "attention.safetensors")
         TimmBackbone(name, weights=weights, global_pool="avg", **given)
     with pytest.raises(ConfigError):
