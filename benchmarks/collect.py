@@ -214,8 +214,8 @@ class Server:
         """End it, or the fork, as a user does; it writes its table."""
         assert self.process is not None
         os.kill(fork or self.process.pid, signal.SIGTERM)
-        if self.process.stdin is not None:
-            self.process.stdin.close()
+        for pipe in filter(None, (self.process.stdin, self.process.stdout)):
+            pipe.close()
         if self.process.wait(timeout=START_S):
             raise RuntimeError((self.folder / "server.txt").read_text()[-2000:])
 

@@ -11,8 +11,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 
 def free_port() -> int:
     with socket.socket() as one:
@@ -41,9 +39,9 @@ class Server:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
         for _ in range(2400):
             try:
-                httpx.get(f"{self.address}/api/state", timeout=60)
+                socket.create_connection(("127.0.0.1", self.port), timeout=60).close()
                 return
-            except httpx.TransportError:
+            except OSError:
                 assert self.process.poll() is None, self.log.read_text()
                 time.sleep(0.05)
         raise AssertionError("the server does not answer")

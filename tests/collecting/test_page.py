@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import random
 import re
 import shutil
 import ssl
 import subprocess
-import sys
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import browser
 import httpx
 import pytest
+from collect import kills, photographs
 from collect_process import Server, read
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -122,37 +120,9 @@ def test_single_photographs_are_rated_by_keys_and_buttons(photos: Path, tmp_path
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_it_loses_and_doubles_no_answer(
-    server: Server, tmp_path: Path
-) -> None:
-    rng, sent, acknowledged = random.Random(0), set(), set()
-    for _ in range(20):
-        server.start()
-        assert server.process is not None
-        killer = subprocess.Popen(
-            [sys.executable, "-c", "import os, sys, time; time.sleep(float(sys.argv[2])); "
-             "os.kill(int(sys.argv[1]), 9)", str(server.process.pid), str(rng.random() / 4)]
-        )  # fmt: skip
-        with httpx.Client(base_url=server.address, timeout=60) as client:
-            try:
-                client.post("/api/enter", json={"name": f"rater {uuid.uuid4().hex}"})
-                while True:
-                    pair = client.post("/api/next", json={"tab": "tab1"}).json()["next"][0]
-                    key = uuid.uuid4().hex
-                    body = {"tab": "tab1", "token": pair["token"], "key": key, "choice": "left"}
-                    sent.add(key)
-                    if client.post("/api/answer", json=body).status_code == 200:
-                        acknowledged.add(key)
-            except (httpx.TransportError, IndexError):
-                pass
-        killer.wait()
-        server.process.wait()
-    found = dict(read(server.store, "SELECT key, counts FROM answer"))
-    assert acknowledged <= set(found) <= sent and set(found.values()) <= {1}
-    server.start()
-    assert server.stop() == 0
-    with open(server.store.with_suffix(".csv"), encoding="utf-8") as file:
-        assert len(list(csv.DictReader(file))) == len(found)
+def test_killed_at_any_moment_it_loses_and_doubles_no_answer(tmp_path: Path) -> None:
+    photos = photographs(tmp_path / "many", 60, (64, 48))
+    assert asyncio.run(kills(photos, tmp_path / "kills", 20, seed=0))
 
 
 def test_a_second_server_on_one_store_is_refused(server: Server) -> None:
