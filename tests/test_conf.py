@@ -30,7 +30,7 @@ COMMAND_OF = {
     "text_embedder": "study",
 }
 """Groups that belong to another command than training."""
-OF_STUDIES = {"lafin_table1": "lafin_table1"}
+OF_STUDIES = {"lafin_table1": "lafin_table1", "personal_oasis": "personal_taste"}
 """Experiments that choose a study, and which; the others are for training."""
 INSIDE = {
     "text_embedder": ("text_embedder@study.embedder", "study=discrepancies"),

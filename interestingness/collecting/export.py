@@ -25,16 +25,23 @@ SHOWN = (
 """Columns of all appearances, also of those without a vote."""
 
 
-def export(store: VoteStore, out: Path) -> int:
+NUMBERED = "'photograph ' || {}.rowid"
+
+
+def export(store: VoteStore, out: Path, *, names: bool = True) -> int:
     """Write votes (or ratings) to ``out`` and appearances beside it; return how many votes.
+
+    Without ``names``, which are those of files, images are called by numbers, and votes alone are
+    written.
 
     Only answers that count are votes: not those that were taken back, second ones, and skips. All
     of them are in the store.
     """
     ((question,),) = store.rows("SELECT value FROM meta WHERE key = 'question'")
     single = store.rows("SELECT 1 FROM appearance WHERE right_image IS NULL LIMIT 1")
+    one, other = ("l.name", "r.name") if names else (NUMBERED.format("l"), NUMBERED.format("r"))
     rows = store.rows(
-        "SELECT l.name, r.name, choice, a.rater, reason, answered_at, response_ms, a.id, "
+        f"SELECT {one}, {other}, choice, a.rater, reason, answered_at, response_ms, a.id, "
         "chosen_by, probability, again, shown_at, answer.id FROM answer JOIN appearance a "
         "ON a.id = answer.appearance JOIN image l ON l.id = left_image LEFT JOIN image r "
         "ON r.id = right_image WHERE counts AND choice NOT IN ('skip', 'failed') ORDER BY answer.id"
@@ -52,7 +59,8 @@ def export(store: VoteStore, out: Path) -> int:
                 for left, right, choice, rater, reason, time, ms, number, by, chance, again, shown,
                 vote in rows
             ])  # fmt: skip
-    _export_shown(store, out.with_name(f"{out.stem}.appearances{out.suffix}"))
+    if names:
+        _export_shown(store, out.with_name(f"{out.stem}.appearances{out.suffix}"))
     return len(rows)
 
 

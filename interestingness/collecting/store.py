@@ -145,8 +145,14 @@ class VoteStore:
         return {str(i) for (i,) in self.rows("SELECT id FROM image WHERE excluded_at IS NOT NULL")}
 
     def exclude(self, image: str, rater: str, why: str) -> None:
-        """Stop showing an image."""
+        """Stop showing an image.
+
+        Raises:
+            DataError: for one that there is not.
+        """
         with self.writing() as db:
+            if not db.execute("SELECT 1 FROM image WHERE id = ?", (image,)).fetchone():
+                raise DataError("there is no such image", expected="one of the page's")
             db.execute(
                 "UPDATE image SET excluded_by = ?, excluded_why = ?, excluded_at = ? "
                 "WHERE id = ? AND excluded_at IS NULL",

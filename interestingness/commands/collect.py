@@ -7,12 +7,10 @@ import hashlib
 import secrets
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-
-import pyarrow.csv as pacsv
 
 from interestingness.collecting.bursts import bursts_of
 from interestingness.collecting.choosing import (
@@ -28,6 +26,7 @@ from interestingness.collecting.session import Session, Task
 from interestingness.collecting.store import VoteStore
 from interestingness.commands import web
 from interestingness.commands.options import Options
+from interestingness.datasets import pair_files
 from interestingness.datasets.photographs import find_photographs
 from interestingness.datasets.vote_tables import read_vote_files
 from interestingness.disk import try_to_write, writable_cache
@@ -35,6 +34,11 @@ from interestingness.errors import ConfigError, DataError
 from interestingness.reports.page import write_report
 from interestingness.schema import DEFAULT_QUESTION
 from interestingness.studies.audit import audit_votes
+from interestingness.tables.image_names import ImageNames
+from interestingness.tables.user_tables import read_user_table
+
+_AUDITING = threading.Lock()
+"""One audit at a time: many raters may ask for the same one."""
 
 
 def collect(options: Options) -> None:
@@ -120,7 +124,8 @@ def _chooser(
             f"{len(names)} photograph", expected="two or more for a pair", todo="name a folder"
         )
     if options.pairs:
-        return ListedPairs(read_pairs(Path(options.pairs), id_of), seed)
+        here = {name: id_of[name] for name in names}
+        return ListedPairs(read_pairs(Path(options.pairs), photographs.root, here), seed)
     bursts = {} if options.allow_bursts else bursts_of(photographs)
     if bursts:
         frames = sum(name in id_of for name in bursts)
@@ -136,32 +141,23 @@ def _chooser(
     return made(images, of_ids, seed)
 
 
-def read_pairs(path: Path, id_of: dict[str, str]) -> list[tuple[str, str]]:
-    """Read a table with the columns left and right.
+def read_pairs(path: Path, root: Path, id_of: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Read a table with the columns left and right, as every option reads a table.
+
+    Args:
+        path: CSV, Parquet or JSON.
+        root: folder of the photographs.
+        id_of: id of each photograph by its name.
 
     Raises:
         DataError: for another table, or images that are not there.
     """
-    try:
-        table = pacsv.read_csv(path)
-        left, right = (table[side].cast("string").to_pylist() for side in ("left", "right"))
-    except (OSError, KeyError, ValueError) as error:
-        raise DataError(
-            f"--pairs {path}: {str(error).splitlines()[0]}",
-            expected="a CSV with the columns left and right",
-            todo="name another file",
-        ) from None
-    missing = [name for name in {*left, *right} if name not in id_of]
-    if missing:
-        raise DataError(
-            f"--pairs {path}: {len(missing)} names of no photograph, {missing[0]!r} for one",
-            expected="names as paths below the folder of photographs",
-            todo="correct the names, or name the folder they are in",
-        )
-    pairs = dict.fromkeys((a, b) for a, b in zip(left, right, strict=True) if a != b)
-    if not pairs:
-        raise DataError(f"--pairs {path}: no pair", expected="a row a pair", todo="fill it")
-    return [(id_of[a], id_of[b]) for a, b in pairs]
+    names = ImageNames(list(id_of), root)
+    rows = pair_files.read_pairs(read_user_table(path), names, mapping={}, on_missing="error")
+    for note in rows.facts.get("notes", ()):
+        print(f"note     {note}")
+    ids = [id_of[str(name)] for name in rows.pairs.image_ids]
+    return [(ids[i], ids[j]) for i, j in zip(rows.pairs.left, rows.pairs.right, strict=True)]
 
 
 def _serve(
@@ -188,8 +184,16 @@ def _serve(
 
 def results(store: VoteStore, folder: Path) -> Path | None:
     """Write the audit of all votes so far as one page; None while there are none."""
+    with _AUDITING:
+        return _results(store, folder)
+
+
+def _results(store: VoteStore, folder: Path) -> Path | None:
     table = folder / "votes.csv"
-    if not export(store, table) or store.rows("SELECT 1 FROM meta WHERE value LIKE 'ratings%'"):
+    # Raters see this page, and what files are called is not for them.
+    if not export(store, table, names=False) or store.rows(
+        "SELECT 1 FROM meta WHERE value LIKE 'ratings%'"
+    ):
         return None
     state = hashlib.sha256(table.read_bytes()).hexdigest()[:16]
     page = folder / state / "page.html"

@@ -185,7 +185,7 @@ def _collect(parser: argparse.ArgumentParser) -> None:
     add("--question", help="what raters are asked (default: interesting)")
     add("--raters", help="who may vote, as ann,bob; anybody unless given")
     _web(parser)
-    add("--pairs", help="CSV with the columns left and right: these pairs, in random order")
+    add("--pairs", help="table with the columns left and right: these pairs, in random order")
     add(
         "--choose",
         choices=("random", "active"),

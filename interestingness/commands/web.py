@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from interestingness.annotators.credentials import is_loopback
 from interestingness.commands.options import Options
 from interestingness.errors import ConfigError
 
@@ -116,16 +117,6 @@ def serve(uvicorn: Any, app: Any, place: Place, *, patience_s: int = 30) -> None
             uvicorn.Server(config).run(sockets=[place.listening])
     finally:
         place.listening.close()
-
-
-def is_loopback(host: str) -> bool:
-    """Check whether only this machine reaches the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def reachable(host: str) -> str:

@@ -92,7 +92,7 @@ def test_errors_of_classes_are_left_to_others() -> None:
         ("audit", ["v.csv", "--qestion=beautiful"], "--question"),
         ("pairs choose", ["--imagse=x"], "--images"),
         ("download", ["t.csv", "url", "--connectons=3"], "--connections"),
-        ("rank", [], "--help"),
+        ("export", [], "--help"),
         ("rank", ["photos", "--shown", "many"], "--help"),
         ("export", ["run", "--format=foo"], "--help"),
     ],

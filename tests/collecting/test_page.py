@@ -7,9 +7,6 @@ import csv
 import random
 import re
 import shutil
-import signal
-import socket
-import sqlite3
 import ssl
 import subprocess
 import sys
@@ -17,58 +14,13 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import browser
 import httpx
 import pytest
+from collect_process import Server, read
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-class Server:
-    """``interestingness collect`` as a process."""
-
-    def __init__(self, photos: Path, folder: Path, *options: str) -> None:
-        self.port, self.store = free_port(), folder / "votes.sqlite"
-        self.command = [
-            sys.executable, "-m", "interestingness", "collect", str(photos), "--store",
-            str(self.store), "--port", str(self.port), "--cache", str(folder / "cache"), *options,
-        ]  # fmt: skip
-        self.log = folder / "server.txt"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
-        for _ in range(2400):
-            try:
-                httpx.get(f"{self.address}/api/state", timeout=60)
-                return
-            except httpx.TransportError:
-                assert self.process.poll() is None, self.log.read_text()
-                time.sleep(0.05)
-        raise AssertionError("the server does not answer")
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> int:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=120)
 
 
 @pytest.fixture
@@ -77,14 +29,6 @@ def server(photos: Path, tmp_path: Path) -> Iterator[Server]:
     yield made
     if made.process is not None and made.process.poll() is None:
         made.kill()
-
-
-def read(store: Path, query: str) -> list[tuple[Any, ...]]:
-    db = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
-    try:
-        return db.execute(query).fetchall()
-    finally:
-        db.close()
 
 
 @pytest.mark.skipif(browser.CHROMIUM is None, reason="chromium is not installed")
@@ -143,6 +87,38 @@ def test_a_person_votes_undoes_and_loses_nothing_while_the_server_is_down(
         "ann"
     }
     assert all(float(row["response_ms"]) > 0 and row["shown_at"] for row in rows)
+
+
+@pytest.mark.skipif(browser.CHROMIUM is None, reason="chromium is not installed")
+def test_single_photographs_are_rated_by_keys_and_buttons(photos: Path, tmp_path: Path) -> None:
+    server = Server(photos, tmp_path, "--single", "5")
+    server.start()
+
+    async def person() -> None:
+        async with browser.opened(server.address, tmp_path / "profile") as page:
+            await page.until("!document.getElementById('entry').hidden")
+            await page.run("document.getElementById('name').value = 'ann'")
+            await page.run("document.querySelector('#entry button').click()")
+            ready = "!document.getElementById('left').disabled && vote.dataset.token"
+            token = await page.until(ready)
+            await page.press("9")  # is no point of the scale
+            await page.press("ArrowLeft")
+            for number, vote in enumerate(("4", "2", "5"), 1):
+                if number == 2:
+                    await page.run("document.querySelector('#scale [data-choice=\"2\"]').click()")
+                else:
+                    await page.press(vote)
+                token = await page.until(
+                    f"{ready} && vote.dataset.token !== '{token}' && vote.dataset.token"
+                )
+            await page.until("document.getElementById('status').textContent === 'Saved: 3'")
+
+    try:
+        asyncio.run(person())
+    finally:
+        assert server.stop() == 0
+    with open(server.store.with_suffix(".csv"), newline="", encoding="utf-8") as file:
+        assert [row["rating"] for row in csv.DictReader(file)] == ["4", "2", "5"]
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from interestingness.collecting.server import BODY, Door, make_app
 from interestingness.collecting.session import Session
 from interestingness.collecting.store import VoteStore
-from interestingness.commands.collect import collect, results
+from interestingness.commands.collect import collect, read_pairs, results
 from interestingness.commands.options import parse
 from interestingness.commands.web import reachable
 from interestingness.errors import InterestingnessError
@@ -53,7 +53,8 @@ def test_a_vote_from_page_to_table(client: TestClient, store: VoteStore) -> None
     ((shown,),) = store.rows("SELECT count(*) FROM appearance WHERE shown_at IS NOT NULL")
     assert shown == 3
     page = client.get("/results")
-    assert page.status_code == 200 and "<h1" in page.text
+    assert page.status_code == 200 and "<h1" in page.text and "photograph " in page.text
+    assert ".jpg" not in page.text
     assert "script-src 'self'" in page.headers["content-security-policy"]
 
 
@@ -116,6 +117,7 @@ def test_an_image_that_is_left_out_or_broken(client: TestClient, photos: Path) -
     assert client.get(f"/image/{pair['left']}").status_code == 422
     gone = {"image": pair["left"], "why": "broken"}
     assert client.post("/api/exclude", json=gone).status_code == 200
+    assert client.post("/api/exclude", json=gone | {"image": "x"}).status_code == 422
     again = client.post("/api/next", json={"tab": "tab1"}).json()["next"]
     assert all(pair["left"] not in (one["left"], one["right"]) for one in again)
     assert answered(client, 1, "failed")["votes"] == 0
@@ -159,3 +161,14 @@ def test_the_printed_address_can_be_reached() -> None:
     assert reachable("192.0.2.7") == "192.0.2.7" and reachable("fe80::1") == "[fe80::1]"
     assert reachable("photos.example") == "photos.example"
     assert all(reachable(every) not in ("0.0.0.0", "::", "") for every in ("0.0.0.0", "::"))
+
+
+def test_a_list_of_pairs_is_read_as_any_table(photos: Path, tmp_path: Path) -> None:
+    id_of = {"a b.jpg": "1", "e.jpg": "2", "sub/ü€.jpg": "3"}
+    table = tmp_path / "pairs.csv"
+    table.write_text("\ufeffimage_a;image_b\n./e.jpg;a b.jpg\nsub/ü€.jpg;e.jpg\na b.jpg;e.jpg\n")
+    found = read_pairs(table, photos, id_of)
+    assert [sorted(pair) for pair in found] == [["1", "2"], ["2", "3"]]
+    table.write_text("left,right\ne.jpg,absent.jpg\n")
+    with pytest.raises(InterestingnessError, match=r"absent\.jpg"):
+        read_pairs(table, photos, id_of)

@@ -55,7 +55,7 @@ def study(**changed: object) -> TowerTable:
         "towers": None,
         "weights": {},
         "features": {},
-        "splits": 20,
+        "splits": 3,
         "timed": 8,
         "scaling": "standardize",
     }
@@ -74,11 +74,11 @@ def test_towers_are_compared_on_the_same_splits(material: Material) -> None:
         {"true_utility": material.references.there["true_utility"]},
         train_on=np.ones(len(material.pairs), bool),
         test_on=np.ones(len(material.pairs), bool),
-        training=Training(20, None, "standardize", None, material.seed),
+        training=Training(3, None, "standardize", None, material.seed),
     )
     assert seeing["accuracy"] == Spread.of(heads.accuracy[0, 0, 0])
     difference = blind["minus_first"]
-    assert isinstance(difference, Interval) and difference.repeats == 20
+    assert isinstance(difference, Interval) and difference.repeats == 3
     assert difference.low < difference.estimate < -0.1 and difference.estimate < difference.high
     assert difference.estimate == pytest.approx(
         blind["accuracy"].mean - seeing["accuracy"].mean  # type: ignore[union-attr]

@@ -13,6 +13,7 @@ let rater = null;
 let queue = [];           // appearances with their images decoded, or being decoded
 let current = null;       // the one on screen, since `shownAt`
 let shownAt = 0;
+let answerable = false;   // whether it may be answered
 let saved = 0;
 let asking = false;
 let sending = null;       // the promise of what is being sent
@@ -201,14 +202,15 @@ function finished(really) {
 }
 
 function enable(on) {
-  for (const button of document.querySelectorAll("[data-choice]")) button.disabled = !on;
+  answerable = on;
+  for (const button of document.querySelectorAll("[data-choice], .image")) button.disabled = !on;
 }
 
 const answer_to = (pair, choice) =>
   ({ path: "answer", tab, token: pair.token, key: random(), choice, at: Date.now(), rater, store: task.store });
 
 async function answer(choice) {
-  if (!current || $("left").disabled) return;
+  if (!current || !answerable) return;
   const pair = current;
   current = null;
   enable(false);
