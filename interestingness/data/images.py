@@ -298,10 +298,7 @@ class Skips:
 
     def listing(self, limit: int | None = None) -> str:
         """Return a line per image and reason, at most ``limit`` of them; empty without any."""
-        lines = [
-            f"    {name}: {reason.removeprefix(f'{name}: ')}"
-            for name, reason in self.reasons.items()
-        ]
+        lines = [f"    {name}: {reason}" for name, reason in self.reasons.items()]
         if limit is not None and len(lines) > limit:
             lines = [*lines[:limit], f"    … and {len(lines) - limit} more"]
         return "\n".join(lines)
