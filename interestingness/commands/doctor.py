@@ -17,10 +17,11 @@ def doctor(options: Options) -> int:
     Returns:
         Exit status: 0, or 1 if something that was asked for does not work.
     """
-    check_needed(options.need, NAMES)
-    findings = check_all(read_machine(os.environ, options.need), required_packages())
-    for line in report_lines(findings, options.need):
+    needed = [name.strip() for text in options.need for name in text.split(",")]
+    check_needed(needed, NAMES)
+    findings = check_all(read_machine(os.environ, needed), required_packages())
+    for line in report_lines(findings, needed):
         print(redacted(line))
-    if missing := lacking(findings, options.need):
+    if missing := lacking(findings, needed):
         print(f"needed and not here: {', '.join(missing)}")
     return 1 if missing else 0

@@ -340,8 +340,16 @@ def _culling(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=60.0,
         metavar="SECONDS",
-        help="images of one series nearly equal each other and are at most so far apart in time, "
-        "where both tell it (%(default)s)",
+        help="images of one series are at most so far apart in time, where both tell it "
+        "(%(default)s)",
+    )
+    add(
+        "--series-alike",
+        type=float,
+        default=0.9,
+        metavar="COSINE",
+        help="cosine from which images close in time are one series; where one tells no time, "
+        "--near-duplicates decides (%(default)s)",
     )
     add("--top", type=positive, metavar="N", help="the best N of all")
     add("--min-score", type=float, help="reject lower scores")
@@ -469,7 +477,7 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME",
         help="exit with status 1 unless this works: gpu, hub, weights, an extra such as heic, a "
-        "key such as OPENAI_API_KEY, or another name of the report; repeatable",
+        "key such as OPENAI_API_KEY, or another name of the report; repeatable, or with commas",
     )
 
 

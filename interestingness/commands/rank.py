@@ -97,7 +97,7 @@ def rank(options: Options) -> None:
         return
     references = cache / "references"
     reference = read_reference(options.reference, references, named) if options.reference else None
-    series = find_series(culling, photographs, options.series_gap)
+    series = find_series(culling, photographs, gap_s=options.series_gap, close=options.series_alike)
     near = NearDuplicates(threshold=options.near_duplicates, window=options.window, series=series)
     scored = images.score(
         photographs,

@@ -77,10 +77,12 @@ def read_culling(options: Options, named: Sequence[str]) -> Culling | None:
         )
     low = -math.inf if rules.min_score is None else rules.min_score
     high = math.inf if rules.max_score is None else rules.max_score
-    if not (low <= high and options.series_gap >= 0):
+    gap, close = options.series_gap, options.series_alike
+    if not (low <= high and gap >= 0 and 0 < close <= 1):
         raise ConfigError(
-            f"--min-score {low:g}, --max-score {high:g}, --series-gap {options.series_gap:g}",
-            expected="a lowest score below the highest, and 0 seconds or more",
+            f"--min-score {low:g}, --max-score {high:g}, --series-gap {gap:g}, --series-alike "
+            f"{close:g}",
+            expected="a lowest score below the highest, 0 seconds or more, a cosine in (0, 1]",
             todo="correct them",
         )
     if target is None:
@@ -114,7 +116,7 @@ def read_decisions(options: Options, photographs: Photographs) -> Overrides | No
 
 
 def find_series(
-    culling: Culling | None, photographs: Photographs, gap_s: float
+    culling: Culling | None, photographs: Photographs, *, gap_s: float, close: float
 ) -> SeriesFinder | None:
     """Read when each photograph was taken, if the best of each series are asked for."""
     if culling is None or culling.rules.keep is None:
@@ -125,7 +127,7 @@ def find_series(
         path = photographs.path(row)
         times[row] = capture_time(photographs[row].read) if path is None else capture_time_of(path)
         told(row + 1, len(photographs))
-    return SeriesFinder(times, gap_s=gap_s)
+    return SeriesFinder(times, gap_s=gap_s, close=close)
 
 
 def own_stars(photographs: Photographs) -> NDArray[np.int8]:
@@ -170,8 +172,10 @@ def place_kept(culling: Culling, photographs: Photographs, culled: Culled) -> No
         path = photographs.path(row)
         name = photographs.image_ids[row]
         if path is not None:
-            more = [] if is_url(name) else [*raws.of(path), *sidecars.of(path)]
-            folder.put([path, *more])
+            if is_url(name):
+                folder.put([path])
+            else:
+                folder.put([path, *raws.of(path)], sidecars.of(path))
         elif culling.link:
             folder.counts["in tar files, which cannot be linked"] += 1
         else:

@@ -31,7 +31,7 @@ class NearDuplicates:
         Args:
             threshold: cosine from which two images count as near-duplicates, in (0, 1].
             window: images before it that an image is compared with, at least 1.
-            series: is told all pairs that nearly equal each other; None where nobody asks.
+            series: is told the cosines of all pairs that are compared; None where nobody asks.
         """
         self.threshold, self.window, self.series = threshold, window, series
         self._better = np.empty(0, dtype=np.int64)
@@ -70,13 +70,15 @@ class NearDuplicates:
         for other, theirs in self._recent:
             columns = np.arange(other, other + len(theirs))
             gap = rows[:, None] - columns[None, :]
-            alike = (mine @ theirs.T >= self.threshold) & (gap > 0) & (gap <= self.window)
+            cosine, seen = mine @ theirs.T, (gap > 0) & (gap <= self.window)
+            alike = (cosine >= self.threshold) & seen
             if alike.any():
                 self._improve(rows, columns, alike)
                 self._improve(columns, rows, alike.T)
-                if self.series is not None:
-                    self.series.improve(rows, columns, alike)
-                    self.series.improve(columns, rows, alike.T)
+            if self.series is not None:
+                joined = self.series.joined(rows, columns, cosine, self.threshold) & seen
+                self.series.improve(rows, columns, joined)
+                self.series.improve(columns, rows, joined.T)
         while self._recent and self._recent[0][0] + len(self._recent[0][1]) + self.window <= (
             start + len(mine)
         ):

@@ -68,6 +68,7 @@ def rank(tmp_path: Path, planted_checkpoint: Path) -> Any:
         places = ["--cache", tmp_path / "cache", "--sheet", tmp_path / "sheet"]
         places += ["--out", tmp_path / out, "--scorer", planted_checkpoint]
         places += ["--near-duplicates", "0.9999"]  # a random network sees little difference
+        places += ["--series-alike", "0.9999"]
         try:
             cli.main(["rank", *map(str, arguments), *map(str, places)])
         except SystemExit as ended:
@@ -251,6 +252,7 @@ def test_json_lines(photos: Path, rank: Any, tmp_path: Path) -> None:
         ("--keep", "-1"),
         ("--keep", "1", "--near-duplicates", "1"),
         ("--keep", "1", "--series-gap", "-1"),
+        ("--keep", "1", "--series-alike", "0"),
         ("--min-score", "2", "--max-score", "1"),
         ("--min-score", "nan"),
         ("--keep", "1", "--part", "0/2"),

@@ -19,8 +19,10 @@ def by_loop(
     leader = list(range(len(rows)))
     for place, row in enumerate(order):
         for other in order[:place]:
-            near = unit[row] @ unit[other] >= 0.97 and leader[other] == other
-            if near and not abs(times[row] - times[other]) > gap:
+            apart = abs(times[row] - times[other])
+            enough = 0.97 if np.isnan(apart) else 0.9
+            near = unit[row] @ unit[other] >= enough and leader[other] == other
+            if near and not apart > gap:
                 leader[row] = other
                 break
     return leader
@@ -66,6 +68,15 @@ def test_time_separates_what_looks_the_same_and_joins_nothing_else() -> None:
     assert found(rows, scores, times, 4) == [1, 1, 2, 3]
     assert found(rows, scores, times, 4, gap=4.9) == [0, 1, 2, 3]
     assert found(rows, scores, np.full(4, np.nan), 4) == [2, 2, 2, 3]
+
+
+def test_frames_close_in_time_may_differ_more() -> None:
+    angles = np.deg2rad([0, 20])  # a cosine of .94
+    rows = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    scores = np.array([1.0, 2.0])
+    assert found(rows, scores, np.array([0.0, 9.0]), 2) == [1, 1]
+    assert found(rows, scores, np.array([0.0, np.nan]), 2) == [0, 1]
+    assert found(rows, scores, np.array([0.0, 99.0]), 2) == [0, 1]
 
 
 def test_chains_are_not_followed() -> None:
