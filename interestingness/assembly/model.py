@@ -36,7 +36,7 @@ from interestingness.data.precomputed import load_features
 from interestingness.data.workers import worker_count
 from interestingness.errors import ConfigError
 from interestingness.learning.flags import check_flags
-from interestingness.learning.linear_solver.choice import GRID, choose_each
+from interestingness.learning.linear_solver.choice import FEWEST, GRID, choose_each
 from interestingness.models.backbone import Backbone
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.device import device_for
@@ -239,6 +239,7 @@ def choose_strength(
         prepared.labels.weight[train, None],
         seed=cfg.seed,
         groups=inner_groups(cfg, prepared),
+        fewest=FEWEST,
     )
     l2 = float(chosen.l2[0])
     if np.isnan(l2):

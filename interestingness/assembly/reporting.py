@@ -211,8 +211,14 @@ def _series(prepared: RunTables) -> NDArray[np.object_] | None:
 def _caveats(prepared: RunTables, predicted: Predicted, evaluation: Evaluation) -> tuple[str, ...]:
     """Say what the numbers of cross-fitting describe and what their intervals cover."""
     main, repeated = evaluation.main_result, predicted.repeated
-    if repeated is None or main is None:
+    if repeated is None:
         return ()
+    if main is None:
+        return (
+            "Cross-fitting tested no pair that a reference decides: no pairs without its images "
+            "are left to train on. The saved model has learnt from all pairs, untested: add pairs "
+            "of other images.",
+        )
     least, most = predicted.trained
     said = [
         f"Cross-fitting: each pair is predicted by heads trained on {least:,} to {most:,} pairs "

@@ -144,6 +144,7 @@ def _unknown_option(word: str, known: Mapping[str, Any], folder: str) -> ConfigE
     # One that is in another group: images=… for dataset.images=….
     near += [k for k in _leaves(known) if k.split(".")[-1] == path[-1] and k not in near]
     plus = [f"+{k}" if k.split(".")[-1] in of_class else k for k in near]
+    plus = [k for k in plus if k != key]  # judge.raters, where judge is a name
     return ConfigError(
         f"{word}: there is no such option",
         expected=f"an option of {'.'.join(place) or 'this command'}: {_listed([*own, *of_class])}",

@@ -172,8 +172,10 @@ def place_kept(culling: Culling, photographs: Photographs, culled: Culled) -> No
         path = photographs.path(row)
         name = photographs.image_ids[row]
         if path is not None:
-            more = [] if is_url(name) else [*raws.of(path), *sidecars.of(path)]
-            folder.put([path, *more])
+            if is_url(name):
+                folder.put([path])
+            else:
+                folder.put([path, *raws.of(path)], sidecars.of(path))
         elif culling.link:
             folder.counts["in tar files, which cannot be linked"] += 1
         else:

@@ -60,8 +60,10 @@ class KeptFolder:
     """A folder that receives chosen photographs.
 
     A photograph and what belongs to it (raw file, sidecar) keep their names. Where another file
-    has one of these, all get the same number: ``IMG_1 (2).JPG``, ``IMG_1 (2).CR2``. A file that is
-    there with the same content stays, so that the command can be given again after it was stopped.
+    has that of the photograph or the raw file, all get the same number: ``IMG_1 (2).JPG``,
+    ``IMG_1 (2).CR2``. A file that is there with the same content stays, so that the command can be
+    given again after it was stopped. So does another sidecar, because somebody may have rated the
+    copy.
 
     Attributes:
         folder: absolute; made at the first file.
@@ -76,11 +78,12 @@ class KeptFolder:
     problems: dict[str, str] = field(default_factory=dict)
     _taken: dict[str, set[str]] | None = None
 
-    def put(self, files: Sequence[Path]) -> None:
+    def put(self, files: Sequence[Path], sidecars: Sequence[Path] = ()) -> None:
         """Take a photograph with what belongs to it.
 
         Args:
-            files: the photograph first; all begin with its name without ending.
+            files: the photograph first, then raw files.
+            sidecars: of the photograph and its raw files.
 
         Raises:
             OSError: if the folder cannot be written to; the error names the file.
@@ -91,7 +94,8 @@ class KeptFolder:
             names = [_numbered(file.name, stem, number) for file in files]
             if all(self._free(file, name) for file, name in zip(files, names, strict=True)):
                 break
-        for file, name in zip(files, names, strict=True):
+        names += [_numbered(file.name, stem, number) for file in sidecars]
+        for file, name in zip([*files, *sidecars], names, strict=True):
             done = self._place(file, self.folder / name)
             self.counts[done] += 1
             taken.setdefault(_key(name), set()).add(name)
@@ -152,7 +156,8 @@ class KeptFolder:
 
     def _place(self, file: Path, there: Path) -> str:
         if os.path.lexists(there):
-            return "already there"
+            same = self._same(file, there)
+            return "already there" if same else "left out, because another sidecar is there"
         if self.link:
             with naming(there):
                 there.symlink_to(_target(file))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from interestingness.learning.linear_solver.choice import GRID, choose_each
+from interestingness.learning.linear_solver.choice import FEWEST, GRID, choose_each
 from interestingness.learning.linear_solver.fit import fit_linear
 from interestingness.learning.linear_solver.recipe import Recipe, fit_recipe
 from interestingness.learning.linear_solver.threads import in_threads
@@ -163,6 +163,7 @@ def _scores(
                 groups=procedure.groups,
                 strengths=GRID[::2],
                 most=1,
+                fewest=FEWEST,
             )
             found = float(chosen.l2[0])
             l2 = procedure.otherwise if np.isnan(found) else found

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from interestingness.assembly.model import L2_OF_FEW
 from interestingness.assembly.scorers import NamedScorer
 from interestingness.errors import DataError, LabelError
-from interestingness.learning.linear_solver.choice import choose_each
+from interestingness.learning.linear_solver.choice import FEWEST, choose_each
 from interestingness.learning.linear_solver.fit import fit_linear
 from interestingness.library.scorer import LoadedScorer
 from interestingness.library.vectors import numbers_of
@@ -49,7 +49,8 @@ def fit(
             weight.
         names: of the images, where votes name them.
         groups: a label an image; images of one label stay in one fold when L2 is chosen.
-        l2: strength, or "auto": chosen by cross-validation that keeps images apart.
+        l2: strength, or "auto": chosen by cross-validation that keeps images apart, and 1 for fewer
+            than 40 pairs.
         question: what a higher score means more of.
         seed: of the folds.
 
@@ -232,5 +233,5 @@ def _choose(
     if groups is not None:
         units = np.empty(len(scaled), dtype=object)
         units[:] = [str(group) for group in groups]
-    chosen = float(choose_each(scaled, pairs, *label, seed=seed, groups=units).l2[0])
-    return L2_OF_FEW if np.isnan(chosen) else chosen
+    chosen = choose_each(scaled, pairs, *label, seed=seed, groups=units, fewest=FEWEST).l2[0]
+    return L2_OF_FEW if np.isnan(chosen) else float(chosen)

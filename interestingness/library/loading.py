@@ -13,6 +13,7 @@ from interestingness.assembly.scorers import make_scorer
 from interestingness.data.images import MAX_PIXELS
 from interestingness.library.run_tables import read_run_table
 from interestingness.library.scorer import LoadedScorer
+from interestingness.library.vectors import numbers_of
 from interestingness.models.backbone import PHOTOGRAPHS, SYNTHETIC, check_domain
 from interestingness.models.device import device_for
 
@@ -89,4 +90,5 @@ def _test_scores(path: Path) -> NDArray[np.float64]:
         return np.empty(0)
     table = read_run_table(file, columns=["score", "split"])
     test = np.asarray(table["split"].to_pylist(), dtype=object) == "test"
-    return np.asarray(table["score"].to_numpy()[test], dtype=np.float64)
+    scores = numbers_of(table["score"].to_pylist(), f"{file}: scores", "numbers")
+    return scores[test]

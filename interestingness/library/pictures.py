@@ -58,7 +58,7 @@ def each(images: Any) -> Iterator[Any]:
 
 def name_of(image: Any, place: int) -> str:
     """Return the path of a file, else the image's place in the input."""
-    return os.fspath(image) if isinstance(image, str | os.PathLike) else f"image {place}"
+    return str(os.fspath(image)) if isinstance(image, str | os.PathLike) else f"image {place}"
 
 
 def picture_of(image: Any, name: str, max_pixels: int = MAX_PIXELS) -> Image.Image:

@@ -34,6 +34,8 @@ BATCH = 32
 """Images of a forward pass."""
 AHEAD = 4 * BATCH
 """Images that are decoded before the network needs them: the bound on memory."""
+WAITING = BATCH + 4
+"""Images that wait to be decoded or resized: those of a program are held as large as they are."""
 Item = TypeVar("Item")
 
 
@@ -300,13 +302,17 @@ class LoadedScorer:
             try:
                 for place, image in enumerate(images):
                     queue.append(pool.submit(self._prepare, image, name_of(image, place)))
-                    if len(queue) >= AHEAD:
+                    while len(queue) >= AHEAD or _waiting(queue) > WAITING:
                         yield queue.popleft().result()
                 while queue:
                     yield queue.popleft().result()
             finally:
                 for future in queue:
                     future.cancel()
+
+
+def _waiting(queue: Iterable[Future[Prepared]]) -> int:
+    return sum(not future.done() for future in queue)
 
 
 def to_device(backbone: Backbone, device: str) -> None:

@@ -121,6 +121,7 @@ def read_card(folder: str | Path) -> tuple[ScorerCard, dict[str, Any]]:
         about = json.loads(file.read_text(encoding="utf-8"))
         card = ScorerCard(**about["card"])
         spec, version = dict(about["scorer"]), about["format_version"]
+        _check_card(card, spec)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(
             f"{file}: cannot be read ({type(error).__name__}: {error})",
@@ -134,6 +135,21 @@ def read_card(folder: str | Path) -> tuple[ScorerCard, dict[str, Any]]:
             todo="use the version of interestingness that wrote it, or export again",
         )
     return card, spec
+
+
+def _check_card(card: ScorerCard, spec: Mapping[str, Any]) -> None:
+    """Refuse what another program, or an editor, may have left.
+
+    Raises:
+        TypeError, KeyError: naming the value.
+    """
+    for name in ("name", "question", "learnt_from", "unit", "licence", "simulated"):
+        if not isinstance(getattr(card, name), str):
+            raise TypeError(f"{name} is no text")
+    if not isinstance(card.backbone, Mapping):
+        raise TypeError("backbone is no mapping")
+    for name in ("version", "embedding", "scaling", "head", "trainable_backbone"):
+        spec[name]
 
 
 def load_scorer(folder: str | Path, backbone: Backbone | None) -> Scorer:

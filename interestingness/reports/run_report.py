@@ -125,6 +125,7 @@ def _answer(evaluation: Evaluation) -> str:
         if main.one_person:
             beside += f", one person reaches {percent_text(main.one_person.accuracy)}"
         said = [f"Accuracy against {main.name} is {accuracy}; {beside}. {tested}."]
+        said += _below_chance(main)
         said += [*_with_judge(main), *_within_series(main), *_least_and_most(evaluation)]
     learnt = [r.name for r in evaluation.references if r.learnt]
     others = [r.name for r in able if not r.learnt]
@@ -139,6 +140,17 @@ def _answer(evaluation: Evaluation) -> str:
         if result.reason:
             said.append(f"{result.name} is no reference here: {result.reason}.")
     return " ".join(said)
+
+
+def _below_chance(main: ReferenceResult) -> list[str]:
+    """Tell that a model has learnt the opposite."""
+    high = main.accuracy.high
+    if high is None or not high < main.chance:
+        return []
+    return [
+        f"That is below chance: the model prefers what {main.name} rejects. What it learnt from "
+        "contradicts them, or has its sides or scale reversed (label_source.higher_is_better)."
+    ]
 
 
 def _with_judge(main: ReferenceResult) -> list[str]:

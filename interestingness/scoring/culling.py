@@ -34,7 +34,7 @@ TEXTS = {
     Why.NO_SCORE: "without a score",
     Why.TOO_LOW: "below the lowest score",
     Why.TOO_HIGH: "above the highest score",
-    Why.IN_SERIES: "others of the series go before",
+    Why.IN_SERIES: "behind others of the series",
     Why.BEYOND_TOP: "beyond the number to keep",
 }
 
@@ -96,9 +96,11 @@ class Culled:
     def sentence(self) -> str:
         """Count the images by what became of them."""
         counts = Counter(self.why.tolist())
-        kept = counts[Why.KEPT] + counts[Why.USER_KEEPS]
-        rest = [f"{counts[why]:,} {text}" for why, text in TEXTS.items() if why and counts[why]]
-        return "; ".join([f"{kept:,} of {len(self.why):,} kept", *rest])
+        said = f"{counts[Why.KEPT] + counts[Why.USER_KEEPS]:,} of {len(self.why):,} kept"
+        if counts[Why.USER_KEEPS]:
+            said += f" ({counts[Why.USER_KEEPS]:,} by your decision)"
+        others = [why for why in TEXTS if why > Why.USER_KEEPS and counts[why]]
+        return "; ".join([said, *(f"{counts[why]:,} {TEXTS[why]}" for why in others)])
 
 
 def cull(

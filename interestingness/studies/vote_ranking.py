@@ -9,6 +9,7 @@ import numpy as np
 from interestingness.number_text import percent
 from interestingness.stats.bootstrap import Interval
 from interestingness.stats.bradley_terry import BradleyTerry, bradley_terry
+from interestingness.stats.ranking_reliability import LEAST, ranking_reliability
 from interestingness.studies.panel import LEVEL, Ballots
 from interestingness.studies.result import (
     Cell,
@@ -22,6 +23,8 @@ from interestingness.studies.result import (
 
 RIDGE = 0.1
 REACH = 1.96
+GOOD = 0.9
+"""Reliability from which more votes pay little."""
 
 
 def fitted(ballots: Ballots) -> BradleyTerry:
@@ -70,7 +73,7 @@ def ranking_table(ballots: Ballots) -> Table:
             Column("won", "won", "percent", "share of its votes, a tie half"),
         ],
         rows,
-        [_connection(sizes), _method()],
+        [_connection(sizes), _method(), _reliability(fit, ballots, int(by_size[0]))],
     )  # fmt: skip
 
 
@@ -79,6 +82,33 @@ def _method() -> str:
         f"Logistic utilities with a Gaussian prior of variance {1 / RIDGE:g}, which keeps images "
         "that won or lost every vote finite; intervals are those of the posterior, for the "
         "difference to the mean of the group, and take votes as independent."
+    )
+
+
+def _reliability(fit: BradleyTerry, ballots: Ballots, group: int) -> str:
+    """Say how reliable the order of a group is, and how many votes more would pay."""
+    members = np.flatnonzero(fit.component == group)
+    level = 1 / (RIDGE * max(len(members), 1))
+    error = np.sqrt(np.maximum(fit.standard_error[members] ** 2 - level, 0.0))
+    inside = (ballots.number > 0) & (fit.component[ballots.pairs.left] == group)
+    votes = float(ballots.number[inside].sum())
+    found = ranking_reliability(fit.utility[members], error, votes=votes)
+    if found is None:
+        each = votes * 2 / max(len(members), 1)
+        return (
+            f"{votes:,.0f} votes on {len(members):,} images are too few to tell how reliable the "
+            f"order is: {LEAST:g} votes an image are needed, {each:.1f} are there."
+        )
+    more = max(found.needed(GOOD) - votes, 0.0)
+    if found.reliability <= 0:
+        advice = "nothing but chance shows so far"
+    elif more == 0:
+        advice = f"more votes pay little: {GOOD:g} is reached"
+    else:
+        advice = f"about {more:,.0f} votes more, on the same images, would make it {GOOD:g}"
+    return (
+        f"Reliability of the order: {found.reliability:.2f} (share of the utilities' variance that "
+        f"is not error); {advice}."
     )
 
 

@@ -35,6 +35,10 @@ def explained(*words: str, config: str = "train") -> ConfigError:
         ([FOLDER, "dataset.vote=x.csv"], "dataset.votes=x.csv"),
         (["trainer.max_epoch=3"], "trainer.max_epochs=3"),
         (["sed=3"], "seed=3"),
+        (
+            ["seed.value=3"],
+            "`--help` lists the options, `--cfg job` shows the composed config",
+        ),
         (["images=photos"], "dataset.images=photos"),  # it is in another group
         (["batch_size=3", "seed=1"], "data.batch_size=3"),
         (["optimizer=adam", "optimizer.weight_decay=3"], "+optimizer.weight_decay=3"),

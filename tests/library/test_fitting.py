@@ -65,6 +65,12 @@ def test_it_is_saved_and_loaded(tmp_path: Path) -> None:
         loaded.score(["a.jpg"])
 
 
+def test_few_votes_take_a_fixed_strength() -> None:
+    features, votes = planted(12, 15)  # a choice by the few that are held out follows their noise
+    auto, fixed = (fit(features, votes, l2=l2).score_embeddings(features) for l2 in ("auto", 1.0))
+    assert np.array_equal(np.asarray(auto), np.asarray(fixed))
+
+
 def test_few_votes_still_fit() -> None:
     found = fit([[0.0], [1.0], [2.0]], [(0, 1, "right"), (1, 2, "right")])
     low, high = np.asarray(found.score_embeddings([[0.0], [5.0]]))

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from interestingness import ImageScore, LoadedScorer, Scores, load
 from interestingness.data.feature_cache import FeatureCache
 from interestingness.data.images import Skips
 from interestingness.errors import ConfigError, DataError, ImageError, WeightsError
-from interestingness.library.scorer import AHEAD
+from interestingness.library.scorer import AHEAD, WAITING, Prepared
 from interestingness.models.backbones import SceneClipBackbone
 from interestingness.models.exchange import ScorerCard, save_scorer
 from interestingness.models.heads import LinearHead
@@ -190,6 +191,33 @@ def test_an_iterator_streams(scorer: LoadedScorer) -> None:
     assert [first[i].name for i in (0, 69)] == ["image 0", "image 69"]
     rows = scorer.embed(picture(i) for i in range(3))
     assert [row.shape for row in rows] == [(scorer.dim,)] * 3
+
+
+def test_few_of_a_programs_images_are_held(
+    scorer: LoadedScorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, lock, held, most = threading.Event(), threading.Lock(), 0, 0
+    prepare = scorer._prepare
+
+    def slowly(image: np.ndarray, name: str) -> Prepared:
+        nonlocal held
+        gate.wait(20)
+        with lock:
+            held -= 1
+        return prepare(image, name)
+
+    def frames() -> Iterator[np.ndarray]:
+        nonlocal held, most
+        for number in range(3 * AHEAD):
+            with lock:
+                held, most = held + 1, max(most, held + 1)
+            if number == WAITING:
+                gate.set()  # nothing was decoded before
+            yield np.zeros((8, 8, 3), np.uint8)
+
+    monkeypatch.setattr(scorer, "_prepare", slowly)
+    assert len(list(scorer.score(frames()))) == 3 * AHEAD
+    assert most <= WAITING + 20  # and a few in the threads
 
 
 def test_compare_is_a_probability(scorer: LoadedScorer) -> None:

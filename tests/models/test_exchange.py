@@ -106,7 +106,9 @@ def test_a_frozen_backbone_stays_out_and_fits_again(tmp_path: Path) -> None:
         load_scorer(tmp_path, other)
 
 
-@pytest.mark.parametrize("damage", ["absent", "cut", "version", "tensors", "no json"])
+@pytest.mark.parametrize(
+    "damage", ["absent", "cut", "version", "tensors", "no json", "no text", "no head"]
+)
 def test_a_damaged_folder_is_one_error(tmp_path: Path, damage: str) -> None:
     save_scorer(tmp_path, scorer(), CARD)
     about, tensors = tmp_path / ABOUT, tmp_path / TENSORS
@@ -119,6 +121,12 @@ def test_a_damaged_folder_is_one_error(tmp_path: Path, damage: str) -> None:
     elif damage == "tensors":
         save_scorer(tmp_path / "mlp", scorer(head="mlp"), CARD)
         (tmp_path / "mlp" / TENSORS).replace(tensors)
+    elif damage in {"no text", "no head"}:
+        values = json.loads(about.read_text())
+        values["card"]["unit"] = 7 if damage == "no text" else "logits"
+        if damage == "no head":
+            del values["scorer"]["head"]
+        about.write_text(json.dumps(values))
     else:
         about.write_text("{")
     with pytest.raises(WeightsError):

@@ -26,7 +26,7 @@ from interestingness.reports.charts.standalone import write_interval_svg
 from interestingness.reports.page import render_page
 from interestingness.reports.reasons import Reason
 from interestingness.reports.run_figures import FEWEST, accuracy_chart, run_agreement
-from interestingness.reports.run_report import run_report
+from interestingness.reports.run_report import _below_chance, run_report
 from interestingness.schema import Pairs
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.result import Bars, Curves, IntervalChart, StudyResult, Table
@@ -68,6 +68,15 @@ def test_the_headline_and_the_answer_say_what_counts(make_run: MakeRun) -> None:
     assert result.headline == (f"{100 * human.accuracy.value:.1f} %", "accuracy against human")
     assert "Learnt from grade." in result.answer and "Only references: human." in result.answer
     assert "gpt4o is no reference here: no votes" in result.answer
+    assert "below chance" not in result.answer
+
+
+def test_a_model_that_learnt_the_opposite_is_called_so() -> None:
+    human = toy_evaluation().main_result
+    assert human is not None
+    for high, told in ((0.3, True), (0.6, False), (None, False)):
+        found = _below_chance(replace(human, accuracy=Estimate(0.2, 0.1, high)))
+        assert bool(found) == told
 
 
 def test_figures_show_consensus_calibration_and_scores(make_run: MakeRun) -> None:

@@ -21,6 +21,9 @@ ENOUGH = 2000
 """Pairs for which one division into folds is enough; few pairs are divided several times."""
 MOST = 5
 """Divisions at most."""
+FEWEST = 40
+"""Labelled pairs below which a fixed strength is better than a choice, which follows the noise of
+the few pairs that are held out."""
 TOLERANCE = 0.05
 """Of the inner fits: only their held-out losses are used, so that they may be rough."""
 
@@ -87,6 +90,7 @@ def choose_each(
     strengths: Sequence[float] = GRID,
     folds: int = 3,
     most: int = MOST,
+    fewest: int = 1,
 ) -> L2Choice:
     """Choose the L2 strength of every label source; no image (or group) is in two folds.
 
@@ -105,6 +109,7 @@ def choose_each(
         strengths: candidates.
         folds: number of inner folds.
         most: divisions at most.
+        fewest: labelled pairs that a source needs; with fewer nothing is chosen.
     """
     units = len(pairs.image_ids) if groups is None else groups
     divisions = min(most, max(1, ENOUGH // max(len(pairs), 1)))
@@ -138,7 +143,7 @@ def choose_each(
     total = held_mass.sum(axis=0)
     mean = np.where(total > 0, losses.sum(axis=0) / np.where(total > 0, total, 1.0), np.nan)
     order = np.argsort(strengths)[::-1]
-    valid = ~np.isnan(mean).any(axis=0)
+    valid = ~np.isnan(mean).any(axis=0) & (labelled.sum(axis=0) >= fewest)
     best = np.asarray(strengths)[order[np.where(valid, mean, 0.0)[order].argmin(axis=0)]]
     return L2Choice(np.where(valid, best, np.nan), np.asarray(strengths), mean)
 
