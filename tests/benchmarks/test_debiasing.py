@@ -68,6 +68,7 @@ def test_contrasts_are_differences_of_the_same_repetitions(quick: StudyResult) -
             assert row["at_250"].estimate == pytest.approx(expected)  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_the_seed_decides() -> None:
     def numbers(result: StudyResult) -> list[float]:
         return [row["accuracy"].estimate for row in result.tables[-1].rows]  # type: ignore[union-attr]

@@ -36,10 +36,16 @@ def study(repository: Path, **change: Any) -> LearningCurve:
     return LearningCurve(**({k: v for k, v in given.items() if k != "_target_"} | change))
 
 
+_ONCE: list[StudyResult] = []
+
+
 @pytest.fixture
 def result(repository: Path, synthetic_material: Material) -> StudyResult:
-    found = study(repository, sources=["human", "gpt4o", "true_utility"])
-    return found.run(synthetic_material)
+    """Run once in a process: a result is values that no test changes."""
+    if not _ONCE:
+        found = study(repository, sources=["human", "gpt4o", "true_utility"])
+        _ONCE.append(found.run(synthetic_material))
+    return _ONCE[0]
 
 
 def test_every_source_has_a_curve_and_advice(result: StudyResult) -> None:
