@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage", "--remote-debugging-port=0",
 )  # fmt: skip
+SHORT = "/tmp"
 SECONDS = 120
 """That a page may take on a machine that does much else."""
 
@@ -79,6 +81,8 @@ async def opened(address: str, profile: Path) -> AsyncIterator[Page]:
         [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        # The path of its socket there must not be long, as that of a test's own folder is.
+        env={**os.environ, "TMPDIR": SHORT},
     )
     try:
         port = await _port(profile, process)
