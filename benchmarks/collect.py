@@ -10,10 +10,10 @@ Each part starts `interestingness collect` as a process and talks to it over loo
    acknowledged answer is lost; no appearance has two answers that count; no vote is twice in the
    exported table.
 2. Seconds from an answer to the next pair on screen, of two raters in a headless chromium each, who
-   think for --think seconds between votes, on photographs of 4,000 × 3,000 pixels: from the start
-   of the server on, and once it has made all of them smaller. An interval begins with the key and
-   ends after the frame that follows the release of the buttons, which waits for both pictures to
-   be decoded. Bar: p95 at most 100 ms.
+   think for --think seconds between votes, on photographs of 4,000 × 3,000 pixels: while the server
+   makes their renditions (in screen size), and with all of them ready. An interval begins with the
+   key and ends after the frame that follows the release of the buttons, which waits for both
+   pictures to be decoded. Bar: p95 at most 100 ms.
 3. Raters at once, without a pause, each with the two pictures of its pair. Bars: no error, no
    acknowledged answer lost.
 
@@ -340,10 +340,12 @@ async def next_pairs(photos: Path, folder: Path, votes: int, think: float, choos
             return took
 
     number, made = len(list(photos.iterdir())), folder / "cache" / "renditions"
-    for when, names in (("from the start", "ab"), ("once all are made smaller", "cd")):
-        while names == "cd" and len(list(made.glob("[!.]*"))) < number:
+    for ready in (False, True):
+        while ready and len(list(made.glob("[!.]*"))) < number:
             await asyncio.sleep(0.2)
-        took = np.concatenate(await asyncio.gather(*(person(name) for name in names)))
+        when = "with all renditions ready" if ready else "while renditions are made"
+        raters = [f"{'late' if ready else 'early'}{rater}" for rater in (1, 2)]
+        took = np.concatenate(await asyncio.gather(*(person(name) for name in raters)))
         middle, high = np.quantile(took, [0.5, 0.95])
         print(
             f"answer to next pair, {when}, 2 raters, {choose}: median {middle:.0f} ms, p95 "

@@ -24,7 +24,7 @@ from interestingness.models.backbone import Backbone
 from interestingness.models.device import device_for
 from interestingness.models.hub import cached_only
 from interestingness.progress import ProgressLine
-from interestingness.studies.study import ImageFeatures, Tower
+from interestingness.studies.study import EncodedTower, ImageFeatures
 from interestingness.tables.tables import Tables
 
 BATCH = 32
@@ -45,7 +45,7 @@ class BackboneTowers:
 
     def encode(
         self, tables: Tables, name: str, *, weights: str | None, download: bool, timed: int
-    ) -> Tower:
+    ) -> EncodedTower:
         """Encode every image, from the cache where it was done before."""
         node = _option(name)
         if weights is not None:
@@ -54,7 +54,7 @@ class BackboneTowers:
         with translate_errors(cfg), nullcontext() if download else cached_only():
             backbone, features = _features(cfg, tables, f"encoding images by {name}")
         assert backbone is not None  # the option names one
-        return Tower(
+        return EncodedTower(
             features,
             sum(p.numel() for p in backbone.parameters()),
             backbone.contract.image_size,
@@ -62,10 +62,10 @@ class BackboneTowers:
             backbone.licence,
         )
 
-    def read(self, tables: Tables, file: str) -> Tower:
+    def read(self, tables: Tables, file: str) -> EncodedTower:
         """Read a file of features."""
         _, features = _features(self._with(features=file), tables, "reading features")
-        return Tower(features)
+        return EncodedTower(features)
 
     def _with(self, **model: Any) -> DictConfig:
         """Return the config with another backbone, or other features."""

@@ -211,7 +211,7 @@ class ListedPairs(Chooser):
         return Wanted(*self.sides(left, right), "list", None)
 
 
-class SingleImages(Chooser):
+class SingleImageChooser(Chooser):
     """Images one by one, in random order; once all are rated, again from the first: a re-rating."""
 
     def new(self, db: sqlite3.Connection, rater: str, excluded: set[str]) -> Wanted | None:

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from interestingness.collecting.records import Given
-from interestingness.collecting.session import LONGEST_REASON, Session
+from interestingness.collecting.session import LONGEST_REASON, VotingSession
 from interestingness.errors import ImageError, InterestingnessError
 
 PAGE = files("interestingness.collecting") / "page"
@@ -38,7 +38,7 @@ NAMED = re.compile(r"[A-Za-z0-9_-]{4,64}")
 
 
 @dataclass(frozen=True)
-class Door:
+class Admission:
     """Who may come in.
 
     Attributes:
@@ -54,20 +54,20 @@ class Door:
     https: bool = False
 
 
-class Tab(BaseModel):
+class TabRequest(BaseModel):
     """Which tab asks, and for how many."""
 
     tab: str = Field(pattern=NAMED.pattern, max_length=64)
     count: int = Field(default=4, ge=1, le=8)
 
 
-class Shown(BaseModel):
+class ShownRequest(BaseModel):
     """An appearance that stands on the screen."""
 
     token: str = Field(max_length=64)
 
 
-class Answered(Tab):
+class AnswerRequest(BaseModel):
     """An answer."""
 
     token: str = Field(max_length=64)
@@ -77,31 +77,33 @@ class Answered(Tab):
     response_ms: float | None = Field(default=None, ge=0, le=1e9)
 
 
-class Undone(Tab):
+class UndoRequest(TabRequest):
     """An undo."""
 
     key: str = Field(min_length=8, max_length=64)
 
 
-class Excluded(BaseModel):
+class ExcludeRequest(BaseModel):
     """An image that shall not be shown any more."""
 
     image: str = Field(max_length=64)
     why: str = Field(min_length=1, max_length=200)
 
 
-class Named(BaseModel):
+class EnterRequest(BaseModel):
     """A rater who enters."""
 
     name: str = Field(max_length=200)
 
 
-def make_app(session: Session, door: Door, report: Callable[[], Path | None]) -> Starlette:
+def make_app(
+    session: VotingSession, admission: Admission, report: Callable[[], Path | None]
+) -> Starlette:
     """Build the ASGI application.
 
     Args:
         session: with the store.
-        door: who may come in.
+        admission: who may come in.
         report: writes the page of all votes so far and returns its file; None without votes.
     """
 
@@ -133,17 +135,21 @@ def make_app(session: Session, door: Door, report: Callable[[], Path | None]) ->
         return FileResponse(file, media_type="image/jpeg", headers=kept)
 
     def state(request: Request) -> Response:
-        task, rater = session.task, _rater(request)
-        known = {} if rater is None else session.progress(rater)
+        task = session.task
+        try:
+            rater = rater_of(request)
+            known = session.progress(rater)
+        except InterestingnessError:  # nobody yet, or a name of another store that is not invited
+            rater, known = None, {}
         return JSONResponse(
             {"question": task.shown, "scale": task.scale, "raters": list(task.raters),
              "store": session.store.id, "rater": rater, **known}
         )  # fmt: skip
 
-    def enter(request: Request, body: Named) -> Response:
+    def enter(request: Request, body: EnterRequest) -> Response:
         name = session.rater(body.name)
         response = JSONResponse({"rater": name, **session.progress(name)})
-        _set_cookie(response, COOKIE, name.encode().hex(), door)
+        _set_cookie(response, COOKIE, name.encode().hex(), admission)
         return response
 
     def leave(request: Request) -> Response:
@@ -151,22 +157,22 @@ def make_app(session: Session, door: Door, report: Callable[[], Path | None]) ->
         response.delete_cookie(COOKIE)
         return response
 
-    def hand_out(request: Request, body: Tab) -> Response:
+    def hand_out(request: Request, body: TabRequest) -> Response:
         rater = rater_of(request)
         return JSONResponse({"next": session.hand_out(rater, body.tab, body.count)})
 
-    def shown(request: Request, body: Shown) -> Response:
+    def shown(request: Request, body: ShownRequest) -> Response:
         session.store.shown(rater_of(request), body.token)
         return JSONResponse({})
 
-    def answer(request: Request, body: Answered) -> Response:
+    def answer(request: Request, body: AnswerRequest) -> Response:
         given = Given(body.token, body.key, body.choice, body.reason, body.response_ms)
-        return JSONResponse(session.answer(rater_of(request), body.tab, given))
+        return JSONResponse(session.answer(rater_of(request), given))
 
-    def undo(request: Request, body: Undone) -> Response:
+    def undo(request: Request, body: UndoRequest) -> Response:
         return JSONResponse(session.undo(rater_of(request), body.tab, body.key))
 
-    def exclude(request: Request, body: Excluded) -> Response:
+    def exclude(request: Request, body: ExcludeRequest) -> Response:
         session.store.exclude(body.image, rater_of(request), body.why)
         return JSONResponse({})
 
@@ -195,19 +201,19 @@ def make_app(session: Session, door: Door, report: Callable[[], Path | None]) ->
         *(
             Route(f"/api/{name}", _posted(function, model), methods=["POST"])
             for name, function, model in (
-                ("enter", enter, Named),
-                ("next", hand_out, Tab),
-                ("shown", shown, Shown),
-                ("answer", answer, Answered),
-                ("undo", undo, Undone),
-                ("exclude", exclude, Excluded),
+                ("enter", enter, EnterRequest),
+                ("next", hand_out, TabRequest),
+                ("shown", shown, ShownRequest),
+                ("answer", answer, AnswerRequest),
+                ("undo", undo, UndoRequest),
+                ("exclude", exclude, ExcludeRequest),
             )
         ),
         Route("/api/leave", leave, methods=["POST"]),
     ]
     return Starlette(
         routes=routes,
-        middleware=[Middleware(_Guard, door=door)],
+        middleware=[Middleware(_Guard, admission=admission)],
         exception_handlers={
             InterestingnessError: _ours,
             sqlite3.OperationalError: _disk,
@@ -245,8 +251,8 @@ def _posted(function: Callable[..., Response], model: type[BaseModel]) -> Callab
 class _Guard:
     """Refuses other hosts and visitors without the token; adds the headers of every response."""
 
-    def __init__(self, app: ASGIApp, door: Door) -> None:
-        self.app, self.door = app, door
+    def __init__(self, app: ASGIApp, admission: Admission) -> None:
+        self.app, self.admission = app, admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -277,7 +283,10 @@ class _Guard:
 
     def _refused(self, request: Request) -> Response | None:
         host = request.headers.get("host", "").lower()
-        if self.door.hosts is not None and re.sub(r":\d+$", "", host) not in self.door.hosts:
+        if (
+            self.admission.hosts is not None
+            and re.sub(r":\d+$", "", host) not in self.admission.hosts
+        ):
             return _problem(421, "another host name than this server's")
         origin = request.headers.get("origin")
         if request.method == "POST" and origin not in (None, f"{request.url.scheme}://{host}"):
@@ -285,13 +294,13 @@ class _Guard:
         return self._without_token(request)
 
     def _without_token(self, request: Request) -> Response | None:
-        token = self.door.token
+        token = self.admission.token
         if token is None or _equal(request.cookies.get(ACCESS, ""), token):
             return None
         if not _equal(request.query_params.get("token", ""), token):
             return _problem(401, "open the address that the server printed: it carries the token")
         response = RedirectResponse(request.url.path, status_code=303)
-        _set_cookie(response, ACCESS, token, self.door)
+        _set_cookie(response, ACCESS, token, self.admission)
         return response
 
 
@@ -299,9 +308,9 @@ def _equal(given: str, token: str) -> bool:
     return hmac.compare_digest(given.encode(), token.encode())
 
 
-def _set_cookie(response: Response, name: str, value: str, door: Door) -> None:
+def _set_cookie(response: Response, name: str, value: str, admission: Admission) -> None:
     response.set_cookie(
-        name, value, max_age=400 * 86400, httponly=True, samesite="strict", secure=door.https
+        name, value, max_age=400 * 86400, httponly=True, samesite="strict", secure=admission.https
     )
 
 

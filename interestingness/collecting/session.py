@@ -22,7 +22,7 @@ LONGEST_RATER = 64
 
 
 @dataclass(frozen=True)
-class Task:
+class VotingTask:
     """What raters are asked.
 
     Attributes:
@@ -61,11 +61,11 @@ class Task:
         return (*(str(point) for point in range(1, self.scale + 1)), *NO_VOTE)
 
 
-class Session:
+class VotingSession:
     """A store with the photographs and the rule that chooses among them."""
 
     def __init__(
-        self, store: VoteStore, task: Task, chooser: Chooser, renditions: Renditions
+        self, store: VoteStore, task: VotingTask, chooser: Chooser, renditions: Renditions
     ) -> None:
         """Take the parts."""
         self.store, self.task, self.renditions = store, task, renditions
@@ -104,7 +104,7 @@ class Session:
             )
         return [_plain(one) for one in found]
 
-    def answer(self, rater: str, tab: str, given: Given) -> dict[str, Any]:
+    def answer(self, rater: str, given: Given) -> dict[str, Any]:
         """Store an answer; return what the page shows next, once the answer is on disk.
 
         Raises:

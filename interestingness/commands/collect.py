@@ -18,11 +18,11 @@ from interestingness.collecting.choosing import (
     Chooser,
     ListedPairs,
     RandomPairs,
-    SingleImages,
+    SingleImageChooser,
 )
 from interestingness.collecting.export import export
 from interestingness.collecting.photos import Renditions, outside
-from interestingness.collecting.session import Session, Task
+from interestingness.collecting.session import VotingSession, VotingTask
 from interestingness.collecting.store import VoteStore
 from interestingness.commands import web
 from interestingness.commands.options import Options
@@ -61,7 +61,7 @@ def collect(options: Options) -> None:
     names = [name for name in photographs.image_ids if name not in away]
     raters = [name.strip() for name in (options.raters or "").split(",") if name.strip()]
     question = " ".join((options.question or DEFAULT_QUESTION).split())
-    task = Task(question, options.single, raters, options.guess_for or "")
+    task = VotingTask(question, options.single, raters, options.guess_for or "")
     kind = f"ratings 1 to {options.single}" if options.single else "pairs"
     with _opened(store_path, {"question": task.stored, "kind": kind}) as store:
         id_of = store.add_images(names)
@@ -69,7 +69,7 @@ def collect(options: Options) -> None:
         chooser = _chooser(options, photographs, id_of, names)
         folder = writable_cache(options.cache, "--cache FOLDER") / "renditions"
         renditions = Renditions(photographs, here, folder)
-        session = Session(store, task, chooser, renditions)
+        session = VotingSession(store, task, chooser, renditions)
         print(f"images   {len(names):,} below {photographs.shown_root}")
         print(f"store    {store_path}; the table is written to {out} at the end")
         with tempfile.TemporaryDirectory() as page:
@@ -118,7 +118,7 @@ def _chooser(
     seed = options.seed if options.seed is not None else secrets.randbits(63)
     images = [id_of[name] for name in names]
     if options.single:
-        return SingleImages(images, {}, seed)
+        return SingleImageChooser(images, {}, seed)
     if len(names) < 2:
         raise DataError(
             f"{len(names)} photograph", expected="two or more for a pair", todo="name a folder"
@@ -161,14 +161,14 @@ def read_pairs(path: Path, root: Path, id_of: Mapping[str, str]) -> list[tuple[s
 
 
 def _serve(
-    uvicorn: Any, options: Options, session: Session, images: Sequence[str], folder: Path
+    uvicorn: Any, options: Options, session: VotingSession, images: Sequence[str], folder: Path
 ) -> None:
-    from interestingness.collecting.server import Door, make_app
+    from interestingness.collecting.server import Admission, make_app
 
     place = web.place_of(options)
     app = make_app(
         session,
-        Door(place.hosts, place.token, place.https),
+        Admission(place.hosts, place.token, place.https),
         lambda: results(session.store, folder),
     )
     stop = threading.Event()

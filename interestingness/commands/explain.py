@@ -48,7 +48,7 @@ SHOWN = 4
 
 
 @dataclass(eq=False)
-class Explained:
+class ExplainedPhoto:
     """One photograph with all that explains it; ``problem`` where it cannot be read."""
 
     name: str
@@ -133,11 +133,11 @@ def extremes(run: str) -> list[str]:
 
 def _explained(
     scorer: LoadedScorer, picture: Picture, name: str, compared: Compared, *, exact: bool
-) -> Explained:
+) -> ExplainedPhoto:
     try:
         pixels = scorer.pixels(picture.read(), name)
     except ImageError as error:
-        return Explained(name, error.found)
+        return ExplainedPhoto(name, error.found)
     if pixels.ndim != 3 or pixels.shape[-1] != 3:
         raise DataError(
             f"{scorer.card.name}: its backbone reads no RGB pixels",
@@ -145,7 +145,7 @@ def _explained(
             todo="explain another scorer",
         )
     features = scorer.encoded(pixels[None])[0]
-    made = Explained(name, score=float(scorer.scores(features[None])[0]), pixels=pixels)
+    made = ExplainedPhoto(name, score=float(scorer.scores(features[None])[0]), pixels=pixels)
     if exact:
         made.patches = exact_map(scorer.module, pixels)
     if made.patches is None:
@@ -218,7 +218,7 @@ def _concepts(options: Options, scorer: LoadedScorer, known: Known) -> Concepts:
     return concepts_of(words, tower.embed(words), known.features, known.scores)
 
 
-def _draw(found: Sequence[Explained], out: Path) -> dict[str, Image.Image]:
+def _draw(found: Sequence[ExplainedPhoto], out: Path) -> dict[str, Image.Image]:
     """Draw every map, beside its picture as a PNG in the folder; return them by key."""
     out.mkdir(parents=True, exist_ok=True)
     drawn: dict[str, Image.Image] = {}
@@ -233,11 +233,11 @@ def _draw(found: Sequence[Explained], out: Path) -> dict[str, Image.Image]:
     return drawn
 
 
-def _seen(one: Explained) -> str:
+def _seen(one: ExplainedPhoto) -> str:
     return f"{one.name}, as the network sees it"
 
 
-def _map(one: Explained) -> str:
+def _map(one: ExplainedPhoto) -> str:
     return f"{one.name}, its patches"
 
 
@@ -251,7 +251,10 @@ def _thumbnail(picture: Picture | None) -> Image.Image | None:
 
 
 def _result(
-    found: Sequence[Explained], scorer: LoadedScorer, photographs: Photographs, compared: Compared
+    found: Sequence[ExplainedPhoto],
+    scorer: LoadedScorer,
+    photographs: Photographs,
+    compared: Compared,
 ) -> StudyResult:
     good = [one for one in found if not one.problem]
     rows: list[dict[str, Cell]] = [
@@ -327,7 +330,7 @@ def _concept_table(concepts: Concepts | None) -> list[Table]:
     ]  # fmt: skip
 
 
-def _gallery(one: Explained, known: Known | None) -> Gallery:
+def _gallery(one: ExplainedPhoto, known: Known | None) -> Gallery:
     score = write_number(one.score, "signed")
     images = [Shown(_seen(one), score), Shown(_map(one), "orange raises, blue lowers")]
     for side, rows in (("higher", one.higher), ("lower", one.lower)):

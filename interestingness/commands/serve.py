@@ -15,7 +15,7 @@ def serve(options: Options) -> None:
         WeightsError: if there is no such scorer, or it has no backbone.
     """
     uvicorn = web.server_package("serve")
-    from interestingness.serving.app import Limits, make_app
+    from interestingness.serving.app import ServingLimits, make_app
 
     scorer = load(
         options.scorer,
@@ -30,7 +30,7 @@ def serve(options: Options) -> None:
     app = make_app(
         scorer,
         token=place.token,
-        limits=Limits(waiting=options.queue),
+        limits=ServingLimits(waiting=options.queue),
         allow_urls=options.allow_urls,
     )
     print(f"serving  {place.address} ({place.address}docs)")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from interestingness.data.image_kinds import without_metadata
+from interestingness.datasets.beside import FilesBeside, name_key
 from interestingness.datasets.image_files import RAW
 from interestingness.datasets.star_ratings import START, beginning, metadata
 from interestingness.errors import ImageError
@@ -90,31 +90,20 @@ class RawFiles:
 
     def __init__(self) -> None:
         """Start without folders."""
-        self._folders: dict[Path, dict[str, list[str]]] = {}
+        self._files = FilesBeside(_key_of_raw)
 
     def of(self, photo: Path) -> list[Path]:
         """Return the raw files of a picture, sorted by name."""
-        folder = photo.parent
-        if folder not in self._folders:
-            self._folders[folder] = _raw_files(folder)
-        found = [folder / name for name in self._folders[folder].get(_key(photo.stem), [])]
+        found = self._files.of(photo.parent, name_key(photo.stem))
         if not found:
             return []
         taken = capture_time_of(photo)
         return [raw for raw in found if not abs(_raw_time(raw) - taken) > SAME_SHOT_S]
 
 
-def _raw_files(folder: Path) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    try:
-        names = sorted(path.name for path in folder.iterdir())
-    except OSError:
-        names = []
-    for name in names:
-        stem, ending = os.path.splitext(name)  # noqa: PTH122  as many as a million names
-        if ending.lower() in RAW and not name.startswith("."):
-            found.setdefault(_key(stem), []).append(name)
-    return found
+def _key_of_raw(name: str) -> str | None:
+    stem, ending = os.path.splitext(name)  # noqa: PTH122  as many as a million names
+    return name_key(stem) if ending.lower() in RAW and not name.startswith(".") else None
 
 
 def _raw_time(raw: Path) -> float:
@@ -124,7 +113,3 @@ def _raw_time(raw: Path) -> float:
             return time_of_exif(file.read(START))
     except OSError:
         return _NAN
-
-
-def _key(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import re
-import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from PIL import Image
 
 from interestingness.data.image_kinds import header_is_whole, image_kind, without_metadata
 from interestingness.data.images import open_image, quiet_pillow
+from interestingness.datasets.beside import FilesBeside, name_key
 from interestingness.datasets.preparing import Progress
 from interestingness.errors import ImageError
 
@@ -63,32 +63,17 @@ class Sidecars:
 
     def __init__(self) -> None:
         """Start without folders."""
-        self._folders: dict[Path, dict[str, list[str]]] = {}
+        self._files = FilesBeside(_key_of_xmp)
 
     def of(self, photo: Path) -> list[Path]:
         """Return the sidecars of a photograph that exist, the more specific name first."""
-        folder = photo.parent
-        if folder not in self._folders:
-            self._folders[folder] = _xmp_files(folder)
-        there = self._folders[folder]
-        keys = dict.fromkeys((_key(f"{photo.name}.xmp"), _key(f"{photo.stem}.xmp")))
-        return [folder / name for key in keys for name in there.get(key, [])]
+        names = (f"{photo.name}.xmp", f"{photo.stem}.xmp")
+        keys = dict.fromkeys(name_key(name) for name in names)
+        return [file for key in keys for file in self._files.of(photo.parent, key)]
 
 
-def _xmp_files(folder: Path) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    try:
-        names = sorted(path.name for path in folder.iterdir())
-    except OSError:
-        names = []
-    for name in names:
-        if name.lower().endswith(".xmp"):
-            found.setdefault(_key(name), []).append(name)
-    return found
-
-
-def _key(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
+def _key_of_xmp(name: str) -> str | None:
+    return name_key(name) if name.lower().endswith(".xmp") else None
 
 
 def read_rating(photo: Path, sidecars: Sidecars | None = None) -> Rating:

@@ -41,7 +41,7 @@ RETRY_S = 1
 
 
 @dataclass(frozen=True)
-class Limits:
+class ServingLimits:
     """What a server takes.
 
     Attributes:
@@ -58,7 +58,7 @@ class Limits:
 class Service:
     """A scorer with its queue and counters."""
 
-    def __init__(self, scorer: LoadedScorer, limits: Limits, *, urls: bool) -> None:
+    def __init__(self, scorer: LoadedScorer, limits: ServingLimits, *, urls: bool) -> None:
         """Start the thread of the network and those that decode."""
         scorer.backbone  # noqa: B018 - its absence is an error before anything is served
         self.scorer, self.limits, self.metrics = scorer, limits, Metrics()
@@ -118,7 +118,7 @@ def make_app(
     scorer: LoadedScorer,
     *,
     token: str | None = None,
-    limits: Limits | None = None,
+    limits: ServingLimits | None = None,
     allow_urls: bool = False,
 ) -> Starlette:
     """Build the application.
@@ -132,7 +132,7 @@ def make_app(
     Raises:
         WeightsError: for a scorer without a backbone.
     """
-    service = Service(scorer, limits or Limits(), urls=allow_urls)
+    service = Service(scorer, limits or ServingLimits(), urls=allow_urls)
     interface = openapi(interestingness.__version__, token=token is not None, urls=allow_urls)
     shown = page(interface)
 

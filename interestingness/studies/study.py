@@ -76,7 +76,7 @@ class ImageFeatures:
 
 
 @dataclass(frozen=True, eq=False)
-class Tower:
+class EncodedTower:
     """One frozen backbone on the images of a data set.
 
     Attributes:
@@ -102,7 +102,7 @@ class Towers(Protocol):
 
     def encode(
         self, tables: Tables, name: str, *, weights: str | None, download: bool, timed: int
-    ) -> Tower:
+    ) -> EncodedTower:
         """Encode every image.
 
         Args:
@@ -116,7 +116,7 @@ class Towers(Protocol):
             InterestingnessError: for weights that are absent or refused on such images.
         """
 
-    def read(self, tables: Tables, file: str) -> Tower:
+    def read(self, tables: Tables, file: str) -> EncodedTower:
         """Read features that were computed elsewhere."""
 
 

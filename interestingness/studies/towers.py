@@ -14,7 +14,7 @@ from interestingness.stats.paired_splits import PairedDifference, corrected_pair
 from interestingness.studies.leaders import Verdict, leaders
 from interestingness.studies.result import Cell, Column, Spread, StudyResult, Table
 from interestingness.studies.source_heads import SourceHeads, Training, fit_heads
-from interestingness.studies.study import Material, Study, StudyInterrupted, Tower
+from interestingness.studies.study import EncodedTower, Material, Study, StudyInterrupted
 from interestingness.studies.table_columns import (
     NOTE,
     interval_charts,
@@ -47,7 +47,7 @@ class Row:
     """One tower with its heads; where it could not be used, neither, and ``note`` says why."""
 
     name: str
-    tower: Tower | None
+    tower: EncodedTower | None
     heads: SourceHeads | None
     note: str
 
@@ -158,7 +158,7 @@ class TowerTable(Study):
         notes = filter(None, [heads.why(0, 0), tower.features.note, skipped])
         return Row(name, tower, heads, "; ".join(notes))
 
-    def _tower(self, material: Material, name: str) -> Tower:
+    def _tower(self, material: Material, name: str) -> EncodedTower:
         towers = material.need_towers()
         if name in self.features:
             return towers.read(material.tables, self.features[name])

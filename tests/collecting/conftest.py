@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from voting import session_over
 
-from interestingness.collecting.session import Session
+from interestingness.collecting.session import VotingSession
 from interestingness.collecting.store import VoteStore
 
 
@@ -34,5 +34,5 @@ def store(tmp_path: Path) -> Iterator[VoteStore]:
 
 
 @pytest.fixture
-def session(photos: Path, store: VoteStore, tmp_path: Path) -> Session:
+def session(photos: Path, store: VoteStore, tmp_path: Path) -> VotingSession:
     return session_over(photos, store, tmp_path)

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from interestingness.collecting.server import BODY, Door, make_app
-from interestingness.collecting.session import Session
+from interestingness.collecting.server import BODY, Admission, make_app
+from interestingness.collecting.session import VotingSession
 from interestingness.collecting.store import VoteStore
 from interestingness.commands.collect import collect, read_pairs, results
 from interestingness.commands.options import parse
@@ -24,8 +24,8 @@ HOSTS = frozenset(("localhost",))
 
 
 @pytest.fixture
-def client(session: Session, store: VoteStore, tmp_path: Path) -> Iterator[TestClient]:
-    app = make_app(session, Door(HOSTS), lambda: results(store, tmp_path / "page"))
+def client(session: VotingSession, store: VoteStore, tmp_path: Path) -> Iterator[TestClient]:
+    app = make_app(session, Admission(HOSTS), lambda: results(store, tmp_path / "page"))
     with TestClient(app, base_url="http://localhost:8000") as opened:
         yield opened
 
@@ -97,9 +97,9 @@ def test_nobody_votes_without_a_name(client: TestClient) -> None:
     assert client.get("/api/state").json()["rater"] is None
 
 
-def test_the_token_opens_the_page_once(session: Session) -> None:
-    door = Door(None, "a-long-token", True)
-    app = make_app(session, door, lambda: None)
+def test_the_token_opens_the_page_once(session: VotingSession) -> None:
+    admission = Admission(None, "a-long-token", True)
+    app = make_app(session, admission, lambda: None)
     with TestClient(app, base_url="https://photos.example", follow_redirects=False) as client:
         assert client.get("/").status_code == 401
         assert client.get("/?token=another").status_code == 401

@@ -25,11 +25,11 @@ from interestingness.collecting.choosing import (
     ActivePairs,
     ListedPairs,
     RandomPairs,
-    SingleImages,
+    SingleImageChooser,
 )
 from interestingness.collecting.export import export
 from interestingness.collecting.records import Given
-from interestingness.collecting.session import Session, Task
+from interestingness.collecting.session import VotingSession, VotingTask
 from interestingness.collecting.store import VoteStore
 from interestingness.datasets.photographs import find_photographs
 from interestingness.datasets.vote_tables import read_vote_files
@@ -44,12 +44,12 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def test_a_vote_is_exported_as_the_table_that_training_reads(
-    session: Session, store: VoteStore, tmp_path: Path
+    session: VotingSession, store: VoteStore, tmp_path: Path
 ) -> None:
     vote(session, "ann", 5)
     (pair, *_) = session.hand_out("ann", "tab1")
     reason = 'sharper, "calm"\nand bright'
-    session.answer("ann", "tab1", Given(pair["token"], "key-of-ann-1", "tie", reason, 1200.5))
+    session.answer("ann", Given(pair["token"], "key-of-ann-1", "tie", reason, 1200.5))
     vote(session, "bob", 1, choice="skip")
     out = tmp_path / "votes.csv"
     assert export(store, out) == 6
@@ -66,24 +66,24 @@ def test_a_vote_is_exported_as_the_table_that_training_reads(
     assert Counter(files.table["rater_id"].to_pylist()) == {"ann": 6}
 
 
-def test_an_answer_that_arrives_twice_is_one(session: Session, store: VoteStore) -> None:
+def test_an_answer_that_arrives_twice_is_one(session: VotingSession, store: VoteStore) -> None:
     (pair, *_) = session.hand_out("ann", "tab1")
     given = Given(pair["token"], "key-000001", "left")
-    assert session.answer("ann", "tab1", given) == session.answer("ann", "tab1", given)
+    assert session.answer("ann", given) == session.answer("ann", given)
     assert session.progress("ann") == {"votes": 1}
     second = Given(pair["token"], "key-000002", "right")
-    assert session.answer("ann", "tab1", second)["counts"] is False  # kept, and marked
+    assert session.answer("ann", second)["counts"] is False  # kept, and marked
     assert store.rows("SELECT choice, counts FROM answer ORDER BY id") == [
         ("left", 1),
         ("right", 0),
     ]
     with pytest.raises(DataError):
-        session.answer("bob", "tab1", Given(pair["token"], "key-000003", "left"))
+        session.answer("bob", Given(pair["token"], "key-000003", "left"))
     with pytest.raises(DataError):
-        session.answer("ann", "tab1", Given(pair["token"], "key-000004", "centre"))
+        session.answer("ann", Given(pair["token"], "key-000004", "centre"))
 
 
-def test_undo_goes_back_several_steps(session: Session, store: VoteStore) -> None:
+def test_undo_goes_back_several_steps(session: VotingSession, store: VoteStore) -> None:
     vote(session, "ann", 3)
     vote(session, "bob", 1)
     order = [row[0] for row in store.rows("SELECT token FROM appearance WHERE rater = 'ann'")][:3]
@@ -93,7 +93,7 @@ def test_undo_goes_back_several_steps(session: Session, store: VoteStore) -> Non
     two = session.undo("ann", "tab2", "undo-00002")  # in another tab
     assert two["appearance"]["token"] == order[1] and two["votes"] == 1
     assert session.hand_out("ann", "tab2", 1)[0]["token"] == order[1]
-    session.answer("ann", "tab2", Given(order[1], "key-again-1", "right"))
+    session.answer("ann", Given(order[1], "key-again-1", "right"))
     assert session.progress("ann") == {"votes": 2}
     choices = store.rows("SELECT choice, counts FROM answer WHERE appearance = 2 ORDER BY id")
     assert choices == [("left", 0), ("undo", 0), ("right", 1)]
@@ -101,7 +101,7 @@ def test_undo_goes_back_several_steps(session: Session, store: VoteStore) -> Non
     assert session.undo("nobody", "tab1", "undo-00003")["appearance"] is None
 
 
-def test_what_a_tab_has_open_is_handed_out_again(session: Session) -> None:
+def test_what_a_tab_has_open_is_handed_out_again(session: VotingSession) -> None:
     first = session.hand_out("ann", "tab1")
     assert session.hand_out("ann", "tab1") == first
     other = session.hand_out("ann", "tab2")
@@ -109,7 +109,7 @@ def test_what_a_tab_has_open_is_handed_out_again(session: Session) -> None:
     assert len(set(pairs)) == 8
 
 
-def test_two_requests_at_once_open_no_pair_twice(session: Session, store: VoteStore) -> None:
+def test_two_requests_at_once_open_no_pair_twice(session: VotingSession, store: VoteStore) -> None:
     threads = [threading.Thread(target=session.hand_out, args=("ann", "tab1", 4)) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -142,7 +142,7 @@ def test_pairs_come_again_with_their_sides_exchanged(
     assert statistics["left_share"] == 1.0 and statistics["median_seconds"] == 0.9
 
 
-def test_everything_seen_is_the_end(session: Session) -> None:
+def test_everything_seen_is_the_end(session: VotingSession) -> None:
     vote(session, "ann", 15)
     left = session.hand_out("ann", "tab1")
     assert len(left) <= 1  # of 15 pairs one may still be repeated
@@ -210,8 +210,8 @@ def test_active_pairs_are_partly_random(photos: Path, store: VoteStore, tmp_path
 def test_single_images_are_rated_and_rated_again(
     photos: Path, store: VoteStore, tmp_path: Path
 ) -> None:
-    make = partial(SingleImages, bursts={}, seed=0)
-    session = session_over(photos, store, tmp_path, make, Task("nice?", 7))
+    make = partial(SingleImageChooser, bursts={}, seed=0)
+    session = session_over(photos, store, tmp_path, make, VotingTask("nice?", 7))
     vote(session, "ann", 9, choice="6")
     with pytest.raises(DataError):
         vote(session, "ann", 1, choice="8")
@@ -224,7 +224,7 @@ def test_single_images_are_rated_and_rated_again(
     )
 
 
-def test_undo_leaves_what_a_screen_could_not_show(session: Session, store: VoteStore) -> None:
+def test_undo_leaves_what_a_screen_could_not_show(session: VotingSession, store: VoteStore) -> None:
     vote(session, "ann", 1, choice="left")
     vote(session, "ann", 1, choice="failed")
     (voted,) = store.rows("SELECT token FROM appearance a JOIN answer ON appearance = a.id "
@@ -234,11 +234,11 @@ def test_undo_leaves_what_a_screen_could_not_show(session: Session, store: VoteS
 
 
 def test_a_question_is_shown_as_a_sentence_and_guesses_are_another_question() -> None:
-    assert Task("beautiful").shown.endswith("more beautiful?")
-    assert Task("Which one?").shown == Task("Which one?").stored == "Which one?"
-    assert "7" not in Task("nice", 7).shown and "more" not in Task("nice", 7).shown
-    guessed = Task("nice", guess_for="ann")
-    assert "ann" in guessed.shown and guessed.stored not in ("nice", Task("nice").stored)
+    assert VotingTask("beautiful").shown.endswith("more beautiful?")
+    assert VotingTask("Which one?").shown == VotingTask("Which one?").stored == "Which one?"
+    assert "7" not in VotingTask("nice", 7).shown and "more" not in VotingTask("nice", 7).shown
+    guessed = VotingTask("nice", guess_for="ann")
+    assert "ann" in guessed.shown and guessed.stored not in ("nice", VotingTask("nice").stored)
 
 
 def test_a_link_to_a_store_is_the_same_store(store: VoteStore, tmp_path: Path) -> None:
@@ -247,12 +247,12 @@ def test_a_link_to_a_store_is_the_same_store(store: VoteStore, tmp_path: Path) -
         VoteStore(tmp_path / "link.sqlite", ABOUT)
 
 
-def test_names_of_raters(session: Session) -> None:
+def test_names_of_raters(session: VotingSession) -> None:
     assert session.rater("  Ann  B ") == "Ann B"
     for bad in ("", " ", "x" * 65, "a\x00b"):
         with pytest.raises(DataError):
             session.rater(bad)
-    session.task = Task("q", None, ["ann"])
+    session.task = VotingTask("q", None, ["ann"])
     with pytest.raises(DataError):
         session.rater("bob")
 
@@ -281,7 +281,7 @@ def test_network_folders_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
         VoteStore(tmp_path / "v.sqlite", ABOUT)
 
 
-def test_a_full_disk_stores_nothing_and_says_so(session: Session, store: VoteStore) -> None:
+def test_a_full_disk_stores_nothing_and_says_so(session: VotingSession, store: VoteStore) -> None:
     vote(session, "ann", 2)
     (pair, *_) = session.hand_out("ann", "tab1")
     pages = store.rows("PRAGMA page_count")[0][0]
@@ -289,15 +289,15 @@ def test_a_full_disk_stores_nothing_and_says_so(session: Session, store: VoteSto
     given = Given(pair["token"], "key-of-full", "left", "x" * 2000)
     with pytest.raises(sqlite3.OperationalError):
         for at in range(100):  # what is free in the file's pages is filled first
-            session.answer("ann", "tab1", Given(pair["token"], f"key-{at:06d}", "left", "x" * 2000))
+            session.answer("ann", Given(pair["token"], f"key-{at:06d}", "left", "x" * 2000))
     store.rows("PRAGMA max_page_count = 1000000")
     before = len(store.rows("SELECT 1 FROM answer WHERE counts"))
-    assert session.answer("ann", "tab1", given)["votes"] >= before - 0
+    assert session.answer("ann", given)["votes"] >= before - 0
     assert store.rows("PRAGMA integrity_check") == [("ok",)]
 
 
 def test_a_picture_that_cannot_be_kept_is_shown(
-    session: Session, store: VoteStore, monkeypatch: pytest.MonkeyPatch
+    session: VotingSession, store: VoteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "full")
@@ -307,7 +307,9 @@ def test_a_picture_that_cannot_be_kept_is_shown(
     assert isinstance(data, bytes) and Image.open(BytesIO(data)).size == (320, 240)
 
 
-def test_renditions_are_of_screen_size(session: Session, store: VoteStore, photos: Path) -> None:
+def test_renditions_are_of_screen_size(
+    session: VotingSession, store: VoteStore, photos: Path
+) -> None:
     Image.fromarray(np.zeros((1000, 3000, 3), np.uint8)).save(photos / "e.jpg")
     image = str(store.rows("SELECT id FROM image WHERE name = 'e.jpg'")[0][0])
     file = session.renditions.file(image)

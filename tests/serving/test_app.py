@@ -24,7 +24,7 @@ from interestingness.models.exchange import ScorerCard, save_scorer
 from interestingness.models.heads import LinearHead
 from interestingness.models.scaling import FeatureScaler
 from interestingness.models.scorer import Scorer
-from interestingness.serving.app import Limits, make_app
+from interestingness.serving.app import ServingLimits, make_app
 
 NODE = {"_target_": "interestingness.models.backbones.SceneClipBackbone", "weights": "embedded"}
 
@@ -126,7 +126,7 @@ def test_bad_requests(client: TestClient) -> None:
 
 
 def test_limits(scorer: LoadedScorer) -> None:
-    limits = Limits(waiting=3, images=4, body=100_000)
+    limits = ServingLimits(waiting=3, images=4, body=100_000)
     with TestClient(make_app(scorer, limits=limits)) as client:
         full = client.post("/score", files=form(*[jpeg(0)] * 4))
         assert full.status_code == 429 and int(full.headers["retry-after"]) > 0

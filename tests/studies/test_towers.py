@@ -11,7 +11,7 @@ from interestingness.errors import ConfigError, LabelError, WeightsError
 from interestingness.stats.bootstrap import Interval
 from interestingness.studies.result import Spread
 from interestingness.studies.source_heads import Training, fit_heads
-from interestingness.studies.study import ImageFeatures, Material, StudyInterrupted, Tower
+from interestingness.studies.study import EncodedTower, ImageFeatures, Material, StudyInterrupted
 from interestingness.studies.towers import TowerTable
 from interestingness.tables.tables import Tables
 
@@ -28,7 +28,7 @@ class Stand:
 
     def encode(
         self, tables: Tables, name: str, *, weights: str | None, download: bool, timed: int
-    ) -> Tower:
+    ) -> EncodedTower:
         self.asked.append((name, weights, download, timed))
         if name == "absent":
             raise WeightsError("no such file", expected="a file", todo="fetch it")
@@ -36,10 +36,10 @@ class Stand:
         if name == "blind":
             noise = np.random.default_rng(1).normal(size=features.values.shape)
             features = replace(features, values=noise.astype(np.float32))
-        return Tower(features, 2_000_000, 32, 10.0, "MIT")
+        return EncodedTower(features, 2_000_000, 32, 10.0, "MIT")
 
-    def read(self, tables: Tables, file: str) -> Tower:
-        return Tower(self.seeing)
+    def read(self, tables: Tables, file: str) -> EncodedTower:
+        return EncodedTower(self.seeing)
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_bad_input(material: Material) -> None:
 
 def test_an_interruption_keeps_what_is_done(material: Material) -> None:
     class Stopped(Stand):
-        def encode(self, tables: Tables, name: str, **more: object) -> Tower:
+        def encode(self, tables: Tables, name: str, **more: object) -> EncodedTower:
             if name == "seeing":
                 raise KeyboardInterrupt
             return super().encode(tables, name, **more)  # type: ignore[arg-type]
