@@ -31,6 +31,7 @@ from interestingness.models.published_heads import HEADS_ON_CLIP, published_head
 from interestingness.models.scorer import Scorer, build_scorer
 from interestingness.models.weights import BACKBONE, find_weights
 from interestingness.plugins import plugin_packages
+from interestingness.runs import registry
 from interestingness.runs.checkpoints import load_checkpoint
 from interestingness.scoring.clip_linear import score_images
 from interestingness.scoring.table_scorer import ScorerMaterial, TableScorer
@@ -177,6 +178,7 @@ def _of_checkpoint(name: str, file: Path, weights: str | None) -> NamedScorer:
         unit="logits",
         licence="" if backbone is None else f"{backbone.licence} (backbone)",
         backbone=node if backbone is not None else {},
+        simulated=str((registry.read(file.absolute().parents[1]) or {}).get("simulated") or ""),
         has_zero=_has_zero(record.get("loss") or {}),
     )
     return NamedScorer(card, scorer.eval())

@@ -108,13 +108,14 @@ def explain(options: Options) -> None:
             todo="name another one",
         )
     drawn = _draw(found, out)
+    result = _result(found, scorer, photographs, compared)
     page = write_report(
         out,
-        _result(found, scorer, photographs, compared),
+        result,
         picture=lambda name: drawn.get(name) or _thumbnail(compared.pictures.get(name)),
         settings={},
     )
-    print_report(_result(found, scorer, photographs, compared), page=page)
+    print_report(result, page=page)
 
 
 def extremes(run: str) -> list[str]:
@@ -305,6 +306,7 @@ def _result(
         tables=[table, *_concept_table(compared.concepts)],
         galleries=[_gallery(one, compared.known) for one in good],
         notes=[how, *compared.notes],
+        simulated=scorer.card.simulated,
         pictures_first=True,
     )
 

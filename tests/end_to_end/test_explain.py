@@ -40,6 +40,7 @@ def test_photographs_are_explained(run: Path, cache: Path, tmp_path: Path) -> No
         assert picture.width > 2 * picture.height - 20
     page = (out / "page.html").read_text(encoding="utf-8")
     assert page.count("<img") >= 8 and "<b>.jpg" not in page
+    assert "SIMULATION" in page
 
 
 def test_a_run_alone_explains_its_extremes(run: Path, cache: Path) -> None:
