@@ -49,7 +49,7 @@ from scipy.special import expit
 from scipy.stats import t as student
 from sklearn.linear_model import LogisticRegressionCV, RidgeCV
 
-from interestingness.assembly.model import L2_OF_FEW, image_features
+from interestingness.assembly.model import image_features
 from interestingness.assembly.prepare import prepare
 from interestingness.assembly.run import train
 from interestingness.cli import conf_folder
@@ -258,7 +258,6 @@ def solved(x: NDArray[np.float32], pairs: Pairs, preference: Array, groups: Any)
     """Weights of the default head, shape (dim,)."""
     columns = preference[:, None], np.ones((len(pairs), 1))
     l2 = float(choose_each(x, pairs, *columns, seed=0, groups=groups).l2[0])
-    l2 = L2_OF_FEW if np.isnan(l2) else l2
     weights: Array = fit_linear(x, pairs, *columns, l2=l2, tolerance=1e-6).weights[0, 0]
     return weights
 

@@ -16,7 +16,7 @@ import argparse
 
 import numpy as np
 
-from interestingness.learning.linear_solver.choice import choose_each
+from interestingness.learning.linear_solver.choice import L2_OF_FEW, choose_each
 from interestingness.learning.linear_solver.fit import fit_linear
 from interestingness.schema import Pairs
 
@@ -72,10 +72,10 @@ def losses(rng: np.random.Generator, votes: int, dim: int, signal: float) -> tup
         margin = apart @ fits.weights[0, 0]
         return float((np.logaddexp(0, margin) - probability * margin).mean())
 
-    chosen = float(choose_each(features, pairs, *label, seed=0).l2[0])
-    if np.isnan(chosen):
+    choice = choose_each(features, pairs, *label, seed=0, fewest=1)
+    if choice.few[0]:
         return np.nan, np.nan
-    return loss(chosen), loss(1.0)
+    return loss(float(choice.l2[0])), loss(L2_OF_FEW)
 
 
 if __name__ == "__main__":

@@ -46,8 +46,6 @@ from interestingness.tables.tables import Tables
 
 JUDGES = ("faithful", "place", "taste")
 RULES = ("human", "judge", "mix", "powered")
-OTHERWISE = 1.0
-"""Strength of L2 where too few pairs are there to choose it, as in training."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,9 +166,7 @@ def results(world: World, seed: int, degree: int, sizes: list[int]) -> Array:
     def tested(labels: Labels) -> float:
         known = np.flatnonzero(labels.known)
         target, weight = labels.target[known, None], labels.weight[known, None]
-        fits = fit_linear(
-            world.features, pairs[known], target, weight, l2="auto", otherwise=OTHERWISE
-        )
+        fits = fit_linear(world.features, pairs[known], target, weight, l2="auto")
         score = world.features @ fits.weights[0, 0]
         return accuracy(score[left] - score[right], truth)
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from interestingness.assembly.model import L2_OF_FEW, inner_groups
+from interestingness.assembly.model import inner_groups
 from interestingness.assembly.parts import Model
 from interestingness.assembly.prepare import RunTables
 from interestingness.evaluation.predicted import Predicted
@@ -60,6 +60,5 @@ def procedure_of(cfg: DictConfig, prepared: RunTables) -> LinearProcedure:
         None if l2 == "auto" else float(l2),
         recipe,
         int(cfg.seed),
-        L2_OF_FEW,
         inner_groups(cfg, prepared),
     )

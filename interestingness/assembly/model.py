@@ -36,7 +36,7 @@ from interestingness.data.precomputed import load_features
 from interestingness.data.workers import worker_count
 from interestingness.errors import ConfigError
 from interestingness.learning.flags import check_flags
-from interestingness.learning.linear_solver.choice import FEWEST, GRID, choose_each
+from interestingness.learning.linear_solver.choice import GRID, choose_each
 from interestingness.models.backbone import Backbone
 from interestingness.models.contract import EmbeddingContract
 from interestingness.models.device import device_for
@@ -45,9 +45,6 @@ from interestingness.models.scorer import Scorer
 from interestingness.progress import ProgressLine
 from interestingness.runs.team import ALONE, Team
 from interestingness.tables.tables import Tables
-
-L2_OF_FEW = 1.0
-"""Strength where too few pairs are there to choose it: features are standardised."""
 
 
 def build_model(cfg: DictConfig, prepared: RunTables, team: Team) -> Model:
@@ -239,14 +236,13 @@ def choose_strength(
         prepared.labels.weight[train, None],
         seed=cfg.seed,
         groups=inner_groups(cfg, prepared),
-        fewest=FEWEST,
     )
-    l2 = float(chosen.l2[0])
-    if np.isnan(l2):
-        notes.append(f"L2 not chosen: {len(train)} training pairs are too few to validate it")
-        return L2_OF_FEW
-    notes.append(f"L2 chosen among {len(GRID)} by inner validation")
-    return l2
+    notes.append(
+        f"L2 not chosen: {len(train)} training pairs are too few to validate it"
+        if chosen.few[0]
+        else f"L2 chosen among {len(GRID)} by inner validation"
+    )
+    return float(chosen.l2[0])
 
 
 def inner_groups(cfg: DictConfig, prepared: RunTables) -> NDArray[np.object_] | None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from interestingness.learning.linear_solver.choice import FEWEST, GRID, choose_each
+from interestingness.learning.linear_solver.choice import GRID, choose_each
 from interestingness.learning.linear_solver.fit import fit_linear
 from interestingness.learning.linear_solver.recipe import Recipe, fit_recipe
 from interestingness.learning.linear_solver.threads import in_threads
@@ -31,7 +31,6 @@ class LinearProcedure:
         scaling: of the features, fitted on the images of the training pairs.
         l2: strength, or None: chosen inside the training pairs. Not used by a recipe.
         recipe: steps without L2; None takes the optimum with L2.
-        otherwise: strength where too few pairs are left to choose one.
         groups: group of every image for the choice of the strength, where groups stay whole.
         seed: of that choice.
     """
@@ -40,7 +39,6 @@ class LinearProcedure:
     l2: float | None
     recipe: Recipe | None
     seed: int
-    otherwise: float = 1.0
     groups: NDArray[np.object_] | None = None
 
 
@@ -163,9 +161,7 @@ def _scores(
                 groups=procedure.groups,
                 strengths=GRID[::2],
                 most=1,
-                fewest=FEWEST,
             )
-            found = float(chosen.l2[0])
-            l2 = procedure.otherwise if np.isnan(found) else found
+            l2 = float(chosen.l2[0])
         fits = fit_linear(scaled, learnt, target, mass, l2=l2)
     return scaled.astype(np.float64) @ fits.weights[0, 0].astype(np.float64), len(rows)

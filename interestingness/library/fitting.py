@@ -10,10 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from interestingness.assembly.model import L2_OF_FEW
 from interestingness.assembly.scorers import NamedScorer
 from interestingness.errors import DataError, LabelError
-from interestingness.learning.linear_solver.choice import FEWEST, choose_each
+from interestingness.learning.linear_solver.choice import choose_each
 from interestingness.learning.linear_solver.fit import fit_linear
 from interestingness.library.scorer import LoadedScorer
 from interestingness.library.vectors import numbers_of
@@ -233,5 +232,4 @@ def _choose(
     if groups is not None:
         units = np.empty(len(scaled), dtype=object)
         units[:] = [str(group) for group in groups]
-    chosen = choose_each(scaled, pairs, *label, seed=seed, groups=units, fewest=FEWEST).l2[0]
-    return L2_OF_FEW if np.isnan(chosen) else float(chosen)
+    return float(choose_each(scaled, pairs, *label, seed=seed, groups=units).l2[0])

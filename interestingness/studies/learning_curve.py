@@ -11,7 +11,6 @@ from interestingness.errors import ConfigError, LabelError
 from interestingness.labels.calibrated import MIN_HUMAN_PAIRS, CalibratedSource
 from interestingness.labels.source import Labels, LabelSource
 from interestingness.labels.votes import VoteSource
-from interestingness.learning.linear_solver.choice import GRID
 from interestingness.learning.linear_solver.fit import fit_linear
 from interestingness.models.scaling import FeatureScaler
 from interestingness.number_text import write_number
@@ -349,9 +348,7 @@ def _scores(material: Material, pairs: Pairs, labels: Labels, *, seed: int) -> A
     target, weight = labels.target[:, None], np.where(labels.known, labels.weight, 0.0)[:, None]
     scaler = FeatureScaler("standardize", features.shape[1])
     scaled = scaler.fit(features[pairs.images_used()]).scaled(features)
-    fitted = fit_linear(
-        scaled, pairs, target, weight, l2="auto", seed=seed, otherwise=GRID[len(GRID) // 2]
-    )
+    fitted = fit_linear(scaled, pairs, target, weight, l2="auto", seed=seed)
     return scaled.astype(np.float64) @ fitted.weights[0, 0].astype(np.float64)
 
 

@@ -16,6 +16,7 @@ from interestingness.data.splits import by_image, by_pair
 from interestingness.errors import ConfigError, DataError, LabelError
 from interestingness.labels.scores import ScoreSource
 from interestingness.labels.votes import VoteSource
+from interestingness.learning.linear_solver.choice import L2_OF_FEW
 from interestingness.stats.rater_reliability import one_person
 from interestingness.studies.label_source_table import LabelSourceTable
 from interestingness.studies.result import Cell, Spread, StudyResult
@@ -255,7 +256,7 @@ def test_settings_that_cannot_be(synthetic_material: Material, changed: dict[str
         study(**changed).run(synthetic_material)
 
 
-def test_too_few_pairs_to_choose_l2_is_said(handmade: Callable[..., Material]) -> None:
+def test_few_pairs_take_the_strength_that_training_takes(handmade: Callable[..., Material]) -> None:
     names = "abcdef"
     # Around a circle both sides win in any three images.
     votes = [
@@ -265,8 +266,7 @@ def test_too_few_pairs_to_choose_l2_is_said(handmade: Callable[..., Material]) -
     ]
     found = study(l2="auto").run(handmade(votes=votes))
     rows = rows_of(found)
-    assert "to choose L2" in str(rows[RIDGE, "human"]["note"])
-    assert "to choose L2" not in str(rows[RECIPE, "human"]["note"])
+    assert rows[RIDGE, "human"]["l2"] == L2_OF_FEW and rows[RECIPE, "human"]["l2"] is None
 
 
 def test_one_split_has_no_spread_and_no_test(synthetic_material: Material) -> None:

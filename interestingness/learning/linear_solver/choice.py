@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from interestingness.errors import DataError
 from interestingness.learning.linear_solver.minimise import minimise
 from interestingness.learning.linear_solver.pair_features import PairFeatures
 from interestingness.learning.linear_solver.problems import unit_of
@@ -24,6 +23,8 @@ MOST = 5
 FEWEST = 40
 """Labelled pairs below which a fixed strength is better than a choice, which follows the noise of
 the few pairs that are held out."""
+L2_OF_FEW = 1.0
+"""That strength, for standardised features."""
 TOLERANCE = 0.05
 """Of the inner fits: only their held-out losses are used, so that they may be rough."""
 
@@ -33,14 +34,16 @@ class L2Choice:
     """Result of the inner validation of some label sources.
 
     Attributes:
-        l2: strength of least held-out loss, the strongest of equals; NaN for a source with too few
-            pairs to validate, shape (sources,).
+        l2: strength of least held-out loss, the strongest of equals; a fixed one for a source with
+            too few pairs to validate it, shape (sources,).
+        few: which sources have too few pairs, shape (sources,).
         strengths: candidates, shape (strengths,).
         losses: mean held-out loss in nats, NaN where no pair is held out, shape
             (strengths, sources).
     """
 
     l2: Array
+    few: NDArray[np.bool_]
     strengths: Array
     losses: Array
 
@@ -63,19 +66,10 @@ def choose_l2(
         weight: non-negative, shape (pairs,).
         seed: of the assignment of images to folds.
         groups: group of every image, shape (images,); a group then stays within one fold.
-
-    Raises:
-        DataError: if too few pairs lie within the folds.
     """
     choice = choose_each(
         features, pairs, preference[:, None], weight[:, None], seed=seed, groups=groups
     )
-    if np.isnan(choice.l2[0]):
-        raise DataError(
-            f"{len(pairs)} training pairs are too few to choose L2 by inner validation",
-            expected="pairs within each of 3 parts of the training images",
-            todo="give the strength yourself (model.l2=0.01) or use more pairs",
-        )
     return float(choice.l2[0])
 
 
@@ -90,7 +84,8 @@ def choose_each(
     strengths: Sequence[float] = GRID,
     folds: int = 3,
     most: int = MOST,
-    fewest: int = 1,
+    fewest: int = FEWEST,
+    otherwise: float = L2_OF_FEW,
 ) -> L2Choice:
     """Choose the L2 strength of every label source; no image (or group) is in two folds.
 
@@ -109,7 +104,8 @@ def choose_each(
         strengths: candidates.
         folds: number of inner folds.
         most: divisions at most.
-        fewest: labelled pairs that a source needs; with fewer nothing is chosen.
+        fewest: labelled pairs that a source needs.
+        otherwise: strength of a source with fewer, or without a pair inside the folds.
     """
     units = len(pairs.image_ids) if groups is None else groups
     divisions = min(most, max(1, ENOUGH // max(len(pairs), 1)))
@@ -145,7 +141,7 @@ def choose_each(
     order = np.argsort(strengths)[::-1]
     valid = ~np.isnan(mean).any(axis=0) & (labelled.sum(axis=0) >= fewest)
     best = np.asarray(strengths)[order[np.where(valid, mean, 0.0)[order].argmin(axis=0)]]
-    return L2Choice(np.where(valid, best, np.nan), np.asarray(strengths), mean)
+    return L2Choice(np.where(valid, best, otherwise), ~valid, np.asarray(strengths), mean)
 
 
 def _margins_of_path(

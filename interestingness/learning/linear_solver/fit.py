@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from interestingness.learning.linear_solver.choice import GRID, choose_each
+from interestingness.learning.linear_solver.choice import GRID, L2_OF_FEW, choose_each
 from interestingness.learning.linear_solver.minimise import minimise
 from interestingness.learning.linear_solver.pair_features import PairFeatures
 from interestingness.learning.linear_solver.problems import (
@@ -32,7 +32,6 @@ from interestingness.schema import Array, Pairs
 
 NOT_CONVERGED = "the fit did not converge"
 EXACT = 1e-4
-TOO_FEW = "too few training pairs to choose L2 by inner validation"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +63,7 @@ def fit_linear(
     l2: ArrayLike | Literal["auto"],
     seed: int = 0,
     strengths: Sequence[float] = GRID,
-    otherwise: float | None = None,
+    otherwise: float = L2_OF_FEW,
     tolerance: float = 0.01,
 ) -> LinearFits:
     """Weights of the linear Bradley–Terry scorer with L2 for every split and label source.
@@ -80,7 +79,7 @@ def fit_linear(
             and source by cross-validation inside the training rows.
         seed: of the inner folds of "auto".
         strengths: candidates of "auto".
-        otherwise: strength of a source with too few pairs for "auto"; None fits no model for it.
+        otherwise: strength of a source with too few pairs for "auto".
         tolerance: greatest distance from the optimum as a share of the weights' length. Below
             ``EXACT`` everything is computed in float64.
 
@@ -94,22 +93,17 @@ def fit_linear(
     """
     splits = [np.arange(len(pairs))] if splits is None else splits
     shape = (len(splits), preference.shape[1])
-    auto = isinstance(l2, str)
-    if auto:
-        strength = _choose(features, pairs, preference, weight, splits, seed, strengths)
-        if otherwise is not None:
-            strength[np.isnan(strength)] = otherwise
+    if isinstance(l2, str):
+        strength = _choose(features, pairs, preference, weight, splits, seed, strengths, otherwise)
     else:
         strength = np.broadcast_to(np.asarray(l2, dtype=float), shape)
-    unknown = np.isnan(strength) & auto
-    check_problems(preference, weight, strength[~unknown])
+    check_problems(preference, weight, strength)
     exact = tolerance < EXACT
     chosen = PairFeatures(features, pairs, shared=len(splits) > 1, exact=exact)
     dtype = chosen.matrix.dtype
     fitted = np.full((*shape, features.shape[1]), np.nan, dtype=np.float32)
     bound = np.full(shape, np.nan)
     missing = np.array([why_missing(preference[rows], weight[rows]) for rows in splits])
-    missing[(missing == "") & unknown] = TOO_FEW
     units = [
         unit_of(number, columns, rows, preference, weight, strength[number], dtype)
         for number, rows in enumerate(splits)
@@ -141,12 +135,15 @@ def _choose(
     splits: Sequence[NDArray[np.integer]],
     seed: int,
     strengths: Sequence[float],
+    otherwise: float,
 ) -> Array:
-    """Strength for each split and source, NaN where it cannot be chosen, (splits, sources)."""
+    """Choose a strength for each split and source, shape (splits, sources)."""
     found = np.empty((len(splits), preference.shape[1]))
     for number, rows in enumerate(splits):
         own = preference[rows], weight[rows]
-        found[number] = choose_each(features, pairs[rows], *own, seed=seed, strengths=strengths).l2
+        found[number] = choose_each(
+            features, pairs[rows], *own, seed=seed, strengths=strengths, otherwise=otherwise
+        ).l2
     return found
 
 

@@ -1,8 +1,14 @@
 import numpy as np
 import pytest
 
-from interestingness.errors import DataError
-from interestingness.learning.linear_solver.choice import _divisions, choose_each, choose_l2
+from interestingness.learning.linear_solver.choice import (
+    FEWEST,
+    GRID,
+    L2_OF_FEW,
+    _divisions,
+    choose_each,
+    choose_l2,
+)
 from interestingness.learning.linear_solver.fit import fit_linear
 from interestingness.schema import Pairs
 
@@ -71,7 +77,16 @@ def test_inner_fits_have_l2_in_proportion_to_what_they_know(sparse: bool) -> Non
     assert found.losses[0, 0] == pytest.approx(np.mean(loss), abs=3e-3)
 
 
-def test_too_few_pairs_are_refused() -> None:
+def test_few_pairs_take_a_fixed_strength() -> None:
     pairs, _, _ = Pairs.from_ids(["a"], ["b"])
-    with pytest.raises(DataError):
-        choose_l2(np.eye(2), pairs, np.ones(1), np.ones(1), seed=0)
+    assert choose_l2(np.eye(2), pairs, np.ones(1), np.ones(1), seed=0) == L2_OF_FEW
+    names = [f"{k:02d}" for k in range(30)]
+    ends = [(a, b) for a in names[:15] for b in names[15:]][: FEWEST + 5]
+    many, _, _ = Pairs.from_ids([a for a, _ in ends], [b for _, b in ends])
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(30, 4)).astype(np.float32)
+    labels = np.ones((len(many), 2))
+    labels[FEWEST - 1 :, 0] = np.nan  # one label fewer than are needed
+    found = choose_each(features, many, labels, np.ones_like(labels), seed=0)
+    assert found.few.tolist() == [True, False]
+    assert found.l2[0] == L2_OF_FEW and found.l2[1] in GRID

@@ -9,8 +9,8 @@ from interestingness.data.datamodule import PairDataModule
 from interestingness.data.features import FeatureBatches
 from interestingness.errors import DataError
 from interestingness.learning.learner import PreferenceLearner
-from interestingness.learning.linear_solver.choice import choose_l2
-from interestingness.learning.linear_solver.fit import NOT_CONVERGED, TOO_FEW, fit_linear
+from interestingness.learning.linear_solver.choice import L2_OF_FEW, choose_l2
+from interestingness.learning.linear_solver.fit import NOT_CONVERGED, fit_linear
 from interestingness.learning.linear_solver.pair_features import PairFeatures
 from interestingness.learning.linear_solver.problems import ALL_TIES, NO_PAIRS
 from interestingness.models.contract import EmbeddingContract
@@ -94,14 +94,14 @@ def test_auto_chooses_for_each_split_and_source_inside_its_training_pairs(world:
     given = (world.features, world.pairs, world.preference, world.weight)
     splits = [np.arange(200), np.arange(0, len(world.pairs), 2)]
     fits = fit_linear(*given, splits, l2="auto", seed=5)
-    assert fits.missing[:, 2:].tolist() == [[NO_PAIRS, TOO_FEW]] * 2
+    assert fits.missing[:, 2:].tolist() == [[NO_PAIRS, ""]] * 2
     for s, rows in enumerate(splits):
         own = world.preference[rows, 0], world.weight[rows, 0]
         l2 = choose_l2(world.features, world.pairs[rows], *own, seed=5)
         assert fits.l2[s, 0] == l2
         alone = fit_linear(*given, [rows], l2=[[l2, 1, 1, 1]])
         np.testing.assert_allclose(fits.weights[s, 0], alone.weights[0, 0], rtol=0.03, atol=1e-3)
-    assert np.isnan(fits.l2[:, 2:]).all()
+    assert np.isnan(fits.l2[:, 2]).all() and (fits.l2[:, 3] == L2_OF_FEW).all()
     filled = fit_linear(*given, splits, l2="auto", seed=5, otherwise=0.5)
     assert (filled.l2[:, 3] == 0.5).all() and (filled.missing[:, 3] == "").all()
 
